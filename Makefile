@@ -1,0 +1,68 @@
+# The template's own verbs. `make help` lists them.
+
+PYTHON ?= python3
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# The machine's own certificates: a company's proxy is among them.
+export UV_SYSTEM_CERTS := 1
+unexport PYTHONDONTWRITEBYTECODE VIRTUAL_ENV
+# Fits in the tests do not fight each other for the cores.
+TESTING := OMP_NUM_THREADS=1
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PAYLOAD := {{cookiecutter.project_slug}}
+PREVIEW := build/preview
+
+.PHONY: demo test faults prove preview lint bench lock clean help
+
+demo: $(READY)  ## generate a project into build/demo, run all of it, ask its API for one prediction
+	@$(BIN)/python tools/demo.py
+
+test: $(READY)  ## the fast proof: the template's tests, and a generated project run whole
+	$(TESTING) $(BIN)/pytest
+
+faults: $(READY)  ## break copies of build/demo, one fault at a time: each guard must go red
+	@test -e build/demo/.venv/.project || $(MAKE) --no-print-directory demo
+	@$(BIN)/python tools/faults.py
+
+prove: $(READY)  ## the tests, every fault among them, with many more random answers and kills (slow)
+	$(TESTING) HYPOTHESIS_PROFILE=prove KILL_MOMENTS=45 $(BIN)/pytest
+
+preview: $(READY)  ## bake the defaults into build/preview, with the payload's own package inside
+	@$(BIN)/python tools/preview.py
+
+lint: $(READY)  ## ruff and mypy on the template and on the payload's package as it lies
+	$(BIN)/ruff check hooks tools tests
+	$(BIN)/ruff format --check hooks tools tests
+	$(BIN)/mypy
+	@$(BIN)/python tools/preview.py --lint
+
+bench: $(READY)  ## the demo three times: the median of each part's time
+	@$(BIN)/python tools/demo.py --times 3
+
+lock: $(READY)  ## compile requirements/ anew from pyproject.toml
+	@for group in bootstrap dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade \
+	    --python-version 3.11 --group $$group --output-file requirements/$$group.txt || exit 1; \
+	done
+
+clean:  ## remove the environment and everything that was built
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
+
+# uv installs what is pinned; where it reaches no index (only pip was told of one), pip does.
+$(READY): requirements/bootstrap.txt requirements/dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: no '$(PYTHON)' on PATH; install Python 3.11, 3.12 or 3.13, or name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("error: $(PYTHON) is Python %d.%d, and this template needs 3.11, 3.12 or 3.13; name one: make PYTHON=/path/to/python3.12" % v)'
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@

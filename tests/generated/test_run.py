@@ -1,0 +1,183 @@
+"""A project runs whole on real data, and what it says and serves agrees with what it recorded."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from demo import read_question
+from project_copy import make_environment
+from service import fetch, serve
+from summary import Parts
+from whole_run import WholeRun, run_in
+
+FLIGHTS = 336_776
+REPORTS = {"ingest", "validation", "split", "training", "export", "evaluation", "metrics"}
+
+# Run by the project's interpreter, in a folder that is not the project's.
+SAMPLE_ROWS = """
+import json, sys
+import pandas as pd
+from ml_service.contract import load_contract
+from pathlib import Path
+
+project = Path(sys.argv[1])
+features = load_contract(project / "contract.yaml").features
+names = [column.name for column in features]
+rows = pd.read_parquet(project / "data/splits/test.parquet", columns=names)
+rows = rows.sample(40, random_state=1)
+# A column of whole numbers is one of floats where values are missing: written 1999.0, not 1999.
+rows = rows.astype({c.name: "Int64" for c in features if c.kind == "integer"})
+rows = rows.astype(object).where(rows.notna(), None)
+print(rows.to_json(orient="records", double_precision=15))
+"""
+ASK_CHAMPION = """
+import json, sys
+import mlflow, pandas as pd
+
+mlflow.set_tracking_uri(f"sqlite:///{sys.argv[1]}/var/mlflow.db")
+model = mlflow.pyfunc.load_model(f"models:/{sys.argv[2]}@champion")
+answers = model.predict(pd.DataFrame(json.load(sys.stdin)))
+print(answers.to_json(orient="records", double_precision=15))
+"""
+READ_REGISTRY = """
+import json, sys
+from mlflow import MlflowClient
+
+client = MlflowClient(f"sqlite:///{sys.argv[1]}/var/mlflow.db")
+(model,) = client.search_registered_models()
+versions = client.search_model_versions(f"name='{model.name}'")
+print(json.dumps({"name": model.name, "aliases": model.aliases, "versions": len(versions)}))
+"""
+
+
+@dataclass(frozen=True)
+class Service:
+    """The running service of the project, and what it has answered to the example."""
+
+    address: str
+    answer: Any
+
+
+@pytest.fixture(scope="module")
+def service(whole_run: WholeRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    log = tmp_path_factory.mktemp("service") / "service.log"
+    environment = make_environment(OMP_NUM_THREADS="1")
+    with log.open("wb") as output, serve(whole_run.project, output, environment) as address:
+        yield Service(address, fetch(f"{address}/predict", read_question(address)))
+
+
+def read_text(address: str) -> str:
+    with urlopen(address, timeout=30) as response:  # noqa: S310
+        return str(response.read().decode())
+
+
+def run_python(project: Path, script: str, *arguments: str, typed: str = "") -> Any:
+    """Run a script with the project's interpreter, outside the project; parse its last line."""
+    python = str(project / ".venv" / "bin" / "python")
+    command = (python, "-c", script, *arguments)
+    return json.loads(
+        run_in(project, *command, folder=project.parent, typed=typed).splitlines()[-1]
+    )
+
+
+def test_every_flight_is_accounted_for(whole_run: WholeRun, parts: Parts) -> None:
+    account = whole_run.read("split")["account"]
+    assert account.pop("offered") == FLIGHTS
+    assert sum(account.values()) == FLIGHTS
+    assert account.keys() == {"not_yet_arrived", "quarantined", "unlabelled", "used"}
+    assert f"{FLIGHTS:,} offered" in whole_run.printed
+    parts.note(f"rows: {FLIGHTS:,} offered, {account}")
+
+
+def test_the_candidate_beats_the_linear_baseline(whole_run: WholeRun, parts: Parts) -> None:
+    facts = whole_run.read("evaluation")
+    gain = facts["gains"]["linear"]["roc_auc"]
+    assert 0 < gain["low"] <= gain["value"] <= gain["high"]
+    models = {"candidate": facts["metrics"], **facts["baselines"]}
+    for name, found in {**{name: models[name]["roc_auc"] for name in models}, "gain": gain}.items():
+        interval = f"{found['low']:.4f} to {found['high']:.4f}"
+        parts.note(f"ROC AUC, {name}: {found['value']:.4f} ({interval})")
+
+
+def test_the_reports_and_plots_are_there(whole_run: WholeRun) -> None:
+    for name in REPORTS:
+        assert whole_run.read(name), name
+    assert whole_run.read("judgement")["verdict"] == "passed"
+    shown = run_in(whole_run.project, "dvc", "metrics", "show", "--json")
+    assert json.loads(shown)[""]["data"]
+    assert "roc.csv" in run_in(whole_run.project, "dvc", "plots", "show", "--json")
+
+
+def test_version_one_is_the_champion_and_is_deployed(whole_run: WholeRun) -> None:
+    registry = run_python(whole_run.project, READ_REGISTRY, str(whole_run.project))
+    assert registry["versions"] == 1
+    assert str(registry["aliases"]["champion"]) == "1"
+    deployed = json.loads((whole_run.project / "var" / "deployed" / "current.json").read_text())
+    assert deployed["model_version"] == "1"
+    assert deployed["digest"] == whole_run.read("evaluation")["digest"]
+
+
+def test_the_project_is_a_repository_of_its_own(whole_run: WholeRun) -> None:
+    log = run_in(whole_run.project, "git", "log", "--format=%s")
+    assert log.splitlines() == ["Generate the project"]
+    root = run_in(whole_run.project, "git", "rev-parse", "--show-toplevel").strip()
+    assert Path(root) == whole_run.project.resolve()
+
+
+def test_a_second_repro_runs_no_stage(whole_run: WholeRun, parts: Parts) -> None:
+    with parts.measure("no-op dvc repro"):
+        printed = run_in(whole_run.project, "dvc", "repro")
+    assert "Running stage" not in printed
+    assert "up to date" in printed
+
+
+def test_a_prediction_names_its_model_and_is_logged(whole_run: WholeRun, service: Service) -> None:
+    model, (prediction,) = service.answer["model"], service.answer["predictions"]
+    assert model["version"] == "1"
+    assert model["digest"] == whole_run.read("evaluation")["digest"]
+    assert math.isclose(sum(prediction["probabilities"].values()), 1, abs_tol=1e-6)
+    logged = [
+        json.loads(line)
+        for log in (whole_run.project / "var" / "predictions").glob("*.jsonl")
+        for line in log.read_text(encoding="utf-8").splitlines()
+    ]
+    (entry,) = [line for line in logged if line["request_id"] == service.answer["request_id"]]
+    assert entry["digest"] == model["digest"]
+    assert entry["probabilities"] == prediction["probabilities"]
+
+
+def test_the_service_shows_its_metrics_and_its_documentation(service: Service) -> None:
+    assert service.answer["model"]["digest"][:12] in read_text(f"{service.address}/metrics")
+    assert "/predict" in fetch(f"{service.address}/openapi.json")["paths"]
+    assert "<html" in read_text(f"{service.address}/docs").lower()
+
+
+def test_the_registrys_champion_answers_as_the_api_does(
+    whole_run: WholeRun, service: Service
+) -> None:
+    project, name = whole_run.project, service.answer["model"]["name"]
+    rows = run_python(project, SAMPLE_ROWS, str(project))
+    assert any(value is None for row in rows for value in row.values())
+    champion = run_python(project, ASK_CHAMPION, str(project), name, typed=json.dumps(rows))
+    answered = fetch(f"{service.address}/predict", {"records": rows})["predictions"]
+    assert len(champion) == len(answered) == len(rows)
+    for one, other in zip(champion, answered, strict=True):
+        assert one["prediction"] == other["prediction"]
+        for label, probability in other["probabilities"].items():
+            assert math.isclose(one[f"probability_{label}"], probability, abs_tol=1e-6)
+
+
+def test_the_projects_own_gate_is_green(whole_run: WholeRun, parts: Parts) -> None:
+    with parts.measure("make test in the project"):
+        printed = run_in(whole_run.project, "make", "test")
+    *checks, closing = [line for line in printed.splitlines() if line.strip()]
+    for check in ("format", "lint", "types", "layers"):
+        assert any(line.startswith(f"{check}: ") for line in checks), check
+    assert " passed" in closing
+    parts.note(f"    its last line: {closing.strip()}")

@@ -1,0 +1,136 @@
+"""A fault counts as caught only if its guard was green before, is red after, and says why."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import faults
+from faults import FaultError, load_fault, load_library, run_fault
+from ml_test_score import ROWS
+
+FAULT: dict[str, Any] = {
+    "title": "The package says red",
+    "symptom": "Whoever runs it reads red",
+    "apply": {"commands": ["echo \"raise SystemExit('it is red')\" >src/ml_service/__main__.py"]},
+    "guard": {"command": "python -m ml_service", "says": "it is red"},
+    "ml_test_score": "Infra 3",
+    "readers": ["ci"],
+}
+PATCH = """\
+--- a/src/ml_service/__main__.py
++++ b/src/ml_service/__main__.py
+@@ -1 +1 @@
+-print('green')
++raise SystemExit('it is red')
+"""
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """Write a fault that differs from FAULT in some keys; return its folder."""
+    monkeypatch.setattr(faults, "LIBRARY", tmp_path / "faults")
+    folder = tmp_path / "faults" / "says-red"
+    folder.mkdir(parents=True)
+
+    def write_fault(**changes: object) -> Path:
+        (folder / "fault.yaml").write_text(yaml.safe_dump({**FAULT, **changes}))
+        (folder / "fault.patch").write_text(PATCH)
+        return folder
+
+    return write_fault
+
+
+@pytest.mark.parametrize("apply", [FAULT["apply"], {"patch": "fault.patch"}], ids=str)
+def test_a_caught_fault_has_no_problem_and_its_evidence(
+    stand_in: Path, write: Write, apply: object
+) -> None:
+    outcome = run_fault(load_fault(write(apply=apply)), stand_in)
+    assert (outcome.problem, outcome.evidence) == ("", "it is red")
+    assert "green" in (stand_in / "src" / "ml_service" / "__main__.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"apply": {"commands": ["true"]}}, "the guard stays green with the fault"),
+        (
+            {"guard": {"command": "python -m ml_service", "says": "it is blue"}},
+            "the guard is red, but does not say 'it is blue':\n    it is red",
+        ),
+        (
+            {"guard": {"command": "echo it is red; false", "says": "it is red"}},
+            r"the guard is red without the fault \(1\):\n    it is red",
+        ),
+        ({"apply": {"commands": ["exit 3"]}}, "'exit 3' exited 3"),
+        ({"after": ["exit 4"]}, "'exit 4' exited 4"),
+    ],
+    ids=["green", "other-reason", "red-before", "not-applied", "after-fails"],
+)
+def test_what_is_not_caught_says_why(
+    stand_in: Path, write: Write, changes: dict[str, object], problem: str
+) -> None:
+    outcome = run_fault(load_fault(write(**changes)), stand_in)
+    assert re.match(problem, outcome.problem), outcome.problem
+
+
+def test_a_patch_that_no_longer_applies_is_a_problem(stand_in: Path, write: Write) -> None:
+    folder = write(apply={"patch": "fault.patch"})
+    (stand_in / "src" / "ml_service" / "__main__.py").write_text("print('other')")
+    assert "patch does not apply" in run_fault(load_fault(folder), stand_in).problem
+
+
+def test_a_guard_that_hangs_is_a_problem(
+    stand_in: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "WITHIN", 0.1)
+    folder = write(guard={"command": "sleep 60", "says": "red"})
+    assert "'sleep 60' did not end within" in run_fault(load_fault(folder), stand_in).problem
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"title": ""}, "title: String should have at least 10 characters"),
+        ({"apply": {}}, "apply: give either patch or commands"),
+        ({"apply": {"patch": "other.patch"}}, r"apply.patch: no file other\.patch"),
+        ({"guard": {"command": "true", "says": "("}}, "guard.says: is no regular expression"),
+        ({"guard": {"command": "true", "says": ".*"}}, "guard.says: matches any output"),
+        ({"ml_test_score": "Data 8"}, "ml_test_score: is no row of the ML Test Score"),
+        ({"readers": ["anyone"]}, "readers"),
+        ({"solution": "tag it"}, "solution: Extra inputs are not permitted"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_is_no_fault_is_refused_with_its_place(
+    write: Write, changes: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(FaultError, match=rf"says-red/fault\.yaml: {sentence}"):
+        load_fault(write(**changes))
+
+
+def test_a_fault_that_is_not_there_is_refused() -> None:
+    with pytest.raises(FaultError, match=r"no fault 'absent'; there are: .*leaked-column"):
+        load_library(["absent"])
+
+
+def test_every_fault_of_the_library_can_be_read() -> None:
+    assert {"changed-byte", "leaked-column", "skewed-feature"} <= {
+        fault.name for fault in load_library()
+    }
+
+
+def test_a_faults_folder_holds_nothing_else() -> None:
+    for fault in load_library():
+        expected = {"fault.yaml", *([fault.apply.patch] if fault.apply.patch else [])}
+        assert {path.name for path in (faults.LIBRARY / fault.name).iterdir()} == expected
+
+
+def test_the_ml_test_score_has_its_28_rows() -> None:
+    assert len(ROWS) == 28
+    assert {name.split()[0] for name in ROWS} == {"Data", "Model", "Infra", "Monitor"}

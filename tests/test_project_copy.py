@@ -1,0 +1,61 @@
+"""A copy of a project runs its own code, and leaves the original alone."""
+
+import subprocess
+import venv
+from pathlib import Path
+
+import pytest
+
+from project_copy import CopyError, copy_project, make_environment
+
+
+def run(project: Path, tool: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [str(project / ".venv" / "bin" / tool), *arguments],
+        cwd=project,
+        env=make_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_a_copy_runs_its_own_code(stand_in: Path, tmp_path: Path) -> None:
+    copy = copy_project(stand_in, tmp_path / "copy")
+    (copy / "src" / "ml_service" / "__main__.py").write_text("print('changed')")
+    assert run(copy, "python", "-m", "ml_service") == "changed"
+    assert run(stand_in, "python", "-m", "ml_service") == "green"
+
+
+def test_a_copys_tools_run_its_own_code(stand_in: Path, tmp_path: Path) -> None:
+    tool = stand_in / ".venv" / "bin" / "tool"
+    tool.write_text(f"#!{stand_in}/.venv/bin/python\nimport ml_service\nprint(ml_service.__file__)")
+    tool.chmod(0o755)
+    copy = copy_project(stand_in, tmp_path / "copy")
+    assert run(copy, "tool") == str(copy / "src" / "ml_service" / "__init__.py")
+    assert run(stand_in, "tool") == str(stand_in / "src" / "ml_service" / "__init__.py")
+
+
+def test_a_copy_finds_the_packages_of_the_original(stand_in: Path, tmp_path: Path) -> None:
+    (packages,) = stand_in.glob(".venv/lib/python*/site-packages")
+    (packages / "dependency.py").write_text("print('found')")
+    copy = copy_project(stand_in, tmp_path / "copy")
+    assert run(copy, "python", "-c", "import dependency") == "found"
+
+
+def test_a_copy_that_would_run_the_originals_code_is_refused(
+    stand_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link_to_the_original(original: Path, made: Path) -> None:
+        made.symlink_to(original)
+
+    monkeypatch.setattr("project_copy.link_environment", link_to_the_original)
+    with pytest.raises(CopyError, match="would not run its own code, but: "):
+        copy_project(stand_in, tmp_path / "copy")
+
+
+def test_a_folder_that_is_not_set_up_is_refused(tmp_path: Path) -> None:
+    venv.create(tmp_path / ".venv", with_pip=False)
+    with pytest.raises(CopyError, match="is no generated project that is set up"):
+        copy_project(tmp_path, tmp_path / "copy")

@@ -1,0 +1,66 @@
+"""A project with the default answers that was set up and run whole, and commands in it."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bake import bake_defaults
+from project_copy import make_environment
+from summary import Parts
+
+SHOWN = 60  # lines of a command's output, where it fails
+
+
+def run_in(
+    project: Path, *command: str, folder: Path | None = None, typed: str = "", **variables: str
+) -> str:
+    """Run a command with a project's environment on PATH and return what it printed.
+
+    Args:
+        project: Whose environment, and where, unless another folder is named.
+        command: The command and its arguments; one that fails fails the test.
+        folder: Where it runs instead.
+        typed: Its standard input.
+        variables: Environment variables.
+    """
+    done = subprocess.run(
+        command,
+        cwd=folder or project,
+        env=make_environment(project / ".venv" / "bin", OMP_NUM_THREADS="1", **variables),
+        input=typed,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    if done.returncode:
+        tail = "\n".join(done.stdout.splitlines()[-SHOWN:])
+        pytest.fail(f"'{' '.join(command)[:200]}' exited {done.returncode}:\n{tail}", pytrace=False)
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class WholeRun:
+    """A project, and what `make run` printed in it."""
+
+    project: Path
+    printed: str
+
+    def read(self, name: str) -> Any:
+        """Read one of the project's reports."""
+        return json.loads((self.project / "reports" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def run_whole(project: Path, parts: Parts) -> WholeRun:
+    """Bake the defaults, set the project up and run all of it but the service."""
+    with parts.measure("generation"):
+        bake_defaults(project)
+    with parts.measure("make setup"):
+        run_in(project, "make", "setup")
+    with parts.measure("make run SERVE=0"):
+        printed = run_in(project, "make", "run", "SERVE=0")
+    return WholeRun(project, printed)

@@ -1,0 +1,87 @@
+"""Bake the defaults into build/preview with the payload's own package inside.
+
+Edits in the payload are live there: mypy, pytest and the service run on them in place.
+"""
+
+import filecmp
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from bake import PAYLOAD, ROOT, BakeError, bake_defaults
+from project_copy import make_environment
+
+PREVIEW = ROOT / "build" / "preview"
+
+
+def make_preview() -> Path:
+    """Bake the preview anew, keep its environment, and point its package at the payload's.
+
+    Returns:
+        The preview's package: a link.
+    """
+    fresh = PREVIEW.with_name("preview-fresh")
+    bake_defaults(fresh)
+    if PREVIEW.exists():
+        keep_environment(PREVIEW, fresh)
+        shutil.rmtree(PREVIEW)
+    fresh.rename(PREVIEW)
+    (package,) = (path.parent for path in (PREVIEW / "src").glob("*/__init__.py"))
+    shutil.rmtree(package)
+    package.symlink_to(PAYLOAD / "src" / "{{cookiecutter.package_name}}")
+    return package
+
+
+def keep_environment(old: Path, fresh: Path) -> None:
+    """Move the environment over; equal files keep their time, so make installs only changes."""
+    if (old / ".venv").exists():
+        (old / ".venv").rename(fresh / ".venv")
+    for path in (fresh / "pyproject.toml", *fresh.glob("requirements/*")):
+        former = old / path.relative_to(fresh)
+        if former.is_file() and filecmp.cmp(former, path, shallow=False):
+            shutil.copystat(former, path)
+
+
+def lint(package: Path) -> int:
+    """Run the project's own ruff and mypy, with its own configuration, on the payload's package.
+
+    Caches go to build/, never into the payload.
+    """
+    source = str(package.relative_to(PREVIEW))
+    environment = {**os.environ, "RUFF_CACHE_DIR": str(ROOT / "build" / ".ruff_cache")}
+    commands = (
+        ["ruff", "check", "--no-respect-gitignore", source],
+        ["ruff", "format", "--check", "--no-respect-gitignore", source],
+        ["mypy", "--strict", "--cache-dir", str(ROOT / "build" / ".mypy_cache"), source],
+    )
+    failures = 0
+    for name, *arguments in commands:
+        command = [str(PREVIEW / ".venv" / "bin" / name), *arguments]
+        failures += subprocess.run(command, cwd=PREVIEW, env=environment, check=False).returncode
+    return 1 if failures else 0
+
+
+def main() -> int:
+    """Make the preview; with --lint, set it up and lint the payload's package through it."""
+    try:
+        package = make_preview()
+    except BakeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{PREVIEW.relative_to(ROOT)} runs the payload's package; try: cd build/preview && make")
+    if "--lint" not in sys.argv[1:]:
+        return 0
+    # Only what checks the code is run: compiling every package would take longer than that.
+    setup = subprocess.run(
+        ["make", "--no-print-directory", "setup"],
+        cwd=PREVIEW,
+        env=make_environment(UV_COMPILE_BYTECODE="0"),
+        check=False,
+    )
+    return setup.returncode or lint(package)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""A machine-learning service: from a data contract to a judged, registered and served model."""

@@ -1,0 +1,276 @@
+"""`adopt`: from a team's files to a contract, settings and a deployed model."""
+
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from difflib import unified_diff
+from pathlib import Path
+
+import pandas as pd
+
+from .. import features as features_module
+from ..columns import arrange_features, columns_from_frame
+from ..contract import Contract, load_contract, parse_contract
+from ..errors import ProjectError
+from ..files import replacing
+from ..modelling.leakage import rank_single_features
+from ..modelling.metrics import encode_target
+from ..params import ColumnFormat, FilesParams, load_params
+from ..paths import Paths
+from ..sources.files import read_words
+from ..sources.parsing import is_words, parse_column
+from ..tables import conform
+from ..workflow import ensure_repository
+from .draft import draft_contract, next_version, read_previous
+from .formats import Reading, read_kind
+from .opening import open_files
+from .patching import set_pipeline, set_source, set_values
+from .plan import Ask, Planned, Wishes, plan_columns, plan_target
+from .profile import ColumnFacts, profile
+from .removal import clear_outputs, is_sample_here, remove_sample
+from .sizing import choose_settings
+
+_MOST_JUDGED = 100_000
+"""Rows on which single columns are compared with the target; more tell nothing new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a person asked for.
+
+    Attributes:
+        data: A file or a folder.
+        name: Of the contract and the model; None takes it from the data.
+        day_first: How a date that can be read in two ways is to be read.
+        force: Go on over uncommitted changes.
+    """
+
+    data: str
+    wishes: Wishes
+    name: str | None = None
+    day_first: bool = True
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What is to be written, and what a person should decide afterwards."""
+
+    contract: str
+    params: str
+    pipeline: str
+    open_questions: tuple[str, ...]
+
+
+def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) -> tuple[str, ...]:
+    """Profiles the data and rewrites the project for it.
+
+    Args:
+        paths: The project.
+        request: What was asked for.
+        ask: Settles doubts; gives the safe answer where nobody can be asked.
+        say: Shows one line to the user.
+
+    Returns:
+        What a person should decide next.
+
+    Raises:
+        ProjectError: The data cannot be used, or the project has changes that are not committed.
+    """
+    check_committed(paths.root, force=request.force)
+    first = is_sample_here(paths.root)
+    previous = None if first else load_contract(paths.contract)
+    adoption = prepare(paths, request, previous, ask)
+    if previous is not None and not _agreed(paths, adoption, ask, say):
+        raise ProjectError(
+            "Nothing was changed: the new contract was not agreed to (--yes agrees)."
+        )
+    if first:
+        say(remove_sample(paths, Path(str(features_module.__file__))))
+        # The pipeline's file has lost the sample's lines.
+        pipeline = _edit_pipeline(paths, parse_contract(adoption.contract))
+        adoption = replace(adoption, pipeline=pipeline)
+    clear_outputs(paths)
+    for path, text in (
+        (paths.contract, adoption.contract),
+        (paths.params, adoption.params),
+        (paths.root / "dvc.yaml", adoption.pipeline),
+    ):
+        with replacing(path) as scratch:
+            scratch.write_text(text, encoding="utf-8")
+    load_params(paths.params)
+    return adoption.open_questions
+
+
+def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask) -> Adoption:
+    """Reads the data and drafts everything, without writing."""
+    opened = open_files(request.data, paths.root)
+    words = read_words(opened, paths.root)
+    if request.wishes.target not in words:
+        # The plan refuses it with a hint; nothing needs to be read for that.
+        plan_columns(dict.fromkeys(map(str, words), _NOTHING), {}, request.wishes, {}, ask)
+    readings = read_columns(words, request)
+    table = parse_table(words, readings)
+    facts = profile(table, readings)
+    del words
+    source = _with_formats(opened, facts)
+    roles, descriptions = read_previous(previous) if previous else ({}, {})
+    suspicion = suspect(table, facts, request.wishes)
+    planned = plan_columns(facts, suspicion, request.wishes, roles, ask)
+    name = request.name or (previous.name if previous else name_table(request.data))
+    about = f"the file or folder {Path(request.data).name}"
+
+    def draft(version: str) -> str:
+        return draft_contract(name, version, about, planned, descriptions)
+
+    text = draft(previous.version if previous else "1.0.0")
+    if previous and text != paths.contract.read_text(encoding="utf-8"):
+        text = draft(next_version(previous, parse_contract(text)))
+    contract = parse_contract(text)
+    settings = choose_settings(table, contract, planned, request.wishes.group)
+    params = set_values(paths.params.read_text(encoding="utf-8"), settings)
+    return Adoption(
+        text,
+        set_source(params, source),
+        _edit_pipeline(paths, contract),
+        _collect_questions(planned, request),
+    )
+
+
+_NOTHING = ColumnFacts("", None, ColumnFormat(), "", 0, 0, 0)
+
+
+def read_columns(words: pd.DataFrame, request: Request) -> dict[str, Reading]:
+    """What each column is taken for; a target of two odd numbers is taken for two words."""
+    readings = {str(name): read_kind(words[name], day_first=request.day_first) for name in words}
+    target, task = request.wishes.target, request.wishes.task
+    two = words[target].nunique() == 2
+    if (two and readings[target].kind == "number" and task != "regression") or (
+        readings[target].kind == "timestamp"
+    ):
+        readings[target] = Reading("string", ColumnFormat())
+    return readings
+
+
+def parse_table(words: pd.DataFrame, readings: Mapping[str, Reading]) -> pd.DataFrame:
+    """Every column in its kind."""
+    columns = {}
+    for name, reading in readings.items():
+        kind = reading.kind or "string"
+        columns[name] = parse_column(words[name], kind, reading.form)
+        if not is_words(columns[name]) and kind in ("integer", "number"):
+            columns[name] = columns[name].astype("Int64" if kind == "integer" else "Float64")
+    return pd.DataFrame(columns)
+
+
+def suspect(
+    table: pd.DataFrame, facts: Mapping[str, ColumnFacts], wishes: Wishes
+) -> dict[str, float]:
+    """How well each column alone tells the target: ROC AUC on the half that it did not see."""
+    target = plan_target(facts[wishes.target], wishes)
+    columns = [
+        Planned(column, column.kind, ("feature",), "")
+        for name, column in facts.items()
+        if name != wishes.target and column.kind and not column.constant and not column.unique_words
+    ]
+    if not columns:
+        return {}
+    contract = parse_contract(draft_contract("suspicion", "1.0.0", "it", [target, *columns], {}))
+    rows = table[table[wishes.target].notna()]
+    rows = rows.sample(min(len(rows), _MOST_JUDGED), random_state=0)
+    rows = conform(rows, contract)
+    answer = encode_target(rows[wishes.target].to_numpy(), contract.classes)
+    matrix = columns_from_frame(contract, rows)
+    half = len(rows) // 2
+    seen, offered = (
+        arrange_features({name: values[part] for name, values in matrix.items()})
+        for part in (slice(None, half), slice(half, None))
+    )
+    return rank_single_features(seen, answer[:half], offered, answer[half:])
+
+
+def name_table(data: str) -> str:
+    """A name for the contract and the model, from that of the file or folder."""
+    stem = Path(data).name.split(".")[0]
+    name = "".join(c if c.isalnum() and c.isascii() else "_" for c in stem.lower()).strip("_")
+    return name or "table"
+
+
+def check_committed(root: Path, *, force: bool) -> None:
+    """Makes the project a repository where it is none, and refuses changes that git does not have.
+
+    Raises:
+        ProjectError: There are such changes; what adopt deletes could not be brought back.
+    """
+    ensure_repository(root)
+    # What the pipeline has written is made anew anyway.
+    kept = (".", ":!dvc.lock", ":!reports")
+    command = ["git", "status", "--porcelain", "--", *kept]
+    status = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    changed = [line[3:] for line in status.stdout.splitlines()]
+    if changed and not force:
+        raise ProjectError(
+            f"{len(changed)} changes are not committed (such as {changed[0]}), and adopt rewrites "
+            "and deletes files; commit them, or say --force."
+        )
+
+
+def _agreed(paths: Paths, adoption: Adoption, ask: Ask, say: Callable[[str], None]) -> bool:
+    old = paths.contract.read_text(encoding="utf-8")
+    diff = unified_diff(
+        old.splitlines(),
+        adoption.contract.splitlines(),
+        "contract.yaml",
+        "its new draft",
+        "",
+        "",
+        1,
+        "",
+    )
+    lines = list(diff)
+    if not lines:
+        say("contract.yaml: the data says what it says already; no change")
+        return True
+    for line in lines:
+        say(line)
+    return ask("Change contract.yaml so, and the settings that follow?", False)
+
+
+def _edit_pipeline(paths: Paths, contract: Contract) -> str:
+    text = (paths.root / "dvc.yaml").read_text(encoding="utf-8")
+    return set_pipeline(text, contract.task)
+
+
+def _with_formats(opened: FilesParams, facts: Mapping[str, ColumnFacts]) -> FilesParams:
+    plain = ColumnFormat()
+    odd = {name: column.form for name, column in facts.items() if column.form != plain}
+    return opened.model_copy(update={"columns": odd})
+
+
+def _collect_questions(planned: tuple[Planned, ...], request: Request) -> tuple[str, ...]:
+    questions = [f"'{c.facts.name}': {c.question}" for c in planned if c.question]
+    questions += _group_notes(planned)
+    if request.wishes.group is None:
+        questions += [
+            f"'{c.facts.name}' may name what several rows are about; if rows that share it must "
+            f"stay together, run again with --group '{c.facts.name}'"
+            for c in planned
+            if c.facts.may_be_group and c.has("feature")
+        ]
+    return (
+        *questions,
+        "contract.yaml: descriptions, units and true limits, which no data can tell",
+        "params.yaml: what the two kinds of error cost, and the gates' limits",
+    )
+
+
+def _group_notes(planned: tuple[Planned, ...]) -> list[str]:
+    """What readings should be told about: one line for all columns that were read alike."""
+    alike: dict[str, list[str]] = {}
+    for column in planned:
+        if column.facts.note and column.facts.kind:
+            alike.setdefault(column.facts.note, []).append(f"'{column.facts.name}'")
+    return [
+        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: {note}"
+        for note, names in alike.items()
+    ]

@@ -1,0 +1,98 @@
+"""`adopt` as a command: who is asked, and what follows once the project is rewritten."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import typer
+
+from ..errors import ProjectError
+from ..files import replacing
+from ..params import load_params
+from ..paths import Paths
+from ..reports import read_report
+from .adopt import Request, adopt
+from .patching import set_values
+from .plan import Wishes
+
+
+def adopt_and_run(
+    paths: Paths,
+    data: str,
+    wishes: Wishes,
+    *,
+    name: str | None,
+    day_first: bool,
+    yes: bool,
+    force: bool,
+) -> None:
+    """Adopts a table, runs everything on it, and says what a person should decide next."""
+    request = Request(data, wishes, name, day_first, force)
+    questions = adopt(paths, request, make_ask(yes=yes), typer.echo)
+    code = run_all(paths)
+    if code and _may_serve_linear(paths):
+        serve_linear(paths)
+        typer.echo(
+            "adopt: the trees are not shown to be better than the linear model, so that one is "
+            "served; train.candidate.kind in params.yaml says so"
+        )
+        code = run_all(paths)
+    typer.echo("Decide next, then commit:")
+    for question in questions:
+        typer.echo(f"  - {question}")
+    if code:
+        raise ProjectError(
+            "The project is rewritten for the table, but its model is not deployed: what stopped "
+            "it is above; mend that, then `make run`."
+        )
+
+
+def run_all(paths: Paths) -> int:
+    """Runs everything in a process of its own, since this one has loaded the features of before.
+
+    Returns:
+        Its exit code; it has said why it is not 0.
+    """
+    package = __package__.partition(".")[0]
+    return subprocess.call([sys.executable, "-m", package, "run"], cwd=paths.root)
+
+
+def make_ask(*, yes: bool) -> Callable[[str, bool], bool]:
+    """Asks at the terminal; without one, what is safe is the answer."""
+
+    def ask(question: str, safe: bool) -> bool:
+        # The only question whose safe answer is no is whether to change what is there.
+        if yes and not safe:
+            return True
+        if not sys.stdin.isatty():
+            return safe
+        return typer.confirm(question, default=safe)
+
+    return ask
+
+
+def serve_linear(paths: Paths) -> None:
+    """Makes the linear model the candidate."""
+    settings = {
+        "train.candidate.kind": (
+            "linear",
+            "trees | linear; linear, since trees were not shown to be better on the test window",
+        ),
+        "export.tolerance": (
+            1.0e-4,
+            "largest error of the graph; a linear model's sums are of single precision there",
+        ),
+    }
+    text = set_values(paths.params.read_text(encoding="utf-8"), settings)
+    with replacing(paths.params) as scratch:
+        scratch.write_text(text, encoding="utf-8")
+
+
+def _may_serve_linear(paths: Paths) -> bool:
+    """Whether the trees were refused for being no better than the linear model."""
+    if load_params(paths.params).train.candidate.kind == "linear":
+        return False
+    if not (paths.reports / "judgement.json").exists():
+        return False
+    gates = read_report(paths.reports / "judgement.json")["gates"]
+    return any(gate["name"] == "better than linear" and not gate["passed"] for gate in gates)

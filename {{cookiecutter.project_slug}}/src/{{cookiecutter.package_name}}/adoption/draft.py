@@ -1,0 +1,185 @@
+"""The draft of `contract.yaml`: what was planned, as a contract with its reasons."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from ..contract import Contract
+from .plan import Planned
+from .profile import ColumnFacts
+
+_HEAD = """\
+# What a row is. Validation, the API, the model's inputs, test data and monitoring derive from it.
+# Open Data Contract Standard v3.2. Tags are roles: key, event_time, feature, target, slice,
+# leakage (known only after the event, never a feature), pii (left out of logs).
+# Drafted by `make adopt` from the data; the comment above each column says why. Correct what it
+# cannot know: descriptions, units, true limits, what is known only afterwards.
+"""
+_ROOM = 0.5
+"""Limits are drawn wider than what was seen by this share of its spread."""
+_MOST_PARTS = 8
+_CLASSES = (("[0-9]", str.isdigit), ("[A-Z]", str.isupper), ("[a-z]", str.islower))
+
+
+def draft_contract(
+    name: str,
+    version: str,
+    source: str,
+    planned: Sequence[Planned],
+    descriptions: Mapping[str, str],
+) -> str:
+    """The text of the contract.
+
+    Args:
+        name: The table's, and later the model's.
+        version: Of the contract.
+        source: What the rows were read from, for people.
+        planned: The columns in their order.
+        descriptions: Words about columns that people have written already.
+    """
+    target = next(column.facts.name for column in planned if column.has("target"))
+    document = {
+        "apiVersion": "v3.2.0",
+        "kind": "DataContract",
+        "id": name,
+        "name": name,
+        "version": version,
+        "status": "draft",
+        "description": {"purpose": f"Predicts '{target}' from the other columns of {source}."},
+    }
+    parts = [_HEAD, _dump(document), f"schema:\n  - name: {name}\n", "    physicalType: table\n"]
+    parts.append("    properties:\n")
+    for column in planned:
+        about = descriptions.get(column.facts.name) or f"As in {source}"
+        parts.append(f"      # {_one_line(column.reason)}\n")
+        parts.append(_indent(_dump([draft_column(column, about)]), 6))
+    return "".join(parts)
+
+
+def draft_column(column: Planned, description: str) -> dict[str, Any]:
+    """One column as the standard writes it."""
+    facts = column.facts
+    found: dict[str, Any] = {"name": facts.name, "logicalType": column.kind}
+    if facts.complete and column.tags and not column.has("target"):
+        found["required"] = True
+    if column.tags:
+        found["tags"] = list(column.tags)
+    found["description"] = description
+    if column.classes:
+        return {**found, "enum": [{"value": label} for label in column.classes]}
+    if column.has("target") or facts.kind is None:
+        return found
+    if facts.enumerated and not column.has("pii"):
+        words = sorted(word for word, _ in facts.words)
+        return {**found, "enum": [{"value": word} for word in words], "examples": words[:1]}
+    options = _limit(column)
+    if options:
+        found["logicalTypeOptions"] = options
+    if not column.has("pii"):
+        found |= _give_examples(facts)
+    return found
+
+
+def _limit(column: Planned) -> dict[str, Any]:
+    facts = column.facts
+    if column.kind in ("integer", "number") and facts.low is not None and facts.high is not None:
+        low, high = widen(facts.low, facts.high)
+        if column.kind == "number":
+            return {"minimum": low, "maximum": high}
+        return {"minimum": math.floor(low), "maximum": math.ceil(high)}
+    if column.kind != "string" or not facts.length:
+        return {}
+    options: dict[str, Any] = {"maxLength": max(16, 2 * facts.length)}
+    pattern = find_pattern(word for word, _ in facts.words) if column.has("key") else ""
+    return {"pattern": pattern, **options} if pattern else options
+
+
+def widen(low: float, high: float) -> tuple[float, float]:
+    """Limits with room, in two digits; what is never negative stays so."""
+    room = _ROOM * (high - low) or max(1.0, abs(high) * _ROOM)
+    step = 10.0 ** (math.floor(math.log10(room)) - 1)
+    wide = (math.floor((low - room) / step) * step, math.ceil((high + room) / step) * step)
+    digits = max(0, -round(math.log10(step)))
+    bottom, top = (round(end, digits) for end in wide)
+    return (0.0 if low >= 0 else bottom), (0.0 if high <= 0 else top)
+
+
+def find_pattern(words: Iterable[str]) -> str:
+    """The form that all words share: runs of digits, capitals and small letters; empty if none."""
+    split = [_split(word) for word in words]
+    if not split or len(split[0]) > _MOST_PARTS:
+        return ""
+    shapes = {tuple(shape for shape, _ in parts) for parts in split}
+    if len(shapes) > 1:
+        return ""
+    lengths = [[length for _, length in parts] for parts in split]
+    return "".join(
+        shape + _count(seen) if shape in dict(_CLASSES) else shape
+        for shape, *seen in zip(shapes.pop(), *lengths, strict=True)
+    )
+
+
+def _split(word: str) -> list[tuple[str, int]]:
+    parts: list[tuple[str, int]] = []
+    for letter in word:
+        known = (shape for shape, fits in _CLASSES if letter.isascii() and fits(letter))
+        shape = next(known, f"[{letter}]" if letter not in "^\\]" else f"\\{letter}")
+        if parts and parts[-1][0] == shape and shape in dict(_CLASSES):
+            parts[-1] = (shape, parts[-1][1] + 1)
+        else:
+            parts.append((shape, 1))
+    return parts
+
+
+def _count(lengths: list[int]) -> str:
+    # Numbers that count up grow longer: so much room is left.
+    low, high = min(lengths), max(lengths)
+    return f"{{{low}}}" if low == high else f"{{{low},{high + 2}}}"
+
+
+def _give_examples(facts: ColumnFacts) -> dict[str, Any]:
+    if facts.words:
+        return {"examples": [word for word, _ in facts.words[:2]]}
+    if facts.kind == "boolean":
+        return {"examples": [True]}
+    if facts.low is None or facts.high is None:
+        return {"examples": [facts.earliest]} if facts.earliest else {}
+    middle = (facts.low + facts.high) / 2
+    return {"examples": [float(f"{middle:.4g}")]}
+
+
+def read_previous(contract: Contract) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
+    """What a contract that is there says about its columns: roles, and descriptions."""
+    roles: dict[str, tuple[str, ...]] = {
+        column.name: tuple(sorted(column.roles)) for column in contract.columns
+    }
+    return roles, {column.name: column.description for column in contract.columns}
+
+
+def next_version(old: Contract, new: Contract) -> str:
+    """A new major version where clients of the old contract break, else a minor one."""
+    before = {column.name: column for column in old.request_columns}
+    after = {column.name: column for column in new.request_columns}
+    breaks = any(
+        name not in after or after[name].kind != column.kind for name, column in before.items()
+    ) or any(column.required and name not in before for name, column in after.items())
+    numbers = [int(part) for part in re.findall(r"\d+", old.version)[:3]] or [1, 0, 0]
+    major, minor = numbers[0], numbers[1] if len(numbers) > 1 else 0
+    return f"{major + 1}.0.0" if breaks else f"{major}.{minor + 1}.0"
+
+
+def _dump(document: Any) -> str:
+    return yaml.safe_dump(
+        document, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
+    )
+
+
+def _indent(text: str, spaces: int) -> str:
+    return "".join(" " * spaces + line for line in text.splitlines(keepends=True))
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,63 @@
+"""Which columns name a row and tell its time: by flags, by an older contract, or by facts."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..contract_rules import suggest
+from ..errors import ProjectError
+from .profile import ColumnFacts
+
+if TYPE_CHECKING:
+    from .plan import Wishes
+
+
+def choose_event_time(
+    facts: Mapping[str, ColumnFacts], wishes: "Wishes", previous: Mapping[str, tuple[str, ...]]
+) -> str | None:
+    """The column that says when a row's event took place, or None.
+
+    Raises:
+        ProjectError: Several could be it.
+    """
+    settled = _settled("event_time", wishes.event_time, previous)
+    if settled:
+        return None if settled == "none" else settled
+    candidates = [c.name for c in facts.values() if c.may_be_event_time and c.name != wishes.target]
+    named = [name for name in candidates if facts[name].named_as_event_time]
+    if len(named) > 1 or (candidates and not named):
+        raise ProjectError(
+            f"It cannot be told which column says when a row's event took place "
+            f"({', '.join(named or candidates)}); name it with --event-time, or say "
+            "--event-time none."
+        )
+    return named[0] if named else None
+
+
+def choose_key(
+    facts: Mapping[str, ColumnFacts], wishes: "Wishes", previous: Mapping[str, tuple[str, ...]]
+) -> str | None:
+    """The column that names a row, or None."""
+    settled = _settled("key", wishes.key, previous)
+    if settled:
+        return None if settled == "none" else settled
+    candidates = [c.name for c in facts.values() if c.may_be_key and c.named_as_key]
+    return next((name for name in candidates if name != wishes.target), None)
+
+
+def _settled(role: str, wish: str | None, previous: Mapping[str, tuple[str, ...]]) -> str | None:
+    """What a flag says about a role, or the contract that is there."""
+    if wish or not previous:
+        return wish
+    return next((name for name, tags in previous.items() if role in tags), "none")
+
+
+def check_names(facts: Mapping[str, ColumnFacts], wishes: "Wishes") -> None:
+    """Refuses a flag that names a column which is not there.
+
+    Raises:
+        ProjectError: The table has no such column.
+    """
+    named = [wishes.target, wishes.key, wishes.event_time, wishes.group]
+    for name in (*named, *wishes.features, *wishes.leakage, *wishes.pii):
+        if name not in (None, "none") and name not in facts:
+            raise ProjectError(f"The table has no column '{name}'{suggest(str(name), facts)}.")

@@ -1,0 +1,85 @@
+"""Changes to `params.yaml` and `dvc.yaml` that keep every comment that is still true."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from ..contract import Task
+from ..errors import ProjectError
+from ..params import FilesParams
+
+_COMMENT_COLUMN = 31
+_DEPENDENCY = "      - ${source.path}\n"
+_CURVES = {
+    "classes": (
+        "roc.csv: {cache: false, x: false_positive_rate, y: true_positive_rate, title: ROC}",
+        (
+            "precision_recall.csv: "
+            "{cache: false, x: recall, y: precision, title: Precision and recall}"
+        ),
+    ),
+    "numbers": ("residuals.csv: {cache: false, x: predicted, y: residual, title: Residuals}",),
+}
+
+
+def set_values(text: str, settings: Mapping[str, tuple[Any, str]]) -> str:
+    """Sets values by their dotted names, and the comments beside them.
+
+    Raises:
+        ProjectError: A name is not there.
+    """
+    lines, path, left = text.splitlines(), list[str](), dict(settings)
+    for number, line in enumerate(lines):
+        found = re.match(r"( *)([\w-]+):(.*)", line)
+        if not found:
+            continue
+        del path[len(found[1]) // 2 :]
+        path.append(found[2])
+        name = ".".join(path)
+        if name in left:
+            value, comment = left.pop(name)
+            lines[number] = f"{found[1]}{found[2]}: {_scalar(value)}".ljust(_COMMENT_COLUMN - 1)
+            lines[number] += f" # {comment}"
+    if left:
+        raise ProjectError(
+            f"params.yaml lacks '{next(iter(left))}', which the table needs; restore the file from "
+            "git."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def set_source(text: str, source: FilesParams) -> str:
+    """Replaces the section that says where rows come from."""
+    given = source.model_dump(mode="json", exclude_defaults=True)
+    block = yaml.safe_dump(given, sort_keys=False, allow_unicode=True, width=110)
+    body = "".join(f"  {line}\n" for line in block.splitlines())
+    head = "source:\n  # How the files are read, as `make adopt` found them.\n"
+    section = re.compile(r"^source:.*\n(?:[ #].*\n)*", re.MULTILINE)
+    changed, count = section.subn(lambda _: head + body, text)
+    if count != 1:
+        raise ProjectError("params.yaml has no section 'source'; restore the file from git.")
+    return changed
+
+
+def set_pipeline(text: str, task: Task) -> str:
+    """Makes `dvc.yaml` watch the files, and expect the curves that a task has."""
+    if _DEPENDENCY not in text:
+        text = text.replace("    deps:\n", "    deps:\n" + _DEPENDENCY, 1)
+    lines = [
+        line
+        for line in text.splitlines(keepends=True)
+        if not re.match(r" *- reports/plots/(roc|precision_recall|residuals)\.csv:", line)
+    ]
+    curves = _CURVES["numbers" if task == "regression" else "classes"]
+    place = next(
+        (n for n, line in enumerate(lines) if "reports/plots/calibration.csv:" in line), len(lines)
+    )
+    return "".join(
+        [*lines[:place], *(f"      - reports/plots/{curve}\n" for curve in curves), *lines[place:]]
+    )
+
+
+def _scalar(value: Any) -> str:
+    return yaml.safe_dump(value, allow_unicode=True, width=1000).splitlines()[0]

@@ -1,0 +1,270 @@
+"""What each column is for: decided by its facts, by flags, or by whoever sits at the terminal."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..contract import ClassLabel, Kind, Task
+from ..errors import ProjectError
+from .naming import check_names, choose_event_time, choose_key
+from .profile import ColumnFacts
+
+SUSPICIOUS_AUC = 0.95
+"""A column that tells the target so well by itself was most likely filled in afterwards."""
+MOST_CLASSES = 50
+LEAST_ROWS_PER_CLASS = 10
+_MOST_CLASS_NUMBERS = 20
+_MOST_SLICES = 3
+_MOST_SLICE_WORDS = 12
+
+Ask = Callable[[str, bool], bool]
+"""A question and what is safe, to the answer; without a terminal the safe one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What flags have decided.
+
+    Attributes:
+        task: Overrules what the target looks like.
+        positive: The value of a two-valued target that is to be found.
+        key: Column that names a row; "none" for no such column. None lets the facts decide.
+        event_time: As `key`, for the time of the event.
+        group: Column whose rows stay together in one window.
+        features: Columns that are features whatever speaks against it.
+        leakage: Columns that are known only after the event.
+        pii: Columns about a person.
+    """
+
+    target: str
+    task: Task | None = None
+    positive: str | None = None
+    key: str | None = None
+    event_time: str | None = None
+    group: str | None = None
+    features: frozenset[str] = frozenset()
+    leakage: frozenset[str] = frozenset()
+    pii: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A column's place in the contract.
+
+    Attributes:
+        kind: A column without any value counts as words.
+        tags: Its roles.
+        reason: Why: one line.
+        classes: For a target of classes, all of them; of two, the last is the positive one.
+        question: What a person should still decide about it; may be empty.
+    """
+
+    facts: ColumnFacts
+    kind: Kind
+    tags: tuple[str, ...]
+    reason: str
+    classes: tuple[ClassLabel, ...] = ()
+    question: str = ""
+
+    def has(self, tag: str) -> bool:
+        """Whether it has a role."""
+        return tag in self.tags
+
+
+def plan_columns(
+    facts: Mapping[str, ColumnFacts],
+    suspicion: Mapping[str, float],
+    wishes: Wishes,
+    previous: Mapping[str, tuple[str, ...]],
+    ask: Ask,
+) -> tuple[Planned, ...]:
+    """Decides about every column.
+
+    Args:
+        facts: By name.
+        suspicion: How well each column alone tells the target: ROC AUC by name.
+        wishes: What was decided by flags.
+        previous: Roles in the contract that is there already, which stay as they are.
+        ask: How doubts are settled.
+
+    Raises:
+        ProjectError: A flag names no column, or nothing can be predicted from this table.
+    """
+    check_names(facts, wishes)
+    special = {
+        wishes.target: "target",
+        choose_event_time(facts, wishes, previous): "event_time",
+        choose_key(facts, wishes, previous): "key",
+    }
+    planned, slices = [], 0
+    for name, column in facts.items():
+        if name == wishes.target:
+            planned.append(plan_target(column, wishes))
+            continue
+        kind, role = column.kind or "string", special.get(name)
+        if role:
+            planned.append(Planned(column, kind, (role,), _SPECIAL_REASONS[role]))
+            continue
+        tags, reason, question = _decide(column, suspicion.get(name, 0.5), wishes, previous, ask)
+        if tags == ("feature",) and slices < _MOST_SLICES and _may_slice(column):
+            tags, slices = ("feature", "slice"), slices + 1
+        planned.append(Planned(column, kind, tags, reason, question=question))
+    if not any(column.has("feature") for column in planned):
+        raise ProjectError(
+            "No column is left to predict from; name some with --feature, or bring a table with "
+            "columns that differ between rows."
+        )
+    return tuple(planned)
+
+
+_SPECIAL_REASONS = {
+    "event_time": "a time in every row, and the name of one: rows are split by it",
+    "key": "differs in every row, and is named so: it names a row",
+}
+
+
+def plan_target(column: ColumnFacts, wishes: Wishes) -> Planned:
+    """The target's kind and classes.
+
+    Raises:
+        ProjectError: It has one value alone, or neither classes nor numbers.
+    """
+    if column.kind is None or column.constant:
+        raise ProjectError(
+            f"The target '{column.name}' has {column.distinct or 'no'} value "
+            f"{'alone ' if column.distinct else ''}in {column.rows} rows; there is nothing to "
+            "learn: bring rows of every outcome."
+        )
+    if column.kind == "boolean":
+        return Planned(column, "boolean", ("target",), "two values: true is what is to be found")
+    numbers = column.kind in ("integer", "number")
+    many = column.distinct > (_MOST_CLASS_NUMBERS if numbers else MOST_CLASSES)
+    if (
+        numbers
+        and wishes.task in (None, "regression")
+        and (many or wishes.task or not column.every)
+    ):
+        reason = f"{column.distinct:,} different numbers: regression"
+        return Planned(column, column.kind, ("target",), reason)
+    if many or not column.every:
+        raise ProjectError(
+            f"The target '{column.name}' has {column.distinct:,} different values of kind "
+            f"{column.kind}; at most {MOST_CLASSES} classes or numbers can be predicted: group "
+            "them, or name another column."
+        )
+    _check_classes(column)
+    classes = _order_classes(column, wishes.positive)
+    if len(classes) == 2:
+        reason = f"two values: '{classes[-1]}' is what is to be found; --positive takes the other"
+        return Planned(column, column.kind, ("target",), reason, classes)
+    reason = f"{len(classes)} different values: classes"
+    question = ""
+    if numbers:
+        question = (
+            "its numbers were taken for classes; for numbers run again with --task regression"
+        )
+    return Planned(column, column.kind, ("target",), reason, classes, question)
+
+
+def _check_classes(column: ColumnFacts) -> None:
+    word, count = column.words[-1]
+    if count < LEAST_ROWS_PER_CLASS:
+        raise ProjectError(
+            f"The target '{column.name}' is {word!r} in {count} rows alone; every class needs "
+            f"{LEAST_ROWS_PER_CLASS}: bring more such rows, or join it with another class."
+        )
+
+
+def _order_classes(column: ColumnFacts, positive: str | None) -> tuple[ClassLabel, ...]:
+    labels = sorted(word for word, _ in column.words)
+    if len(labels) != 2:
+        return tuple(labels)
+    if positive is not None:
+        found = [label for label in labels if str(label) == positive]
+        if not found:
+            raise ProjectError(
+                f"--positive is '{positive}', but '{column.name}' is {labels[0]!r} or "
+                f"{labels[1]!r}; name one of them."
+            )
+        return tuple(sorted(labels, key=lambda label: label == found[0]))
+    # Of numbers the larger; of words the rarer one, since that is what one looks for.
+    return tuple(labels if column.kind == "integer" else [word for word, _ in column.words])
+
+
+Verdict = tuple[tuple[str, ...], str, str]
+"""Roles, the reason, and what a person should still decide."""
+
+
+def _decide(
+    column: ColumnFacts,
+    auc: float,
+    wishes: Wishes,
+    previous: Mapping[str, tuple[str, ...]],
+    ask: Ask,
+) -> Verdict:
+    if wished := _by_wish(column, wishes):
+        return wished
+    if column.name in previous:
+        return previous[column.name], "as it was decided before", ""
+    if reason := _useless(column):
+        return (), reason, ""
+    return _by_doubt(column, auc, ask) or (("feature",), _describe(column), "")
+
+
+def _by_wish(column: ColumnFacts, wishes: Wishes) -> Verdict | None:
+    name = column.name
+    person = ("pii",) if name in wishes.pii else ()
+    if name in wishes.leakage:
+        return ("leakage", *person), "said to be known only afterwards", ""
+    if name in wishes.features:
+        return ("feature", *person), "said to be known in time", ""
+    if name == wishes.group:
+        return person, "rows that share it stay together in one window", ""
+    if person:
+        return person, "said to be about a person: left out of the model and of every log", ""
+    return None
+
+
+def _by_doubt(column: ColumnFacts, auc: float, ask: Ask) -> Verdict | None:
+    """Settles a suspicion by asking; nobody there to answer means: leave it out."""
+    name = column.name
+    if column.person:
+        if not ask(f"'{name}' may be about a person ({column.person}). Leave it out?", True):
+            return ("feature",), "asked: may be used", ""
+        doubt = f"if it may be used, run again with --feature '{name}'"
+        return ("pii",), f"{column.person}: left out of the model and of every log", doubt
+    if auc >= SUSPICIOUS_AUC:
+        tells = f"alone it tells the target with a ROC AUC of {auc:.2f}"
+        if not ask(f"'{name}': {tells}. Is it known only after the event?", True):
+            return ("feature",), f"{tells}; asked: known in time", ""
+        doubt = f"{tells}; if it is known in time, run again with --feature '{name}'"
+        return ("leakage",), f"{tells}: taken as known only afterwards", doubt
+    return None
+
+
+def _useless(column: ColumnFacts) -> str:
+    """Why a column cannot help; empty where it may."""
+    if column.kind is None:
+        return "no value in any row: left out"
+    if column.constant:
+        return "the same value in every row: left out"
+    if column.person:
+        return ""  # Where it goes is decided with more care.
+    if column.is_text:
+        return f"sentences ({column.mean_length:.0f} characters on average): left out"
+    if column.unique and (column.kind == "string" or column.named_as_key):
+        return "differs in every row, so it tells nothing: left out"
+    return ""
+
+
+def _describe(column: ColumnFacts) -> str:
+    missing = column.rows - column.present
+    gaps = f"{missing / column.rows:.1%} missing" if missing else "never missing"
+    values = f"{column.distinct:,} different values"
+    if column.kind == "string" and not column.enumerated:
+        values += ", the rare ones count as one (train.rare)"
+    return "; ".join(filter(None, (values, gaps, column.note)))
+
+
+def _may_slice(column: ColumnFacts) -> bool:
+    few = 2 <= column.distinct <= _MOST_SLICE_WORDS
+    return few and (column.kind == "boolean" or column.enumerated)

@@ -1,0 +1,203 @@
+"""A table's facts, column by column: what the draft of its contract is made of."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..contract import Kind
+from ..params import ColumnFormat
+from .formats import Reading
+
+MOST_ENUMERATED = 50
+"""More different words than this are not listed in the contract."""
+MOST_CATEGORIES = 200
+"""Of a column with more categories, the rarer ones count as one: a graph grows with each."""
+LEAST_SEEN = 5
+"""A word seen less often hints at others that were not seen yet, so the list stays open."""
+LONG_TEXT = 60
+"""Words of this mean length are sentences, which this project does not read."""
+
+_KEY_NAME = re.compile(r"(?i:(^|[\W_])(id|key|uuid|guid|nr|no|number))$|[a-z](Id|ID|Key)$")
+_TIME_NAME = re.compile(
+    r"time|date|day|created|start|stamp|zeit|datum|when|event|month|[._ ]at$", re.IGNORECASE
+)
+_OTHER_TIME_NAME = re.compile(
+    r"birth|born|dob|geb|end|clos|finish|updat|modif|delet|expir", re.IGNORECASE
+)
+_PERSON_NAME = re.compile(
+    r"e-?mail|phone|mobile|telefon|telephone|(first|last|sur|user|full|nick|customer|client)[\W_]*"
+    r"name|^name$|vorname|nachname|street|address|strasse|straße|birth|\bssn\b|social.?security|"
+    r"iban|passport|\bip\b|ip.?address|licen[cs]e.?plate|geburt",
+    re.IGNORECASE,
+)
+_PERSON_WORDS = {
+    "e-mail addresses": re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"),
+    "telephone numbers": re.compile(
+        r"(\+|00)\d[\d ()/.-]{6,}|\(?\d{3,5}\)?[ /-]\d{3,4}[ -]?\d{3,}"
+    ),
+    "IBANs": re.compile(r"[A-Z]{2}\d{2}[A-Z0-9 ]{11,30}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """What is known about one column.
+
+    Attributes:
+        kind: None for a column without any value.
+        form: How its values are written in the files.
+        note: What its reading should be told about.
+        rows: Rows of the table.
+        present: Rows with a value.
+        distinct: Different values.
+        low: Smallest value, for numbers.
+        high: Largest value, for numbers.
+        earliest: The first of times, in ISO 8601.
+        words: The commonest values of words, or of a few whole numbers, with their counts.
+        tail: Rows of the commonest word beyond those that a model may tell apart.
+        every: Whether `words` holds every value there is.
+        length: Longest word, in characters.
+        mean_length: Mean length of words.
+        person: Why it may be about a person; empty if nothing says so.
+    """
+
+    name: str
+    kind: Kind | None
+    form: ColumnFormat
+    note: str
+    rows: int
+    present: int
+    distinct: int
+    low: float | None = None
+    high: float | None = None
+    earliest: str = ""
+    words: tuple[tuple[Any, int], ...] = ()
+    tail: int = 0
+    every: bool = False
+    length: int = 0
+    mean_length: float = 0.0
+    person: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row has a value."""
+        return self.present == self.rows
+
+    @property
+    def constant(self) -> bool:
+        """Whether it cannot tell one row from another."""
+        return self.distinct <= 1
+
+    @property
+    def unique(self) -> bool:
+        """Whether every row has a value of its own."""
+        return self.complete and self.distinct == self.rows
+
+    @property
+    def unique_words(self) -> bool:
+        """Whether every row has a word of its own."""
+        return self.unique and self.kind == "string"
+
+    @property
+    def may_be_key(self) -> bool:
+        """Whether it could name a row."""
+        return self.unique and self.kind in ("string", "integer") and self.mean_length < LONG_TEXT
+
+    @property
+    def named_as_key(self) -> bool:
+        """Whether its name is one that keys have."""
+        return bool(_KEY_NAME.search(self.name))
+
+    @property
+    def may_be_event_time(self) -> bool:
+        """Whether it could say when a row's event took place."""
+        return self.kind == "timestamp" and self.complete and not self.constant
+
+    @property
+    def named_as_event_time(self) -> bool:
+        """Whether its name is one that the time of an event has."""
+        other = _OTHER_TIME_NAME.search(self.name)
+        return bool(_TIME_NAME.search(self.name)) and not other
+
+    @property
+    def may_be_group(self) -> bool:
+        """Whether it looks like a thing that several rows are about."""
+        several = 20 <= self.distinct <= self.rows / 2
+        return several and self.named_as_key and self.kind in ("string", "integer")
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds sentences rather than categories."""
+        return self.kind == "string" and self.mean_length >= LONG_TEXT
+
+    @property
+    def enumerated(self) -> bool:
+        """Whether all of its words are known well enough to be listed."""
+        return self.kind == "string" and self.every and self.words[-1][1] >= LEAST_SEEN
+
+
+def profile(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, ColumnFacts]:
+    """The facts of every column.
+
+    Args:
+        table: Columns as they were read.
+        readings: What each column was taken for.
+    """
+    return {name: _profile_column(table[name], reading) for name, reading in readings.items()}
+
+
+def _profile_column(values: "pd.Series[Any]", reading: Reading) -> ColumnFacts:
+    common: dict[str, Any] = {
+        "name": str(values.name),
+        "kind": reading.kind,
+        "form": reading.form,
+        "note": reading.note,
+        "rows": len(values),
+    }
+    if reading.kind is None:
+        return ColumnFacts(**common, present=0, distinct=0)
+    present = values.dropna()
+    facts: dict[str, Any] = {"person": _find_person(present, reading.kind)}
+    facts |= {"present": len(present), "distinct": int(present.nunique())}
+    if reading.kind in ("integer", "number"):
+        finite = present[np.isfinite(present.astype(float))]
+        convert = int if reading.kind == "integer" else float
+        if len(finite):
+            facts |= {"low": convert(finite.min()), "high": convert(finite.max())}
+    if reading.kind == "timestamp":
+        facts["earliest"] = present.min().isoformat()
+    if reading.kind in ("string", "integer") and len(present):
+        facts |= _count_words(present)
+    if reading.kind == "string" and len(present):
+        lengths = present.str.len()
+        facts |= {"length": int(lengths.max()), "mean_length": float(lengths.mean())}
+    return ColumnFacts(**common, **facts)
+
+
+def _count_words(present: "pd.Series[Any]") -> dict[str, Any]:
+    counts = present.value_counts()
+    listed = tuple(
+        (_plain(word), int(count)) for word, count in counts.head(MOST_ENUMERATED).items()
+    )
+    every, crowded = len(counts) <= MOST_ENUMERATED, len(counts) > MOST_CATEGORIES
+    tail = int(counts.iloc[MOST_CATEGORIES]) if crowded else 0
+    return {"words": listed, "every": every, "tail": tail}
+
+
+def _plain(word: Any) -> str | int:
+    return word if isinstance(word, str) else int(word)
+
+
+def _find_person(present: "pd.Series[Any]", kind: Kind) -> str:
+    if _PERSON_NAME.search(str(present.name)):
+        return "its name sounds like a person's"
+    if kind == "string":
+        seen = present.drop_duplicates().head(1000)
+        for what, pattern in _PERSON_WORDS.items():
+            if seen.map(pattern.fullmatch).notna().mean() > 0.5:
+                return f"it holds {what}"
+    return ""

@@ -1,0 +1,253 @@
+"""A model bundle: the directory that leaves training and is all that a server loads.
+
+    model.onnx      preprocessing and model as one graph
+    contract.yaml   what a row is, as the model was trained
+    bundle.json     `Metadata`
+    SHA256SUMS      one line per file; the SHA-256 of this file is the bundle's digest, its identity
+
+The same data, parameters and code give the same digest: no time, run or commit is inside.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from .contract import ClassLabel, Contract, Task, parse_contract
+from .errors import ProjectError
+from .files import replacing
+
+FORMAT: Literal[1] = 1
+_FILES = ("bundle.json", "contract.yaml", "model.onnx")
+_SUMS = "SHA256SUMS"
+
+
+class BundleError(ProjectError):
+    """A bundle that must not be served."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Golden(_Record):
+    """A request and the answer that training gave to it.
+
+    Attributes:
+        request: A record as a client would send it.
+        scores: The trained model's own answer, before export: class probabilities, or one number.
+    """
+
+    request: dict[str, Any]
+    scores: list[float]
+
+
+class Metadata(_Record):
+    """What a server, a judge and a monitor need to know about a model.
+
+    Attributes:
+        threshold: Probability of the positive class from which a binary answer is positive.
+        features_digest: SHA-256 of `features.py` as it was in training.
+        data_hash: SHA-256 over the training and validation rows.
+        params_hash: SHA-256 over the parameters that shape the model.
+        seen_until: Latest event time that the model or its tuning has seen (ISO 8601), or None.
+        reference: Per raw feature column, what training saw: for monitoring.
+        tolerance: Largest error, absolute or relative, against the golden answers.
+    """
+
+    format: Literal[1] = FORMAT
+    name: str
+    task: Task
+    contract_version: str
+    classes: list[ClassLabel]
+    threshold: float | None
+    numeric_features: list[str]
+    categorical_features: list[str]
+    features_digest: str
+    data_hash: str
+    params_hash: str
+    seen_until: str | None
+    validation_metrics: dict[str, float]
+    reference: dict[str, Any]
+    tolerance: float
+    golden: list[Golden]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle. `model` is the ONNX graph, as bytes that were checked."""
+
+    path: Path
+    digest: str
+    metadata: Metadata
+    contract: Contract
+    model: bytes
+
+
+class Pointer(_Record):
+    """Which bundle a store serves, and which registry version that is."""
+
+    digest: str
+    model_name: str
+    model_version: str
+    deployed_at: str
+
+
+def features_digest() -> str:
+    """SHA-256 of this installation's `features.py`."""
+    return _sha256(Path(__file__).with_name("features.py").read_bytes())
+
+
+def write_bundle(target: Path, model: bytes, contract_text: str, metadata: Metadata) -> str:
+    """Writes a bundle beside its place and renames it there, so nobody sees half of one.
+
+    Returns:
+        The bundle's digest.
+    """
+    contents = {
+        "bundle.json": _dump(metadata.model_dump(mode="json")),
+        "contract.yaml": contract_text.encode(),
+        "model.onnx": model,
+    }
+    sums = "".join(f"{_sha256(contents[name])}  {name}\n" for name in _FILES).encode()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".bundle-") as scratch:
+        fresh = Path(scratch, "new")
+        fresh.mkdir()
+        for name, content in {**contents, _SUMS: sums}.items():
+            (fresh / name).write_bytes(content)
+        _replace_directory(fresh, target)
+    return _sha256(sums)
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Reads a bundle that is to answer here: verified, and made with the features installed here.
+
+    Raises:
+        BundleError: As `read_bundle`, or the bundle was made with another `features.py`.
+    """
+    bundle = read_bundle(path)
+    made_with = bundle.metadata.features_digest
+    if made_with != features_digest():
+        raise BundleError(
+            f"Bundle {path.name} was trained with another features.py (digest "
+            f"{made_with[:12]}, here {features_digest()[:12]}); serve it with the code "
+            "it was trained with, or train again."
+        )
+    return bundle
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Reads a bundle and verifies every byte of it, whatever code it was made with.
+
+    Raises:
+        BundleError: A file is missing or changed, or the format is unknown.
+    """
+    contents = _read_verified(path)
+    try:
+        metadata = Metadata.model_validate_json(contents["bundle.json"])
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise BundleError(
+            f"Bundle {path.name}: bundle.json is not of format {FORMAT} "
+            f"({'.'.join(map(str, detail['loc']))}: {detail['msg']}); export it again."
+        ) from None
+    contract = parse_contract(
+        contents["contract.yaml"].decode(errors="replace"), f"{path.name}/contract.yaml"
+    )
+    return Bundle(path, _sha256(contents[_SUMS]), metadata, contract, contents["model.onnx"])
+
+
+def _read_verified(path: Path) -> dict[str, bytes]:
+    try:
+        contents = {name: (path / name).read_bytes() for name in (_SUMS, *_FILES)}
+    except OSError as error:
+        missing = Path(error.filename or path).name
+        raise BundleError(
+            f"Bundle {path.name} at {path} lacks {missing}; deploy it again with `make deploy`."
+        ) from None
+    lines = contents[_SUMS].decode(errors="replace").splitlines()
+    expected = {name: sum_ for sum_, _, name in (line.partition("  ") for line in lines)}
+    for name in _FILES:
+        if expected.get(name) != _sha256(contents[name]):
+            raise BundleError(
+                f"Bundle {path.name}: {name} does not match its SHA-256 in {_SUMS}, so it was "
+                "changed after export; do not serve it, deploy it again with `make deploy`."
+            )
+    return contents
+
+
+def deploy_bundle(source: Path, store: Path, model_name: str, model_version: str) -> Pointer:
+    """Puts a verified bundle into a store and points the store at it, in that order.
+
+    Raises:
+        BundleError: The bundle is not whole; the store then serves what it served before.
+    """
+    bundle = load_bundle(source)
+    place = store / "bundles" / bundle.digest
+    if not _is_whole(place, bundle.digest):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent, prefix=".incoming-") as scratch:
+            fresh = Path(scratch, "new")
+            shutil.copytree(source, fresh)
+            if not _is_whole(fresh, bundle.digest):
+                raise BundleError(
+                    f"Bundle {source} changed while it was copied; deploy it again when nobody "
+                    "writes there."
+                )
+            _replace_directory(fresh, place)
+    pointer = Pointer(
+        digest=bundle.digest,
+        model_name=model_name,
+        model_version=model_version,
+        deployed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    with replacing(store / "current.json") as scratch:
+        scratch.write_bytes(_dump(pointer.model_dump()))
+    return pointer
+
+
+def read_pointer(store: Path) -> Pointer | None:
+    """What the store serves, or None where nothing was ever deployed.
+
+    Raises:
+        BundleError: The pointer is there but cannot be read.
+    """
+    try:
+        return Pointer.model_validate_json((store / "current.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise BundleError(
+            f"{store / 'current.json'} is no pointer to a bundle; run `make deploy` to write it "
+            "anew."
+        ) from None
+
+
+def _is_whole(place: Path, digest: str) -> bool:
+    try:
+        return load_bundle(place).digest == digest
+    except BundleError:
+        return False
+
+
+def _replace_directory(fresh: Path, target: Path) -> None:
+    if target.exists():
+        # A directory cannot be replaced in one step: move the old one into the scratch folder,
+        # which is deleted afterwards.
+        target.rename(fresh.with_name("old"))
+    fresh.rename(target)
+
+
+def _dump(document: Any) -> bytes:
+    return (json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,275 @@
+"""What anybody should know about a model: one page, and the same facts as a model card.
+
+The card is Mitchell et al. 2019 ("Model Cards for Model Reporting") in Markdown, with the metadata
+that Hugging Face reads.
+"""
+
+import html
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from .bundle import Bundle
+from .contract import Contract, Task
+from .experiment import read_evaluation
+from .files import replacing
+from .judgement import Judgement
+from .params import Params
+from .paths import Paths
+from .rendering import Curve, Section, Table, Text, render_markdown, render_page
+from .reports import read_report
+
+_TASKS: Mapping[Task, tuple[str, str]] = {
+    "binary": ("tabular-classification", "Answers yes or no, with a probability"),
+    "multiclass": ("tabular-classification", "Answers one of several classes, with probabilities"),
+    "regression": ("tabular-regression", "Answers a number"),
+}
+_MEANINGS = {
+    "roc_auc": "how often it ranks a row of one class above a row of the other; 0.5 is guessing",
+    "pr_auc": "average precision over all recalls; the share of positives is guessing",
+    "log_loss": "smaller is better; wrong answers given with certainty cost most",
+    "brier": "mean squared error of the probability; smaller is better",
+    "ece": "mean distance of the probabilities from what came true; smaller is better",
+    "accuracy": "share of rows whose most probable class is right",
+    "rmse": "typical error in the target's own unit, large errors counting more; smaller is better",
+    "mae": "mean error in the target's own unit; smaller is better",
+    "r2": "share of the target's variance that is explained",
+}
+_SHARES = {
+    "roc_auc": "pairs of two cases that end differently are put in the right order",
+    "accuracy": "cases are answered rightly",
+}
+_CURVES = {
+    "roc": ("True against false alarms", True),
+    "precision_recall": ("Precision and recall", False),
+    "calibration": ("Said, and come true", True),
+}
+
+
+def write_report(paths: Paths, params: Params, bundle: Bundle, judgement: Judgement) -> list[Path]:
+    """Writes `reports/report.html` and `reports/model_card.md` about a judged bundle.
+
+    Raises:
+        ProjectError: Facts are missing, or belong to another bundle.
+    """
+    facts = read_evaluation(paths, bundle)
+    sections = describe(paths, params, bundle, facts, judgement)
+    purpose = Section("What it is for", [Text(bundle.contract.description)])
+    title = f"{bundle.metadata.name}: what the model is and how good"
+    contents = {
+        "report.html": render_page(title, _lead(bundle.contract, facts, judgement), sections),
+        "model_card.md": _metadata(bundle, facts) + render_markdown([purpose, *sections]),
+    }
+    for name, content in contents.items():
+        with replacing(paths.reports / name) as scratch:
+            scratch.write_text(content, encoding="utf-8")
+    return [paths.reports / name for name in contents]
+
+
+def describe(
+    paths: Paths,
+    params: Params,
+    bundle: Bundle,
+    facts: Mapping[str, Any],
+    judgement: Judgement,
+) -> list[Section]:
+    """All that is told, in the order in which one asks."""
+    metric = facts["primary_metric"]
+    about = yaml.safe_load((bundle.path / "contract.yaml").read_text(encoding="utf-8"))
+    told = about.get("description") or {}
+    found = {"this model": facts["metrics"], **facts["baselines"]}
+    weakest = sorted(facts["slices"], key=lambda part: part["gap"]["value"])
+    split = read_report(paths.reports / "split.json")
+    return [
+        Section("What it answers", [Text(_answer(bundle)), Text(told.get("usage", ""))]),
+        Section(
+            "How good it is",
+            [
+                Text(
+                    f"Measured on {facts['rows']:,} rows{_spell(facts['window'])}, which nothing "
+                    "in training has seen. The ranges "
+                    f"hold {params.evaluate.confidence:.0%} of resamples of whole days."
+                ),
+                Table(
+                    ("metric", *found, "meaning"),
+                    [
+                        (
+                            name,
+                            *(
+                                _range(model[name]) if name in model else ""
+                                for model in found.values()
+                            ),
+                            _MEANINGS[name],
+                        )
+                        for name in facts["metrics"]
+                    ],
+                ),
+                *_curves(paths),
+            ],
+        ),
+        Section(
+            "For whom it is better or worse",
+            [
+                Text(
+                    f"{metric} in each of {len(weakest)} slices of at least "
+                    f"{params.evaluate.min_slice_rows} rows; ranges are corrected for their number."
+                ),
+                *_slices(weakest),
+            ],
+        ),
+        Section(
+            "What was asked of it before it may be served",
+            [
+                Table(
+                    ("gate", "verdict", "finding"),
+                    [
+                        (gate.name, "passed" if gate.passed else "REFUSED", gate.sentence)
+                        for gate in judgement.gates
+                    ],
+                )
+            ],
+        ),
+        Section(
+            "The data",
+            [
+                Table(
+                    ("window", "rows", "from", "until"),
+                    [
+                        (name, f"{part['rows']:,}", part.get("from", ""), part.get("until", ""))
+                        for name, part in split["windows"].items()
+                    ],
+                ),
+                Table(
+                    ("rows", "count"),
+                    [(k.replace("_", " "), f"{v:,}") for k, v in split["account"].items()],
+                ),
+                *_months(read_report(paths.reports / "validation.json")["months"]),
+            ],
+        ),
+        Section("Limits, and whom it may concern", [Text(t) for t in _limits(bundle, told)]),
+    ]
+
+
+def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) -> str:
+    metric = facts["primary_metric"]
+    main, guess = facts["metrics"][metric], facts["baselines"]["prior"][metric]
+    refused = ", ".join(gate.name for gate in judgement.refusals)
+    checks = len(judgement.gates)
+    verdict = f"Must not be served: {refused}" if refused else f"Fit: passed all {checks} checks"
+    # Shares are told in words that need no statistics; other metrics have a unit of their own.
+    share, meaning = (100, _SHARES[metric]) if metric in _SHARES else (1, _MEANINGS[metric])
+    of = " of 100" if share == 100 else ""
+    tiles = [
+        (f"{share * main['value']:.3g}{of}", f"{meaning} ({metric})"),
+        (f"{share * guess['value']:.3g}{of}", "reached by giving everybody the same answer"),
+        (
+            f"{share * main['low']:.3g} to {share * main['high']:.3g}{of}",
+            "is what other days like those could have shown",
+        ),
+        (f"{facts['rows']:,}", f"cases it had never seen{_spell(facts['window'])}"),
+    ]
+    shown = "".join(
+        f'<div class="tile"><b>{html.escape(big)}</b><span>{html.escape(small)}</span></div>'
+        for big, small in tiles
+    )
+    return (
+        f"<h1>{html.escape(contract.name)}</h1>"
+        f'<span class="verdict {judgement.verdict}">{html.escape(verdict)}</span>'
+        f'<p>{html.escape(contract.description)}</p><div class="tiles">{shown}</div>'
+    )
+
+
+def _answer(bundle: Bundle) -> str:
+    kind, target = _TASKS[bundle.metadata.task][1], bundle.contract.target
+    return f"{kind}: {target.name}. {target.description}."
+
+
+def _slices(parts: list[dict[str, Any]]) -> list[Table]:
+    rows = [
+        (
+            ", ".join(f"{column} {label}" for column, label in part["where"].items()),
+            f"{part['rows']:,}",
+            _range(part["value"]),
+            "{value:+.3f} ({low:+.3f} to {high:+.3f})".format(**part["gap"]),
+        )
+        for part in parts
+    ]
+    header = ("slice", "rows", "value", "better (+) or worse (-) than the whole")
+    folded = f"the other {len(rows) - 8} slices"
+    return [Table(header, rows[:8]), *([Table(header, rows[8:], folded)] if rows[8:] else [])]
+
+
+def _months(months: Mapping[str, Mapping[str, float]]) -> list[Table]:
+    names = ("rows", "labelled", "missing", "target_mean")
+    rows = [
+        (m, *(f"{part[n]:,.4g}" if n in part else "" for n in names)) for m, part in months.items()
+    ]
+    header = ("month", "rows", "share labelled", "share of cells missing", "mean of target")
+    return [Table(header, rows, "month by month")]
+
+
+def _limits(bundle: Bundle, told: Mapping[str, str]) -> list[str]:
+    pii = ", ".join(column.name for column in bundle.contract.pii)
+    seen, threshold = bundle.metadata.seen_until, bundle.metadata.threshold
+    persons = (
+        f"Columns about persons: {pii}. They are left out of logs; whether they may decide is for "
+        "those to say who answer for it."
+        if pii
+        else "The contract marks no column as being about a person. Whether an answer touches "
+        "somebody all the same (work, money, health) is for those to say who use it."
+    )
+    limits = [
+        told.get("limitations", ""),
+        f"It knows the world until {seen or 'its data end'}, and nothing that changed since.",
+        persons,
+        "A slice in which it is worse is a group of people or things that it serves worse.",
+    ]
+    if threshold is not None:
+        limits.append(
+            f"It says yes from a probability of {threshold:.3f}, which the stated costs of the two "
+            "errors give on the validation window."
+        )
+    return limits
+
+
+def _curves(paths: Paths) -> list[Curve]:
+    found = []
+    for name, (title, diagonal) in _CURVES.items():
+        file = paths.plots / f"{name}.csv"
+        if file.exists():
+            points = pd.read_csv(file)
+            across, up = (str(column).replace("_", " ") for column in points.columns)
+            pairs = list(zip(points.iloc[:, 0], points.iloc[:, 1], strict=True))
+            found.append(Curve(title, across, up, pairs, diagonal))
+    return found
+
+
+def _metadata(bundle: Bundle, facts: Mapping[str, Any]) -> str:
+    task = {"type": _TASKS[bundle.metadata.task][0]}
+    values = [{"type": n, "value": found["value"]} for n, found in facts["metrics"].items()]
+    data = {"name": bundle.metadata.name, "type": bundle.metadata.name}
+    document = {
+        "library_name": "onnx",
+        "pipeline_tag": task["type"],
+        "tags": ["tabular", "onnx"],
+        "metrics": list(facts["metrics"]),
+        "model-index": [
+            {
+                "name": bundle.metadata.name,
+                "results": [{"task": task, "dataset": data, "metrics": values}],
+            }
+        ],
+    }
+    return f"---\n{yaml.safe_dump(document, sort_keys=False)}---\n\n# {bundle.metadata.name}\n\n"
+
+
+def _range(found: Mapping[str, float]) -> str:
+    return f"{found['value']:.4g} ({found['low']:.4g} to {found['high']:.4g})"
+
+
+def _spell(window: Mapping[str, Any]) -> str:
+    """When the rows of a window are from, where they have a time."""
+    return f" from {window['from'][:10]} to {window['until'][:10]}" if "from" in window else ""

@@ -1,0 +1,206 @@
+"""The command line: one group, one command per stage and per verb.
+
+Nothing heavy is imported before the command that needs it runs.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from .errors import ProjectError
+from .params import load_params
+from .telemetry import silence_telemetry
+from .verbs import open_project, verbs
+
+STAGES = {
+    "ingest": "Store every month that has arrived in data/raw.",
+    "validate": "Hold every row against the contract; quarantine those that break it.",
+    "split": "Part the labelled rows into train, valid and test.",
+    "train": "Fit the baselines and the candidate.",
+    "export": "Write the candidate as an ONNX bundle that answers as it does.",
+    "evaluate": "Measure the bundle on the window that nothing has seen.",
+}
+
+
+class _Group(TyperGroup):
+    """Shows a failure that a person can act on as one sentence, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ProjectError as error:
+            typer.echo(f"{typer.style('error:', fg='red')} {error}", err=True)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="Ingests, trains, judges, registers, deploys and serves. Run it in the project's folder.",
+)
+
+
+@app.callback()
+def prepare() -> None:
+    """Runs before every command."""
+    silence_telemetry()
+
+
+def _add_stage(name: str, purpose: str) -> None:
+    """A stage of `dvc.yaml` as a command; `dvc repro` calls it, and so may a person."""
+
+    @app.command(name, help=f"{purpose}\n\nExample: dvc repro {name}", rich_help_panel="Stages")
+    def stage() -> None:
+        paths = open_project()
+        params = load_params(paths.params)
+        module = import_module(f".pipeline.{name}", __package__)
+        with Console(stderr=True).status(f"{name} …"):
+            summary = module.run(paths, params)
+        typer.echo(f"{name}: {summary}")
+
+
+for _name, _purpose in STAGES.items():
+    _add_stage(_name, _purpose)
+
+
+@app.command(rich_help_panel="Everything")
+def run() -> None:
+    """Run the pipeline, then judge, register, promote and deploy what came out.
+
+    Example: make run
+    """
+    from .workflow import run_everything
+
+    run_everything(open_project(), typer.echo)
+
+
+@app.command(rich_help_panel="Everything")
+def repro() -> None:
+    """Run the stages of the pipeline whose inputs changed; mends what a killed run left.
+
+    Example: make repro
+    """
+    from .workflow import repro as run_stages
+
+    run_stages(open_project())
+
+
+@app.command(rich_help_panel="Everything")
+def adopt(
+    data: Annotated[str, typer.Argument(help="A CSV or Parquet file, or a folder of such files.")],
+    target: Annotated[str, typer.Argument(help="The column to predict.")],
+    task: Annotated[
+        Literal["binary", "multiclass", "regression"] | None,
+        typer.Option(help="What the target is, where its numbers could be classes."),
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="Of two target values the one that is to be found.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Column that names a row, or none.")] = None,
+    event_time: Annotated[
+        str | None, typer.Option(help="Column with the time of the event, or none.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column whose rows stay together in one window.")
+    ] = None,
+    feature: Annotated[
+        list[str] | None, typer.Option(help="A column that may be used, whatever is suspected.")
+    ] = None,
+    leakage: Annotated[
+        list[str] | None, typer.Option(help="A column that is known only after the event.")
+    ] = None,
+    pii: Annotated[list[str] | None, typer.Option(help="A column about a person.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the contract and the model.")] = None,
+    month_first: Annotated[
+        bool, typer.Option("--month-first", help="Read 01/02/2020 as the second of January.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Agree to a changed contract.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Over uncommitted changes.")] = False,
+) -> None:
+    """Make the project yours: contract, settings and model for a table of your own.
+
+    Example: make adopt DATA=/data/orders.csv TARGET=returned ARGS="--event-time ordered"
+    """
+    from .adoption.command import adopt_and_run
+    from .adoption.plan import Wishes
+
+    wishes = Wishes(
+        target=target,
+        task=task,
+        positive=positive,
+        key=key,
+        event_time=event_time,
+        group=group,
+        features=frozenset(feature or ()),
+        leakage=frozenset(leakage or ()),
+        pii=frozenset(pii or ()),
+    )
+    adopt_and_run(
+        open_project(), data, wishes, name=name, day_first=not month_first, yes=yes, force=force
+    )
+
+
+app.add_typer(verbs)
+
+
+@app.command(rich_help_panel="Verbs")
+def trace(
+    request_id: Annotated[str, typer.Argument(help="From the answer, or its X-Request-ID.")],
+) -> None:
+    """Show how an answer came about, stage by stage, and whether it comes out again.
+
+    Example: make trace ID=0f8fad5bd9cb469fa16570867728950e
+    """
+    from .settings import load_service_settings
+    from .tracing import trace_request
+
+    settings = load_service_settings()
+    for line in trace_request(settings.store, settings.log_directory, request_id):
+        typer.echo(line)
+
+
+@app.command(rich_help_panel="Verbs")
+def score(
+    source: Annotated[str, typer.Argument(help="A CSV or Parquet file, a folder or a pattern.")],
+    output: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
+) -> None:
+    """Answer every row of some files with the deployed model.
+
+    Example: make score INPUT=data/raw OUTPUT=scores.parquet
+    """
+    from .bulk import score_deployed
+
+    typer.echo(score_deployed(open_project().store, source, output))
+
+
+@app.command(rich_help_panel="Servers")
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one [8000].")] = None,
+) -> None:
+    """Serve the deployed model until it is told to stop.
+
+    Example: make serve PORT=9000
+    """
+    from .serving.process import serve as answer
+    from .settings import load_service_settings
+
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    answer(load_service_settings(**given))
+
+
+@app.command(rich_help_panel="Servers")
+def ui(port: Annotated[int, typer.Option(help="Port of the pages.")] = 5000) -> None:
+    """Show MLflow's pages on this project's runs and models.
+
+    Example: make ui
+    """
+    from .pages import open_ui
+
+    open_ui(open_project(), port)

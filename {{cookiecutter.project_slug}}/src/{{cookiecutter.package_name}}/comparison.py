@@ -1,0 +1,129 @@
+"""Two bundles on the rows that neither has seen."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from .bundle import Bundle, features_digest
+from .contract import class_name
+from .errors import ProjectError
+from .modelling.confidence import Interval, group_rows, paired_difference
+from .modelling.metrics import Floats, encode_target, metrics_for
+from .params import Params
+from .scoring import Scorer
+
+MIN_DAYS = 7
+"""Fewer days than a week make an interval by days too narrow to trust."""
+
+# A model that MLflow stored brings its code along; in a process of its own it answers with that.
+_ANSWER = """
+import sys, pandas, mlflow.pyfunc
+rows = pandas.read_parquet(sys.argv[2], dtype_backend="numpy_nullable")
+mlflow.pyfunc.load_model(sys.argv[1]).predict(rows).to_parquet(sys.argv[3])
+"""
+
+
+class NotComparableError(ProjectError):
+    """Two models cannot be compared; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A candidate, and a champion inside the MLflow model that it was downloaded with."""
+
+    candidate: Bundle
+    champion: Bundle
+
+
+def measure_gain(
+    challenge: Challenge, rows: pd.DataFrame, params: Params, scratch: Path
+) -> tuple[int, Interval]:
+    """How much better the candidate is, with an interval by days, and on how many rows.
+
+    Raises:
+        NotComparableError: The models answer different questions, or too few rows are new to both.
+    """
+    candidate, champion = challenge.candidate, challenge.champion
+    contract = candidate.contract
+    if champion.metadata.classes != candidate.metadata.classes:
+        raise NotComparableError("The champion predicts another target; they cannot be compared.")
+    rows = unseen_rows(rows, candidate, champion)
+    groups = group_rows(rows, contract)
+    _check_enough(rows, len(set(groups.tolist())), candidate, params)
+    metric = metrics_for(contract.task, params.evaluate.calibration_bins)[params.judge.metric]
+    interval = paired_difference(
+        metric,
+        encode_target(rows[contract.target.name].to_numpy(), contract.classes),
+        Scorer(candidate).score_frame(rows).scores,
+        champion_scores(challenge, rows, scratch),
+        groups,
+        resamples=params.evaluate.resamples,
+        confidence=params.evaluate.confidence,
+        seed=params.seed,
+    )
+    return len(rows), interval
+
+
+def unseen_rows(rows: pd.DataFrame, candidate: Bundle, champion: Bundle) -> pd.DataFrame:
+    """The rows of the candidate's test window that the champion has not seen either.
+
+    Raises:
+        NotComparableError: It cannot be told which rows those are.
+    """
+    if candidate.metadata.data_hash == champion.metadata.data_hash:
+        return rows
+    moments = [candidate.metadata.seen_until, champion.metadata.seen_until]
+    event_time = candidate.contract.event_time
+    if event_time is None or None in moments:
+        raise NotComparableError(
+            "The champion saw other rows, and without an event time it cannot be told which; the "
+            "two cannot be compared."
+        )
+    latest = max(datetime.fromisoformat(moment) for moment in moments if moment)
+    return rows[rows[event_time.name] > latest].reset_index(drop=True)
+
+
+def _check_enough(rows: pd.DataFrame, groups: int, candidate: Bundle, params: Params) -> None:
+    if len(rows) < params.split.min_rows or groups < MIN_DAYS:
+        raise NotComparableError(
+            f"Only {len(rows)} rows of the test window, from {groups} days, are new to the "
+            f"champion too (needed: {params.split.min_rows} rows, {MIN_DAYS} days); wait for newer "
+            "data."
+        )
+    present = set(rows[candidate.contract.target.name].unique())
+    absent = [label for label in candidate.contract.classes if label not in present]
+    if absent:
+        raise NotComparableError(
+            f"The rows that are new to both models hold none of class {absent[0]!r}; wait for "
+            "newer data."
+        )
+
+
+def champion_scores(challenge: Challenge, rows: pd.DataFrame, scratch: Path) -> Floats:
+    """The champion's answers, with the features that it was trained with.
+
+    Raises:
+        NotComparableError: The champion's own code cannot answer these rows.
+    """
+    champion = challenge.champion
+    if champion.metadata.features_digest == features_digest():
+        return Scorer(champion).score_frame(rows).scores
+    asked, answered = scratch / "rows.parquet", scratch / "answers.parquet"
+    rows[[column.name for column in champion.contract.features]].to_parquet(asked)
+    outcome = subprocess.run(
+        [sys.executable, "-c", _ANSWER, champion.path.parent.parent, asked, answered],
+        cwd=scratch,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if outcome.returncode != 0:
+        detail = (outcome.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise NotComparableError(f"The champion's own code cannot answer the test rows: {detail}")
+    answers = pd.read_parquet(answered)
+    names = [f"probability_{class_name(label)}" for label in champion.metadata.classes]
+    return answers[names or ["prediction"]].to_numpy(dtype=float)

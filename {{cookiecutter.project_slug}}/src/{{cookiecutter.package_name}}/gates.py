@@ -1,0 +1,258 @@
+"""The gates: each a function from a case to rows of the judgement; `GATES` is the list of them.
+
+Wherever there is an interval its unfavourable end counts, so that a gate lets pass what was shown
+to be good enough, and not what merely was not shown to be bad. (Slices alone are many and small:
+their gate refuses what was shown to be bad.)
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from .modelling.confidence import Interval
+from .params import Params
+
+
+class Gate(BaseModel):
+    """One gate's finding.
+
+    Attributes:
+        value: What was measured; None where the gate measures nothing.
+        low: Lower end of the value's interval, where it has one.
+        high: Upper end of it.
+        limit: What the value, or the unfavourable end of its interval, is held against.
+        sentence: The finding, for a person.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    limit: float | None
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChampionFacts:
+    """The champion, and how the candidate compares with it on rows that neither has seen.
+
+    Attributes:
+        gain: How much better the candidate is; None where the two could not be compared.
+        rows: Number of rows that they were compared on.
+        obstacle: Why they could not be compared: a sentence.
+    """
+
+    version: str
+    digest: str
+    contract_version: str
+    gain: Interval | None = None
+    rows: int = 0
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that a gate may look at.
+
+    Attributes:
+        facts: What `evaluate` wrote about the bundle.
+        contract_version: Version of the contract in the bundle.
+        microseconds: Time for one record on this machine.
+    """
+
+    facts: Mapping[str, Any]
+    contract_version: str
+    params: Params
+    champion: ChampionFacts | None
+    microseconds: float
+
+
+def better_than_baselines(case: Case) -> Iterator[Gate]:
+    """The interval of the gain over each baseline lies above the limit: luck is ruled out."""
+    metric, limit = case.params.judge.metric, case.params.judge.min_gain
+    for baseline, gains in case.facts["gains"].items():
+        gain = Interval(**gains[metric])
+        yield _on_interval(
+            f"better than {baseline}",
+            gain,
+            limit,
+            gain.low > limit,
+            f"{metric} is {_signed(gain)} against the baseline '{baseline}'; the interval must lie "
+            f"above {limit:g}.",
+        )
+
+
+def not_worse_than_champion(case: Case) -> Iterator[Gate]:
+    """Non-inferiority: the interval of the difference does not reach beyond the margin."""
+    name, champion = "not worse than champion", case.champion
+    margin = case.params.judge.max_regression
+    if champion is None:
+        yield _without_value(name, True, "There is no champion yet to be worse than.")
+    elif champion.digest == case.facts["digest"]:
+        sentence = f"This bundle is the champion itself (version {champion.version})."
+        yield _without_value(name, True, sentence)
+    elif champion.gain is None:
+        yield _without_value(name, False, champion.obstacle)
+    else:
+        yield _on_interval(
+            name,
+            champion.gain,
+            -margin,
+            champion.gain.low > -margin,
+            f"{case.params.judge.metric} is {_signed(champion.gain)} against the champion (version "
+            f"{champion.version}) on {champion.rows} rows that neither has seen; the interval must "
+            f"lie above {-margin:g}.",
+        )
+
+
+def calibrated(case: Case) -> Iterator[Gate]:
+    """Probabilities mean what they say; numbers of a regression are no probabilities.
+
+    The upper end of the interval counts. Resampling adds its own noise to a mean of absolute gaps,
+    so that end errs on the strict side, and the day-to-day spread of the calibration is in it.
+    """
+    if "ece" not in case.facts["metrics"]:
+        return
+    error, limit = Interval(**case.facts["metrics"]["ece"]), case.params.judge.max_calibration_error
+    yield _on_interval(
+        "calibration",
+        error,
+        limit,
+        error.high <= limit,
+        f"The expected calibration error is {error.value:.4f} ({error.low:.4f} to "
+        f"{error.high:.4f}); the interval must not reach beyond {limit:g}.",
+    )
+
+
+def no_bad_slice(case: Case) -> Iterator[Gate]:
+    """No slice is shown to lack more of the model's gain than is allowed.
+
+    The intervals hold for all slices at once, and their favourable end counts: small slices are
+    uncertain, and who refuses for what may be refuses every model.
+    """
+    slices, metric = case.facts["slices"], case.params.judge.metric
+    if not slices:
+        yield _without_value("slices", True, "No slice has enough rows to be looked at.")
+        return
+    worst = min(slices, key=lambda found: found["gap"]["high"])
+    gap, value = Interval(**worst["gap"]), worst["value"]["value"]
+    whole = case.facts["gains"]["prior"][metric]["value"]
+    limit = -case.params.judge.max_slice_gap * max(whole, 0.0)
+    where = ", ".join(f"{column} {label}" for column, label in worst["where"].items())
+    yield _on_interval(
+        "slices",
+        gap,
+        limit,
+        gap.high >= limit,
+        f"Of {len(slices)} slices the weakest is {where} ({worst['rows']} rows): {metric} is "
+        f"{value:.4f}, {_signed(gap)} than the whole; the interval, corrected for {len(slices)} "
+        f"slices, must reach {limit:.4f}.",
+    )
+
+
+def behaves(case: Case) -> Iterator[Gate]:
+    """What a person knows about the answers holds for enough rows."""
+    for test in case.facts["behaviour"]:
+        share, limit = test["share"], test["limit"]
+        yield Gate(
+            name=f"behaviour: {test['name']}",
+            value=share,
+            low=None,
+            high=None,
+            limit=limit,
+            passed=bool(share >= limit),
+            sentence=f"{share:.1%} of {test['rows']} rows behave ({test['kind']}); at least "
+            f"{limit:.1%} must.",
+        )
+
+
+def fresh(case: Case) -> Iterator[Gate]:
+    """What was measured is of the time that has arrived, so that the verdict is about today."""
+    age, limit = case.facts["age_days"], case.params.judge.max_age_days
+    if age is not None:
+        sentence = (
+            f"The newest labelled row is {age} days older than the data that should have arrived; "
+            f"{limit} days are allowed."
+        )
+        yield _on_value("fresh", age, limit, sentence)
+
+
+def fast_enough(case: Case) -> Iterator[Gate]:
+    """One record is answered in time."""
+    found, limit = case.microseconds, case.params.judge.max_microseconds
+    sentence = f"One record takes {found:.0f} µs on this machine; {limit:g} µs are allowed."
+    yield _on_value("latency", found, limit, sentence)
+
+
+def graph_equals_model(case: Case) -> Iterator[Gate]:
+    """The exported graph answers as the trained model did."""
+    error, limit = case.facts["parity"]["max_error"], case.facts["parity"]["limit"]
+    sentence = f"The graph is off the trained model by {error:.1e} at most; {limit:g} is allowed."
+    yield _on_value("parity", error, limit, sentence)
+
+
+def small_enough(case: Case) -> Iterator[Gate]:
+    """A large graph loads slowly and crowds the cache."""
+    size, limit = case.facts["bundle_bytes"] / 1e6, case.params.export.max_megabytes
+    sentence = f"The graph has {size:.2f} MB; {limit:g} MB are allowed."
+    yield _on_value("size", size, limit, sentence)
+
+
+def keeps_contract(case: Case) -> Iterator[Gate]:
+    """Clients of the champion can go on: a new major version of the contract breaks them."""
+    mine = case.contract_version
+    if case.champion is None:
+        sentence = f"Contract {mine} is the first; it breaks no client."
+        yield _without_value("contract", True, sentence)
+        return
+    theirs = case.champion.contract_version
+    kept = _major(mine) == _major(theirs)
+    advice = "" if kept else "; give a contract that breaks clients a name of its own"
+    sentence = f"Contract {mine} follows the champion's {theirs}{advice}."
+    yield _without_value("contract", kept, sentence)
+
+
+GATES: tuple[Callable[[Case], Iterator[Gate]], ...] = (
+    better_than_baselines,
+    not_worse_than_champion,
+    calibrated,
+    no_bad_slice,
+    behaves,
+    fresh,
+    fast_enough,
+    graph_equals_model,
+    small_enough,
+    keeps_contract,
+)
+
+
+def _major(version: str) -> str:
+    return version.split(".", 1)[0]
+
+
+def _signed(gain: Interval) -> str:
+    direction = "better" if gain.value >= 0 else "worse"
+    return f"{abs(gain.value):.4f} {direction} ({gain.low:+.4f} to {gain.high:+.4f})"
+
+
+def _on_interval(name: str, found: Interval, limit: float, passed: bool, sentence: str) -> Gate:
+    return Gate(name=name, **found.as_dict(), limit=limit, passed=passed, sentence=sentence)
+
+
+def _on_value(name: str, value: float, limit: float, sentence: str) -> Gate:
+    # Written so that NaN, which compares false with everything, is refused.
+    passed = bool(value <= limit)
+    return Gate(
+        name=name, value=value, low=None, high=None, limit=limit, passed=passed, sentence=sentence
+    )
+
+
+def _without_value(name: str, passed: bool, sentence: str) -> Gate:
+    return Gate(
+        name=name, value=None, low=None, high=None, limit=None, passed=passed, sentence=sentence
+    )

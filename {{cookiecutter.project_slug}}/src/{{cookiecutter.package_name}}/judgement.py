@@ -1,0 +1,62 @@
+"""What was measured about a bundle, against limits and the champion, to a verdict.
+
+Pure: facts in, a judgement out; `gates` has what is asked.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from .errors import ProjectError
+from .gates import GATES, Case, Gate
+
+Verdict = Literal["passed", "refused"]
+
+
+class RefusedError(ProjectError):
+    """At least one gate refuses the bundle."""
+
+
+class Judgement(BaseModel):
+    """A verdict on one bundle, against one champion.
+
+    Attributes:
+        digest: The judged bundle's digest.
+        champion: Digest of the champion it was held against, or None where there was none.
+        metric: The metric by which the models were compared.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str
+    verdict: Verdict
+    champion: str | None
+    metric: str
+    gates: tuple[Gate, ...]
+
+    @property
+    def refusals(self) -> tuple[Gate, ...]:
+        """The gates that refuse."""
+        return tuple(gate for gate in self.gates if not gate.passed)
+
+
+def judge(case: Case) -> Judgement:
+    """Holds a bundle's facts against every gate.
+
+    Raises:
+        ProjectError: `judge.metric` names what was not measured.
+    """
+    metric = case.params.judge.metric
+    if metric not in case.facts["metrics"]:
+        raise ProjectError(
+            f"params.yaml: judge.metric is '{metric}', which was not measured; known are: "
+            f"{', '.join(case.facts['metrics'])}."
+        )
+    gates = tuple(gate for find in GATES for gate in find(case))
+    return Judgement(
+        digest=case.facts["digest"],
+        verdict="passed" if all(gate.passed for gate in gates) else "refused",
+        champion=case.champion.digest if case.champion else None,
+        metric=metric,
+        gates=gates,
+    )

@@ -1,0 +1,1 @@
+"""Estimators, metrics, intervals, conversion and parity: pure, without paths and without MLflow."""

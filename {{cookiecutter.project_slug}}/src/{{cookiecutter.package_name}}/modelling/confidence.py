@@ -1,0 +1,101 @@
+"""Bootstrap intervals by groups of rows.
+
+Rows of one day share what that day brought to all of them; resampling single rows would take them
+for independent and give intervals that are too narrow. So whole days are drawn (the block bootstrap
+of Künsch 1989 with the day as block), with one set of draws for every statistic: differences
+between models are paired.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..contract import Contract
+from .metrics import Floats, Metric, Statistic
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with a percentile interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def as_dict(self) -> dict[str, float]:
+        """For a report."""
+        return asdict(self)
+
+
+def group_rows(rows: pd.DataFrame, contract: Contract) -> NDArray[np.intp]:
+    """The resampling unit of each row: its day (UTC), or the row itself without an event time."""
+    if contract.event_time is None:
+        return np.arange(len(rows))
+    days = rows[contract.event_time.name].dt.floor("D")
+    return np.asarray(pd.factorize(days)[0])
+
+
+def bootstrap(
+    statistics: Mapping[str, Statistic],
+    groups: NDArray[np.intp],
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> dict[str, Interval]:
+    """Percentile intervals of all statistics from the same resamples.
+
+    Args:
+        statistics: Functions of row weights.
+        groups: The group of each row, numbered from 0, shape (rows,).
+        resamples: How often as many groups are drawn with replacement as there are.
+        confidence: Share of resamples inside the interval.
+        seed: Seed of the draws.
+    """
+    values, draws = resample(list(statistics.values()), groups, resamples, seed)
+    tail = (1 - confidence) / 2
+    low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
+    return {
+        name: Interval(float(values[k]), float(low[k]), float(high[k]))
+        for k, name in enumerate(statistics)
+    }
+
+
+def resample(
+    statistics: Sequence[Statistic], groups: NDArray[np.intp], resamples: int, seed: int
+) -> tuple[Floats, Floats]:
+    """The statistics as they are, and in each resample: shape (resamples, statistics)."""
+    generator = np.random.default_rng(seed)
+    count = int(groups.max()) + 1
+    draws = np.empty((resamples, len(statistics)))
+    for position in range(resamples):
+        drawn = np.bincount(generator.integers(count, size=count), minlength=count)
+        weights = drawn[groups].astype(np.float64)
+        draws[position] = [statistic(weights) for statistic in statistics]
+    ones = np.ones(len(groups))
+    return np.array([statistic(ones) for statistic in statistics]), draws
+
+
+def paired_difference(
+    metric: Metric,
+    target: Floats,
+    scores: Floats,
+    other: Floats,
+    groups: NDArray[np.intp],
+    **settings: Any,
+) -> Interval:
+    """How much better `scores` are than `other` on the same rows; positive is better.
+
+    `settings` are those of `bootstrap`: resamples, confidence and seed.
+    """
+    statistic = gain(metric, metric.prepare(target, scores), metric.prepare(target, other))
+    return bootstrap({"gain": statistic}, groups, **settings)["gain"]
+
+
+def gain(metric: Metric, candidate: Statistic, other: Statistic) -> Statistic:
+    """The difference between two statistics, turned so that positive is better."""
+    sign = 1 if metric.higher_is_better else -1
+    return lambda weights: sign * (candidate(weights) - other(weights))

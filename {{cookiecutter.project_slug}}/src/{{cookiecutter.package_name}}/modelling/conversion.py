@@ -1,0 +1,123 @@
+"""A fitted pipeline to one ONNX graph with the inputs `numeric` and `categorical`."""
+
+import warnings
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..errors import ProjectError
+
+
+class ConversionError(ProjectError):
+    """A model that cannot be written as an ONNX graph."""
+
+
+def convert_model(estimator: Any, numeric: int, categorical: int, opset: int) -> bytes:
+    """Converts preprocessing and model together.
+
+    Conversion alone proves nothing: some estimators convert without a word into a graph that
+    answers otherwise. `parity` is what proves it.
+
+    Args:
+        estimator: A fitted estimator over numeric columns followed by categorical ones.
+        numeric: How many numeric columns there are.
+        categorical: How many categorical columns there are.
+        opset: ONNX operator set to aim at.
+
+    Raises:
+        ConversionError: No converter knows the estimator or a step of it.
+    """
+    _register_lightgbm()
+    from skl2onnx import to_onnx
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+    from sklearn.base import is_classifier
+
+    inputs = [("numeric", FloatTensorType([None, numeric]))] if numeric else []
+    if categorical:
+        inputs.append(("categorical", StringTensorType([None, categorical])))
+    options = {id(estimator): {"zipmap": False}} if is_classifier(estimator) else None
+    try:
+        with warnings.catch_warnings():
+            # Converters look at deprecated names of their own dependencies.
+            warnings.simplefilter("ignore")
+            graph = to_onnx(
+                estimator,
+                initial_types=inputs,
+                target_opset={"": opset, "ai.onnx.ml": 3},
+                options=options,
+            )
+    except Exception as error:  # Converters raise whatever they meet.
+        raise ConversionError(
+            f"The model cannot be converted to ONNX ({type(error).__name__}: "
+            f"{' '.join(str(error).split())[:200]}); use an estimator that skl2onnx supports."
+        ) from error
+    graph.producer_version = graph.doc_string = ""
+    # skl2onnx keeps them in a set, whose order is another one in each process.
+    opsets = sorted(graph.opset_import, key=lambda entry: str(entry.domain))
+    del graph.opset_import[:]
+    graph.opset_import.extend(opsets)
+    serialised: bytes = graph.SerializeToString(deterministic=True)
+    return serialised
+
+
+@cache
+def _register_lightgbm() -> None:
+    """Teaches skl2onnx LightGBM's estimators; once per process."""
+    import lightgbm
+    from skl2onnx import update_registered_converter
+    from skl2onnx.common.shape_calculator import (
+        calculate_linear_classifier_output_shapes,
+        calculate_linear_regressor_output_shapes,
+    )
+
+    update_registered_converter(
+        lightgbm.LGBMClassifier,
+        "LightGbmLGBMClassifier",
+        calculate_linear_classifier_output_shapes,
+        _convert_lightgbm,
+        options={
+            "nocl": [True, False],
+            "zipmap": [True, False, "columns"],
+            "raw_scores": [True, False],
+        },
+    )
+    update_registered_converter(
+        lightgbm.LGBMRegressor,
+        "LightGbmLGBMRegressor",
+        calculate_linear_regressor_output_shapes,
+        _convert_lightgbm,
+        options={"split": None},
+    )
+
+
+def _convert_lightgbm(scope: Any, operator: Any, container: Any) -> None:
+    """Converts as onnxmltools does, with thresholds rounded towards minus infinity.
+
+    LightGBM compares with a double half-way between two values, ONNX with a float32. Rounded to
+    the nearest, the threshold between two neighbouring float32 values can become the upper one,
+    and that value then takes the other branch. Rounded down, `x <= threshold` is the same for
+    every float32.
+    """
+    from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+
+    add_node = container.add_node
+
+    def add_exact_node(*arguments: Any, **attributes: Any) -> None:
+        if "nodes_values" in attributes:
+            attributes["nodes_values"] = _round_down(attributes["nodes_values"])
+        add_node(*arguments, **attributes)
+
+    container.add_node = add_exact_node
+    try:
+        convert_lightgbm(scope, operator, container)
+    finally:
+        container.add_node = add_node
+
+
+def _round_down(thresholds: list[float]) -> list[float]:
+    exact = np.array(thresholds, dtype=np.float64)
+    near = exact.astype(np.float32)
+    lower = np.where(near > exact, np.nextafter(near, np.float32(-np.inf)), near)
+    rounded: list[float] = lower.astype(np.float64).tolist()
+    return rounded

@@ -1,0 +1,164 @@
+"""Baselines and the candidate behind one interface: scikit-learn's.
+
+Every estimator takes a frame of numeric features followed by categorical ones (`feature_frame`) and
+gives `predict_proba` or `predict`; `predict_scores` hides which.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from ..columns import FeatureMatrix
+from ..contract import Task
+from ..errors import ProjectError
+from ..params import CandidateParams, LinearParams
+from .metrics import Floats
+
+
+class TrainingError(ProjectError):
+    """A fit that must not be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Features with their answers: a frame as `feature_frame` gives it, and the encoded target."""
+
+    features: pd.DataFrame
+    target: Floats
+    categorical: int
+
+
+def feature_frame(matrix: FeatureMatrix) -> pd.DataFrame:
+    """Both matrices side by side: float32 columns, then columns of strings."""
+    numeric = pd.DataFrame(matrix.numeric, columns=list(matrix.numeric_names))
+    categorical = pd.DataFrame(
+        matrix.categorical, columns=list(matrix.categorical_names), dtype=object
+    )
+    return pd.concat([numeric, categorical], axis=1)
+
+
+def predict_scores(estimator: Any, features: pd.DataFrame) -> Floats:
+    """Class probabilities, or numbers as one column: shape (rows, classes or 1)."""
+    if hasattr(estimator, "predict_proba"):
+        return np.asarray(estimator.predict_proba(features), dtype=np.float64)
+    return np.asarray(estimator.predict(features), dtype=np.float64).reshape(-1, 1)
+
+
+def fit_prior(train: Examples, task: Task) -> BaseEstimator:
+    """Answers every row with what was common in training: what any model must beat."""
+    model = DummyRegressor() if task == "regression" else DummyClassifier(strategy="prior")
+    return model.fit(train.features, train.target)
+
+
+def fit_linear(train: Examples, task: Task, params: LinearParams, rare: int, seed: int) -> Pipeline:
+    """Logistic or ridge regression on scaled numbers and one-hot categories.
+
+    Raises:
+        TrainingError: The fit did not converge.
+    """
+    scale = make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
+    )
+    # The words' codes first: skl2onnx knows rare categories of OrdinalEncoder alone.
+    encoder = make_pipeline(_encode(rare), OneHotEncoder(handle_unknown="ignore"))
+    prepare = _prepare(train, scale, encoder)
+    if task == "regression":
+        model: Any = Ridge(alpha=1 / params.inverse_regularisation, random_state=seed)
+    else:
+        model = LogisticRegression(
+            C=params.inverse_regularisation, max_iter=params.max_iterations, random_state=seed
+        )
+    fitted = Pipeline([("prepare", prepare), ("model", model)]).fit(train.features, train.target)
+    if task != "regression" and model.n_iter_.max() >= params.max_iterations:
+        raise TrainingError(
+            f"The linear baseline did not converge in {params.max_iterations} steps; raise "
+            "train.linear.max_iterations in params.yaml."
+        )
+    return fitted
+
+
+def fit_candidate(
+    train: Examples, valid: Examples, task: Task, params: CandidateParams, rare: int, seed: int
+) -> Pipeline:
+    """Gradient-boosted trees with native categories, stopped by the validation window.
+
+    Raises:
+        TrainingError: Training was still gaining when it ran out of trees, or never gained.
+    """
+    lightgbm = _import_lightgbm()
+    prepare = _prepare(train, "passthrough", _encode(rare))
+    kind = lightgbm.LGBMRegressor if task == "regression" else lightgbm.LGBMClassifier
+    model = kind(
+        n_estimators=params.max_trees,
+        learning_rate=params.learning_rate,
+        num_leaves=params.leaves,
+        min_child_samples=params.min_rows_per_leaf,
+        colsample_bytree=params.feature_share,
+        random_state=seed,
+        n_jobs=params.threads,
+        deterministic=True,
+        force_row_wise=True,
+        verbose=-1,
+    )
+    inputs = prepare.fit_transform(train.features)
+    model.fit(
+        inputs,
+        train.target,
+        eval_X=prepare.transform(valid.features),
+        eval_y=valid.target,
+        categorical_feature=_positions(train)[1],
+        callbacks=[lightgbm.early_stopping(params.patience, verbose=False)],
+    )
+    _check_stopping(model.best_iteration_, params)
+    return Pipeline([("prepare", prepare), ("model", model)])
+
+
+def _check_stopping(best: int, params: CandidateParams) -> None:
+    if best + params.patience > params.max_trees:
+        raise TrainingError(
+            f"The candidate was still gaining after {params.max_trees} trees; raise "
+            "train.candidate.max_trees or learning_rate in params.yaml."
+        )
+
+
+def _encode(rare: int) -> OrdinalEncoder:
+    return OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, min_frequency=rare)
+
+
+def _prepare(examples: Examples, for_numbers: Any, for_words: Any) -> ColumnTransformer:
+    """Numbers together, then words one by one.
+
+    skl2onnx mixes up the rare categories of columns that share an encoder, and cannot convert a
+    transformer without columns.
+    """
+    numbers, words = _positions(examples)
+    parts = [("numeric", for_numbers, numbers)] if numbers else []
+    parts += [(f"categorical_{position}", for_words, [position]) for position in words]
+    return ColumnTransformer(parts)
+
+
+def _positions(examples: Examples) -> tuple[list[int], list[int]]:
+    width = examples.features.shape[1]
+    first = width - examples.categorical
+    return list(range(first)), list(range(first, width))
+
+
+def _import_lightgbm() -> Any:
+    try:
+        import lightgbm
+    except OSError as error:
+        raise TrainingError(
+            f"LightGBM cannot start ({error}); install the OpenMP runtime: `apt-get install "
+            "libgomp1` on Debian and Ubuntu, `dnf install libgomp` on Fedora, `brew install "
+            "libomp` on macOS."
+        ) from None
+    return lightgbm

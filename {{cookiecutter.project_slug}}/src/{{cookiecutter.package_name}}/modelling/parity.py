@@ -1,0 +1,86 @@
+"""Whether the ONNX graph answers what the trained model answers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..columns import MISSING, Columns
+from ..contract import Column, Contract
+from ..errors import ProjectError
+from .metrics import Floats
+
+UNSEEN = "(never seen in training)"
+
+
+class ParityError(ProjectError):
+    """The exported graph answers otherwise than the model it came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """The largest error over some rows, and where it is."""
+
+    max_error: float
+    row: int
+    rows: int
+
+
+def compare_scores(expected: Floats, found: Floats) -> Parity:
+    """Compares scores of shape (rows, classes or 1); errors are absolute or relative, the smaller.
+
+    A number against NaN is an infinite error.
+    """
+    error = np.abs(found - expected) / np.maximum(1, np.abs(expected))
+    worst = np.where(np.isnan(error), np.inf, error).max(axis=1)
+    row = int(worst.argmax())
+    return Parity(float(worst[row]), row, len(worst))
+
+
+def check_parity(parity: Parity, tolerance: float) -> None:
+    """Refuses a graph beyond the tolerance.
+
+    Raises:
+        ParityError: The largest error is above it.
+    """
+    if not parity.max_error <= tolerance:
+        raise ParityError(
+            f"The ONNX graph differs from the trained model by {parity.max_error:.2g} (row "
+            f"{parity.row} of {parity.rows}), above export.tolerance ({tolerance:g}): it was "
+            "converted wrongly, so it is not exported; use an estimator or preprocessing that "
+            "converts exactly."
+        )
+
+
+def hard_columns(columns: Columns, contract: Contract) -> Columns:
+    """Rows with every kind of missing and unseen value, made from ordinary ones.
+
+    For each feature: missing where the contract allows it, at its limits, unseen where any word may
+    come; then everything optional missing at once.
+
+    Args:
+        columns: A few ordinary rows of feature columns, each of shape (rows,).
+        contract: Says which values may come.
+    """
+    copies: list[dict[str, Floats]] = []
+    for column in contract.features:
+        copies += [
+            {**columns, column.name: np.full_like(columns[column.name], value)}
+            for value in _hard_values(column)
+        ]
+    optional = {c.name: _missing(c) for c in contract.features if not c.required}
+    copies.append(
+        {n: np.full_like(v, optional[n]) if n in optional else v for n, v in columns.items()}
+    )
+    return {name: np.concatenate([copy[name] for copy in copies]) for name in columns}
+
+
+def _hard_values(column: Column) -> list[float | str]:
+    values: list[float | str] = [] if column.required else [_missing(column)]
+    if column.kind == "string":
+        return [*values, *([] if column.values else [UNSEEN, ""])]
+    limits = (column.minimum, column.maximum)
+    return [*values, 0.0, *(limit for limit in limits if limit is not None)]
+
+
+def _missing(column: Column) -> float | str:
+    return MISSING if column.kind == "string" else np.nan

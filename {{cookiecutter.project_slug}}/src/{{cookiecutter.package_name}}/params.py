@@ -1,0 +1,237 @@
+"""The pipeline's parameters: `params.yaml`, checked and typed.
+
+A misspelt key or an impossible value stops everything with one sentence, before any work is done.
+"""
+
+import hashlib
+import json
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import ProjectError
+
+Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+Metric = Literal["roc_auc", "pr_auc", "accuracy", "log_loss", "brier", "ece", "rmse", "mae", "r2"]
+
+
+class ParamsError(ProjectError):
+    """`params.yaml` cannot be read, or asks for something impossible."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class SampleParams(_Section):
+    """The sample problem's own data, which is installed with the project."""
+
+    kind: Literal["sample"]
+
+
+class ColumnFormat(_Section):
+    """How a column of words is read, where it is not written plainly.
+
+    Attributes:
+        decimal: What parts the whole from the fraction of a number.
+        thousands: What groups the digits of a number.
+        dates: Forms of a time, as `strptime` knows them or `ISO8601`; the first that fits counts.
+        true: Words that mean true.
+        false: Words that mean false.
+        missing: Words that stand for a value that is not there.
+    """
+
+    decimal: str = "."
+    thousands: str | None = None
+    dates: tuple[str, ...] = ()
+    true: tuple[str, ...] = ()
+    false: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class FilesParams(_Section):
+    """A CSV or Parquet file, packed or not, or a folder of such files.
+
+    Attributes:
+        path: Absolute, or from the project's folder.
+        encoding: Of CSV files.
+        delimiter: Of CSV files.
+        rename: Names in the source to names in the contract, where they differ.
+        columns: By name in the contract, the formats that are not plain.
+    """
+
+    kind: Literal["files"]
+    path: Annotated[str, Field(min_length=1)]
+    encoding: str = "utf-8-sig"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    rename: dict[str, str] = {}
+    columns: dict[str, ColumnFormat] = {}
+
+
+SourceParams = Annotated[SampleParams | FilesParams, Field(discriminator="kind")]
+"""Where rows come from."""
+_SOURCES = {"sample": SampleParams, "files": FilesParams}
+
+
+class IngestParams(_Section):
+    """Up to which month the project has seen the world; None takes all there is."""
+
+    until: Month | None
+
+
+class ValidateParams(_Section):
+    """When broken rows stop the pipeline."""
+
+    max_quarantined: Share
+
+
+class SplitParams(_Section):
+    """How rows become windows."""
+
+    strategy: Literal["time", "group", "random"]
+    valid_days: Count
+    test_days: Count
+    valid_share: Share
+    test_share: Share
+    group: str | None
+    min_rows: Count
+
+
+class LinearParams(_Section):
+    """The linear baseline."""
+
+    inverse_regularisation: Positive
+    max_iterations: Count
+
+
+class CandidateParams(_Section):
+    """The model that may be served: gradient-boosted trees, or the linear model itself."""
+
+    kind: Literal["trees", "linear"] = "trees"
+    learning_rate: Positive
+    max_trees: Count
+    patience: Count
+    leaves: Annotated[int, Field(ge=2)]
+    min_rows_per_leaf: Count
+    feature_share: Annotated[float, Field(gt=0, le=1)]
+    threads: Count
+
+
+class TrainParams(_Section):
+    """Baselines, candidate, and what an error costs."""
+
+    max_single_feature_auc: Annotated[float, Field(gt=0.5, le=1)]
+    cost_false_positive: Positive
+    cost_false_negative: Positive
+    rare: Count
+    linear: LinearParams
+    candidate: CandidateParams
+
+
+class ExportParams(_Section):
+    """The ONNX graph and the bundle."""
+
+    opset: Annotated[int, Field(ge=15)]
+    tolerance: Positive
+    max_megabytes: Positive
+    golden: Count
+
+
+class EvaluateParams(_Section):
+    """Intervals, curves and slices."""
+
+    resamples: Annotated[int, Field(ge=20)]
+    min_slice_rows: Count
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    calibration_bins: Annotated[int, Field(ge=2)]
+
+
+class JudgeParams(_Section):
+    """The gates' limits."""
+
+    metric: Metric
+    min_gain: float
+    max_regression: Annotated[float, Field(ge=0)]
+    max_calibration_error: Positive
+    max_slice_gap: Share
+    max_age_days: Count
+    max_microseconds: Positive
+
+
+class Params(_Section):
+    """All of `params.yaml`."""
+
+    seed: int
+    source: SourceParams
+    ingest: IngestParams
+    validate_: ValidateParams = Field(alias="validate")
+    split: SplitParams
+    train: TrainParams
+    export: ExportParams
+    evaluate: EvaluateParams
+    judge: JudgeParams
+
+    def digest(self) -> str:
+        """SHA-256 of the parameters that shape a model; how it is judged is not among them."""
+        shaping = self.model_dump(mode="json", by_alias=True, exclude={"evaluate", "judge"})
+        return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
+
+
+def load_params(path: Path) -> Params:
+    """Reads and checks the parameters.
+
+    Raises:
+        ParamsError: The file is missing, is no YAML, or a key or a value in it is wrong.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path.name} is missing: restore it from git.") from None
+    except yaml.YAMLError as error:
+        detail = " ".join(str(error).split())
+        raise ParamsError(f"{path.name} is not valid YAML: {detail}.") from None
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise ParamsError(f"{path.name}: {_explain(error)}.") from None
+
+
+def _explain(error: ValidationError) -> str:
+    errors = error.errors()
+    # A misspelt key is missing under its right name too; what was written says more.
+    first = next((found for found in errors if found["type"] == "extra_forbidden"), errors[0])
+    place = first["loc"]
+    # In a source's place its kind comes second, which is no key of the file.
+    name = ".".join(str(part) for k, part in enumerate(place) if (place[0], k) != ("source", 1))
+    if first["type"] == "extra_forbidden":
+        siblings = _section_fields(place[:-1])
+        close = get_close_matches(str(place[-1]), siblings, n=1)
+        hint = f"did you mean '{close[0]}'" if close else f"known are {', '.join(siblings)}"
+        return f"unknown key '{name}'; {hint}"
+    if first["type"] == "missing":
+        return f"'{name}' is missing; add it, with its unit and reason beside it"
+    if first["type"].startswith("union_tag"):
+        known = ", ".join(_SOURCES)
+        return f"'{name}.kind' is missing or unknown; known are {known}"
+    found = first["input"]
+    return f"'{name}' is {found!r}, but {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _section_fields(place: tuple[int | str, ...]) -> list[str]:
+    model: Any = Params
+    if place[:1] == ("source",):
+        model = ColumnFormat if len(place) > 2 else _SOURCES[str(place[1])]
+        place = ()
+    for part in place:
+        model = next(
+            info.annotation
+            for field, info in model.model_fields.items()
+            if part in (field, info.alias)
+        )
+    return [info.alias or field for field, info in model.model_fields.items()]

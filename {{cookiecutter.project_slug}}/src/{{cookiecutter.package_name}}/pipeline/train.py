@@ -1,0 +1,85 @@
+"""Stage `train`: baselines and candidate, and the check that no feature knows the answer."""
+
+from typing import Any
+
+import joblib
+import numpy as np
+
+from ..columns import FeatureMatrix
+from ..contract import Contract, load_contract
+from ..errors import ProjectError
+from ..modelling.estimators import (
+    Examples,
+    fit_candidate,
+    fit_linear,
+    fit_prior,
+    predict_scores,
+)
+from ..modelling.leakage import rank_single_features
+from ..modelling.metrics import metrics_for
+from ..params import Params
+from ..paths import Paths
+from ..reports import write_report
+from ..tables import read_table
+from ..windows import make_examples, window_matrix
+
+
+def run(paths: Paths, params: Params) -> str:
+    """Fits every model on the train window; the valid window stops, and measures the fits."""
+    contract = load_contract(paths.contract)
+    matrices: dict[str, FeatureMatrix] = {}
+    examples: dict[str, Examples] = {}
+    for name in ("train", "valid"):
+        rows = read_table(paths.splits / f"{name}.parquet")
+        matrices[name] = window_matrix(rows, contract)
+        examples[name] = make_examples(matrices[name], rows, contract)
+    alone = rank_single_features(
+        matrices["train"], examples["train"].target, matrices["valid"], examples["valid"].target
+    )
+    check_leakage(alone, contract, params.train.max_single_feature_auc)
+    models = fit_models(examples["train"], examples["valid"], contract, params)
+    paths.models.mkdir(parents=True, exist_ok=True)
+    for name, model in models.items():
+        joblib.dump(model, paths.models / f"{name}.joblib")
+    metrics = {name: measure(model, examples["valid"], contract) for name, model in models.items()}
+    report = {"single_feature_auc": alone, "valid": metrics}
+    write_report(paths.reports / "training.json", report)
+    loss = next(iter(metrics_for(contract.task)))
+    return ", ".join(f"{name} has {loss} {found[loss]:.4f}" for name, found in metrics.items())
+
+
+def fit_models(
+    train: Examples, valid: Examples, contract: Contract, params: Params
+) -> dict[str, Any]:
+    """The baselines `prior` and `linear`, and the `candidate`."""
+    rare, task, settings = params.train.rare, contract.task, params.train.candidate
+    linear = fit_linear(train, task, params.train.linear, rare, params.seed)
+    candidate = linear
+    if settings.kind == "trees":
+        candidate = fit_candidate(train, valid, task, settings, rare, params.seed)
+    return {"prior": fit_prior(train, task), "linear": linear, "candidate": candidate}
+
+
+def check_leakage(alone: dict[str, float], contract: Contract, limit: float) -> None:
+    """Stops when one feature alone tells the answer.
+
+    Raises:
+        ProjectError: The most telling feature is above the limit.
+    """
+    name, auc = next(iter(alone.items()))
+    if auc > limit:
+        raise ProjectError(
+            f"The feature '{name}' alone tells '{contract.target.name}' with a ROC AUC of "
+            f"{auc:.2f}, above train.max_single_feature_auc ({limit:.2f}): it is most likely known "
+            "only after the event; tag its column 'leakage' in contract.yaml, or raise the limit "
+            "if it really is known in time."
+        )
+
+
+def measure(model: Any, valid: Examples, contract: Contract) -> dict[str, float]:
+    """A model's metrics on a window."""
+    scores = predict_scores(model, valid.features)
+    return {
+        name: metric.prepare(valid.target, scores)(np.ones_like(valid.target))
+        for name, metric in metrics_for(contract.task).items()
+    }

@@ -1,0 +1,107 @@
+"""Stage `validate`: the contract on every row; those that break it go to quarantine, with why."""
+
+import pandas as pd
+import pandera.errors
+
+from ..batches import has_arrived
+from ..contract import Contract, load_contract
+from ..errors import ProjectError
+from ..figures import plot_months
+from ..params import Params
+from ..paths import Paths
+from ..reports import write_report
+from ..schemas import frame_schema
+from ..tables import read_table, write_table
+
+REASON = "reason"
+
+
+def run(paths: Paths, params: Params) -> str:
+    """Parts the rows that have arrived into accepted and quarantined ones."""
+    contract = load_contract(paths.contract)
+    files = sorted(paths.raw.glob("*.parquet"))
+    months = {f.stem: read_table(f) for f in files if has_arrived(f.stem, params.ingest.until)}
+    if not months:
+        raise ProjectError(
+            f"No month up to {params.ingest.until} is in data/raw; run `dvc repro ingest`."
+        )
+    rows = pd.concat(months, names=["month"]).reset_index(level="month").reset_index(drop=True)
+    reasons = find_reasons(rows.drop(columns="month"), contract)
+    broken = rows.loc[reasons.index].assign(**{REASON: reasons})
+    accepted = rows.drop(index=reasons.index)
+    summary = summarise_months(accepted, contract)
+    report = {
+        "rows": len(rows),
+        "accepted": len(accepted),
+        "quarantined": len(broken),
+        "reasons": reasons.value_counts().to_dict(),
+        "months": summary,
+    }
+    # The report and the quarantine are written even when the stage then stops: they say why.
+    write_report(paths.reports / "validation.json", report)
+    for folder, part in ((paths.quarantine, broken), (paths.accepted, accepted)):
+        folder.mkdir(parents=True, exist_ok=True)
+        for month, batch in part.groupby("month"):
+            write_table(folder / f"{month}.parquet", batch.drop(columns="month"))
+    plot_months(paths.plots / "months.png", summary)
+    check_share(len(broken), len(rows), reasons, params.validate_.max_quarantined)
+    return f"{len(accepted):,} rows keep the contract, {len(broken):,} are in quarantine"
+
+
+def find_reasons(rows: pd.DataFrame, contract: Contract) -> "pd.Series[str]":
+    """The first broken rule of each broken row, indexed like those rows.
+
+    Raises:
+        ProjectError: The table as a whole is not what the contract describes.
+    """
+    try:
+        frame_schema(contract).validate(rows, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        whole = cases[cases["index"].isna()]
+        if len(whole):
+            first = whole.iloc[0]
+            raise ProjectError(
+                f"The table breaks the contract as a whole: {first['column']}: {first['check']} "
+                f"(found {first['failure_case']}); mend the source or contract.yaml."
+            ) from None
+        cases = cases.drop_duplicates("index").set_index("index").sort_index()
+        found: pd.Series[str] = cases["column"].astype(str) + ": " + cases["check"].map(_name_check)
+        return found
+    return pd.Series([], dtype=str)
+
+
+def summarise_months(rows: pd.DataFrame, contract: Contract) -> dict[str, dict[str, float]]:
+    """Per month: rows, share of labelled rows, the target's mean and the share of missing cells."""
+    features = [column.name for column in contract.features]
+    target = contract.target.name
+    summary = {}
+    for month, batch in rows.groupby("month"):
+        labelled = batch[target].dropna()
+        summary[str(month)] = {
+            "rows": len(batch),
+            "labelled": len(labelled) / len(batch),
+            "missing": float(batch[features].isna().to_numpy().mean()),
+        }
+        if contract.target.is_numeric and len(labelled):
+            summary[str(month)]["target_mean"] = float(labelled.astype(float).mean())
+    return summary
+
+
+def check_share(broken: int, rows: int, reasons: "pd.Series[str]", limit: float) -> None:
+    """Stops when too many rows are broken for it to be chance.
+
+    Raises:
+        ProjectError: The share of quarantined rows is above the limit.
+    """
+    if broken > limit * rows:
+        commonest = reasons.value_counts().index[0]
+        raise ProjectError(
+            f"{broken} of {rows} rows ({broken / rows:.1%}) break the contract, above "
+            f"validate.max_quarantined ({limit:.1%}); the commonest reason is '{commonest}'; look "
+            "into data/quarantine, then mend the source or change the contract."
+        )
+
+
+def _name_check(check: str) -> str:
+    return {"not_nullable": "is required", "field_uniqueness": "is there twice"}.get(check, check)

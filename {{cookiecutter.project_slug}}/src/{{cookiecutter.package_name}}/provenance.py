@@ -1,0 +1,49 @@
+"""Where a bundle comes from: the commit and the data, by which it can be made again."""
+
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from .errors import ProjectError
+from .paths import Paths
+
+
+def read_commit(root: Path) -> str:
+    """The commit that is checked out.
+
+    Raises:
+        ProjectError: git is missing, or the project has no commit.
+    """
+    try:
+        command = ["git", "rev-parse", "--verify", "HEAD"]
+        answer = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    except FileNotFoundError:
+        raise ProjectError(
+            "git is not on PATH, so it cannot be said which code made this model; install git."
+        ) from None
+    except subprocess.CalledProcessError as error:
+        detail = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ProjectError(
+            f"{root} has no git commit ({detail}), so it cannot be said which code made this "
+            "model; run `git init && git add . && git commit`."
+        ) from None
+    return answer.stdout.strip()
+
+
+def read_data_hash(paths: Paths) -> str:
+    """DVC's hash of the raw data that the pipeline ran on.
+
+    Raises:
+        ProjectError: `dvc.lock` is missing, or does not speak of the raw data.
+    """
+    place = paths.raw.relative_to(paths.root).as_posix()
+    try:
+        lock = yaml.safe_load(paths.dvc_lock.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise ProjectError("dvc.lock is missing; run `dvc repro`, which writes it.") from None
+    for stage in lock.get("stages", {}).values():
+        for entry in (*stage.get("outs", ()), *stage.get("deps", ())):
+            if entry.get("path") == place and "md5" in entry:
+                return str(entry["md5"])
+    raise ProjectError(f"dvc.lock does not say what {place} held; run `dvc repro`.")

@@ -1,0 +1,119 @@
+"""Blocks of a document as a page that holds all it shows, or as Markdown."""
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+Points = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a header; a table that is `folded` shows itself when asked."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    folded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A line through points, beside the diagonal where that means something."""
+
+    title: str
+    across: str
+    up: str
+    points: Points
+    diagonal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and what stands below it."""
+
+    title: str
+    blocks: Sequence[Text | Table | Curve]
+
+
+def render_page(title: str, lead: str, sections: Sequence[Section]) -> str:
+    """A whole HTML page without any address outside; `lead` is HTML, all else is text."""
+    template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
+    body = "".join(
+        f"<section><h2>{html.escape(section.title)}</h2>"
+        f"{''.join(map(_as_html, section.blocks))}</section>"
+        for section in sections
+    )
+    return template.substitute(title=html.escape(title), lead=lead, body=body)
+
+
+def render_markdown(sections: Sequence[Section]) -> str:
+    """The same in Markdown; curves are left to the page."""
+    parts = []
+    for section in sections:
+        parts.append(f"## {section.title}")
+        for block in section.blocks:
+            if isinstance(block, Text):
+                parts.append(_escape(block.words))
+            elif isinstance(block, Table):
+                lines = [block.header, ["---"] * len(block.header), *block.rows]
+                parts.append("\n".join(f"| {' | '.join(map(_escape, row))} |" for row in lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _escape(words: str) -> str:
+    for sign in "\\|<*`":
+        words = words.replace(sign, f"\\{sign}")
+    return words.replace("\n", " ")
+
+
+def _as_html(block: Text | Table | Curve) -> str:
+    if isinstance(block, Text):
+        return f"<p>{html.escape(block.words)}</p>"
+    if isinstance(block, Curve):
+        return _draw(block)
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in block.header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+        for row in block.rows
+    )
+    table = f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
+    if not block.folded:
+        return table
+    return f"<details><summary>{html.escape(block.folded)}</summary>{table}</details>"
+
+
+def _draw(curve: Curve) -> str:
+    """A curve as SVG, 300 by 240, that takes the colours of the page."""
+    across, up = zip(*curve.points, strict=True)
+    low, high = min(0.0, *across, *up), max(1.0, *across, *up)
+    span = high - low
+
+    def place(x: float, y: float) -> str:
+        return f"{45 + 245 * (x - low) / span:.1f},{200 - 190 * (y - low) / span:.1f}"
+
+    line = " ".join(place(x, y) for x, y in curve.points if math.isfinite(x + y))
+    diagonal = f'<polyline class="grid" points="{place(low, low)} {place(high, high)}"/>'
+    ticks = "".join(
+        f'<text x="{place(value, low).split(",")[0]}" y="216" text-anchor="middle">{value:g}</text>'
+        f'<text x="40" y="{place(low, value).split(",")[1]}" text-anchor="end">{value:g}</text>'
+        for value in (round(low, 2), round(low + span / 2, 2), round(high, 2))
+    )
+    return (
+        f'<figure><figcaption>{html.escape(curve.title)}</figcaption><svg viewBox="0 0 300 240" '
+        f'role="img" aria-label="{html.escape(curve.title)}">'
+        f'<path class="axes" d="M45 10V200H290"/>'
+        f'{diagonal if curve.diagonal else ""}<polyline class="line" points="{line}"/>{ticks}'
+        f'<text x="167" y="234" text-anchor="middle">{html.escape(curve.across)}</text>'
+        f'<text transform="translate(10 105) rotate(-90)" text-anchor="middle">'
+        f"{html.escape(curve.up)}</text></svg></figure>"
+    )

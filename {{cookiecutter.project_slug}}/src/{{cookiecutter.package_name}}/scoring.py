@@ -1,0 +1,155 @@
+"""Columns to answers: features, then the ONNX graph; for the API, evaluation and batch alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bundle import Bundle, BundleError, load_bundle
+from .columns import Columns, FeatureMatrix, arrange_features, columns_from_frame, columns_from_rows
+from .contract import class_name
+from .features import compute_features
+from .telemetry import silence_telemetry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A model's answers to some rows.
+
+    Attributes:
+        values: The predicted class labels (objects) or numbers (float64), shape (rows,).
+        probabilities: float64, shape (rows, classes) in the contract's order of classes; None for
+            regression.
+    """
+
+    values: NDArray[Any]
+    probabilities: NDArray[np.float64] | None
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Probabilities, or the predicted numbers as one column: shape (rows, classes or 1)."""
+        return self.values.reshape(-1, 1) if self.probabilities is None else self.probabilities
+
+
+class OnnxModel:
+    """An ONNX graph with the inputs `numeric` and `categorical`.
+
+    Args:
+        model: The serialised graph.
+        threads: Threads for one call; 0 leaves it to ONNX Runtime (all cores).
+    """
+
+    def __init__(self, model: bytes, threads: int = 1) -> None:
+        silence_telemetry()
+        import onnxruntime  # Only now: its Linux wheels read the setting when they are imported.
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+        self._inputs = {node.name for node in self._session.get_inputs()}
+        # A classifier's graph gives the label, then the probabilities; a regressor's one tensor.
+        self._output = self._session.get_outputs()[-1].name
+
+    def score(self, matrix: FeatureMatrix) -> NDArray[np.float64]:
+        """Class probabilities, or predicted numbers: shape (rows, classes or 1)."""
+        offered = {"numeric": matrix.numeric, "categorical": matrix.categorical}
+        inputs = {name: values for name, values in offered.items() if name in self._inputs}
+        (scores,) = self._session.run([self._output], inputs)
+        return np.asarray(scores, dtype=np.float64)
+
+
+class Scorer:
+    """A bundle, ready to answer.
+
+    Raises:
+        BundleError: `features.py` gives other features than the bundle's model takes.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+        self.bundle = bundle
+        self._model = OnnxModel(bundle.model, threads)
+        self._labels = np.array(bundle.metadata.classes, dtype=object)
+
+    def score_rows(self, rows: Sequence[Mapping[str, Any]]) -> Answers:
+        """Answers records that keep the contract."""
+        return self.score(columns_from_rows(self.bundle.contract, rows))
+
+    def score_frame(self, frame: "pd.DataFrame") -> Answers:
+        """Answers the rows of a data frame that has the contract's feature columns."""
+        return self.score(columns_from_frame(self.bundle.contract, frame))
+
+    def score(self, columns: Columns) -> Answers:
+        """Answers the contract's feature columns, each of shape (rows,)."""
+        matrix = arrange_features(compute_features(columns))
+        metadata = self.bundle.metadata
+        expected = (metadata.numeric_features, metadata.categorical_features)
+        if (list(matrix.numeric_names), list(matrix.categorical_names)) != expected:
+            raise BundleError(
+                "features.py gives other features than the bundle's model takes; train again."
+            )
+        scores = self._model.score(matrix)
+        if metadata.task == "regression":
+            return Answers(scores[:, 0], None)
+        return Answers(self._decide(scores), scores)
+
+    def check_golden(self) -> None:
+        """Asks the golden requests and compares with what training answered.
+
+        Raises:
+            BundleError: An answer differs by more than the bundle's tolerance.
+        """
+        golden = self.bundle.metadata.golden
+        expected = np.array([entry.scores for entry in golden])
+        found = self.score_rows([entry.request for entry in golden]).scores
+        error = np.abs(found - expected) / np.maximum(1, np.abs(expected))
+        worst = int(error.max(axis=1).argmax())
+        # Written so that NaN, which compares false with everything, is refused too.
+        if not error[worst].max() <= self.bundle.metadata.tolerance:
+            raise BundleError(
+                f"Bundle {self.bundle.digest[:12]}: golden request {worst} is answered with "
+                f"{found[worst].tolist()}, but training answered {expected[worst].tolist()}; "
+                "serving computes otherwise than training, so the bundle is refused."
+            )
+
+    def _decide(self, probabilities: NDArray[np.float64]) -> NDArray[Any]:
+        threshold = self.bundle.metadata.threshold
+        if threshold is None:
+            chosen = probabilities.argmax(axis=1)
+        else:
+            chosen = (probabilities[:, 1] >= threshold).astype(int)
+        labels: NDArray[Any] = self._labels[chosen]
+        return labels
+
+
+class _Pyfunc:
+    """What MLflow's pyfunc flavour calls: a frame of raw columns in, a frame of answers out."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+
+    def predict(self, model_input: "pd.DataFrame") -> "pd.DataFrame":
+        import pandas as pd
+
+        contract = self._scorer.bundle.contract
+        # MLflow leaves out optional columns that the caller left out; absent counts as missing.
+        absent = [c.name for c in contract.features if c.name not in model_input and not c.required]
+        answers = self._scorer.score_frame(model_input.assign(**dict.fromkeys(absent)))
+        frame = pd.DataFrame({"prediction": answers.values})
+        if answers.probabilities is not None:
+            for position, label in enumerate(self._scorer.bundle.metadata.classes):
+                frame[f"probability_{class_name(label)}"] = answers.probabilities[:, position]
+        return frame
+
+
+def _load_pyfunc(data_path: str) -> _Pyfunc:
+    """The hook by which MLflow loads a model that names this module as its loader."""
+    return _Pyfunc(Scorer(load_bundle(Path(data_path))))

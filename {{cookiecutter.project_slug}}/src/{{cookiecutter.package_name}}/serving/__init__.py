@@ -1,0 +1,1 @@
+"""The HTTP service: a deployed bundle behind FastAPI."""

@@ -1,0 +1,114 @@
+"""Puts the service together: the one place where its parts meet."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
+from structlog.typing import FilteringBoundLogger
+
+from ..settings import ServiceSettings
+from ..telemetry import silence_telemetry
+from .deployment import Watcher
+from .documentation import DocumentedAPI, documentation_routes
+from .invocations import Invocations
+from .keys import KeyGuard, load_digests
+from .logs import make_logger
+from .metrics import Metrics
+from .native import Native
+from .observation import Observation
+from .open_inference import OpenInference
+from .page import page_route
+from .prediction import Admission, PredictEndpoint
+from .prediction_log import PredictionLog
+from .problems import ProblemError, answer_http_exception, answer_problem
+from .protocol_routes import infer_routes, invocations_route, protocol_routes
+from .routes import operation_routes, predict_route
+from .served import Champion, ServedModel, load_served_model
+
+
+def create_app(
+    settings: ServiceSettings,
+    model: ServedModel | None = None,
+    logger: FilteringBoundLogger | None = None,
+) -> FastAPI:
+    """Makes the application, with a model that is loaded and warmed up.
+
+    Args:
+        settings: Limits and places.
+        model: Answers instead of the one that the store points at.
+        logger: Where operational logs go; standard output by default.
+
+    Raises:
+        ProjectError: Nothing is deployed, the bundle must not be served, or the prediction log
+            cannot be written.
+    """
+    silence_telemetry()
+    logger = logger or make_logger(sys.stdout)
+    champion = Champion(
+        model or load_served_model(settings.store, settings.max_rows, settings.model_threads)
+    )
+    log, metrics = PredictionLog(settings.log_directory), Metrics()
+    log.open()
+    digests = load_digests(settings.api_keys_file) if settings.api_keys_file else None
+    executor = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="predict")
+    admission = Admission(settings.max_concurrency, metrics)
+    native = PredictEndpoint(Native(), champion, log, metrics, admission, executor, settings)
+
+    @asynccontextmanager
+    async def close_at_the_end(_app: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(watcher.run()) if settings.watch_seconds else None
+        yield
+        if watching is not None:
+            watching.cancel()
+        executor.shutdown(cancel_futures=True)
+        log.close()
+
+    app = DocumentedAPI(
+        title=champion.current.identity.name,
+        version=champion.current.contract.version,
+        description=champion.current.contract.description,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=close_at_the_end,
+        # What is observed here is in /metrics and the logs; nothing is exported by an environment
+        # variable that somebody set for another program.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+
+    def route_predictions(model: ServedModel) -> list[BaseRoute]:
+        return [
+            predict_route(model, native),
+            invocations_route(model, replace(native, dialect=Invocations())),
+            *infer_routes(model, replace(native, dialect=OpenInference())),
+        ]
+
+    def adopt(model: ServedModel) -> None:
+        fresh = route_predictions(model)
+        app.router.routes[: len(fresh)] = fresh
+        app.openapi_schema = None
+        metrics.show_model(model.identity)
+
+    watcher = Watcher(champion, settings, metrics, logger, adopt)
+    app.state.champion, app.state.watcher = champion, watcher
+    app.router.routes += route_predictions(champion.current)
+    app.include_router(protocol_routes(champion, log))
+    app.include_router(operation_routes(champion, log, metrics))
+    app.include_router(documentation_routes(app))
+    app.include_router(page_route(champion))
+    app.add_exception_handler(ProblemError, answer_problem)
+    app.add_exception_handler(HTTPException, answer_http_exception)
+    if digests is not None:
+        app.asks_for_keys = True
+        app.add_middleware(KeyGuard, digests=digests)
+    app.add_middleware(Observation, metrics, logger, access_log=settings.access_log)
+    metrics.show_model(champion.current.identity)
+    return app

@@ -1,0 +1,55 @@
+"""One connection: HTTP that cannot be read is answered like any other problem, and is bounded."""
+
+import os
+
+from pydantic_core import to_json
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from .problems import MEDIA_TYPE, REQUEST_REFUSED
+
+MOST_HEADER_BYTES = 64 * 1024
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's connection, with a limit to what comes before a body."""
+
+    _awaits_headers = False
+    _header_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Parses what arrived; the parser alone would keep headers without end."""
+        waited = self._awaits_headers
+        super().data_received(data)
+        if waited and self._awaits_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
+                self.send_400_response("The request's headers are too large.")
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._awaits_headers, self._header_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Its headers are whole."""
+        self._awaits_headers = False
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what is no HTTP, and closes: where the next request begins cannot be told."""
+        request_id = os.urandom(16).hex()
+        body = to_json(
+            {
+                "type": REQUEST_REFUSED.uri,
+                "title": REQUEST_REFUSED.title,
+                "status": 400,
+                "detail": msg,
+                "request_id": request_id,
+            }
+        )
+        head = (
+            f"HTTP/1.1 400 Bad Request\r\ncontent-type: {MEDIA_TYPE}\r\nconnection: close\r\n"
+            f"x-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        self.transport.write(head.encode("ascii") + body)
+        self.transport.close()

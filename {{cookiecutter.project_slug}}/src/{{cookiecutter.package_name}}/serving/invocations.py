@@ -1,0 +1,142 @@
+"""The dialect of `POST /invocations`: what clients of `mlflow models serve` and SageMaker speak.
+
+The forms are those of MLflow 2 and later. Stricter here: NaN is no JSON, unknown columns and fields
+are refused, and so are `params`, which the model does not take.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from ..contract import Column
+from .dialect import (
+    Answered,
+    Incoming,
+    Question,
+    Rows,
+    parse_object,
+    refuse,
+    rows_from_columns,
+    validate_rows,
+)
+from .messages import Location
+from .problems import MALFORMED_BODY, ProblemError
+from .served import ServedModel
+
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+
+Locate = Callable[[Location], Location]
+
+
+class Invocations:
+    """Data frames in several forms in, a record of prediction and probabilities per row out."""
+
+    media_types: tuple[bytes, ...] = (b"application/json", b"text/csv")
+    needs_media_type = True
+
+    def decode(self, model: ServedModel, incoming: Incoming) -> Question:
+        """Reads any of the forms.
+
+        Raises:
+            ProblemError: It is none of them, or its rows do not keep the contract.
+        """
+        if incoming.media_type == b"text/csv":
+            rows = _read_csv(model, incoming.body)
+        else:
+            rows = validate_rows(model, *_read_form(parse_object(incoming.body)))
+        return Question(rows, incoming.request_id)
+
+    def encode(self, answered: Answered) -> bytes:
+        """Writes what the registered model's own frame of answers looks like."""
+        return to_json({"predictions": [flatten_prediction(p) for p in answered.predictions]})
+
+
+def flatten_prediction(prediction: Mapping[str, Any]) -> dict[str, Any]:
+    """A prediction as the columns of the registered model's answer."""
+    probabilities = prediction.get("probabilities") or {}
+    return {
+        "prediction": prediction["prediction"],
+        **{f"probability_{name}": value for name, value in probabilities.items()},
+    }
+
+
+def _read_form(document: Mapping[str, Any]) -> tuple[Rows, Locate]:
+    given = [name for name in FORMS if name in document]
+    if len(given) != 1:
+        raise refuse("", f"Exactly one of {', '.join(FORMS)} must be there.")
+    (form,) = given
+    if len(document) > 1 + ("params" in document) or document.get("params"):
+        raise refuse("", f"There is more than '{form}', and this model takes no parameters.")
+    content = document[form]
+    if form == "dataframe_split":
+        return _read_split(content)
+    if form == "inputs" and isinstance(content, dict):
+        return _read_columns(content)
+    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
+        raise refuse(f"/{form}", "This must be a list of objects: the model's columns have names.")
+    return content, lambda found: (form, *found[1:])
+
+
+def _read_split(content: Any) -> tuple[Rows, Locate]:
+    pointer = "/dataframe_split"
+    if not isinstance(content, dict) or not {"columns", "data"} <= set(content) <= {
+        "columns",
+        "data",
+        "index",
+    }:
+        raise refuse(pointer, "This must be an object of columns, data and perhaps index.")
+    names, data = content["columns"], content["data"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise refuse(f"{pointer}/columns", "This must be a list of names.")
+    if len(set(names)) < len(names):
+        raise refuse(f"{pointer}/columns", "A column is there twice.")
+    if not isinstance(data, list) or not all(
+        isinstance(row, list) and len(row) == len(names) for row in data
+    ):
+        raise refuse(f"{pointer}/data", "This must be a list of rows with a value per column.")
+
+    def locate(found: Location) -> Location:
+        if len(found) > 2 and found[2] not in names:
+            # A column that is missing has no place among the values, but a name.
+            return ("dataframe_split", "columns", found[2])
+        return ("dataframe_split", "data", *found[1:2], *map(names.index, found[2:3]))
+
+    return [dict(zip(names, row, strict=True)) for row in data], locate
+
+
+def _read_columns(content: Mapping[str, Any]) -> tuple[Rows, Locate]:
+    if not all(isinstance(values, list) for values in content.values()):
+        raise refuse("/inputs", "This must be a list of records, or an object of lists.")
+    rows = rows_from_columns(content, "/inputs")
+    return rows, lambda found: ("inputs", *found[2:3], *found[1:2])
+
+
+def _read_csv(model: ServedModel, body: bytes) -> Rows:
+    """Reads a table whose first line names its columns; an empty field is a missing value."""
+    try:
+        lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+        names, *data = [line for line in lines if line]
+    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+        why = "it is empty" if type(error) is ValueError else "it is not in UTF-8, or misquoted"
+        raise ProblemError(MALFORMED_BODY, f"This is no table: {why}.") from None
+    if len(set(names)) < len(names) or any(len(line) != len(names) for line in data):
+        raise refuse("", "Each column must have a name of its own, and each line a field for each.")
+    columns = {column.name: column for column in model.contract.request_columns}
+    rows = [
+        {n: _read_cell(columns.get(n), v) for n, v in zip(names, line, strict=True) if v != ""}
+        for line in data
+    ]
+    return validate_rows(model, rows, lambda found: ("rows", *found[1:]))
+
+
+def _read_cell(column: Column | None, text: str) -> Any:
+    """A cell as JSON would write it; one that is not of its column's kind stays a string."""
+    if column is None or column.kind in {"string", "timestamp"}:
+        return text
+    try:
+        return from_json(text.lower(), allow_inf_nan=False)
+    except ValueError:
+        return text

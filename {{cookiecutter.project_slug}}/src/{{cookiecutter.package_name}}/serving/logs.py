@@ -1,0 +1,69 @@
+"""Structured logs: one JSON object per line; on a terminal, lines for people.
+
+They never hold what a client sent but for its request id.
+"""
+
+import logging
+from typing import Any, TextIO, cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+
+class _Stream:
+    """A stream that may vanish (a closed pipe, a full disk) without failing a request."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+        except (OSError, ValueError):
+            return
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            return
+
+
+def make_logger(stream: TextIO) -> FilteringBoundLogger:
+    """A logger of its own, which writes to `stream`; no global configuration is touched."""
+    renderer: Processor = structlog.processors.JSONRenderer()
+    if stream.isatty():
+        renderer = structlog.dev.ConsoleRenderer(
+            exception_formatter=structlog.dev.plain_traceback, pad_event_to=12
+        )
+    logger = structlog.wrap_logger(
+        structlog.WriteLogger(cast("TextIO", _Stream(stream))),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        context_class=dict,
+        cache_logger_on_first_use=True,
+    )
+    return cast("FilteringBoundLogger", logger.bind())
+
+
+class StructuredHandler(logging.Handler):
+    """Passes what libraries log on to a structured logger."""
+
+    def __init__(self, logger: FilteringBoundLogger) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Logs a record; a traceback stays out, since its message may repeat a request's value."""
+        details: dict[str, Any] = {"logger": record.name}
+        if record.exc_info and record.exc_info[0] is not None:
+            details["error"] = record.exc_info[0].__name__
+        self._logger.log(
+            record.levelno,
+            str(record.msg) % record.args if record.args else str(record.msg),
+            **details,
+        )

@@ -1,0 +1,103 @@
+"""Around every request: its id, metrics, log line, and an answer even when all else fails."""
+
+import os
+import re
+import time
+import traceback
+from dataclasses import dataclass, field
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
+
+from .metrics import Metrics
+from .problems import INTERNAL_ERROR, ProblemError, render_problem
+
+HEADER = b"x-request-id"
+_SAFE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
+
+
+def choose_request_id(offered: bytes | None) -> str:
+    """The client's own request id where it is harmless, else a new one."""
+    if offered is not None and _SAFE_ID.fullmatch(offered):
+        return offered.decode("ascii")
+    return os.urandom(16).hex()
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request and what has been answered so far."""
+
+    request_id: str
+    send: Send
+    status: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+    async def forward(self, message: Message) -> None:
+        """Sends on, with the request's id among the headers."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            header = (HEADER, self.request_id.encode("ascii"))
+            message["headers"] = [*message.get("headers", ()), header]
+        await self.send(message)
+
+
+class Observation:
+    """ASGI middleware around the whole application."""
+
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, logger: FilteringBoundLogger, *, access_log: bool
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._logger = logger
+        self._access_log = access_log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Runs the application below, and accounts for what it did."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        offered = next((value for name, value in scope["headers"] if name == HEADER), None)
+        exchange = _Exchange(choose_request_id(offered), send)
+        scope["request_id"] = exchange.request_id
+        try:
+            await self._app(scope, receive, exchange.forward)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+            self._log_failure(exchange, error)
+            await self._answer_failure(scope, receive, exchange)
+        finally:
+            self._account(scope, exchange)
+
+    async def _answer_failure(self, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
+        if not exchange.status:
+            detail = "The service failed on this request; its log says more under the request id."
+            response = render_problem(ProblemError(INTERNAL_ERROR, detail), scope)
+            await response(scope, receive, exchange.forward)
+
+    def _account(self, scope: Scope, exchange: _Exchange) -> None:
+        # A path that no route knows is the client's own text: neither a label nor a log field.
+        route = getattr(scope.get("route"), "path", "unknown")
+        method = scope["method"] if scope["method"] in _METHODS else "unknown"
+        seconds = time.perf_counter() - exchange.started
+        self._metrics.count_request(route, method, exchange.status, seconds)
+        if self._access_log and route not in _QUIET:
+            self._logger.info(
+                "request",
+                request_id=exchange.request_id,
+                method=method,
+                route=route,
+                status=exchange.status,
+                milliseconds=round(1000 * seconds, 3),
+            )
+
+    def _log_failure(self, exchange: _Exchange, error: Exception) -> None:
+        # Not the message of the error: it may repeat a value of the request.
+        frames = traceback.extract_tb(error.__traceback__)
+        self._logger.error(
+            "failure",
+            request_id=exchange.request_id,
+            error=type(error).__name__,
+            stack=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+        )

@@ -1,0 +1,65 @@
+"""`GET /`: a form made from the contract, so that anybody can try the model in a browser."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+from pydantic_core import to_json
+
+from ..schemas import example_record
+from .documentation import page_headers
+from .served import Champion, ServedModel
+
+_FACTS = '<script type="application/json" id="facts">{}</script>'
+
+
+def page_route(champion: Champion) -> APIRouter:
+    """The page about the model that answers now."""
+    router = APIRouter(include_in_schema=False)
+    page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    headers = page_headers(page)
+
+    @router.get("/")
+    async def show() -> HTMLResponse:
+        # Data, not script: the policy lets it stand, and `<` cannot end it early.
+        facts = to_json(describe(champion.current)).decode().replace("<", "\\u003c")
+        return HTMLResponse(page.replace(_FACTS, _FACTS.replace("{}", facts)), headers=headers)
+
+    return router
+
+
+def describe(model: ServedModel) -> dict[str, Any]:
+    """What the page shows: the fields, an example, and the model's card."""
+    contract, identity, metadata = model.contract, model.identity, model.scorer.bundle.metadata
+    card = {
+        "Name": identity.name,
+        "Version": identity.version,
+        "Contract": f"{contract.name} {contract.version}",
+        "Bundle": identity.digest[:12],
+        "Seen until": metadata.seen_until,
+        "Threshold": None if metadata.threshold is None else f"{metadata.threshold:.3f}",
+        **{f"Validation {name}": f"{v:.4g}" for name, v in metadata.validation_metrics.items()},
+    }
+    return {
+        "title": f"Try {identity.name}",
+        "purpose": contract.description,
+        "target": contract.target.name,
+        "columns": [
+            {
+                "name": column.name,
+                "kind": column.kind,
+                "required": column.required,
+                "description": column.description,
+                "minimum": column.minimum,
+                "maximum": column.maximum,
+                "min_length": column.min_length,
+                "max_length": column.max_length,
+                "pattern": column.pattern,
+                "values": column.values,
+            }
+            for column in contract.features
+        ],
+        "example": example_record(contract),
+        "card": {name: value for name, value in card.items() if value is not None},
+    }

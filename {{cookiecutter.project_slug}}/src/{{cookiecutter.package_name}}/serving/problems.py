@@ -1,0 +1,193 @@
+"""Errors as problem details (RFC 9457): the kinds there are, and how one is answered."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """A kind of failure that a client can tell apart by its `type`."""
+
+    name: str
+    status: int
+    title: str
+    advice: str
+
+    @property
+    def uri(self) -> str:
+        """The `type` of the problem: relative to the service, where its page explains it."""
+        return f"/docs#{self.name}"
+
+
+MALFORMED_BODY = ProblemKind(
+    "malformed-body", 400, "The body is not JSON", "Send one JSON document in UTF-8."
+)
+KEY_MISSING = ProblemKind(
+    "key-missing", 401, "An API key is needed", "Send one as `Authorization: Bearer KEY`."
+)
+KEY_REFUSED = ProblemKind(
+    "key-refused", 403, "The API key is not accepted", "Ask whoever operates the service for one."
+)
+NOT_FOUND = ProblemKind(
+    "not-found", 404, "There is no such path", "See the list of paths on /docs."
+)
+NO_SUCH_MODEL = ProblemKind(
+    "no-such-model", 404, "That model is not served", "`detail` says which one is."
+)
+METHOD_NOT_ALLOWED = ProblemKind(
+    "method-not-allowed",
+    405,
+    "The path does not take this method",
+    "The header Allow says which methods it takes.",
+)
+SLOW_BODY = ProblemKind(
+    "slow-body", 408, "The body did not arrive in time", "Send it at once, or fewer records."
+)
+BODY_TOO_LARGE = ProblemKind(
+    "body-too-large", 413, "The body is too large", "Send fewer records in one request."
+)
+UNSUPPORTED_MEDIA_TYPE = ProblemKind(
+    "unsupported-media-type",
+    415,
+    "The body is of a type that is not read here",
+    "`detail` says what is read; UTF-8 alone, not compressed.",
+)
+INVALID_RECORDS = ProblemKind(
+    "invalid-records",
+    422,
+    "The records do not keep the contract",
+    "`errors` says where and why, for the first record that does not.",
+)
+REQUEST_REFUSED = ProblemKind(
+    "request-refused", 400, "The request is refused", "`detail` says why."
+)
+INTERNAL_ERROR = ProblemKind(
+    "internal-error",
+    500,
+    "The service failed",
+    "It is not the request's fault; report the request id, which the service's log holds too.",
+)
+OVERLOADED = ProblemKind(
+    "overloaded",
+    503,
+    "Too many requests are in progress",
+    "Try again after the seconds that Retry-After says.",
+)
+STOPPING = ProblemKind(
+    "stopping", 503, "The service is stopping", "Requests in progress are still answered."
+)
+LOG_UNAVAILABLE = ProblemKind(
+    "log-unavailable",
+    503,
+    "The prediction log cannot be written",
+    "No answer leaves without its log line; try again after the seconds that Retry-After says.",
+)
+DEADLINE_EXCEEDED = ProblemKind(
+    "deadline-exceeded", 504, "The answer took too long", "Send fewer records in one request."
+)
+
+KINDS = (
+    MALFORMED_BODY,
+    REQUEST_REFUSED,
+    KEY_MISSING,
+    KEY_REFUSED,
+    NOT_FOUND,
+    NO_SUCH_MODEL,
+    METHOD_NOT_ALLOWED,
+    SLOW_BODY,
+    BODY_TOO_LARGE,
+    UNSUPPORTED_MEDIA_TYPE,
+    INVALID_RECORDS,
+    INTERNAL_ERROR,
+    OVERLOADED,
+    STOPPING,
+    LOG_UNAVAILABLE,
+    DEADLINE_EXCEEDED,
+)
+_ROUTING = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, BODY_TOO_LARGE)}
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong with a request."""
+
+    pointer: str = Field(description="Where, as a JSON Pointer into the body")
+    detail: str = Field(description="What is wrong there; never the value itself")
+
+
+class ProblemDocument(BaseModel):
+    """A failure as RFC 9457 describes it."""
+
+    model_config = ConfigDict(title="Problem")
+
+    type: str = Field(
+        description="The kind of problem", json_schema_extra={"format": "uri-reference"}
+    )
+    title: str = Field(description="The kind of problem in words")
+    status: int = Field(description="The HTTP status")
+    detail: str = Field(description="What went wrong this time")
+    request_id: str = Field(description="Equal to the header X-Request-ID")
+    errors: list[FieldError] = Field(
+        default=[], description="Every finding, where there are several"
+    )
+    error: str | None = Field(None, description="On `/v2` alone: the detail once more")
+
+
+@dataclass(eq=False)
+class ProblemError(Exception):
+    """Raised anywhere below a route; the client gets it as a problem document.
+
+    Attributes:
+        detail: What went wrong this time; it must not repeat values of the request.
+        headers: Further headers of the answer.
+        errors: Findings with their place in the body.
+    """
+
+    kind: ProblemKind
+    detail: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    errors: Sequence[Mapping[str, str]] = ()
+
+
+def render_problem(problem: ProblemError, scope: Scope) -> Response:
+    """The answer that tells a client about a problem with the request of that scope."""
+    document: dict[str, Any] = {
+        "type": problem.kind.uri,
+        "title": problem.kind.title,
+        "status": problem.kind.status,
+        "detail": problem.detail,
+        "request_id": scope["request_id"],
+    }
+    if scope["path"].startswith("/v2"):
+        # Where clients of the Open Inference Protocol look.
+        document["error"] = problem.detail
+    if problem.errors:
+        document["errors"] = list(problem.errors)
+    return Response(
+        to_json(document), problem.kind.status, dict(problem.headers), media_type=MEDIA_TYPE
+    )
+
+
+async def answer_problem(request: Request, error: Exception) -> Response:
+    """FastAPI's handler of `ProblemError`."""
+    if not isinstance(error, ProblemError):
+        raise error
+    return render_problem(error, request.scope)
+
+
+async def answer_http_exception(request: Request, error: Exception) -> Response:
+    """FastAPI's handler of what its router raises: an unknown path or method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    kind = _ROUTING.get(error.status_code, REQUEST_REFUSED)
+    problem = ProblemError(kind, f"{kind.title}. {kind.advice}", error.headers or {})
+    return render_problem(problem, request.scope)

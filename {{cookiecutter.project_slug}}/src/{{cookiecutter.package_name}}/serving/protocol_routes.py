@@ -1,0 +1,144 @@
+"""The paths of protocols that others defined: MLflow's scoring server, Open Inference."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp
+
+from ..schemas import example_record
+from . import problems
+from .open_inference import DATATYPES, check_model, describe_model
+from .prediction_log import PredictionLog
+from .routes import PREDICTION_PROBLEMS, check_ready, documented, request_id_parameter
+from .served import Champion, ServedModel
+
+_MODEL = "/v2/models/{name}"
+_VERSION = _MODEL + "/versions/{version}"
+
+
+def invocations_route(model: ServedModel, answer: ASGIApp) -> APIRoute:
+    """Documents `POST /invocations`, and lets `answer` answer."""
+
+    async def invocations() -> None:
+        """Predicts rows as `mlflow models serve` does, for clients that speak to it.
+
+        One of `dataframe_split`, `dataframe_records`, `instances` and `inputs`, or a table in CSV.
+        """
+
+    record = example_record(model.contract)
+    examples = {
+        "dataframe_split": {"columns": list(record), "data": [list(record.values())]},
+        "dataframe_records": [record],
+        "instances": [record],
+        "inputs": {name: [value] for name, value in record.items()},
+    }
+    table = "\n".join(",".join(map(str, line)) for line in (record, record.values()))
+    content = {
+        "application/json": {
+            "schema": {"type": "object", "examples": [{"dataframe_records": [record]}]},
+            "examples": {name: {"value": {name: value}} for name, value in examples.items()},
+        },
+        "text/csv": {"schema": {"type": "string"}, "example": table},
+    }
+    return _lean_route("/invocations", invocations, answer, content, "Predict as MLflow does")
+
+
+def infer_routes(model: ServedModel, answer: ASGIApp) -> list[APIRoute]:
+    """Documents the two paths of inference, and lets `answer` answer."""
+
+    async def infer(name: str) -> None:
+        """Predicts rows in the Open Inference Protocol: a tensor per column, as JSON."""
+
+    async def infer_version(name: str, version: str) -> None:
+        """As without a version, and refused if that is not the one that is served."""
+
+    kinds = {column.name: column.kind for column in model.contract.request_columns}
+    tensors = [
+        {"name": name, "shape": [1], "datatype": DATATYPES[kinds[name]][0], "data": [value]}
+        for name, value in example_record(model.contract).items()
+    ]
+    content = {
+        "application/json": {"schema": {"type": "object", "examples": [{"inputs": tensors}]}}
+    }
+    return [
+        _lean_route(f"{path}/infer", function, answer, content, "Predict in tensors")
+        for path, function in ((_MODEL, infer), (_VERSION, infer_version))
+    ]
+
+
+def protocol_routes(champion: Champion, log: PredictionLog) -> APIRouter:
+    """Health and metadata as the two protocols name them."""
+    router = APIRouter()
+    unready = documented(problems.LOG_UNAVAILABLE, problems.STOPPING)
+    unknown = documented(problems.NO_SUCH_MODEL)
+
+    @router.get("/ping", summary="Can it answer?", responses=unready, response_class=Response)
+    @router.get("/health", summary="Can it answer?", responses=unready, response_class=Response)
+    async def ping() -> Response:
+        """As /health/ready, for clients of MLflow and SageMaker."""
+        check_ready(champion, log)
+        return Response("\n", media_type="application/json")
+
+    @router.get("/version", summary="Which model answers?", response_class=Response)
+    async def version() -> Response:
+        """The model's name and version; MLflow's server gives its own version here."""
+        identity = champion.current.identity
+        return Response(f"{identity.name} {identity.version}", media_type="text/plain")
+
+    @router.get("/v2/health/live", summary="Is the process alive?", responses=documented())
+    async def live() -> dict[str, bool]:
+        """Answers as long as the process does."""
+        return {"live": True}
+
+    @router.get("/v2/health/ready", summary="Can it answer?", responses=unready)
+    async def ready() -> dict[str, bool]:
+        """As /health/ready."""
+        check_ready(champion, log)
+        return {"ready": True}
+
+    @router.get("/v2", summary="The server", responses=documented())
+    async def server() -> dict[str, Any]:
+        """The server's name, and that it knows no extension."""
+        identity = champion.current.identity
+        return {"name": identity.name, "version": identity.contract_version, "extensions": []}
+
+    @router.get(_MODEL, summary="The model's tensors", responses=unknown)
+    @router.get(_VERSION, summary="The model's tensors", responses=unknown)
+    async def describe(request: Request) -> dict[str, Any]:
+        """A tensor per feature column, and what the answers are."""
+        check_model(champion.current, request.path_params)
+        return describe_model(champion.current)
+
+    @router.get(
+        f"{_MODEL}/ready", summary="Can the model answer?", responses={**unknown, **unready}
+    )
+    @router.get(
+        f"{_VERSION}/ready", summary="Can the model answer?", responses={**unknown, **unready}
+    )
+    async def model_ready(request: Request) -> dict[str, Any]:
+        """As /health/ready, for this model."""
+        check_model(champion.current, request.path_params)
+        identity = check_ready(champion, log)
+        return {"name": identity.name, "ready": True}
+
+    return router
+
+
+def _lean_route(
+    path: str, function: Any, answer: ASGIApp, content: dict[str, Any], summary: str
+) -> APIRoute:
+    kinds = [*PREDICTION_PROBLEMS, *([problems.NO_SUCH_MODEL] if "{name}" in path else [])]
+    route = APIRoute(
+        path,
+        function,
+        methods=["POST"],
+        summary=summary,
+        responses=documented(*kinds),
+        openapi_extra={
+            "parameters": [request_id_parameter()],
+            "requestBody": {"required": True, "content": content},
+        },
+    )
+    route.app = answer
+    return route

@@ -1,0 +1,154 @@
+"""CSV and Parquet files, packed or not, alone or in a folder.
+
+CSV cells are read as words; the contract says what each column is to become, and `params.yaml` how
+it is written where it is not written plainly.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..contract import Contract
+from ..errors import ProjectError
+from ..params import ColumnFormat, FilesParams
+from .parsing import parse_column
+
+CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+_PARQUET_SUFFIXES = (".parquet", ".pq")
+_PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
+_MISSING = ["?"]
+"""Read as missing beside what pandas reads so: an empty cell, NA, NaN, null, None and the like."""
+
+
+def read_files(params: FilesParams, contract: Contract, root: Path) -> pd.DataFrame:
+    """Every row of the files, with the contract's columns in the contract's kinds.
+
+    Raises:
+        ProjectError: A file is missing, empty or broken, or a value cannot be read as its kind.
+    """
+    words = read_words(params, root)
+    columns: dict[str, pd.Series[Any]] = {}
+    for column in contract.columns:
+        # A column that is not there is the caller's to refuse, as of every source.
+        if column.name in words:
+            plain = params.columns.get(column.name, ColumnFormat())
+            columns[column.name] = parse_column(words.pop(column.name), column.kind, plain)
+    return pd.DataFrame(columns)
+
+
+def read_words(params: FilesParams, root: Path) -> pd.DataFrame:
+    """Every row as it is written: CSV cells as strings, Parquet columns in their own types."""
+    files = list_files(root / params.path)
+    frames = [_read_file(file, params) for file in files]
+    first = list(frames[0].columns)
+    for file, frame in zip(files, frames, strict=True):
+        odd = sorted(set(first).symmetric_difference(frame.columns), key=str)
+        if odd:
+            raise ProjectError(
+                f"{file.name} and {files[0].name} do not have the same columns ('{odd[0]}' is in "
+                "one of them alone); a folder holds files of one table."
+            )
+    rows = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    if rows.empty:
+        raise ProjectError(f"{params.path} holds no rows; give it the table with its header.")
+    return rows.rename(columns=params.rename)
+
+
+def list_files(path: Path) -> list[Path]:
+    """The files of a table, in the order of their names.
+
+    Raises:
+        ProjectError: There are none.
+    """
+    if not path.exists():
+        raise ProjectError(f"{path} is not there; name a file or a folder of CSV or Parquet files.")
+    files = [path] if path.is_file() else sorted(_walk(path))
+    if not files:
+        raise ProjectError(f"{path} holds no CSV or Parquet file (looked for {_known()}).")
+    return files
+
+
+def is_csv(path: Path) -> bool:
+    """Whether a file is read as CSV; anything that does not end as Parquet does."""
+    return path.suffix.lower() not in _PARQUET_SUFFIXES
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        suffixes = [s.lower() for s in path.suffixes if s.lower() not in _PACKED_SUFFIXES]
+        known = bool(suffixes) and suffixes[-1] in (*CSV_SUFFIXES, *_PARQUET_SUFFIXES)
+        if known and path.is_file() and not path.name.startswith((".", "_")):
+            yield path
+
+
+def _known() -> str:
+    return ", ".join((*CSV_SUFFIXES, *_PARQUET_SUFFIXES, *_PACKED_SUFFIXES))
+
+
+def _read_file(path: Path, params: FilesParams) -> pd.DataFrame:
+    read = _read_csv if is_csv(path) else _read_parquet
+    try:
+        frame = read(path, params)
+    except (OSError, EOFError, UnicodeError, ValueError, pa.ArrowInvalid) as error:
+        reason = " ".join(str(error).split())
+        raise ProjectError(
+            f"{path} cannot be read ({reason}); it may be empty, cut short or of another format."
+        ) from None
+    check_names([str(name) for name in frame.columns], path)
+    return frame
+
+
+def _read_csv(path: Path, params: FilesParams) -> pd.DataFrame:
+    options: dict[str, Any] = {
+        "sep": params.delimiter,
+        "encoding": params.encoding,
+        "dtype": "str",
+        "skipinitialspace": True,
+    }
+    # pandas would number the second of two equal names; the caller must see them.
+    header = pd.read_csv(path, header=None, nrows=1, keep_default_na=False, **options)
+    names = [str(name).strip() for name in header.iloc[0]]
+    check_names(names, path)
+    cells: pd.DataFrame = pd.read_csv(
+        path, header=0, names=names, index_col=False, na_values=_MISSING, **options
+    )
+    return cells
+
+
+def _read_parquet(path: Path, _params: FilesParams) -> pd.DataFrame:
+    table = pq.read_table(path)
+    check_names(table.column_names, path)
+    nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
+    frame: pd.DataFrame = table.drop_columns(nested).to_pandas(types_mapper=_map_type)
+    return frame.reset_index() if _has_index(frame) else frame
+
+
+def _map_type(kind: pa.DataType) -> Any:
+    """Types that keep a missing value apart; an integer column of pandas would become floats."""
+    if pa.types.is_integer(kind):
+        return pd.Int64Dtype()
+    if pa.types.is_floating(kind):
+        return pd.Float64Dtype()
+    return pd.BooleanDtype() if pa.types.is_boolean(kind) else None
+
+
+def _has_index(frame: pd.DataFrame) -> bool:
+    return any(name is not None for name in frame.index.names)
+
+
+def check_names(names: Sequence[str], path: Path) -> None:
+    """Refuses a table in which a name is there twice.
+
+    Raises:
+        ProjectError: It is; which of the columns is meant cannot be told.
+    """
+    for name in names:
+        if names.count(name) > 1:
+            raise ProjectError(
+                f"{path.name} has {names.count(name)} columns named '{name}'; rename all but one, "
+                "since it cannot be told which is meant."
+            )

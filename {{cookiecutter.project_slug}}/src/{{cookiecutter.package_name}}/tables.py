@@ -1,0 +1,82 @@
+"""Parquet files of contract rows: typed on the way out, nullable on the way in."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .contract import Contract
+from .errors import ProjectError
+from .files import replacing
+from .schemas import PANDAS_TYPES
+
+
+def conform(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """The contract's columns, in its order and types; further columns are left behind.
+
+    Raises:
+        ProjectError: A column is missing, or holds what its type cannot.
+    """
+    columns: dict[str, pd.Series[Any]] = {}
+    for column in contract.columns:
+        if column.name not in frame.columns:
+            raise ProjectError(
+                f"The source lacks the column '{column.name}', which the contract lists; add it to "
+                "the source, or take it out of contract.yaml."
+            )
+        if column.kind == "timestamp" and _holds_numbers(frame[column.name]):
+            raise ProjectError(
+                f"The source's column '{column.name}' holds numbers where the contract says "
+                "timestamp; read them as times in the source."
+            )
+        try:
+            columns[column.name] = frame[column.name].astype(cast("Any", PANDAS_TYPES[column.kind]))
+        except (TypeError, ValueError) as error:
+            raise ProjectError(
+                f"The source's column '{column.name}' is no {column.kind} as the contract says "
+                f"({error}); mend the source, or change the column's logicalType in contract.yaml."
+            ) from None
+    return pd.DataFrame(columns)
+
+
+def _holds_numbers(values: "pd.Series[Any]") -> bool:
+    # pandas takes a column without any value for one of numbers.
+    return pd.api.types.is_numeric_dtype(values) and bool(values.notna().any())
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Writes a Parquet file beside its place and renames it there."""
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    with replacing(path) as scratch:
+        pq.write_table(table, scratch, compression="zstd")
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Reads one Parquet file with nullable types.
+
+    Raises:
+        ProjectError: The file is missing or is no Parquet file.
+    """
+    try:
+        return pd.read_parquet(path, dtype_backend="numpy_nullable")
+    except FileNotFoundError:
+        raise ProjectError(f"{path} is missing; run `dvc repro` or `dvc pull`.") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ProjectError(
+            f"{path} is no whole Parquet file ({error}); delete it and run `dvc repro`."
+        ) from None
+
+
+def read_tables(paths: Iterable[Path]) -> pd.DataFrame:
+    """Reads several files, one below the other.
+
+    Raises:
+        ProjectError: There is none, or one of them is not whole.
+    """
+    tables = [read_table(path) for path in paths]
+    if not tables:
+        raise ProjectError("There is no table to read; run `dvc repro` or `dvc pull`.")
+    return pd.concat(tables, ignore_index=True)

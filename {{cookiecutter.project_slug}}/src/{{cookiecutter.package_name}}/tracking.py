@@ -1,0 +1,297 @@
+"""MLflow behind one seam: runs, model versions and their aliases. No other module imports it.
+
+MLflow's global address is not touched: a tracker knows its own and hands it to every call.
+"""
+
+import functools
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
+
+from . import scoring
+from .address import Address, resolve_address
+from .contract import Column, Contract, Kind, class_name
+from .database import create_database, mend_addresses, probe_database
+from .errors import ProjectError
+from .experiment import DIGEST_TAG, RunRecord
+from .paths import Paths
+from .telemetry import silence_telemetry
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.models import ModelSignature
+
+BUNDLE = "model/data/bundle"
+"""Where a run's artefacts hold the bundle: inside the model that MLflow loads."""
+
+# What the model needs where MLflow loads it. Told outright, since finding it out takes MLflow 10 s.
+_REQUIREMENTS = (
+    "mlflow",
+    "numpy",
+    "onnxruntime",
+    "open-data-contract-standard",
+    "pandas",
+    "pydantic",
+    "pyyaml",
+)
+# Without these a dead server costs four minutes, every upload draws a progress bar, and MLflow
+# talks of its tables, of pip and of itself.
+_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+}
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class TrackingError(ProjectError):
+    """MLflow cannot be reached, or refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version of the registered model."""
+
+    name: str
+    number: str
+    run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """The digest of its bundle."""
+        return self.tags.get(DIGEST_TAG, "")
+
+
+def connect(paths: Paths, name: str) -> "Tracker":
+    """Opens the registry of the model `name`, and makes what is missing.
+
+    Raises:
+        TrackingError: MLflow cannot be reached, or its database cannot be used.
+    """
+    address = resolve_address(paths)
+    silence_telemetry()
+    os.environ.update({key: value for key, value in _DEFAULTS.items() if key not in os.environ})
+    return Tracker(address, name)
+
+
+def _translated(
+    method: Callable[Concatenate["Tracker", _P], _T],
+) -> Callable[Concatenate["Tracker", _P], _T]:
+    """Turns what MLflow and its libraries raise into one sentence."""
+
+    @functools.wraps(method)
+    def speaking(self: "Tracker", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            return method(self, *args, **kwargs)
+        # requests' errors are OSErrors.
+        except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
+            _explain(self.address, error)
+
+    return speaking
+
+
+def _explain(address: Address, error: Exception) -> NoReturn:
+    detail = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else repr(error)
+    if address.is_server and "Max retries exceeded" in str(error):
+        raise TrackingError(
+            f"The MLflow server at {address.shown} does not answer; start it, or unset "
+            "MLFLOW_TRACKING_URI to use the project's own registry."
+        ) from error
+    raise TrackingError(
+        f"MLflow at {address.shown} refuses: {detail[:300]}; see to it, or check "
+        "MLFLOW_TRACKING_URI."
+    ) from error
+
+
+class Tracker:
+    """Runs and versions of one model at one address."""
+
+    def __init__(self, address: Address, name: str) -> None:
+        self.address = address
+        self.name = name
+        self._open()
+
+    @_translated
+    def _open(self) -> None:
+        from mlflow import MlflowClient
+        from mlflow.store.db.utils import _initialize_tables
+
+        if self.address.database is not None:
+            create_database(self.address.database, _initialize_tables)
+            mend_addresses(self.address.database, str(self.address.artifacts))
+        elif not self.address.is_server:
+            probe_database(self.address.uri)
+        self._client = MlflowClient(self.address.uri, self.address.uri)
+        experiment = self._client.get_experiment_by_name(self.name)
+        self._experiment: str = (
+            experiment.experiment_id
+            if experiment
+            else self._client.create_experiment(self.name, self.address.artifacts)
+        )
+
+    @_translated
+    def find_run(self, digest: str) -> str | None:
+        """The finished run of a bundle; one whose process died is marked as killed."""
+        found = None
+        for run in self._client.search_runs([self._experiment], f"tags.{DIGEST_TAG} = '{digest}'"):
+            if run.info.status == "FINISHED":
+                found = run.info.run_id
+            elif run.info.status == "RUNNING":
+                self._client.set_terminated(run.info.run_id, "KILLED")
+        return found
+
+    @_translated
+    def log_run(self, record: RunRecord) -> str:
+        """Writes a new run, whole: it is `FINISHED` only when everything is in it."""
+        from mlflow.entities import Metric, Param
+
+        run_id: str = self._client.create_run(
+            self._experiment, run_name=record.bundle.digest[:12], tags=dict(record.tags)
+        ).info.run_id
+        now = int(time.time() * 1000)
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(key, value, now, 0) for key, value in record.metrics.items()],
+            params=[Param(key, str(value)) for key, value in record.params.items()],
+        )
+        for folder, files in record.files.items():
+            for file in files:
+                self._client.log_artifact(run_id, str(file), folder or None)
+        with TemporaryDirectory() as scratch:
+            model = _save_model(Path(scratch, "model"), record, run_id)
+            self._client.log_artifacts(run_id, str(model), "model")
+        self._client.set_terminated(run_id)
+        return run_id
+
+    @_translated
+    def attach(self, run_id: str, file: Path, folder: str, tags: Mapping[str, str]) -> None:
+        """Adds a file to a run, and then the tags that speak of it."""
+        self._client.log_artifact(run_id, str(file), folder)
+        for key, value in tags.items():
+            self._client.set_tag(run_id, key, value)
+
+    @_translated
+    def fetch(self, run_id: str, artifact: str, into: Path) -> Path:
+        """Downloads a file or folder of a run's artefacts."""
+        return Path(self._client.download_artifacts(run_id, artifact, str(into)))
+
+    @_translated
+    def find_version(self, digest: str) -> Version | None:
+        """The version of a bundle, whichever number it has."""
+        wanted = f"name = '{self.name}' and tags.{DIGEST_TAG} = '{digest}'"
+        return next(map(_as_version, self._client.search_model_versions(wanted)), None)
+
+    @_translated
+    def read_version(self, number: str) -> Version | None:
+        """The version of that number."""
+        found = self._found(lambda: self._client.get_model_version(self.name, number))
+        return _as_version(found) if found else None
+
+    @_translated
+    def read_alias(self, alias: str) -> Version | None:
+        """The version that an alias names."""
+        model = self._found(lambda: self._client.get_registered_model(self.name))
+        number = model.aliases.get(alias) if model else None
+        return self.read_version(str(number)) if number else None
+
+    @_translated
+    def create_version(self, run_id: str, tags: Mapping[str, str]) -> Version:
+        """Registers a run's model as the next version; its tags come with it in one step."""
+        if self._found(lambda: self._client.get_registered_model(self.name)) is None:
+            self._client.create_registered_model(self.name)
+        source = f"{self._client.get_run(run_id).info.artifact_uri}/model"
+        return _as_version(
+            self._client.create_model_version(self.name, source, run_id, tags=dict(tags))
+        )
+
+    @_translated
+    def tag_version(self, version: Version, tags: Mapping[str, str]) -> None:
+        """Sets tags of a version."""
+        for key, value in tags.items():
+            self._client.set_model_version_tag(self.name, version.number, key, value)
+
+    @_translated
+    def set_alias(self, alias: str, version: Version) -> None:
+        """Lets an alias name a version. `champion` is moved by `registry.promote` alone."""
+        self._client.set_registered_model_alias(self.name, alias, version.number)
+
+    def _found(self, ask: Callable[[], _T]) -> _T | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return ask()
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+
+
+def _as_version(found: "ModelVersion") -> Version:
+    return Version(found.name, str(found.version), str(found.run_id), dict(found.tags))
+
+
+def _save_model(target: Path, record: RunRecord, run_id: str) -> Path:
+    """Writes the bundle as a model that MLflow loads, with the code that it answers with."""
+    import pandas as pd
+    from mlflow import pyfunc
+    from mlflow.models import Model
+
+    features = [column.name for column in record.bundle.contract.features]
+    pyfunc.save_model(
+        target,
+        loader_module=scoring.__name__,
+        data_path=str(record.bundle.path),
+        code_paths=[str(Path(scoring.__file__).parent)],
+        mlflow_model=Model(artifact_path="model", run_id=run_id),
+        signature=_signature(record.bundle.contract),
+        input_example=pd.DataFrame(list(record.example), columns=features),
+        pip_requirements=[f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS],
+    )
+    return target
+
+
+def _signature(contract: Contract) -> "ModelSignature":
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    answer = ColSpec(_KINDS[contract.target.kind], "prediction")
+    probabilities = [ColSpec("double", f"probability_{class_name(c)}") for c in contract.classes]
+    return ModelSignature(
+        Schema([ColSpec(_input_type(c), c.name, c.required) for c in contract.features]),
+        Schema([answer, *probabilities]),
+    )
+
+
+def _input_type(column: Column) -> Any:
+    """A type under which MLflow lets through all that the contract allows.
+
+    MLflow refuses whole numbers where it expects a double, missing ones where it expects a long,
+    and time zones. For such columns it is told to accept anything.
+    """
+    from mlflow.types.schema import AnyType
+
+    strict = column.kind == "string" or (column.required and column.kind in ("integer", "boolean"))
+    anything: Callable[[], Any] = AnyType
+    return _KINDS[column.kind] if strict else anything()
+
+
+_KINDS: Mapping[Kind, str] = {
+    "number": "double",
+    "integer": "long",
+    "boolean": "boolean",
+    "string": "string",
+    "timestamp": "datetime",
+}

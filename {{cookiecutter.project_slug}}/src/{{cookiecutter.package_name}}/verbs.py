@@ -1,0 +1,117 @@
+"""The verbs that take a bundle from the pipeline to the service, as commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import ProjectError
+from .params import load_params
+from .paths import Paths
+
+verbs = typer.Typer()
+
+
+def open_project() -> Paths:
+    """The project in the current folder.
+
+    Raises:
+        ProjectError: There is none.
+    """
+    paths = Paths(Path.cwd())
+    if not paths.params.exists():
+        raise ProjectError(
+            f"{paths.root} holds no params.yaml, so it is no project; change to the project's "
+            "folder."
+        )
+    return paths
+
+
+@verbs.command(rich_help_panel="Verbs")
+def judge() -> None:
+    """Hold the bundle against the gates and the champion; write reports/judgement.json.
+
+    Example: make judge
+    """
+    from .release import judge as hold_gates
+
+    paths = open_project()
+    for gate in hold_gates(paths, load_params(paths.params)).gates:
+        typer.echo(f"{gate.name}: {gate.sentence}")
+
+
+@verbs.command(rich_help_panel="Verbs")
+def track() -> None:
+    """Record the bundle as an MLflow run, whether or not the gates let it pass.
+
+    Example: make track
+    """
+    from .release import track as record
+
+    paths = open_project()
+    typer.echo(f"run {record(paths, load_params(paths.params))}")
+
+
+@verbs.command(rich_help_panel="Verbs")
+def report() -> None:
+    """Write reports/report.html, a page for anybody, and the same facts as a model card.
+
+    Example: make report
+    """
+    from .release import report as write
+
+    paths = open_project()
+    typer.echo(f"written: {', '.join(map(str, write(paths, load_params(paths.params))))}")
+
+
+@verbs.command(rich_help_panel="Verbs")
+def register() -> None:
+    """Record the judged bundle as a model version with the alias challenger.
+
+    Example: make register
+    """
+    from .release import register as record
+
+    paths = open_project()
+    version = record(paths, load_params(paths.params))
+    typer.echo(f"version {version.number} of {version.name} is the challenger")
+
+
+@verbs.command(rich_help_panel="Verbs")
+def promote(
+    version: Annotated[
+        str | None, typer.Option(help="Its number; the challenger if left out.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "promoted by hand",
+) -> None:
+    """Give a judged version the alias champion.
+
+    Example: python -m PACKAGE promote --version 2 --reason "fewer misses at the same cost"
+    """
+    from .release import promote as move_champion
+
+    typer.echo(move_champion(open_project(), version, reason).sentence)
+
+
+@verbs.command(rich_help_panel="Verbs")
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "rolled back by hand",
+) -> None:
+    """Go back to the version that was champion before, and deploy it.
+
+    Example: make rollback REASON="twice as many false alarms since Monday"
+    """
+    from .release import rollback as go_back
+
+    typer.echo(go_back(open_project(), reason).sentence)
+
+
+@verbs.command(rich_help_panel="Verbs")
+def deploy() -> None:
+    """Put the champion's bundle where the service reads it.
+
+    Example: make deploy
+    """
+    from .release import deploy as put
+
+    typer.echo(put(open_project()).sentence)

@@ -1,0 +1,25 @@
+"""A window of rows as a model sees it: features and encoded target."""
+
+import pandas as pd
+
+from .columns import FeatureMatrix, arrange_features, columns_from_frame
+from .contract import Contract
+from .features import compute_features
+from .modelling.estimators import Examples, feature_frame
+from .modelling.metrics import encode_target
+
+
+def window_matrix(rows: pd.DataFrame, contract: Contract) -> FeatureMatrix:
+    """The features of some rows."""
+    return arrange_features(compute_features(columns_from_frame(contract, rows)))
+
+
+def make_examples(matrix: FeatureMatrix, rows: pd.DataFrame, contract: Contract) -> Examples:
+    """Features with the encoded target of the same rows, for an estimator."""
+    target = encode_target(rows[contract.target.name].to_numpy(), contract.classes)
+    return Examples(feature_frame(matrix), target, matrix.categorical.shape[1])
+
+
+def window_examples(rows: pd.DataFrame, contract: Contract) -> Examples:
+    """Features and target of some rows, for an estimator."""
+    return make_examples(window_matrix(rows, contract), rows, contract)

@@ -1,0 +1,129 @@
+"""`run`: from a folder of files to a deployed model, every step safe to repeat."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from . import release
+from .errors import ProjectError
+from .judgement import RefusedError
+from .params import Params, load_params
+from .paths import Paths
+from .reports import read_report
+
+_NOBODY = ("-c", "user.name=Nobody", "-c", "user.email=nobody@localhost")
+"""Who commits where git knows nobody; the project's owner sets a name of their own later."""
+
+
+def run_everything(paths: Paths, say: Callable[[str], None]) -> None:
+    """Repository, pipeline, judge, register, promote and deploy; tells each step's result.
+
+    Args:
+        paths: The project.
+        say: Shows one line to the user.
+
+    Raises:
+        ProjectError: A step fails; those before it stand, and running again goes on from there.
+    """
+    params = load_params(paths.params)
+    made = ensure_repository(paths.root)
+    if made:
+        say(made)
+    repro(paths)
+    try:
+        judgement = release.judge(paths, params)
+    except RefusedError:
+        # An experiment that failed is still an experiment: nobody should make it twice.
+        release.track(paths, params)
+        raise
+    say(f"judge: {len(judgement.gates)} gates passed")
+    version = release.register(paths, params)
+    say(f"register: version {version.number} of {version.name}")
+    say(f"promote: {release.promote(paths, None, 'make run').sentence}")
+    say(f"deploy: {release.deploy(paths).sentence}")
+    for line in summarise(paths, params):
+        say(line)
+
+
+def ensure_repository(root: Path) -> str:
+    """Makes the folder a git repository of its own with a first commit, where it is none.
+
+    A project inside somebody's larger repository becomes a repository too: DVC keeps its files
+    apart by the repository that they are in.
+
+    Returns:
+        What was done, or an empty string.
+    """
+    done = ""
+    if not (root / ".git").exists():
+        _git(root, "init", "--quiet")
+        done = "git: made this folder a repository"
+    if _git(root, "rev-parse", "--verify", "--quiet", "HEAD", check=False).returncode:
+        identity = (
+            () if _git(root, "var", "GIT_AUTHOR_IDENT", check=False).returncode == 0 else _NOBODY
+        )
+        _git(root, "add", "--all")
+        _git(
+            root, *identity, "commit", "--quiet", "--no-verify", "--message", "Generate the project"
+        )
+        done = f"{done or 'git: this repository was empty'}, with a first commit"
+    return done
+
+
+def repro(paths: Paths) -> None:
+    """Runs the stages whose inputs changed, after clearing away what a killed run left.
+
+    Raises:
+        ProjectError: A stage failed; it has said why.
+    """
+    _mend_lock(paths.root)
+    # The environment that runs this module, whether or not it was activated.
+    tools = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
+    code = subprocess.call([sys.executable, "-m", "dvc", "repro"], cwd=paths.root, env=environment)
+    if code:
+        raise ProjectError(
+            "The pipeline stopped: the stage above says why; mend that and run it again, finished "
+            "stages are not repeated."
+        )
+
+
+def summarise(paths: Paths, params: Params) -> list[str]:
+    """What came out, for people: the account of every row, and candidate against baselines."""
+    account = read_report(paths.reports / "split.json")["account"]
+    facts = read_report(paths.reports / "evaluation.json")
+    metric = params.judge.metric
+    rows = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in account.items())
+    lines = [f"rows: {rows}"]
+    models = {"candidate": facts["metrics"], **facts["baselines"]}
+    shown = {name: found[metric] for name, found in models.items()}
+    shown |= {f"gain over {name}": found[metric] for name, found in facts["gains"].items()}
+    for name, found in shown.items():
+        lines.append(
+            f"{metric}: {name:<17} {found['value']:.4f} ({found['low']:.4f} to {found['high']:.4f})"
+        )
+    return lines
+
+
+def _mend_lock(root: Path) -> None:
+    """Removes the empty lock that a killed DVC leaves; DVC itself would fail on it for ever."""
+    lock = root / ".dvc" / "tmp" / "rwlock"
+    if lock.exists() and lock.stat().st_size == 0:
+        lock.unlink()
+
+
+def _git(root: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise ProjectError("git is not on PATH; install it and run again.") from None
+    if check and done.returncode:
+        reason = " ".join((done.stderr or done.stdout).split())
+        # Options of git itself, such as who commits, come before the command.
+        command = next(word for word in arguments if word.isalpha())
+        raise ProjectError(f"`git {command}` failed in {root}: {reason}; mend it and run again.")
+    return done

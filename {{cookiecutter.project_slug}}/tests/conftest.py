@@ -1,0 +1,76 @@
+"""What many tests share: the contract, and a small bundle that is made in seconds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from {{ cookiecutter.package_name }}.bundle import (
+    Golden,
+    Metadata,
+    features_digest,
+    write_bundle,
+)
+from {{ cookiecutter.package_name }}.columns import arrange_features, columns_from_rows
+from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
+from {{ cookiecutter.package_name }}.features import compute_features
+from {{ cookiecutter.package_name }}.modelling.conversion import convert_model
+from {{ cookiecutter.package_name }}.modelling.estimators import (
+    Examples,
+    feature_frame,
+    fit_linear,
+    predict_scores,
+)
+from {{ cookiecutter.package_name }}.params import LinearParams
+from {{ cookiecutter.package_name }}.schemas import generate_rows
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def contract_text() -> str:
+    return (ROOT / "contract.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def contract(contract_text: str) -> Contract:
+    return parse_contract(contract_text)
+
+
+@pytest.fixture(scope="session")
+def bundle_path(
+    contract: Contract, contract_text: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle with a linear model of chance, on rows that keep the contract; leave it as it is."""
+    rows = generate_rows(contract, count=400, seed=7)
+    matrix = arrange_features(compute_features(columns_from_rows(contract, rows)))
+    features = feature_frame(matrix)
+    kinds = max(2, len(contract.classes))
+    target = np.random.default_rng(7).integers(kinds, size=len(rows)).astype(np.float64)
+    examples = Examples(features, target, categorical=len(matrix.categorical_names))
+    settings = LinearParams(inverse_regularisation=0.1, max_iterations=500)
+    model = fit_linear(examples, contract.task, settings, rare=5, seed=7)
+    graph = convert_model(model, len(matrix.numeric_names), len(matrix.categorical_names), opset=20)
+    metadata = Metadata(
+        name=contract.name,
+        task=contract.task,
+        contract_version=contract.version,
+        classes=list(contract.classes),
+        threshold=0.5 if contract.task == "binary" else None,
+        numeric_features=list(matrix.numeric_names),
+        categorical_features=list(matrix.categorical_names),
+        features_digest=features_digest(),
+        data_hash="0" * 64,
+        params_hash="0" * 64,
+        seen_until=None,
+        validation_metrics={},
+        reference={},
+        tolerance=1e-4,
+        golden=[
+            Golden(request=row, scores=scores)
+            for row, scores in zip(rows, predict_scores(model, features[:8]).tolist(), strict=False)
+        ],
+    )
+    path = tmp_path_factory.mktemp("bundles") / "bundle"
+    write_bundle(path, graph, contract_text, metadata)
+    return path

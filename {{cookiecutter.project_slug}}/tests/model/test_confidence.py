@@ -1,0 +1,148 @@
+"""Bootstrap intervals: as wide as groups make them, and paired."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.modelling.confidence import (
+    bootstrap,
+    gain,
+    group_rows,
+    paired_difference,
+)
+from {{ cookiecutter.package_name }}.modelling.metrics import Floats, Statistic, metrics_for
+from {{ cookiecutter.package_name }}.tables import conform
+
+SETTINGS: dict[str, Any] = {"resamples": 200, "confidence": 0.9, "seed": 1}
+
+
+def mean_of(values: Floats) -> Statistic:
+    return lambda weights: float((weights * values).sum() / weights.sum())
+
+
+def draw_days(seed: int, days: int = 40, rows: int = 10) -> tuple[Floats, NDArray[np.intp]]:
+    """Rows whose days differ more than the rows of one day do; their true mean is 0."""
+    generator = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(days), rows)
+    return generator.normal(size=days)[groups] + generator.normal(0, 0.3, len(groups)), groups
+
+
+def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+    held = 0
+    for seed in range(150):
+        values, groups = draw_days(seed)
+        interval = bootstrap({"mean": mean_of(values)}, groups, 120, 0.9, seed)["mean"]
+        held += interval.low <= 0 <= interval.high
+
+    assert 0.8 <= held / 150 <= 0.97
+
+
+def test_rows_taken_for_independent_would_give_intervals_that_are_far_too_narrow() -> None:
+    values, groups = draw_days(1)
+    by_day = bootstrap({"mean": mean_of(values)}, groups, **SETTINGS)["mean"]
+    by_row = bootstrap({"mean": mean_of(values)}, np.arange(len(values)), **SETTINGS)["mean"]
+
+    assert by_day.high - by_day.low > 2 * (by_row.high - by_row.low)
+
+
+def test_whole_groups_are_drawn_as_many_as_there_are() -> None:
+    groups = np.array([0, 0, 0, 1, 2, 2])
+    seen: list[list[float]] = []
+
+    def watch(weights: Floats) -> float:
+        seen.append(weights.tolist())
+        return 0.0
+
+    bootstrap({"watch": watch}, groups, resamples=50, confidence=0.9, seed=1)
+    resamples = [w for w in seen if w != [1] * 6]
+
+    assert all(w[0] == w[1] == w[2] and w[4] == w[5] for w in seen)
+    assert all(w[0] + w[3] + w[4] == 3 for w in resamples)
+    assert len({tuple(w) for w in resamples}) > 5
+
+
+def test_the_value_is_that_of_all_rows_and_lies_in_its_interval() -> None:
+    values, groups = draw_days(3)
+    interval = bootstrap({"mean": mean_of(values)}, groups, **SETTINGS)["mean"]
+
+    assert interval.value == pytest.approx(values.mean())
+    assert interval.low < interval.value < interval.high
+    assert interval.as_dict() == {
+        "value": interval.value,
+        "low": interval.low,
+        "high": interval.high,
+    }
+
+
+def test_more_confidence_gives_a_wider_interval_and_the_seed_decides() -> None:
+    values, groups = draw_days(3)
+    statistics = {"mean": mean_of(values)}
+    wide = bootstrap(statistics, groups, 200, 0.99, 1)["mean"]
+    narrow = bootstrap(statistics, groups, 200, 0.6, 1)["mean"]
+
+    assert wide.low < narrow.low < narrow.high < wide.high
+    assert bootstrap(statistics, groups, 200, 0.6, 1)["mean"] == narrow
+    assert bootstrap(statistics, groups, 200, 0.6, 2)["mean"] != narrow
+
+
+def test_a_paired_difference_is_tighter_than_two_intervals() -> None:
+    generator = np.random.default_rng(1)
+    noise, groups = draw_days(5)
+    target = noise
+    better = (noise + generator.normal(0, 0.1, len(noise)))[:, None]
+    worse = (noise + generator.normal(0, 0.4, len(noise)))[:, None]
+    metric = metrics_for("regression")["rmse"]
+    difference = paired_difference(metric, target, better, worse, groups, **SETTINGS)
+    each = bootstrap(
+        {"better": metric.prepare(target, better), "worse": metric.prepare(target, worse)},
+        groups,
+        **SETTINGS,
+    )
+
+    assert difference.low > 0
+    unpaired = (each["better"].high - each["better"].low) + (each["worse"].high - each["worse"].low)
+    assert difference.high - difference.low < unpaired
+
+
+def test_equal_scores_gain_nothing_with_certainty() -> None:
+    values, groups = draw_days(2)
+    metric = metrics_for("regression")["rmse"]
+    scores = values[:, None] + 0.1
+    difference = paired_difference(metric, values, scores, scores, groups, **SETTINGS)
+
+    assert (difference.value, difference.low, difference.high) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["rmse", "r2"])
+def test_a_gain_is_positive_where_the_candidate_is_better(name: str) -> None:
+    target = np.arange(10.0)
+    metric = metrics_for("regression")[name]
+    good = metric.prepare(target, target[:, None] + 0.1)
+    bad = metric.prepare(target, target[:, None] + 2)
+
+    assert gain(metric, good, bad)(np.ones(10)) > 0
+    assert gain(metric, bad, good)(np.ones(10)) < 0
+
+
+def test_resamples_that_say_nothing_are_left_out() -> None:
+    # Of so few groups some resamples hold one class alone.
+    groups = np.arange(6)
+    scores = np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.5, 0.5], [0.2, 0.8], [0.4, 0.6]])
+    statistic = metrics_for("binary")["roc_auc"].prepare(np.array([0.0, 0, 0, 0, 1, 1]), scores)
+    interval = bootstrap({"roc_auc": statistic}, groups, **SETTINGS)["roc_auc"]
+
+    assert (interval.value, interval.low, interval.high) == (1, 1, 1)
+
+
+def test_rows_of_one_day_of_utc_are_one_group(contract: Contract) -> None:
+    assert contract.event_time is not None
+    moments = ["2013-01-02T00:00:00Z", "2013-01-01T23:59:00Z", "2013-01-01T20:00:00-05:00"]
+    rows = pd.DataFrame({contract.event_time.name: moments}).reindex(
+        columns=[column.name for column in contract.columns]
+    )
+
+    assert group_rows(conform(rows, contract), contract).tolist() == [0, 1, 0]

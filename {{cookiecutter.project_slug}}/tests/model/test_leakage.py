@@ -1,0 +1,108 @@
+"""The look for a feature that knows the answer by itself."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from {{ cookiecutter.package_name }}.columns import MISSING, Columns, arrange_features
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.modelling.leakage import rank_single_features
+from {{ cookiecutter.package_name }}.modelling.metrics import Floats
+from {{ cookiecutter.package_name }}.pipeline.train import check_leakage
+
+ROWS = 4000
+LIMIT = 0.85
+
+
+def draw(seed: int) -> tuple[dict[str, Floats], Floats]:
+    """A delay of which late is a part of the truth, as `dep_delay` is, and clean features."""
+    generator = np.random.default_rng(seed)
+    arrival = generator.normal(0, 20, ROWS)
+    features = {
+        "wind": generator.normal(size=ROWS) + arrival / 40,
+        "noise": generator.normal(size=ROWS),
+        "dep_delay": arrival + generator.normal(0, 6, ROWS),
+    }
+    return features, (arrival >= 15).astype(float)
+
+
+def rank(train: Columns, truth: Floats, valid: Columns, valid_truth: Floats) -> dict[str, float]:
+    return rank_single_features(
+        arrange_features(train), truth, arrange_features(valid), valid_truth
+    )
+
+
+def test_a_delay_known_only_afterwards_is_caught(contract: Contract) -> None:
+    alone = rank(*draw(1), *draw(2))
+
+    assert next(iter(alone)) == "dep_delay"
+    assert alone["dep_delay"] > 0.95
+    with pytest.raises(
+        ProjectError, match=r"The feature 'dep_delay' alone tells .* tag its column"
+    ):
+        check_leakage(alone, contract, LIMIT)
+
+
+def test_clean_features_pass(contract: Contract) -> None:
+    (train, train_target), (valid, valid_target) = draw(1), draw(2)
+    del train["dep_delay"], valid["dep_delay"]
+    alone = rank(train, train_target, valid, valid_target)
+
+    assert alone["noise"] == pytest.approx(0.5, abs=0.03)
+    check_leakage(alone, contract, LIMIT)
+
+
+def test_a_monotone_feature_gets_about_the_area_of_its_values() -> None:
+    (train, train_target), (valid, valid_target) = draw(1), draw(2)
+    alone = rank(train, train_target, valid, valid_target)
+
+    assert alone["wind"] == pytest.approx(roc_auc_score(valid_target, valid["wind"]), abs=0.02)
+
+
+def test_it_does_not_matter_whether_high_or_low_values_tell() -> None:
+    (train, train_target), (valid, valid_target) = draw(1), draw(2)
+    upside_down = rank(
+        {name: -values for name, values in train.items()},
+        train_target,
+        {name: -values for name, values in valid.items()},
+        valid_target,
+    )
+
+    assert upside_down["dep_delay"] > 0.95
+
+
+def test_a_value_that_is_missing_only_after_the_event_is_caught() -> None:
+    generator = np.random.default_rng(1)
+    target = (generator.random(ROWS) < 0.3).astype(float)
+    number = np.where(target == 1, np.nan, generator.normal(size=ROWS))
+    word = np.where(target == 1, MISSING, generator.choice(["a", "b"], ROWS)).astype(object)
+    features = {"number": number, "word": word}
+    alone = rank(features, target, features, target)
+
+    assert alone == {"number": pytest.approx(1), "word": pytest.approx(1)}
+
+
+def test_a_word_never_seen_in_training_tells_nothing() -> None:
+    target = np.array([0.0, 1] * 50)
+    seen = {"word": np.array([f"seen {k}" for k in range(100)], dtype=object)}
+    unseen = {"word": np.array([f"unseen {k}" for k in range(100)], dtype=object)}
+
+    assert rank(seen, target, unseen, target) == {"word": pytest.approx(0.5)}
+
+
+def test_a_feature_that_is_always_missing_tells_nothing() -> None:
+    target = np.array([0.0, 1] * 50)
+    empty = {"number": np.full(100, np.nan)}
+
+    assert rank(empty, target, empty, target) == {"number": pytest.approx(0.5)}
+
+
+def test_a_number_to_predict_is_compared_with_its_median() -> None:
+    generator = np.random.default_rng(1)
+    price = generator.lognormal(size=ROWS)
+    features = {"copy": price * 2, "noise": generator.normal(size=ROWS)}
+    alone = rank(features, price, features, price)
+
+    assert alone["copy"] > 0.98
+    assert alone["noise"] < 0.6

@@ -1,0 +1,173 @@
+"""A project whose pipeline has run, made of the small bundle; and a second, opposite model."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from onnx import helper
+
+from {{ cookiecutter.package_name }}.address import sqlite_uri
+from {{ cookiecutter.package_name }}.bundle import load_bundle, write_bundle
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.database import create_database
+from {{ cookiecutter.package_name }}.params import Params, load_params
+from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.schemas import PANDAS_TYPES, generate_rows
+from {{ cookiecutter.package_name }}.scoring import Scorer
+from {{ cookiecutter.package_name }}.tables import conform, write_table
+from {{ cookiecutter.package_name }}.telemetry import silence_telemetry
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def window(contract: Contract, bundle_path: Path) -> pd.DataFrame:
+    """Rows of a test window, in which the small bundle is mostly right."""
+    rows = pd.DataFrame(generate_rows(contract, count=1200, seed=11))
+    rows[contract.target.name] = None
+    rows = conform(rows.reindex(columns=[column.name for column in contract.columns]), contract)
+    scores = Scorer(load_bundle(bundle_path)).score_frame(rows).scores
+    noise = np.random.default_rng(3).normal(scale=scores.std(axis=0), size=scores.shape)
+    noisy = scores + noise
+    labels: Any = noisy[:, 0]
+    if contract.classes:
+        likely = (noisy - np.median(scores, axis=0)).argmax(axis=1)
+        labels = [contract.classes[k] for k in likely]
+    elif contract.target.kind == "integer":
+        labels = labels.round()
+    kind = PANDAS_TYPES[contract.target.kind]
+    rows[contract.target.name] = pd.Series(labels).astype(cast("Any", kind))
+    return rows
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry in which nothing is, made once: it takes MLflow a second."""
+    silence_telemetry()
+    from mlflow.store.db.utils import _initialize_tables
+
+    database = tmp_path_factory.mktemp("registry") / "mlflow.db"
+    create_database(database, _initialize_tables)
+    return database
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path,
+    bundle_path: Path,
+    window: pd.DataFrame,
+    empty_database: Path,
+    describe: Callable[[Paths], None],
+) -> Paths:
+    """A project after `dvc repro`, in a repository of its own."""
+    paths = Paths(tmp_path / "project")
+    shutil.copytree(bundle_path, paths.bundle)
+    for name in ("contract.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, paths.root)
+    write_table(paths.splits / "test.parquet", window)
+    outs = [{"path": "data/raw", "hash": "md5", "md5": "0123.dir"}]
+    paths.dvc_lock.write_text(json.dumps({"stages": {"ingest": {"outs": outs}}}))
+    paths.plots.mkdir(parents=True)
+    (paths.plots / "curve.csv").write_text("x,y\n0,0\n")
+    describe(paths)
+    paths.var.mkdir()
+    shutil.copy(empty_database, paths.var)
+    me = ("-c", "user.name=Somebody", "-c", "user.email=somebody@localhost")
+    for arguments in (("init", "-q"), ("add", "params.yaml"), (*me, "commit", "-qm", "Start")):
+        subprocess.run(["git", *arguments], cwd=paths.root, check=True)
+    return paths
+
+
+@pytest.fixture
+def params() -> Params:
+    return load_params(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def describe() -> Callable[[Paths], None]:
+    """Writes the facts of an evaluation that every gate lets pass, for the bundle that is there."""
+
+    def write(paths: Paths) -> None:
+        good = {"value": 0.7, "low": 0.6, "high": 0.8}
+        measured = dict.fromkeys(("roc_auc", load_params(paths.params).judge.metric), good)
+        facts = {
+            "digest": load_bundle(paths.bundle).digest,
+            "metrics": measured | {"ece": {"value": 0.01, "low": 0.01, "high": 0.02}},
+            "baselines": dict.fromkeys(("prior", "linear"), measured),
+            "gains": dict.fromkeys(("prior", "linear"), measured),
+            "rows": 1200,
+            "primary_metric": "roc_auc",
+            "window": {"rows": 1200},
+            "slices": [],
+            "behaviour": [],
+            "age_days": 0,
+            "parity": {"max_error": 1e-7, "limit": 1e-5},
+            "bundle_bytes": 10_000,
+        }
+        split = {"windows": {"test": {"rows": 1200}}, "account": {"offered": 1200, "used": 1200}}
+        reports = {"evaluation": facts, "split": split, "validation": {"months": {}}}
+        for name, content in reports.items():
+            (paths.reports / f"{name}.json").write_text(json.dumps(content))
+
+    return write
+
+
+@pytest.fixture
+def replace_bundle(describe: Callable[[Paths], None]) -> Callable[..., str]:
+    """Puts another bundle in the project's place for one, as another `dvc repro` would."""
+
+    def replace(paths: Paths, *, opposite: bool = False, **metadata: Any) -> str:
+        old = load_bundle(paths.bundle)
+        model = turn_round(old.model) if opposite else old.model
+        text = (paths.bundle / "contract.yaml").read_text(encoding="utf-8")
+        changes = {"params_hash": "1" * 64, **metadata}
+        digest = write_bundle(paths.bundle, model, text, old.metadata.model_copy(update=changes))
+        describe(paths)
+        return digest
+
+    return replace
+
+
+def turn_round(graph: bytes) -> bytes:
+    """The same graph with its probabilities in reverse: where it was right, it is wrong."""
+    model = onnx.load_from_string(graph)
+    output = model.graph.output[-1].name
+    for node in model.graph.node:
+        node.output[:] = ["straight" if name == output else name for name in node.output]
+        node.input[:] = ["straight" if name == output else name for name in node.input]
+    width = model.graph.output[-1].type.tensor_type.shape.dim[1].dim_value
+    turned = helper.make_node("Neg", ["straight"], [output])
+    if len(model.graph.output) > 1:
+        backwards = [*reversed(range(width))]
+        order = helper.make_tensor("order", onnx.TensorProto.INT64, [width], backwards)
+        model.graph.initializer.append(order)
+        turned = helper.make_node("Gather", ["straight", "order"], [output], axis=1)
+    model.graph.node.append(turned)
+    return bytes(model.SerializeToString())
+
+
+@pytest.fixture
+def open_registry() -> Callable[[Paths], Any]:
+    """MLflow's own client on the project's registry: what somebody else would see there."""
+
+    def client(paths: Paths) -> Any:
+        from mlflow import MlflowClient
+
+        uri = sqlite_uri(paths.var / "mlflow.db")
+        return MlflowClient(uri, uri)
+
+    return client

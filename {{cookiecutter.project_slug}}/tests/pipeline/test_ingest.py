@@ -1,0 +1,214 @@
+"""Stage `ingest`: append-only months, which stay as they arrived."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.package_name }}.contract import parse_contract
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.params import IngestParams, Params, load_params
+from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.pipeline import ingest
+from {{ cookiecutter.package_name }}.reports import read_report
+from {{ cookiecutter.package_name }}.schemas import generate_rows
+from {{ cookiecutter.package_name }}.tables import conform, read_table
+
+ROOT = Path(__file__).parents[2]
+TEXT = """
+apiVersion: v3.2.0
+version: 1.0.0
+schema:
+  - properties:
+      - {name: trip, logicalType: string, required: true, tags: [key]}
+      - {name: start, logicalType: timestamp, required: true, tags: [event_time]}
+      - {name: distance, logicalType: number, tags: [feature]}
+      - {name: temperature, logicalType: number, tags: [feature]}
+      - {name: late, logicalType: boolean, tags: [target]}
+      - {name: duration, logicalType: number, tags: [leakage]}
+"""
+Offer = Callable[[pd.DataFrame], None]
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    (tmp_path / "contract.yaml").write_text(TEXT)
+    return Paths(tmp_path)
+
+
+@pytest.fixture
+def offer(monkeypatch: pytest.MonkeyPatch) -> Offer:
+    """Says what the source offers from now on."""
+    return lambda rows: monkeypatch.setattr(ingest, "read_source", lambda *_: rows)
+
+
+def until(month: str | None) -> Params:
+    params = load_params(ROOT / "params.yaml")
+    return params.model_copy(update={"ingest": IngestParams(until=month)})
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    """Ten rows in each of the first four months of 2013."""
+    contract = parse_contract(TEXT)
+    frame = pd.DataFrame(generate_rows(contract, 40, seed=3)).assign(late=True, duration=1.0)
+    frame["start"] = [f"2013-0{k // 10 + 1}-{k % 10 + 1:02d}T06:30:00+00:00" for k in range(40)]
+    frame["trip"] = [f"trip {k}" for k in range(40)]
+    frame["temperature"] = frame["temperature"].where(frame.index % 4 > 0)
+    return conform(frame, contract)
+
+
+def stored(paths: Paths) -> dict[str, int]:
+    return {path.stem: len(read_table(path)) for path in sorted(paths.raw.iterdir())}
+
+
+def snapshot(paths: Paths) -> dict[str, tuple[bytes, int]]:
+    return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in paths.raw.iterdir()}
+
+
+def test_every_month_that_has_arrived_is_stored_and_the_others_are_counted(
+    paths: Paths, offer: Offer, rows: pd.DataFrame
+) -> None:
+    offer(rows)
+    ingest.run(paths, until("2013-03"))
+
+    assert stored(paths) == {"2013-01": 10, "2013-02": 10, "2013-03": 10}
+    assert read_report(paths.reports / "ingest.json") == {
+        "offered": 40,
+        "arrived": 30,
+        "not_yet_arrived": 10,
+        "months": {"2013-01": 10, "2013-02": 10, "2013-03": 10},
+    }
+
+
+def test_no_month_is_left_out_when_none_is_the_last(
+    paths: Paths, offer: Offer, rows: pd.DataFrame
+) -> None:
+    offer(rows)
+    ingest.run(paths, until(None))
+
+    assert sum(stored(paths).values()) == 40
+
+
+def test_a_month_that_comes_again_the_same_is_left_untouched(
+    paths: Paths, offer: Offer, rows: pd.DataFrame
+) -> None:
+    offer(rows)
+    ingest.run(paths, until("2013-03"))
+    before = snapshot(paths)
+    offer(rows.sample(frac=1, random_state=1))
+    ingest.run(paths, until("2013-03"))
+
+    assert snapshot(paths) == before
+
+
+def change_value(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(distance=rows["distance"] + (rows.index == 3))
+
+
+def lose_value(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(temperature=rows["temperature"].mask(rows.index == 1))
+
+
+def drop_row(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.drop(index=3)
+
+
+def double_row(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat([rows, rows.iloc[[3]]])
+
+
+@pytest.mark.parametrize("change", [change_value, lose_value, drop_row, double_row])
+def test_a_month_that_comes_again_with_other_content_is_refused(
+    paths: Paths,
+    offer: Offer,
+    rows: pd.DataFrame,
+    change: Callable[[pd.DataFrame], pd.DataFrame],
+) -> None:
+    offer(rows)
+    ingest.run(paths, until("2013-03"))
+    before = snapshot(paths)
+    offer(change(rows))
+
+    with pytest.raises(ProjectError, match="offers 2013-01 again with other content"):
+        ingest.run(paths, until("2013-03"))
+    assert snapshot(paths) == before
+
+
+def test_a_month_that_is_gone_upstream_stays(
+    paths: Paths, offer: Offer, rows: pd.DataFrame
+) -> None:
+    offer(rows)
+    ingest.run(paths, until("2013-02"))
+    offer(rows[10:])
+    ingest.run(paths, until("2013-03"))
+
+    assert stored(paths) == {"2013-01": 10, "2013-02": 10, "2013-03": 10}
+
+
+def test_what_stays_although_it_is_gone_upstream_is_counted(
+    paths: Paths, offer: Offer, rows: pd.DataFrame
+) -> None:
+    offer(rows)
+    ingest.run(paths, until("2013-02"))
+    offer(rows[10:])
+    ingest.run(paths, until("2013-03"))
+    report = read_report(paths.reports / "ingest.json")
+
+    assert report["months"] == {"2013-01": 10, "2013-02": 10, "2013-03": 10}
+    assert (report["offered"], report["arrived"], report["not_yet_arrived"]) == (40, 30, 10)
+
+
+def test_lowering_and_raising_the_last_month_keeps_what_arrived(
+    paths: Paths, offer: Offer, rows: pd.DataFrame
+) -> None:
+    offer(rows)
+    ingest.run(paths, until("2013-04"))
+    before = snapshot(paths)
+    ingest.run(paths, until("2013-01"))
+    assert snapshot(paths) == before
+    assert read_report(paths.reports / "ingest.json")["arrived"] == 10
+    ingest.run(paths, until("2013-04"))
+
+    assert snapshot(paths) == before
+    assert read_report(paths.reports / "ingest.json")["not_yet_arrived"] == 0
+
+
+def test_a_source_that_begins_later_is_said_so(
+    paths: Paths, offer: Offer, rows: pd.DataFrame
+) -> None:
+    offer(rows)
+
+    with pytest.raises(ProjectError, match=r"begins with 2013-01; raise ingest\.until"):
+        ingest.run(paths, until("2012-12"))
+
+
+def test_an_empty_source_is_said_so(paths: Paths, offer: Offer, rows: pd.DataFrame) -> None:
+    offer(rows[:0])
+
+    with pytest.raises(ProjectError, match="The source offers no row at all"):
+        ingest.run(paths, until("2013-03"))
+
+
+def test_a_missing_column_stops_before_anything_is_stored(
+    paths: Paths, offer: Offer, rows: pd.DataFrame
+) -> None:
+    offer(rows.drop(columns="distance"))
+
+    with pytest.raises(ProjectError, match="The source lacks the column 'distance'"):
+        ingest.run(paths, until("2013-03"))
+    assert not paths.raw.exists()
+
+
+@pytest.mark.parametrize("name", ["duration", "distance"])
+def test_a_stored_month_of_another_contract_is_refused(
+    paths: Paths, offer: Offer, rows: pd.DataFrame, name: str
+) -> None:
+    offer(rows)
+    ingest.run(paths, until("2013-03"))
+    paths.contract.write_text(TEXT.replace(f"name: {name},", "name: another,"))
+    offer(rows.assign(another=rows[name]))
+
+    with pytest.raises(ProjectError, match="offers 2013-01 again with other content"):
+        ingest.run(paths, until("2013-03"))

@@ -1,0 +1,388 @@
+import json
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from {{ cookiecutter.package_name }} import bundle, comparison, release
+from {{ cookiecutter.package_name }}.bundle import load_bundle, read_pointer
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.judgement import RefusedError
+from {{ cookiecutter.package_name }}.params import Params
+from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.promotions import Intent, promotions
+from {{ cookiecutter.package_name }}.registry import PromotionError
+from {{ cookiecutter.package_name }}.tracking import TrackingError, Version
+
+Replace = Callable[..., str]
+OpenRegistry = Callable[[Paths], Any]
+
+
+def release_bundle(paths: Paths, params: Params) -> str:
+    release.judge(paths, params)
+    release.register(paths, params)
+    promotion = release.promote(paths, None, "a test")
+    release.deploy(paths)
+    return promotion.version.number
+
+
+def champion_of(paths: Paths, open_registry: OpenRegistry) -> str | None:
+    model = open_registry(paths).search_registered_models()[0]
+    number: str | None = model.aliases.get("champion")
+    return None if number is None else str(number)
+
+
+def versions_of(paths: Paths, open_registry: OpenRegistry) -> list[str]:
+    return [str(version.version) for version in open_registry(paths).search_model_versions()]
+
+
+def artifacts_of(paths: Paths, version: Version) -> Path:
+    return paths.var / "mlartifacts" / version.run_id / "artifacts"
+
+
+def intend(paths: Paths, version: str, before: str | None) -> None:
+    """Leaves behind what a promotion writes before it moves the alias."""
+    intent = Intent(
+        id="1", time="t", who="w", reason="r", before=before, version=version, digest="d"
+    )
+    (paths.var / "promotion.json").write_text(intent.model_dump_json())
+
+
+def test_a_bundle_becomes_what_is_served(
+    project: Paths, params: Params, open_registry: OpenRegistry, contract: Contract
+) -> None:
+    digest = load_bundle(project.bundle).digest
+    assert release_bundle(project, params) == "1"
+    pointer = read_pointer(project.store)
+    assert pointer is not None
+    assert (pointer.digest, pointer.model_version) == (digest, "1")
+    model = open_registry(project).get_registered_model(contract.name)
+    assert {alias: str(number) for alias, number in model.aliases.items()} == {
+        "challenger": "1",
+        "champion": "1",
+    }
+    tags = open_registry(project).get_model_version(contract.name, "1").tags
+    assert tags["bundle_digest"] == digest
+    assert {"data_md5", "git_commit", "contract_version", "judgement"} <= set(tags)
+
+
+def test_every_verb_repeated_changes_nothing(
+    project: Paths, params: Params, open_registry: OpenRegistry
+) -> None:
+    release_bundle(project, params)
+    before = read_pointer(project.store)
+    assert "the champion itself" in release.judge(project, params).gates[2].sentence
+    release_bundle(project, params)
+    assert versions_of(project, open_registry) == ["1"]
+    assert read_pointer(project.store) == before
+    (entry,) = promotions(project)
+    assert (entry.before, entry.version, entry.reason) == (None, "1", "a test")
+
+
+def test_a_refusal_is_written_before_it_stops(
+    project: Paths, params: Params, describe: Callable[[Paths], None]
+) -> None:
+    place = project.reports / "evaluation.json"
+    facts = json.loads(place.read_text())
+    facts["metrics"]["ece"]["high"] = 0.9
+    place.write_text(json.dumps(facts))
+    with pytest.raises(RefusedError, match="calibration: The expected calibration error"):
+        release.judge(project, params)
+    assert json.loads((project.reports / "judgement.json").read_text())["verdict"] == "refused"
+    with pytest.raises(ProjectError, match="was refused, so it is not registered"):
+        release.register(project, params)
+
+
+def test_facts_about_another_bundle_are_not_judged(
+    project: Paths, params: Params, replace_bundle: Replace
+) -> None:
+    facts = (project.reports / "evaluation.json").read_bytes()
+    replace_bundle(project)
+    (project.reports / "evaluation.json").write_bytes(facts)
+    with pytest.raises(ProjectError, match=r"evaluation\.json is about bundle"):
+        release.judge(project, params)
+
+
+def test_a_bundle_without_a_judgement_of_its_own_is_not_registered(
+    project: Paths, params: Params, replace_bundle: Replace
+) -> None:
+    with pytest.raises(ProjectError, match="was not judged"):
+        release.register(project, params)
+    release.judge(project, params)
+    replace_bundle(project)
+    with pytest.raises(ProjectError, match="was not judged"):
+        release.register(project, params)
+
+
+def test_an_edited_judgement_is_named(project: Paths, params: Params) -> None:
+    release.judge(project, params)
+    (project.reports / "judgement.json").write_text("{}")
+    with pytest.raises(ProjectError, match="edited or cut short"):
+        release.register(project, params)
+
+
+def test_an_equal_challenger_passes_and_a_worse_one_is_refused(
+    project: Paths, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
+) -> None:
+    release_bundle(project, params)
+    replace_bundle(project)
+    assert release_bundle(project, params) == "2"
+    replace_bundle(project, opposite=True)
+    with pytest.raises(RefusedError, match=r"roc_auc is 0\.\d+ worse .* champion \(version 2\)"):
+        release.judge(project, params)
+    assert champion_of(project, open_registry) == "2"
+
+
+def test_going_back_to_an_earlier_bundle_registers_nothing_twice(
+    project: Paths, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
+) -> None:
+    first = project.root / "first"
+    shutil.copytree(project.bundle, first)
+    facts = (project.reports / "evaluation.json").read_bytes()
+    release_bundle(project, params)
+    replace_bundle(project)
+    release_bundle(project, params)
+    shutil.rmtree(project.bundle)
+    first.rename(project.bundle)
+    (project.reports / "evaluation.json").write_bytes(facts)
+    assert release_bundle(project, params) == "1"
+    assert sorted(versions_of(project, open_registry)) == ["1", "2"]
+    assert [entry.version for entry in promotions(project)] == ["1", "2", "1"]
+
+
+def test_a_champion_with_other_features_answers_with_its_own_code(
+    project: Paths, params: Params, replace_bundle: Replace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release_bundle(project, params)
+    # As if features.py had been edited since: the champion's bundle is refused by the code here.
+    monkeypatch.setattr(comparison, "features_digest", lambda: "edited")
+    replace_bundle(project)
+    gate = release.judge(project, params).gates[2]
+    assert gate.value == pytest.approx(0, abs=1e-9)
+
+
+def test_a_version_is_promoted_by_a_matching_judgement_alone(
+    project: Paths,
+    params: Params,
+    contract: Contract,
+    replace_bundle: Replace,
+    open_registry: OpenRegistry,
+) -> None:
+    release.judge(project, params)
+    version = release.register(project, params)
+    client = open_registry(project)
+    (judgement,) = (artifacts_of(project, version) / "judgement").iterdir()
+    whole = judgement.read_text()
+    judgement.write_text(whole.replace("passed", "passed "))
+    with pytest.raises(PromotionError, match="changed after registration"):
+        release.promote(project, None, "a test")
+    judgement.write_text(whole)
+    client.set_model_version_tag(contract.name, "1", "bundle_digest", "f" * 64)
+    with pytest.raises(PromotionError, match="its judgement is about"):
+        release.promote(project, None, "a test")
+    client.delete_model_version_tag(contract.name, "1", "judgement_sha256")
+    with pytest.raises(PromotionError, match="has no judgement"):
+        release.promote(project, None, "a test")
+    assert champion_of(project, open_registry) is None
+
+
+def test_a_judgement_against_a_former_champion_does_not_count(
+    project: Paths, params: Params, replace_bundle: Replace
+) -> None:
+    release.judge(project, params)
+    release.register(project, params)
+    replace_bundle(project)
+    release_bundle(project, params)
+    with pytest.raises(PromotionError, match="was judged against no champion, but the champion is"):
+        release.promote(project, "1", "a test")
+
+
+def test_a_bundle_that_was_changed_in_the_registry_is_neither_promoted_nor_deployed(
+    project: Paths, params: Params
+) -> None:
+    release.judge(project, params)
+    version = release.register(project, params)
+    stored = artifacts_of(project, version) / "model" / "data" / "bundle"
+    graph = (stored / "model.onnx").read_bytes()
+    (stored / "model.onnx").write_bytes(graph[:-1] + bytes([graph[-1] ^ 1]))
+    with pytest.raises(ProjectError, match=r"model.onnx does not match"):
+        release.promote(project, None, "a test")
+    (stored / "model.onnx").write_bytes(graph)
+    release.promote(project, None, "a test")
+    (stored / "model.onnx").unlink()
+    with pytest.raises(ProjectError, match=r"lacks model.onnx"):
+        release.deploy(project)
+    assert read_pointer(project.store) is None
+
+
+def test_an_alias_that_was_moved_past_the_gates_is_not_deployed(
+    project: Paths, params: Params, contract: Contract, open_registry: OpenRegistry
+) -> None:
+    release_bundle(project, params)
+    served = read_pointer(project.store)
+    client = open_registry(project)
+    run = client.get_model_version(contract.name, "1").run_id
+    client.create_model_version(contract.name, "nowhere", run, tags={"bundle_digest": "e" * 64})
+    client.set_registered_model_alias(contract.name, "champion", "2")
+    with pytest.raises(PromotionError, match=r"Version 2 of .* has no judgement"):
+        release.deploy(project)
+    assert read_pointer(project.store) == served
+
+
+def test_a_deployed_bundle_that_was_changed_is_put_right(project: Paths, params: Params) -> None:
+    release_bundle(project, params)
+    pointer = read_pointer(project.store)
+    assert pointer is not None
+    (project.store / "bundles" / pointer.digest / "model.onnx").write_bytes(b"other")
+    assert release.deploy(project).moved
+    assert load_bundle(project.store / "bundles" / pointer.digest).digest == pointer.digest
+
+
+def test_what_is_not_there_is_named(project: Paths, params: Params) -> None:
+    with pytest.raises(PromotionError, match="has no alias challenger"):
+        release.promote(project, None, "a test")
+    with pytest.raises(PromotionError, match="has no version 7"):
+        release.promote(project, "7", "a test")
+    with pytest.raises(ProjectError, match="has no champion; run `make promote`"):
+        release.deploy(project)
+
+
+def test_a_promotion_that_died_after_the_alias_moved_is_finished(
+    project: Paths, params: Params, replace_bundle: Replace
+) -> None:
+    release_bundle(project, params)
+    intend(project, version="1", before=None)
+    sentence = release.deploy(project).sentence
+    assert sentence.startswith("An interrupted promotion of version 1 was finished.")
+    assert [entry.id == "1" for entry in promotions(project)] == [False, True]
+    assert "interrupted" not in release.deploy(project).sentence
+
+
+def test_a_promotion_that_died_before_the_alias_moved_is_undone(
+    project: Paths, params: Params, open_registry: OpenRegistry, replace_bundle: Replace
+) -> None:
+    release_bundle(project, params)
+    replace_bundle(project)
+    release.judge(project, params)
+    release.register(project, params)
+    intend(project, version="2", before="1")
+    assert "was undone: it had moved nothing." in release.deploy(project).sentence
+    assert champion_of(project, open_registry) == "1"
+    assert len(promotions(project)) == 1
+    release.promote(project, None, "a test")
+    assert champion_of(project, open_registry) == "2"
+
+
+def test_a_promotion_that_fails_leaves_the_champion(
+    project: Paths,
+    params: Params,
+    replace_bundle: Replace,
+    open_registry: OpenRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from {{ cookiecutter.package_name }}.tracking import Tracker
+
+    release_bundle(project, params)
+    replace_bundle(project)
+    release.judge(project, params)
+    release.register(project, params)
+
+    def fail(*_: object) -> None:
+        raise TrackingError("The registry went away.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "set_alias", fail)
+        with pytest.raises(TrackingError):
+            release.promote(project, None, "a test")
+    assert champion_of(project, open_registry) == "1"
+    assert "was undone" in release.promote(project, None, "a test").sentence
+    assert champion_of(project, open_registry) == "2"
+
+
+def test_promotions_at_the_same_time_are_one(project: Paths, params: Params) -> None:
+    release.judge(project, params)
+    release.register(project, params)
+    with ThreadPoolExecutor(4) as pool:
+        moves = list(pool.map(lambda _: release.promote(project, None, "a test").moved, range(4)))
+    assert sorted(moves) == [False, False, False, True]
+    assert len(promotions(project)) == 1
+
+
+def promote_two(paths: Paths, params: Params, replace_bundle: Replace) -> None:
+    release_bundle(paths, params)
+    replace_bundle(paths)
+    release_bundle(paths, params)
+
+
+def test_a_rollback_restores_and_deploys_the_version_before(
+    project: Paths, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
+) -> None:
+    promote_two(project, params, replace_bundle)
+    done = release.rollback(project, "too many false alarms")
+    assert done.moved
+    assert "is the champion now; it was version 2" in done.sentence
+    assert done.pointer.model_version == champion_of(project, open_registry) == "1"
+    last = promotions(project)[-1]
+    assert (last.back, last.before, last.version) == (True, "2", "1")
+    assert (last.reason, bool(last.who)) == ("too many false alarms", True)
+    with pytest.raises(PromotionError, match="no version before version 1"):
+        release.rollback(project, "further back")
+    assert champion_of(project, open_registry) == "1"
+
+
+def test_what_was_rolled_back_from_returns_by_name_alone(
+    project: Paths, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
+) -> None:
+    promote_two(project, params, replace_bundle)
+    release.rollback(project, "too many false alarms")
+    release.judge(project, params)
+    release.register(project, params)
+    with pytest.raises(PromotionError, match=r"rolled back from \(too many .* VERSION=2"):
+        release.promote(project, None, "make run")
+    release.promote(project, "2", "it was the data")
+    replace_bundle(project, params_hash="2" * 64)
+    assert release_bundle(project, params) == "3"
+    assert release.rollback(project, "again").pointer.model_version == "2"
+    assert release.rollback(project, "again").pointer.model_version == "1"
+
+
+def test_without_a_champion_there_is_nothing_to_go_back_to(project: Paths) -> None:
+    with pytest.raises(PromotionError, match="no version before its first champion"):
+        release.rollback(project, "a test")
+
+
+def test_a_rollback_that_died_before_it_deployed_is_finished_and_goes_no_further(
+    project: Paths, params: Params, replace_bundle: Replace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promote_two(project, params, replace_bundle)
+    replace_bundle(project, params_hash="2" * 64)
+    release_bundle(project, params)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(release, "deploy_bundle", die)
+        with pytest.raises(KeyboardInterrupt):
+            release.rollback(project, "a test")
+    assert release.rollback(project, "a test").pointer.model_version == "2"
+    assert [entry.version for entry in promotions(project)] == ["1", "2", "3", "2"]
+    assert release.rollback(project, "a test").pointer.model_version == "1"
+
+
+def test_a_version_that_the_code_here_cannot_serve_is_not_gone_back_to(
+    project: Paths,
+    params: Params,
+    replace_bundle: Replace,
+    open_registry: OpenRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    promote_two(project, params, replace_bundle)
+    monkeypatch.setattr(bundle, "features_digest", lambda: "edited")
+    with pytest.raises(ProjectError, match=r"another features\.py"):
+        release.rollback(project, "a test")
+    assert champion_of(project, open_registry) == "2"

@@ -1,0 +1,252 @@
+"""Stage `split`: windows that follow one another, and an account of every row."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
+from {{ cookiecutter.package_name }}.contract_rules import ContractError
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.params import Params, SplitParams, load_params
+from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.pipeline import split
+from {{ cookiecutter.package_name }}.pipeline.split import (
+    account_rows,
+    check_windows,
+    describe_windows,
+    split_rows,
+)
+from {{ cookiecutter.package_name }}.reports import read_report, write_report
+from {{ cookiecutter.package_name }}.tables import conform, read_table, write_table
+
+ROOT = Path(__file__).parents[2]
+TEXT = """
+apiVersion: v3.2.0
+version: 1.0.0
+schema:
+  - properties:
+      - {name: visit, logicalType: string, tags: [key]}
+      - {name: start, logicalType: timestamp, required: true, tags: [event_time]}
+      - {name: patient, logicalType: string, tags: [feature]}
+      - {name: stay, logicalType: boolean, tags: [target]}
+"""
+DAYS = 100
+
+
+@pytest.fixture(scope="module")
+def visits() -> Contract:
+    return parse_contract(TEXT)
+
+
+@pytest.fixture(scope="module")
+def rows(visits: Contract) -> pd.DataFrame:
+    """Ten rows on each of a hundred days, of two hundred patients."""
+    start = pd.date_range("2013-01-01", periods=DAYS * 10, freq="144min", tz="UTC")
+    size = range(len(start))
+    columns = {
+        "visit": [f"v{k}" for k in size],
+        "start": start,
+        "patient": [f"p{k * 7 % 200}" for k in size],
+        "stay": [k % 3 == 0 for k in size],
+    }
+    return conform(pd.DataFrame(columns), visits)
+
+
+def settings(**changes: Any) -> SplitParams:
+    usual = {
+        "strategy": "time",
+        "valid_days": 20,
+        "test_days": 30,
+        "valid_share": 0.2,
+        "test_share": 0.3,
+        "group": None,
+        "min_rows": 10,
+    }
+    return SplitParams.model_validate(usual | changes)
+
+
+def test_windows_by_time_are_whole_days_counted_back_from_the_last(
+    rows: pd.DataFrame, visits: Contract
+) -> None:
+    windows = split_rows(rows, visits, settings(), seed=1)
+
+    assert {name: len(window) for name, window in windows.items()} == {
+        "train": 500,
+        "valid": 200,
+        "test": 300,
+    }
+    edges = [windows[name]["start"].min().isoformat() for name in ("valid", "test")]
+    assert edges == ["2013-02-20T00:00:00+00:00", "2013-03-12T00:00:00+00:00"]
+
+
+def test_every_window_by_time_is_later_than_the_one_before(
+    rows: pd.DataFrame, visits: Contract
+) -> None:
+    shuffled = rows.sample(frac=1, random_state=1).reset_index(drop=True)
+    windows = split_rows(shuffled, visits, settings(), seed=1)
+
+    assert windows["train"]["start"].max() < windows["valid"]["start"].min()
+    assert windows["valid"]["start"].max() < windows["test"]["start"].min()
+
+
+@pytest.mark.parametrize(
+    "params", [settings(), settings(strategy="random"), settings(strategy="group", group="patient")]
+)
+def test_every_row_is_in_exactly_one_window(
+    rows: pd.DataFrame, visits: Contract, params: SplitParams
+) -> None:
+    windows = split_rows(rows, visits, params, seed=1)
+    keys = pd.concat(windows.values())["visit"]
+
+    assert sorted(keys) == sorted(rows["visit"])
+    assert all(len(window) > 100 for window in windows.values())
+
+
+def test_the_rows_of_a_group_stay_together(rows: pd.DataFrame, visits: Contract) -> None:
+    windows = split_rows(rows, visits, settings(strategy="group", group="patient"), seed=1)
+    groups = [set(window["patient"]) for window in windows.values()]
+
+    assert groups[0] & groups[1] == groups[0] & groups[2] == groups[1] & groups[2] == set()
+
+
+@pytest.mark.parametrize("strategy", ["random", "group"])
+def test_shares_are_kept_and_follow_from_the_seed(
+    rows: pd.DataFrame, visits: Contract, strategy: str
+) -> None:
+    params = settings(strategy=strategy, group="patient")
+    first, again, other = (split_rows(rows, visits, params, seed) for seed in (1, 1, 2))
+
+    assert len(first["test"]) / len(rows) == pytest.approx(0.3, abs=0.08)
+    assert len(first["valid"]) / len(rows) == pytest.approx(0.2, abs=0.08)
+    pd.testing.assert_frame_equal(first["test"], again["test"])
+    assert not first["test"].equals(other["test"])
+
+
+def test_a_strategy_without_its_column_is_refused(rows: pd.DataFrame, visits: Contract) -> None:
+    untimed = [replace(column, roles=column.roles - {"event_time"}) for column in visits.columns]
+
+    with pytest.raises(ProjectError, match="no column tagged event_time; choose 'random' or"):
+        split_rows(rows, replace(visits, columns=tuple(untimed)), settings(), seed=1)
+    with pytest.raises(ProjectError, match=r"split\.group names no column"):
+        split_rows(rows, visits, settings(strategy="group"), seed=1)
+    with pytest.raises(ContractError, match="no column 'patent'; did you mean 'patient'"):
+        split_rows(rows, visits, settings(strategy="group", group="patent"), seed=1)
+
+
+def test_a_small_window_is_refused(rows: pd.DataFrame, visits: Contract) -> None:
+    windows = split_rows(rows, visits, settings(), seed=1)
+
+    check_windows(windows, visits, settings(min_rows=200))
+    with pytest.raises(ProjectError, match="The valid window holds 200 rows, fewer than"):
+        check_windows(windows, visits, settings(min_rows=201))
+
+
+@pytest.mark.parametrize("name", split.WINDOWS)
+def test_a_window_without_one_of_the_classes_is_refused(
+    rows: pd.DataFrame, visits: Contract, name: str
+) -> None:
+    windows = split_rows(rows, visits, settings(), seed=1)
+    windows[name] = windows[name][~windows[name]["stay"]]
+
+    with pytest.raises(ProjectError, match=f"The {name} window has no row of class True of 'stay'"):
+        check_windows(windows, visits, settings())
+
+
+@pytest.mark.parametrize(("earlier", "later"), [("train", "valid"), ("valid", "test")])
+def test_windows_that_overlap_in_time_are_refused(
+    rows: pd.DataFrame, visits: Contract, earlier: str, later: str
+) -> None:
+    windows = split_rows(rows, visits, settings(), seed=1)
+    late = windows[later].iloc[[0]].assign(visit="another")
+    windows[earlier] = pd.concat([windows[earlier], late])
+
+    with pytest.raises(ProjectError, match=f"The {earlier} window reaches to .* windows must"):
+        check_windows(windows, visits, settings())
+
+
+def test_a_row_in_two_windows_is_refused(rows: pd.DataFrame, visits: Contract) -> None:
+    params = settings(strategy="random")
+    windows = split_rows(rows, visits, params, seed=1)
+    shared = windows["test"].iloc[[0]]
+    windows["train"] = pd.concat([windows["train"], shared])
+
+    with pytest.raises(ProjectError, match=f"The row '{shared['visit'].iloc[0]}' is in two"):
+        check_windows(windows, visits, params)
+
+
+INGEST = {"offered": 100, "not_yet_arrived": 20}
+VALIDATION = {"accepted": 75, "quarantined": 5}
+
+
+def test_the_account_says_where_every_row_went() -> None:
+    account = account_rows(INGEST, VALIDATION, unlabelled=15, used=60)
+
+    assert account == {
+        "offered": 100,
+        "not_yet_arrived": 20,
+        "quarantined": 5,
+        "unlabelled": 15,
+        "used": 60,
+    }
+    assert account.pop("offered") == sum(account.values())
+
+
+@pytest.mark.parametrize(
+    ("ingest", "validation", "used"),
+    [
+        (INGEST, VALIDATION, 59),
+        (INGEST, VALIDATION, 61),
+        ({**INGEST, "offered": 101}, VALIDATION, 60),
+        (INGEST, {**VALIDATION, "quarantined": 4}, 60),
+        ({**INGEST, "offered": 99}, {**VALIDATION, "accepted": 74}, 60),
+    ],
+)
+def test_an_account_that_does_not_add_up_is_refused(
+    ingest: dict[str, int], validation: dict[str, int], used: int
+) -> None:
+    with pytest.raises(ProjectError, match="rows were lost or doubled between the stages"):
+        account_rows(ingest, validation, unlabelled=15, used=used)
+
+
+def test_windows_are_described_by_their_rows_times_and_target(
+    rows: pd.DataFrame, visits: Contract
+) -> None:
+    windows = split_rows(rows, visits, settings(), seed=1)
+    facts = describe_windows(windows, visits)["test"]
+
+    assert (facts["rows"], facts["from"]) == (300, "2013-03-12T00:00:00+00:00")
+    assert facts["until"] == windows["test"]["start"].max().isoformat()
+    assert facts["target_mean"] == pytest.approx(1 / 3, abs=0.01)
+
+
+def test_the_stage_writes_labelled_rows_and_accounts_for_the_others(
+    tmp_path: Path, rows: pd.DataFrame, visits: Contract
+) -> None:
+    paths = Paths(tmp_path)
+    paths.contract.write_text(TEXT)
+    unlabelled = rows.assign(stay=rows["stay"].mask(rows.index % 10 == 0))
+    write_table(paths.accepted / "a.parquet", unlabelled[:400])
+    write_table(paths.accepted / "b.parquet", unlabelled[400:])
+    write_report(paths.reports / "ingest.json", {"offered": 1007, "not_yet_arrived": 4})
+    write_report(paths.reports / "validation.json", {"accepted": 1000, "quarantined": 3})
+    params: Params = load_params(ROOT / "params.yaml").model_copy(update={"split": settings()})
+    split.run(paths, params)
+
+    written = {name: read_table(paths.splits / f"{name}.parquet") for name in split.WINDOWS}
+    assert {name: len(window) for name, window in written.items()} == {
+        "train": 450,
+        "valid": 180,
+        "test": 270,
+    }
+    report = read_report(paths.reports / "split.json")
+    assert report["account"] == {
+        "offered": 1007,
+        "not_yet_arrived": 4,
+        "quarantined": 3,
+        "unlabelled": 100,
+        "used": 900,
+    }
+    assert report["windows"] == describe_windows(written, visits)

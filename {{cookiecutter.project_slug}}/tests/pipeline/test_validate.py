@@ -1,0 +1,208 @@
+"""Stage `validate`: what keeps the contract is accepted, the rest quarantined with the reason."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.params import IngestParams, Params, ValidateParams, load_params
+from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.pipeline import validate
+from {{ cookiecutter.package_name }}.pipeline.validate import find_reasons, summarise_months
+from {{ cookiecutter.package_name }}.reports import read_report
+from {{ cookiecutter.package_name }}.schemas import generate_rows
+from {{ cookiecutter.package_name }}.tables import conform, read_table, read_tables, write_table
+
+ROOT = Path(__file__).parents[2]
+TEXT = """
+apiVersion: v3.2.0
+version: 1.0.0
+schema:
+  - properties:
+      - {name: trip, logicalType: string, required: true, tags: [key]}
+      - {name: start, logicalType: timestamp, required: true, tags: [event_time]}
+      - name: carrier
+        logicalType: string
+        required: true
+        tags: [feature]
+        enum: [{value: AA}, {value: UA}]
+      - {name: distance, logicalType: number, required: true, tags: [feature]}
+      - {name: minute, logicalType: integer, tags: [feature], logicalTypeOptions: {maximum: 1439}}
+      - name: goal
+        logicalType: string
+        tags: [feature]
+        logicalTypeOptions: {pattern: '[A-Z]{3}'}
+        examples: [MIA]
+      - {name: heat, logicalType: number, tags: [feature], logicalTypeOptions: {minimum: -40}}
+      - {name: model, logicalType: string, tags: [feature], logicalTypeOptions: {maxLength: 64}}
+      - {name: late, logicalType: boolean, tags: [target]}
+"""
+MONTHS = ("2013-01", "2013-02", "2013-03")
+
+BROKEN: list[tuple[int, str, Any, str]] = [
+    (3, "carrier", "ZZ", "carrier: enumeration"),
+    (5, "distance", None, "distance: is required"),
+    (7, "minute", 1440, "minute: maximum 1439"),
+    (11, "goal", "Miami", "goal: pattern [A-Z]{3}"),
+    (13, "heat", -41.0, "heat: minimum -40"),
+    (17, "model", "x" * 65, "model: length 0 to 64"),
+]
+
+
+@pytest.fixture(scope="module")
+def trips() -> Contract:
+    return parse_contract(TEXT)
+
+
+@pytest.fixture(scope="module")
+def rows(trips: Contract) -> pd.DataFrame:
+    """Ninety good rows, thirty in each month, two of three labelled, half of those late."""
+    frame = pd.DataFrame(generate_rows(trips, 90, seed=3))
+    frame["start"] = [f"{MONTHS[k // 30]}-15T00:00:00Z" for k in range(90)]
+    frame["trip"] = [f"trip {k}" for k in range(90)]
+    frame["late"] = [None if k % 3 == 0 else k % 2 == 0 for k in range(90)]
+    return conform(frame, trips)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    (tmp_path / "contract.yaml").write_text(TEXT)
+    return Paths(tmp_path)
+
+
+def store(paths: Paths, rows: pd.DataFrame) -> None:
+    for position, month in enumerate(MONTHS):
+        batch = rows[position * 30 : (position + 1) * 30]
+        write_table(paths.raw / f"{month}.parquet", batch)
+
+
+def settings(until: str | None = None, limit: float = 0.1) -> Params:
+    changes = {
+        "ingest": IngestParams(until=until),
+        "validate_": ValidateParams(max_quarantined=limit),
+    }
+    return load_params(ROOT / "params.yaml").model_copy(update=changes)
+
+
+def break_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    broken = rows.copy()
+    for position, name, value, _ in BROKEN:
+        broken.loc[position, name] = value
+    return broken
+
+
+def test_good_rows_are_all_accepted(paths: Paths, rows: pd.DataFrame) -> None:
+    store(paths, rows)
+    validate.run(paths, settings())
+
+    accepted = read_tables(sorted(paths.accepted.iterdir()))
+    pd.testing.assert_frame_equal(accepted, rows)
+    assert list(paths.quarantine.iterdir()) == []
+
+
+def test_each_broken_row_is_in_quarantine_with_its_reason(paths: Paths, rows: pd.DataFrame) -> None:
+    store(paths, break_rows(rows))
+    validate.run(paths, settings())
+
+    quarantine = read_table(paths.quarantine / "2013-01.parquet")
+    assert quarantine["reason"].tolist() == [reason for *_, reason in BROKEN]
+    assert quarantine["trip"].tolist() == [rows["trip"][position] for position, *_ in BROKEN]
+
+
+def test_every_row_is_accepted_or_in_quarantine(paths: Paths, rows: pd.DataFrame) -> None:
+    store(paths, break_rows(rows))
+    validate.run(paths, settings())
+    kept = [*paths.accepted.iterdir(), *paths.quarantine.iterdir()]
+    keys = read_tables(kept)["trip"]
+    report = read_report(paths.reports / "validation.json")
+
+    assert sorted(keys) == sorted(rows["trip"])
+    assert (report["rows"], report["accepted"], report["quarantined"]) == (90, 84, 6)
+    assert report["reasons"] == {reason: 1 for *_, reason in BROKEN}
+
+
+def test_a_key_that_comes_twice_over_two_months_is_found(paths: Paths, rows: pd.DataFrame) -> None:
+    keys = rows["trip"].mask(rows.index == 70, rows["trip"][2])
+    store(paths, rows.assign(trip=keys))
+    validate.run(paths, settings())
+    quarantined = read_tables(sorted(paths.quarantine.iterdir()))
+
+    assert quarantined["reason"].tolist() == ["trip: is there twice"] * 2
+
+
+def test_too_many_broken_rows_stop_it_after_the_quarantine_was_written(
+    paths: Paths, rows: pd.DataFrame
+) -> None:
+    store(paths, break_rows(rows))
+
+    with pytest.raises(ProjectError, match=r"6 of 90 rows \(6\.7%\) break the contract, above"):
+        validate.run(paths, settings(limit=0.06))
+    assert len(read_table(paths.quarantine / "2013-01.parquet")) == 6
+    assert read_report(paths.reports / "validation.json")["quarantined"] == 6
+
+
+def test_a_share_at_the_limit_passes(paths: Paths, rows: pd.DataFrame) -> None:
+    store(paths, break_rows(rows))
+
+    validate.run(paths, settings(limit=6 / 90))
+
+
+def test_months_that_have_not_arrived_are_left_out(paths: Paths, rows: pd.DataFrame) -> None:
+    store(paths, rows)
+    validate.run(paths, settings(until="2013-02"))
+
+    assert [path.stem for path in sorted(paths.accepted.iterdir())] == ["2013-01", "2013-02"]
+    assert read_report(paths.reports / "validation.json")["rows"] == 60
+
+
+def test_no_month_at_all_is_said_so(paths: Paths, rows: pd.DataFrame) -> None:
+    store(paths, rows)
+
+    with pytest.raises(ProjectError, match=r"No month up to 2012-01 is in data/raw"):
+        validate.run(paths, settings(until="2012-01"))
+
+
+@pytest.mark.parametrize("change", ["missing", "more", "type"])
+def test_a_table_that_is_another_as_a_whole_stops_it(
+    paths: Paths, rows: pd.DataFrame, change: str
+) -> None:
+    changed = {
+        "missing": rows.drop(columns="distance"),
+        "more": rows.assign(unknown=1),
+        "type": rows.assign(distance=rows["distance"].astype("string")),
+    }
+    store(paths, changed[change])
+
+    with pytest.raises(ProjectError, match="The table breaks the contract as a whole"):
+        validate.run(paths, settings())
+
+
+def test_the_report_describes_each_month(paths: Paths, rows: pd.DataFrame, trips: Contract) -> None:
+    store(paths, rows)
+    validate.run(paths, settings())
+    months = read_report(paths.reports / "validation.json")["months"]
+
+    assert list(months) == list(MONTHS)
+    assert months["2013-01"]["rows"] == 30
+    assert months["2013-01"]["labelled"] == pytest.approx(20 / 30)
+    assert months["2013-01"]["target_mean"] == pytest.approx(0.5)
+    cells = rows[:30][[column.name for column in trips.features]].isna().to_numpy()
+    assert months["2013-01"]["missing"] == pytest.approx(cells.mean())
+
+
+def test_a_month_without_labels_has_no_mean(rows: pd.DataFrame, trips: Contract) -> None:
+    unlabelled = rows[:30].assign(month="2013-01")
+    unlabelled[trips.target.name] = pd.NA
+
+    assert "target_mean" not in summarise_months(unlabelled, trips)["2013-01"]
+
+
+def test_a_row_that_breaks_two_rules_is_counted_once(rows: pd.DataFrame, trips: Contract) -> None:
+    broken = rows.copy()
+    broken.loc[4, "carrier"] = "ZZ"
+    broken.loc[4, "distance"] = -1.0
+
+    assert find_reasons(broken, trips).index.tolist() == [4]

@@ -1,0 +1,65 @@
+import asyncio
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from {{ cookiecutter.package_name }}.settings import ServiceSettings
+
+
+def test_a_body_is_refused_while_it_streams(
+    app: FastAPI, exchange: type[Any], settings: ServiceSettings
+) -> None:
+    chunk = b" " * 10_000
+    allowed = settings.max_body_bytes // len(chunk)
+    flood = asyncio.run(exchange(app, [chunk] * 1000).run())
+    assert flood.status == 413
+    assert flood.headers["connection"] == "close"
+    assert flood.received == allowed + 1
+
+
+@pytest.mark.parametrize("length", [b"100001", b"9" * 30, b"9" * 5000])
+def test_a_body_that_says_it_is_too_large_is_not_read(
+    app: FastAPI, exchange: type[Any], length: bytes
+) -> None:
+    refused = asyncio.run(exchange(app, [b"{}"], [(b"content-length", length)]).run())
+    assert (refused.status, refused.received) == (413, 0)
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/json; charset=utf-16",
+        "",
+        "/",
+    ],
+)
+def test_another_media_type_is_refused(client: TestClient, media_type: str) -> None:
+    answer = client.post("/predict", content=b"{}", headers={"Content-Type": media_type})
+    assert answer.status_code == 415
+
+
+def test_a_missing_media_type_is_refused(client: TestClient) -> None:
+    assert client.post("/predict", content=b"{}").status_code == 415
+
+
+def test_a_compressed_body_is_refused(client: TestClient) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    assert client.post("/predict", content=b"{}", headers=headers).status_code == 415
+
+
+def test_a_body_in_parts_is_put_together(app: FastAPI, exchange: type[Any]) -> None:
+    answer = asyncio.run(exchange(app, [b'{"rec', b'ords":', b"[]}"]).run())
+    assert answer.document["errors"][0]["pointer"] == "/records"
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"'],
+)
+def test_json_in_utf_8_is_read(client: TestClient, media_type: str) -> None:
+    answer = client.post("/predict", content=b"[]", headers={"Content-Type": media_type})
+    assert answer.status_code == 422

@@ -1,0 +1,135 @@
+import asyncio
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from {{ cookiecutter.package_name }}.bundle import Bundle, deploy_bundle, write_bundle
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.serving.app import create_app
+from {{ cookiecutter.package_name }}.serving.deployment import find_incompatibility
+from {{ cookiecutter.package_name }}.serving.logs import make_logger
+from {{ cookiecutter.package_name }}.serving.served import ServedModel
+from {{ cookiecutter.package_name }}.settings import ServiceSettings
+
+Deploy = Callable[..., str]
+
+
+@pytest.fixture
+def settings(settings: ServiceSettings, store: Path, tmp_path: Path) -> ServiceSettings:
+    own = Path(shutil.copytree(store, tmp_path / "deployed"))
+    return settings.model_copy(update={"store": own, "watch_seconds": 0.0})
+
+
+@pytest.fixture
+def app(settings: ServiceSettings, operational_log: Any) -> FastAPI:
+    return create_app(settings, logger=make_logger(operational_log))
+
+
+@pytest.fixture
+def deploy(
+    settings: ServiceSettings, model: ServedModel, contract_text: str, tmp_path: Path
+) -> Deploy:
+    """Deploys a changed bundle; returns its digest."""
+
+    def deploy_changed(contract: str = contract_text, **changes: Any) -> str:
+        bundle: Bundle = model.scorer.bundle
+        path = tmp_path / "fresh"
+        write_bundle(path, bundle.model, contract, bundle.metadata.model_copy(update=changes))
+        return deploy_bundle(path, settings.store, "the-model", "4").digest
+
+    return deploy_changed
+
+
+def look(app: FastAPI) -> str:
+    """Lets the service look at its store once; the version that answers then."""
+    asyncio.run(app.state.watcher.look())
+    return str(app.state.champion.current.identity.version)
+
+
+def test_a_deployed_bundle_takes_the_place_of_the_old_one(
+    app: FastAPI, deploy: Deploy, rows: list[dict[str, Any]], exchange: type[Any]
+) -> None:
+    body = json.dumps({"records": rows}).encode()
+    assert look(app) == "3"
+    digest = deploy(threshold=0.9)
+    assert look(app) == "4"
+    answer = asyncio.run(exchange(app, [body]).run()).document
+    assert (answer["model"]["version"], answer["model"]["digest"]) == ("4", digest)
+
+
+def test_what_the_service_says_of_itself_changes_with_the_model(
+    app: FastAPI, deploy: Deploy, contract_text: str
+) -> None:
+    before = app.openapi()
+    name = next(iter(before["components"]["schemas"]["Record"]["properties"]))
+    described = before["components"]["schemas"]["Record"]["properties"][name]["description"]
+    deploy(contract_text.replace(described, "Now otherwise"))
+    assert look(app) == "4"
+    fields = app.openapi()["components"]["schemas"]["Record"]["properties"]
+    assert fields[name]["description"] == "Now otherwise"
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (lambda path: (path / "model.onnx").write_bytes(b"?"), "does not match its SHA-256"),
+        (lambda path: (path / "contract.yaml").unlink(), "lacks contract.yaml"),
+    ],
+)
+def test_a_broken_bundle_is_refused_and_the_old_one_answers_on(
+    app: FastAPI,
+    deploy: Deploy,
+    settings: ServiceSettings,
+    operational_log: Any,
+    break_it: Callable[[Path], None],
+    sentence: str,
+) -> None:
+    digest = deploy(threshold=0.9)
+    break_it(settings.store / "bundles" / digest)
+    assert [look(app), look(app)] == ["3", "3"]
+    # Judged once, not at every look.
+    assert operational_log.getvalue().count(sentence) == 1
+
+
+def test_golden_requests_that_lie_are_refused(
+    app: FastAPI, deploy: Deploy, model: ServedModel, operational_log: Any
+) -> None:
+    golden = model.scorer.bundle.metadata.golden
+    lie = golden[0].model_copy(update={"scores": golden[0].scores[::-1]})
+    deploy(golden=[lie, *golden[1:]])
+    assert look(app) == "3"
+    assert "golden request 0" in operational_log.getvalue()
+
+
+def test_a_pointer_that_cannot_be_read_or_is_gone_changes_nothing(
+    app: FastAPI, settings: ServiceSettings, operational_log: Any
+) -> None:
+    pointer = settings.store / "current.json"
+    pointer.write_bytes(b"{")
+    assert look(app) == "3"
+    assert "no pointer to a bundle" in operational_log.getvalue()
+    pointer.unlink()
+    assert look(app) == "3"
+
+
+def test_an_incompatible_contract_is_told_by_what_clients_would_miss(contract: Contract) -> None:
+    def changed(name: str, **changes: Any) -> Contract:
+        columns = tuple(replace(c, **changes) if c.name == name else c for c in contract.columns)
+        return replace(contract, columns=columns)
+
+    optional = next(c.name for c in contract.features if not c.required)
+    required = next(c.name for c in contract.features if c.required)
+    gone = tuple(c for c in contract.columns if c.name != optional)
+    assert find_incompatibility(contract, contract) == ""
+    assert find_incompatibility(contract, changed(required, required=False)) == ""
+    assert "gone" in find_incompatibility(contract, replace(contract, columns=gone))
+    assert "now required" in find_incompatibility(contract, changed(optional, required=True))
+    assert "is now" in find_incompatibility(contract, changed(optional, kind="timestamp"))
+    other = changed(contract.target.name, values=None, kind="number")
+    assert "something else" in find_incompatibility(contract, other) or not contract.classes

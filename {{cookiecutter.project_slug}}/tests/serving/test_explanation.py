@@ -1,0 +1,92 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from {{ cookiecutter.package_name }}.bundle import Bundle
+from {{ cookiecutter.package_name }}.columns import Columns, columns_from_rows
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.modelling.reference import describe_columns
+from {{ cookiecutter.package_name }}.schemas import generate_rows
+from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
+from {{ cookiecutter.package_name }}.serving.explanation import MOST_ROWS, explain_answers
+from {{ cookiecutter.package_name }}.serving.served import ServedModel
+
+
+@pytest.fixture
+def described(model: ServedModel, contract: Contract) -> Bundle:
+    """The bundle with what training saw."""
+    bundle = model.scorer.bundle
+    seen = columns_from_rows(contract, generate_rows(contract, count=200, seed=1))
+    reference = describe_columns(seen, contract)
+    return replace(bundle, metadata=bundle.metadata.model_copy(update={"reference": reference}))
+
+
+class Known(Scorer):
+    """A model of one numeric input alone, of which it gives a tenth."""
+
+    def __init__(self, bundle: Bundle, name: str) -> None:
+        super().__init__(bundle)
+        self.name = name
+        self.calls = 0
+
+    def score(self, columns: Columns) -> Answers:
+        self.calls += 1
+        found = np.nan_to_num(columns[self.name]) / 10
+        return Answers(found, None)
+
+
+def test_only_the_input_that_the_model_uses_moves_the_answer(
+    described: Bundle, contract: Contract, rows: list[dict[str, Any]]
+) -> None:
+    name = next(c.name for c in contract.features if c.kind == "number" and c.required)
+    scorer = Known(described, name)
+    columns = (c for c in contract.columns if c is not contract.target)
+    number = replace(contract.target, values=None, kind="number")
+    regression = replace(contract, columns=(*columns, number))
+    scorer.bundle = replace(described, contract=regression)
+    answers = scorer.score_rows(rows)
+    scorer.calls = 0
+    found = explain_answers(scorer, rows, answers)
+    assert scorer.calls == 1
+    usual = np.array(described.metadata.reference[name]["quantiles"])[[2, 6, 10, 14, 18]].mean()
+    for row, explanation in zip(rows, found, strict=True):
+        first, *others = explanation["effects"]
+        assert first["input"] == name
+        assert first["effect"] == pytest.approx((row[name] - usual) / 10)
+        assert all(other["effect"] == pytest.approx(0) for other in others)
+
+
+def test_every_input_is_named_once_the_largest_effect_first(
+    described: Bundle, contract: Contract, rows: list[dict[str, Any]]
+) -> None:
+    scorer = Scorer(described)
+    for explanation in explain_answers(scorer, rows, scorer.score_rows(rows)):
+        sizes = [abs(found["effect"]) for found in explanation["effects"]]
+        assert sizes == sorted(sizes, reverse=True)
+        names = {found["input"] for found in explanation["effects"]}
+        assert names == {column.name for column in contract.features}
+
+
+def test_an_explained_answer_is_the_answer(
+    client: TestClient, app: FastAPI, rows: list[dict[str, Any]]
+) -> None:
+    plain, explained = (
+        client.post("/predict", json={"records": rows, **extra}).json()["predictions"]
+        for extra in ({}, {"explain": True})
+    )
+    for one, other in zip(plain, explained, strict=True):
+        assert other.pop("explanation")["effects"]
+        assert one == other
+
+
+def test_more_rows_than_can_be_explained_are_refused(
+    client: TestClient, rows: list[dict[str, Any]]
+) -> None:
+    many = {"records": rows[:1] * (MOST_ROWS + 1), "explain": True}
+    answer = client.post("/predict", json=many)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/explain"

@@ -1,0 +1,208 @@
+import io
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from fastapi.testclient import TestClient
+
+from {{ cookiecutter.package_name }} import scoring
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.serving.served import ServedModel
+
+SECRET = "x-secret-x"
+
+
+@pytest.fixture(scope="module")
+def mlflow_client(
+    bundle_path: Path, full_rows: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> TestClient:
+    """MLflow's own scoring server over the same bundle."""
+    import mlflow.pyfunc
+    from mlflow.models import infer_signature
+    from mlflow.pyfunc import scoring_server
+
+    path = tmp_path_factory.mktemp("mlflow") / "model"
+    with warnings.catch_warnings():
+        # It warns of whole numbers, and that it was given a signature rather than an example.
+        warnings.simplefilter("ignore")
+        mlflow.pyfunc.save_model(
+            path,
+            loader_module=scoring.__name__,
+            data_path=str(bundle_path),
+            signature=infer_signature(pd.DataFrame(full_rows)),
+            pip_requirements=[],
+        )
+    return TestClient(scoring_server.init(mlflow.pyfunc.load_model(str(path))))
+
+
+@pytest.fixture(scope="module")
+def full_rows(contract: Contract, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The features alone, without holes: MLflow's forms have no word for a missing number."""
+    names = {column.name for column in contract.features}
+    whole = {k: v for row in rows for k, v in row.items() if k in names}
+    return [{name: row.get(name, value) for name, value in whole.items()} for row in rows]
+
+
+def body_of(form: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    names = list(rows[0])
+    forms: dict[str, Any] = {
+        "dataframe_split": {"columns": names, "data": [list(row.values()) for row in rows]},
+        "dataframe_records": rows,
+        "instances": rows,
+        "inputs": {name: [row[name] for row in rows] for name in names},
+    }
+    return {form: forms[form]}
+
+
+@pytest.mark.parametrize("form", ["dataframe_split", "dataframe_records", "instances", "inputs"])
+def test_mlflow_answers_each_form_alike(
+    client: TestClient, mlflow_client: TestClient, full_rows: list[dict[str, Any]], form: str
+) -> None:
+    body = body_of(form, full_rows)
+    ours, theirs = (c.post("/invocations", json=body) for c in (client, mlflow_client))
+    assert (ours.status_code, theirs.status_code) == (200, 200)
+    assert ours.json() == theirs.json()
+
+
+def test_mlflows_client_is_understood(
+    client: TestClient, mlflow_client: TestClient, full_rows: list[dict[str, Any]]
+) -> None:
+    from mlflow.utils.proto_json_utils import dump_input_data
+
+    body = dump_input_data(pd.DataFrame(full_rows))
+    headers = {"Content-Type": "application/json"}
+    ours, theirs = (
+        c.post("/invocations", content=body, headers=headers) for c in (client, mlflow_client)
+    )
+    assert ours.status_code == 200
+    assert ours.json() == theirs.json()
+    for path in ("/ping", "/health", "/version"):
+        assert client.get(path).status_code == mlflow_client.get(path).status_code == 200
+
+
+def test_a_table_in_csv_is_answered_as_its_records(
+    client: TestClient, mlflow_client: TestClient, full_rows: list[dict[str, Any]]
+) -> None:
+    table = io.StringIO()
+    pd.DataFrame(full_rows).to_csv(table, index=False)
+    headers = {"Content-Type": "text/csv; charset=utf-8"}
+    ours, theirs = (
+        c.post("/invocations", content=table.getvalue(), headers=headers)
+        for c in (client, mlflow_client)
+    )
+    assert ours.status_code == 200, ours.text
+    assert ours.json() == theirs.json()
+
+
+def test_holes_in_a_table_and_nulls_are_one(
+    client: TestClient, model: ServedModel, rows: list[dict[str, Any]]
+) -> None:
+    table = io.StringIO()
+    pd.DataFrame(rows, dtype=object).to_csv(table, index=False)
+    records = json.loads(pd.DataFrame(rows, dtype=object).to_json(orient="records"))
+    csv = client.post(
+        "/invocations", content=table.getvalue(), headers={"Content-Type": "text/csv"}
+    )
+    nulls = client.post("/invocations", json={"dataframe_records": records})
+    assert csv.status_code == 200, csv.text
+    assert csv.json() == nulls.json()
+    found = [answer["prediction"] for answer in csv.json()["predictions"]]
+    assert found == model.scorer.score_rows(rows).values.tolist()
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        (b"[]", "/"),
+        (b"{}", "/"),
+        (b'{"dataframe_records": [], "instances": []}', "/"),
+        (b'{"dataframe_records": [{}], "params": {"a": 1}}', "/"),
+        (b'{"dataframe_records": [{}], "x-secret-x": 1}', "/"),
+        (b'{"dataframe_records": []}', "/dataframe_records"),
+        (b'{"dataframe_records": 1}', "/dataframe_records"),
+        (b'{"instances": [[1, 2]]}', "/instances"),
+        (b'{"inputs": [1]}', "/inputs"),
+        (b'{"inputs": {"origin": "x-secret-x"}}', "/inputs"),
+        (b'{"inputs": {}}', "/inputs"),
+        (b'{"inputs": {"a": [1], "b": []}}', "/inputs"),
+        (b'{"dataframe_split": []}', "/dataframe_split"),
+        (b'{"dataframe_split": {"columns": []}}', "/dataframe_split"),
+        (b'{"dataframe_split": {"columns": [1], "data": []}}', "/dataframe_split/columns"),
+        (b'{"dataframe_split": {"columns": ["a", "a"], "data": []}}', "/dataframe_split/columns"),
+        (b'{"dataframe_split": {"columns": ["a"], "data": [[]]}}', "/dataframe_split/data"),
+        (b'{"dataframe_split": {"columns": ["a"], "data": 1}}', "/dataframe_split/data"),
+    ],
+)
+def test_what_is_no_form_is_refused_where_it_is_not(
+    client: TestClient, body: bytes, pointer: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = client.post("/invocations", content=body, headers=headers)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"][0]["pointer"] == pointer
+    assert SECRET not in answer.text
+
+
+@pytest.mark.parametrize("form", ["dataframe_split", "dataframe_records", "instances", "inputs"])
+def test_a_broken_value_is_named_by_its_place_in_the_form(
+    client: TestClient, contract: Contract, full_rows: list[dict[str, Any]], form: str
+) -> None:
+    name = next(column.name for column in contract.features if column.is_numeric)
+    broken = [full_rows[0], {**full_rows[1], name: SECRET}]
+    place = {
+        "dataframe_split": f"/dataframe_split/data/1/{list(broken[1]).index(name)}",
+        "inputs": f"/inputs/{name}/1",
+    }
+    answer = client.post("/invocations", json=body_of(form, broken))
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == place.get(form, f"/{form}/1/{name}")
+    assert SECRET not in answer.text
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
+def test_what_is_no_number_in_json_is_refused(
+    client: TestClient, contract: Contract, full_rows: list[dict[str, Any]], number: bytes
+) -> None:
+    name = next(column.name for column in contract.features if column.is_numeric)
+    others = {key: value for key, value in full_rows[0].items() if key != name}
+    record = json.dumps(others).encode()[:-1] + b', "%s": %s}' % (name.encode(), number)
+    body = b'{"dataframe_records": [%s]}' % record
+    headers = {"Content-Type": "application/json"}
+    assert client.post("/invocations", content=body, headers=headers).status_code in {400, 422}
+
+
+@pytest.mark.parametrize(
+    ("table", "status"),
+    [
+        (b"", 400),
+        (b"\n\n", 400),
+        (b"\xff\xfe", 400),
+        (b'a\n"b', 400),
+        (b"a,a\n1,2", 422),
+        (b"a,b\n1", 422),
+        (b"a\n1", 422),
+        (b"a\0b\n1", 422),
+    ],
+)
+def test_what_is_no_table_is_refused(client: TestClient, table: bytes, status: int) -> None:
+    answer = client.post("/invocations", content=table, headers={"Content-Type": "text/csv"})
+    assert answer.status_code == status, answer.text
+    assert answer.json()["status"] == status
+
+
+def test_too_many_rows_are_refused(client: TestClient, full_rows: list[dict[str, Any]]) -> None:
+    answer = client.post("/invocations", json={"instances": full_rows[:1] * 51})
+    assert answer.status_code == 422
+    assert "at most 50" in answer.json()["detail"]
+
+
+def test_a_missing_column_is_named(
+    client: TestClient, contract: Contract, full_rows: list[dict[str, Any]]
+) -> None:
+    name = next(c.name for c in contract.features if c.required)
+    rows = [{n: v for n, v in row.items() if n != name} for row in full_rows]
+    answer = client.post("/invocations", json=body_of("dataframe_split", rows))
+    assert answer.json()["errors"][0]["pointer"] == f"/dataframe_split/columns/{name}"

@@ -1,0 +1,190 @@
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.serving.open_inference import DATATYPES
+from {{ cookiecutter.package_name }}.serving.served import ServedModel
+
+MODEL = "/v2/models/the-model"
+INFER = f"{MODEL}/infer"
+
+
+@pytest.fixture
+def tensors(contract: Contract, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": column.name,
+            "shape": [len(rows), 1],
+            "datatype": DATATYPES[column.kind][0],
+            "data": [row.get(column.name) for row in rows],
+        }
+        for column in contract.request_columns
+    ]
+
+
+def check_refusal(answer: Any, status: int = 422) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    problem: dict[str, Any] = answer.json()
+    assert problem["error"] == problem["detail"]
+    assert answer.headers["content-type"] == "application/problem+json"
+    return problem
+
+
+def test_the_server_is_alive_ready_and_known_by_name(client: TestClient) -> None:
+    assert client.get("/v2/health/live").json() == {"live": True}
+    assert client.get("/v2/health/ready").json() == {"ready": True}
+    assert client.get("/v2").json()["extensions"] == []
+    for path in (MODEL, f"{MODEL}/versions/3"):
+        assert client.get(f"{path}/ready").json() == {"name": "the-model", "ready": True}
+
+
+def test_the_metadata_name_every_feature(client: TestClient, contract: Contract) -> None:
+    document = client.get(MODEL).json()
+    assert document == client.get(f"{MODEL}/versions/3").json()
+    assert [tensor["name"] for tensor in document["inputs"]] == [c.name for c in contract.features]
+    kinds = {tensor["datatype"] for tensor in document["inputs"]}
+    assert kinds <= {"BOOL", "BYTES", "FP64", "INT64"}
+
+
+def test_an_inference_says_what_the_scorer_says(
+    client: TestClient, model: ServedModel, rows: list[dict[str, Any]], tensors: Any
+) -> None:
+    answer = client.post(INFER, json={"id": "mine", "inputs": tensors})
+    document = answer.json()
+    assert answer.status_code == 200, answer.text
+    assert (document["id"], document["model_version"]) == ("mine", "3")
+    assert document["parameters"]["request_id"] == answer.headers["x-request-id"]
+    expected = model.scorer.score_rows(rows)
+    outputs = {tensor["name"]: tensor for tensor in document["outputs"]}
+    assert outputs["prediction"]["data"] == expected.values.tolist()
+    assert {tuple(tensor["shape"]) for tensor in document["outputs"]} == {(len(rows), 1)}
+    if expected.probabilities is not None:
+        found = [outputs[name]["data"] for name in outputs if name != "prediction"]
+        assert found == expected.probabilities.T.tolist()
+
+
+def test_a_tensor_may_be_flat_nested_or_left_out(
+    client: TestClient, contract: Contract, tensors: Any
+) -> None:
+    columns = contract.request_columns
+    flat = [{**t, "shape": t["shape"][:1]} for t in tensors]
+    nested = [{**t, "data": [[value] for value in t["data"]]} for t in tensors]
+    missing = [
+        t for c, t in zip(columns, tensors, strict=True) if any(v is not None for v in t["data"])
+    ]
+    answers = [
+        client.post(INFER, json={"inputs": inputs}).json()["outputs"]
+        for inputs in (tensors, flat, nested, missing)
+    ]
+    assert answers[1:] == answers[:1] * 3
+
+
+def test_only_wished_outputs_are_given(client: TestClient, tensors: Any) -> None:
+    body = {"inputs": tensors, "outputs": [{"name": "prediction"}]}
+    document = client.post(f"{MODEL}/versions/3/infer", json=body).json()
+    assert [tensor["name"] for tensor in document["outputs"]] == ["prediction"]
+
+
+def test_a_request_need_not_name_its_media_type(client: TestClient) -> None:
+    headers = {"Content-Type": "text/plain"}
+    check_refusal(client.post(INFER, content=b"{}", headers=headers), 415)
+    check_refusal(client.post(INFER, content=b"{}"), 422)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/models/other",
+        "/v2/models/other/ready",
+        f"{MODEL}/versions/4",
+        f"{MODEL}/versions/4/ready",
+    ],
+)
+def test_another_model_or_version_is_not_there(client: TestClient, path: str) -> None:
+    check_refusal(client.get(path), 404)
+
+
+@pytest.mark.parametrize("path", ["/v2/models/other/infer", f"{MODEL}/versions/4/infer"])
+def test_another_model_or_version_answers_nothing(
+    client: TestClient, path: str, tensors: Any
+) -> None:
+    check_refusal(client.post(path, json={"inputs": tensors}), 404)
+
+
+def test_binary_tensors_are_refused_with_what_to_do(client: TestClient, tensors: Any) -> None:
+    binary = {**tensors[0], "parameters": {"binary_data_size": 8}}
+    del binary["data"]
+    problem = check_refusal(client.post(INFER, json={"inputs": [binary]}))
+    assert "as a list" in problem["detail"]
+    headers = {"Inference-Header-Content-Length": "10"}
+    problem = check_refusal(client.post(INFER, content=b"{}", headers=headers), 415)
+    assert "binary" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"inputs": None}, "/inputs"),
+        ({"inputs": []}, "/inputs"),
+        ({"inputs": [1]}, "/inputs/0/name"),
+        ({"id": 7}, "/id"),
+        ({"x-secret-x": 7}, "/"),
+        ({"outputs": 7}, "/outputs"),
+        ({"outputs": [7]}, "/outputs"),
+        ({"outputs": [{"name": "x-secret-x"}]}, "/outputs"),
+        ({"outputs": [{"name": ["x"]}]}, "/outputs"),
+        ({"outputs": [{"name": "prediction"}] * 2}, "/outputs"),
+    ],
+)
+def test_what_is_no_request_is_refused_where_it_is_not(
+    client: TestClient, tensors: Any, changes: dict[str, Any], pointer: str
+) -> None:
+    answer = client.post(INFER, json={"inputs": tensors, **changes})
+    assert check_refusal(answer)["errors"][0]["pointer"] == pointer
+    assert "x-secret-x" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"name": "x-secret-x"}, "name"),
+        ({"name": None}, "name"),
+        ({"datatype": "COMPLEX"}, "datatype"),
+        ({"datatype": ["BYTES"]}, "datatype"),
+        ({"shape": [5, 2]}, "shape"),
+        ({"shape": []}, "data"),
+        ({"shape": [True]}, "shape"),
+        ({"shape": [-5]}, "shape"),
+        ({"shape": [6]}, "data"),
+        ({"shape": None}, "shape"),
+        ({"data": "x-secret-x"}, "data"),
+        ({"data": []}, "data"),
+        ({"data": [[[1]]]}, "data"),
+    ],
+)
+def test_what_is_no_tensor_is_refused_where_it_is_not(
+    client: TestClient, tensors: Any, changes: dict[str, Any], part: str
+) -> None:
+    answer = client.post(INFER, json={"inputs": [{**tensors[0], **changes}, *tensors[1:]]})
+    assert check_refusal(answer)["errors"][0]["pointer"] == f"/inputs/0/{part}"
+    assert "x-secret-x" not in answer.text
+
+
+def test_a_broken_value_is_named_by_its_place(
+    client: TestClient, contract: Contract, tensors: Any
+) -> None:
+    names = [column.name for column in contract.request_columns]
+    position = next(i for i, n in enumerate(names) if contract.column(n).kind == "number")
+    tensors[position]["data"][1] = "x-secret-x"
+    answer = client.post(INFER, json={"inputs": tensors})
+    problem = check_refusal(answer)
+    assert problem["errors"][0]["pointer"] == f"/inputs/{position}/data/1"
+    assert "x-secret-x" not in answer.text
+
+
+def test_a_missing_tensor_is_named(client: TestClient, contract: Contract, tensors: Any) -> None:
+    name = next(c.name for c in contract.features if c.required)
+    answer = client.post(INFER, json={"inputs": [t for t in tensors if t["name"] != name]})
+    assert check_refusal(answer)["errors"][0]["pointer"] == f"/inputs/{name}"

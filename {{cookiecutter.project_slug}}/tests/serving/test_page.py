@@ -1,0 +1,61 @@
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.scoring import Scorer
+from {{ cookiecutter.package_name }}.serving.app import create_app
+from {{ cookiecutter.package_name }}.serving.served import ServedModel
+from {{ cookiecutter.package_name }}.settings import ServiceSettings
+
+
+def read_facts(page: str) -> Any:
+    (found,) = re.findall(r'<script type="application/json" id="facts">(.*?)</script>', page)
+    return json.loads(found)
+
+
+def test_the_form_has_every_feature_with_its_limits_and_an_example(
+    client: TestClient, contract: Contract
+) -> None:
+    facts = read_facts(client.get("/").text)
+    assert [column["name"] for column in facts["columns"]] == [c.name for c in contract.features]
+    for shown, column in zip(facts["columns"], contract.features, strict=True):
+        assert (shown["kind"], shown["minimum"]) == (column.kind, column.minimum)
+        assert (facts["example"].get(column.name) is None) == (not column.examples)
+
+
+def test_the_example_is_answered(client: TestClient) -> None:
+    example = read_facts(client.get("/").text)["example"]
+    answer = client.post("/predict", json={"records": [example], "explain": True})
+    assert answer.status_code == 200
+
+
+def test_the_page_may_run_its_own_script_and_style_and_nothing_else(client: TestClient) -> None:
+    answer = client.get("/")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    for tag in ("script", "style"):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", answer.text, flags=re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+    assert not re.search(r' (style|on\w+)="', answer.text)
+    addresses = set(re.findall(r"https?://[^\s\"')]+", answer.text))
+    assert addresses == {"http://www.w3.org/2000/svg"}
+
+
+def test_a_description_cannot_leave_its_place(
+    settings: ServiceSettings, model: ServedModel
+) -> None:
+    text = "</script><script>alert(1)</script><!--"
+    bundle = model.scorer.bundle
+    hostile = replace(bundle, contract=replace(bundle.contract, description=text))
+    app = create_app(settings, replace(model, scorer=Scorer(hostile)))
+    page = TestClient(app).get("/").text
+    assert "alert(1)</script>" not in page
+    assert read_facts(page)["purpose"] == text

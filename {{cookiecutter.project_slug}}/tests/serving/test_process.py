@@ -1,0 +1,343 @@
+"""The service as a process of its own, asked over the network of this machine."""
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from {{ cookiecutter.package_name }} import errors
+from {{ cookiecutter.package_name }} import settings as settings_module
+from {{ cookiecutter.package_name }}.bundle import deploy_bundle, write_bundle
+from {{ cookiecutter.package_name }}.serving import process
+from {{ cookiecutter.package_name }}.serving.served import ServedModel
+from {{ cookiecutter.package_name }}.settings import ServiceSettings
+
+ROOT = Path(__file__).parent.parent.parent
+PROGRAM = f"""
+import json, os, sys
+
+watched = ("pickle.find_class", "socket.connect", "subprocess.Popen", "os.system")
+seen, refused = [], []
+sys.addaudithook(lambda event, arguments: seen.append(event) if event in watched else None)
+
+class Absent:
+    names = frozenset(os.environ.get("ABSENT", "").split())
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.names:
+            refused.append(name)
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Absent())
+from {process.__name__} import serve
+from {settings_module.__name__} import load_service_settings
+from {errors.__name__} import ProjectError
+try:
+    serve(load_service_settings())
+except ProjectError as error:
+    sys.exit(str(error))
+print(json.dumps(dict(modules=sorted(sys.modules), refused=refused, seen=seen)))
+"""
+TRAINING = {
+    "cloudpickle",
+    "dask",
+    "dill",
+    "dvc",
+    "joblib",
+    "lightgbm",
+    "matplotlib",
+    "mlflow",
+    "onnx",
+    "optuna",
+    "pandas",
+    "pandera",
+    "polars",
+    "pyarrow",
+    "scipy",
+    "skl2onnx",
+    "sklearn",
+    "skops",
+    "torch",
+    "xgboost",
+}
+
+
+def shipped_packages() -> set[str]:
+    """Names of the packages in the server's requirements."""
+    text = (ROOT / "requirements" / "serve.txt").read_text(encoding="utf-8")
+    return {normalise(name) for name in re.findall(r"(?m)^([\w.-]+)==", text)}
+
+
+def normalise(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+class Service:
+    """A running process."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        # No test waits for ever: a service that hangs is killed, and the test fails.
+        self._guard = threading.Timer(60, self.process.kill)
+        self._guard.start()
+
+    def wait_until_serving(self) -> str:
+        """Reads the log up to the line with the address."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            entry = json.loads(line)
+            if entry["event"] == "serving":
+                return str(entry["url"])
+        raise AssertionError(self.process.communicate()[1])
+
+    def stop(self, number: signal.Signals) -> tuple[int, str, str]:
+        """Sends a signal and waits: exit code, rest of the output, errors."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> tuple[int, str, str]:
+        """Waits for the end."""
+        output, problems = self.process.communicate()
+        self._guard.cancel()
+        return self.process.returncode, output, problems
+
+
+@pytest.fixture
+def start(
+    settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Service]]:
+    """Starts services on free ports, and ends what is left of them."""
+    services = []
+
+    def start(**changes: str) -> Service:
+        places = {"STORE": str(settings.store), "LOG_DIRECTORY": str(settings.log_directory)}
+        values = {"PORT": "0", "LINGER_SECONDS": "0", **places, **changes}
+        environment = {**os.environ, **{f"SERVICE_{name}": v for name, v in values.items()}}
+        services.append(Service(environment))
+        return services[-1]
+
+    yield start
+    for service in services:
+        if service.process.poll() is None:
+            service.process.kill()
+            service.wait()
+
+
+@pytest.fixture
+def web() -> Iterator[httpx2.Client]:
+    with httpx2.Client(trust_env=False) as client:
+        yield client
+
+
+def test_nothing_answered_is_lost_when_the_process_is_killed(
+    start: Callable[..., Service],
+    web: httpx2.Client,
+    rows: list[dict[str, Any]],
+    read_log: Callable[[], list[dict[str, Any]]],
+) -> None:
+    service = start()
+    url = service.wait_until_serving()
+    answered: list[str] = []
+
+    def ask_on() -> None:
+        with suppress(httpx2.TransportError):
+            while True:
+                answer = web.post(f"{url}/predict", json={"records": rows}).json()
+                answered.append(answer["request_id"])
+                if len(answered) > 50:
+                    service.process.kill()
+
+    clients = [threading.Thread(target=ask_on) for _ in range(4)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    assert service.wait()[0] == -signal.SIGKILL
+    logged = {(line["request_id"], line["row"]) for line in read_log()}
+    assert logged >= {(request, row) for request in answered for row in range(len(rows))}
+
+
+def test_a_request_that_was_accepted_is_answered_after_sigterm(
+    start: Callable[..., Service], rows: list[dict[str, Any]]
+) -> None:
+    service = start()
+    url = urlsplit(service.wait_until_serving())
+    body = json.dumps({"records": rows}).encode()
+    connection = http.client.HTTPConnection(url.hostname or "", url.port)
+    connection.putrequest("POST", "/predict")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", str(len(body)))
+    # The answer 100 proves that the request was accepted.
+    connection.putheader("Expect", "100-continue")
+    connection.endheaders()
+    assert connection.sock.recv(100).startswith(b"HTTP/1.1 100")
+    connection.send(body[:10])
+    service.process.send_signal(signal.SIGTERM)
+    connection.send(body[10:])
+    with connection.getresponse() as answer:
+        assert answer.status == 200
+        assert len(json.load(answer)["predictions"]) == len(rows)
+    connection.close()
+    code, output, _ = service.wait()
+    assert code == 0
+    assert '"stopped"' in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_orderly_end_is_silent_and_no_failure(
+    start: Callable[..., Service], number: signal.Signals
+) -> None:
+    service = start()
+    service.wait_until_serving()
+    code, _, problems = service.stop(number)
+    assert (code, problems) == (0, "")
+
+
+def test_the_server_needs_what_it_ships_with_and_no_more(
+    start: Callable[..., Service],
+    monkeypatch: pytest.MonkeyPatch,
+    web: httpx2.Client,
+    rows: list[dict[str, Any]],
+) -> None:
+    shipped = shipped_packages() | {normalise(process.__name__.partition(".")[0])}
+    absent = {
+        module
+        for module, names in packages_distributions().items()
+        if not {normalise(name) for name in names} & shipped
+    }
+    assert absent >= TRAINING & set(packages_distributions())
+    monkeypatch.setenv("ABSENT", " ".join(absent))
+    service = start()
+    url = service.wait_until_serving()
+    answers = [web.post(f"{url}/predict", json={"records": rows})]
+    paths = ("/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json")
+    answers += [web.get(url + path) for path in paths]
+    assert {answer.status_code for answer in answers} == {200}
+    _, output, _ = service.stop(signal.SIGTERM)
+    found = json.loads(output.splitlines()[-1])
+    # Libraries try optional packages; none of training's may be among them.
+    wanted = {name.partition(".")[0] for name in found["modules"] + found["refused"]}
+    assert not wanted & TRAINING
+    # Nothing was unpickled, no connection was opened and no other program was started.
+    assert found["seen"] == []
+
+
+def test_the_server_ships_with_nothing_that_trains_or_unpickles() -> None:
+    forbidden = {normalise(name) for name in TRAINING} | {"scikit-learn"}
+    assert not shipped_packages() & forbidden
+
+
+def test_a_port_in_use_is_one_sentence(settings: ServiceSettings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        busy = settings.model_copy(update={"port": port})
+        with pytest.raises(errors.ProjectError, match=f"cannot listen on 127.0.0.1 port {port}"):
+            process.serve(busy)
+
+
+def test_a_refused_bundle_is_one_sentence_and_a_failure(
+    start: Callable[..., Service], tmp_path: Path
+) -> None:
+    code, output, problems = start(STORE=str(tmp_path / "empty")).wait()
+    assert (code, output) == (1, "")
+    assert problems.count("\n") == 1
+    assert "make run" in problems
+
+
+def test_a_log_directory_that_cannot_be_made_is_one_sentence_and_a_failure(
+    start: Callable[..., Service], tmp_path: Path
+) -> None:
+    occupied = tmp_path / "file"
+    occupied.write_bytes(b"")
+    code, _, problems = start(LOG_DIRECTORY=str(occupied)).wait()
+    assert (code, problems.count("\n")) == (1, 1)
+    assert "SERVICE_LOG_DIRECTORY" in problems
+
+
+def test_after_sigterm_it_is_not_ready_and_still_answers(
+    start: Callable[..., Service], web: httpx2.Client, rows: list[dict[str, Any]]
+) -> None:
+    service = start(LINGER_SECONDS="30")
+    url = service.wait_until_serving()
+    assert web.get(f"{url}/health/ready").status_code == 200
+    service.process.send_signal(signal.SIGTERM)
+    while (ready := web.get(f"{url}/health/ready")).status_code == 200:
+        time.sleep(0.01)
+    assert ready.json()["type"] == "/docs#stopping"
+    assert web.post(f"{url}/predict", json={"records": rows}).status_code == 200
+    # The second one is an order.
+    assert service.stop(signal.SIGTERM)[0] == 0
+
+
+def test_a_swap_under_load_loses_nothing_and_mixes_nothing(
+    start: Callable[..., Service],
+    settings: ServiceSettings,
+    model: ServedModel,
+    contract_text: str,
+    rows: list[dict[str, Any]],
+    tmp_path: Path,
+) -> None:
+    store = Path(shutil.copytree(settings.store, tmp_path / "deployed"))
+    bundle = model.scorer.bundle
+    url = start(STORE=str(store), WATCH_SECONDS="0.02").wait_until_serving()
+    seen: list[tuple[int, str, str]] = []
+    deployed = {model.identity.version: model.identity.digest}
+
+    def ask_until(version: str) -> None:
+        with httpx2.Client(trust_env=False) as client:
+            while version not in [found for _, found, _ in seen[-4:]]:
+                answer = client.post(f"{url}/predict", json={"records": rows})
+                served = answer.json().get("model", {})
+                seen.append((answer.status_code, served.get("version"), served.get("digest")))
+
+    for version in ("4", "5", "6"):
+        changed = bundle.metadata.model_copy(update={"params_hash": version * 64})
+        write_bundle(tmp_path / "fresh", bundle.model, contract_text, changed)
+        clients = [threading.Thread(target=ask_until, args=(version,)) for _ in range(3)]
+        for client in clients:
+            client.start()
+        deployed[version] = deploy_bundle(tmp_path / "fresh", store, "the-model", version).digest
+        for client in clients:
+            client.join()
+    assert {status for status, _, _ in seen} == {200}
+    assert {(version, digest) for _, version, digest in seen} <= set(deployed.items())
+
+
+def test_what_is_no_http_gets_a_problem_and_the_end(start: Callable[..., Service]) -> None:
+    url = urlsplit(start().wait_until_serving())
+    endless = b"GET / HTTP/1.1\r\nX: " + b"x" * 2_000_000
+    for request in (b"no HTTP\r\n\r\n", endless, b"\0" * 100):
+        with socket.create_connection((url.hostname or "", url.port or 0), timeout=30) as sent:
+            with suppress(ConnectionError):
+                sent.sendall(request)
+            answer = b""
+            with suppress(ConnectionError):
+                while part := sent.recv(10_000):
+                    answer += part
+        head, _, body = answer.partition(b"\r\n\r\n")
+        # A reset may overtake the answer to what was never read.
+        assert (head.startswith(b"HTTP/1.1 400 ") and json.loads(body)) or request == endless

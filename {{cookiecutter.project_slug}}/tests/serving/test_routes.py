@@ -1,0 +1,75 @@
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from jsonschema import Draft202012Validator
+
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.serving.served import ServedModel
+
+
+def check_against_openapi(app: FastAPI, path: str, method: str, answer: Any) -> None:
+    """Validates an answer with the schema that OpenAPI gives for its status."""
+    document = app.openapi()
+    documented = document["paths"][path][method]["responses"][str(answer.status_code)]
+    media_type = answer.headers["content-type"].partition(";")[0]
+    schema = documented["content"][media_type]["schema"]
+    Draft202012Validator({**schema, "components": document["components"]}).validate(answer.json())
+    for header in documented["headers"]:
+        assert header in answer.headers
+
+
+def test_live_never_touches_the_model(client: TestClient, app: FastAPI) -> None:
+    answer = client.get("/health/live")
+    assert answer.json() == {"status": "alive"}
+    check_against_openapi(app, "/health/live", "get", answer)
+
+
+def test_ready_says_which_model_answers(
+    client: TestClient, app: FastAPI, model: ServedModel
+) -> None:
+    answer = client.get("/health/ready")
+    assert answer.json() == {"status": "ready", "model": model.identity.model_dump()}
+    check_against_openapi(app, "/health/ready", "get", answer)
+
+
+def test_an_answer_is_as_documented(
+    client: TestClient, app: FastAPI, rows: list[dict[str, Any]]
+) -> None:
+    answer = client.post("/predict", json={"records": rows})
+    assert answer.status_code == 200
+    check_against_openapi(app, "/predict", "post", answer)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"{", {"Content-Type": "application/json"}, 400),
+        (b"{}", {"Content-Type": "text/csv"}, 415),
+        (b"{}", {"Content-Type": "application/json"}, 422),
+        (b" " * 100_001, {"Content-Type": "application/json"}, 413),
+    ],
+)
+def test_a_problem_is_as_documented(
+    client: TestClient, app: FastAPI, body: bytes, headers: dict[str, str], status: int
+) -> None:
+    answer = client.post("/predict", content=body, headers=headers)
+    assert answer.status_code == status
+    check_against_openapi(app, "/predict", "post", answer)
+
+
+def test_openapi_has_every_field_of_the_contract(app: FastAPI, contract: Contract) -> None:
+    record = app.openapi()["components"]["schemas"]["Record"]
+    assert list(record["properties"]) == [column.name for column in contract.request_columns]
+    assert record["additionalProperties"] is False
+    for column in contract.request_columns:
+        documented = record["properties"][column.name]
+        assert documented.get("description", "") == column.description
+        assert bool(documented.get("examples")) == bool(column.examples)
+
+
+def test_an_unknown_method_says_which_are_known(client: TestClient) -> None:
+    answer = client.get("/predict")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert answer.json()["type"] == "/docs#method-not-allowed"

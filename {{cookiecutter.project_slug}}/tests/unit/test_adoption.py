@@ -1,0 +1,276 @@
+"""A table is read as people write it, and its contract is one that this project accepts."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from {{ cookiecutter.package_name }}.adoption.adopt import (
+    Request,
+    parse_table,
+    prepare,
+    read_columns,
+)
+from {{ cookiecutter.package_name }}.adoption.draft import (
+    draft_contract,
+    find_pattern,
+    widen,
+)
+from {{ cookiecutter.package_name }}.adoption.formats import read_kind
+from {{ cookiecutter.package_name }}.adoption.opening import open_files
+from {{ cookiecutter.package_name }}.adoption.patching import (
+    set_pipeline,
+    set_values,
+)
+from {{ cookiecutter.package_name }}.adoption.plan import (
+    Planned,
+    Wishes,
+    plan_columns,
+)
+from {{ cookiecutter.package_name }}.adoption.profile import (
+    ColumnFacts,
+    profile,
+)
+from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.params import load_params
+from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.sources.files import read_files, read_words
+
+ROOT = Path(__file__).parents[2]
+
+WRITTEN = [
+    (["1", "2.5", "-3e4"], "number", {}),
+    (["1", "2", "3"], "integer", {}),
+    (["1.234,50", "0,25", "12"], "number", {"decimal": ",", "thousands": "."}),
+    (["1,234", "2,345,678.5"], "number", {"thousands": ","}),
+    (["1 234", "12 345 678"], "integer", {"thousands": " "}),
+    (["1'234.5", "2'000"], "number", {"thousands": " "}),
+    (["Yes", "no"], "boolean", {}),
+    (["Ja", "Nein"], "boolean", {}),
+    (["00123", "01234"], "string", {}),
+    (["1.2.3", "1.4.5"], "string", {}),
+    ([*map(str, range(100)), "unknown", "n.v."], "integer", {"missing": ("unknown", "n.v.")}),
+    (["1", "2", "3", "4", "A"], "string", {}),
+    (["1931-02-03", "2020-01-01T10:00:00"], "timestamp", {}),
+    (["31.12.1968", "01.02.2020"], "timestamp", {"dates": ("%d.%m.%Y",)}),
+    (["12/31/2020", "01/02/2020"], "timestamp", {"dates": ("%m/%d/%Y",)}),
+    (["2020-02-01", "13/12/2020"], "timestamp", {"dates": ("ISO8601", "%d/%m/%Y")}),
+    (["red", "blue", "7"], "string", {}),
+    ([None, ""], None, {}),
+]
+
+
+@pytest.mark.parametrize(("words", "kind", "form"), WRITTEN)
+def test_words_are_read_as_what_they_are(words: list[str], kind: str, form: Any) -> None:
+    reading = read_kind(pd.Series(words, dtype="str"))
+
+    assert reading.kind == kind
+    assert reading.form.model_dump(exclude_defaults=True) == form
+
+
+def test_a_date_that_could_be_either_is_said_so() -> None:
+    reading = read_kind(pd.Series(["01/02/2020", "03/04/2021"], dtype="str"), day_first=False)
+
+    assert reading.form.dates == ("%m/%d/%Y",)
+    assert "could be either" in reading.note
+
+
+def make_table(rows: int = 400) -> pd.DataFrame:
+    generator = np.random.default_rng(5)
+    size = generator.normal(size=rows)
+    returned = size + generator.normal(0, 0.3, rows) > 1
+    return pd.DataFrame(
+        {
+            "order id": [f"K-{number:05d}" for number in range(rows)],
+            "ordered at": pd.date_range("1965-03-01", periods=rows).strftime("%d.%m.%Y"),
+            "Größe": [f"{value:.3f}".replace(".", ",") for value in size],
+            "colour": generator.choice(["red", "green", "blue"], rows),
+            "city": [f"town {number}" for number in generator.integers(0, 10_000, rows)],
+            "e-mail": [f"a{number}@example.org" for number in range(rows)],
+            "same": "x",
+            "nothing": "",
+            "refund": [f"{value:.4f}" for value in 50.0 * returned + generator.random(rows)],
+            "returned": np.where(returned, "back", "kept"),
+        }
+    )
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    for name in ("params.yaml", "dvc.yaml", "contract.yaml"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    with gzip.open(tmp_path / "orders.csv.gz", "wb") as packed:
+        packed.write(make_table().to_csv(index=False, sep=";").encode("latin-1"))
+    return Paths(tmp_path)
+
+
+def answer_safely(question: str, safe: bool) -> bool:
+    return safe
+
+
+@pytest.fixture
+def drafted(paths: Paths) -> Contract:
+    request = Request("orders.csv.gz", Wishes(target="returned"))
+    return parse_contract(prepare(paths, request, None, answer_safely).contract)
+
+
+def test_the_roles_follow_from_the_facts(drafted: Contract) -> None:
+    assert drafted.key is not None
+    assert drafted.key.name == "order id"
+    assert drafted.key.pattern == "[A-Z]{1}[-][0-9]{5}"
+    assert drafted.event_time is not None
+    assert drafted.event_time.name == "ordered at"
+    assert [column.name for column in drafted.features] == ["Größe", "colour", "city"]
+    assert [column.name for column in drafted.slices] == ["colour"]
+    assert [column.name for column in drafted.leakage] == ["refund"]
+    assert [column.name for column in drafted.pii] == ["e-mail"]
+    assert drafted.column("same").roles == drafted.column("nothing").roles == frozenset()
+
+
+def test_a_column_that_knows_the_answer_is_marked_and_asked_about(paths: Paths) -> None:
+    asked = []
+
+    def answer(question: str, safe: bool) -> bool:
+        asked.append(question)
+        return False
+
+    request = Request("orders.csv.gz", Wishes(target="returned", key="order id"))
+    prepared = prepare(paths, request, None, answer)
+
+    assert {column.name for column in parse_contract(prepared.contract).features} >= {"e-mail"}
+    assert any("'e-mail' may be about a person" in question for question in asked)
+
+
+def test_the_rarer_word_is_what_is_to_be_found(drafted: Contract) -> None:
+    assert drafted.classes == ("kept", "back")
+    assert drafted.task == "binary"
+
+
+def test_no_personal_value_is_written_into_the_contract(paths: Paths) -> None:
+    request = Request("orders.csv.gz", Wishes(target="returned"))
+
+    assert "@example.org" not in prepare(paths, request, None, answer_safely).contract
+
+
+def test_the_settings_load_keep_their_comments_and_read_the_same_rows(paths: Paths) -> None:
+    request = Request("orders.csv.gz", Wishes(target="returned"))
+    prepared = prepare(paths, request, None, answer_safely)
+    paths.params.write_text(prepared.params, encoding="utf-8")
+    params = load_params(paths.params)
+    assert params.source.kind == "files"
+    rows = read_files(params.source, parse_contract(prepared.contract), paths.root)
+
+    assert params.split.strategy == "time"
+    assert rows["ordered at"].min() == pd.Timestamp("1965-03-01", tz="UTC")
+    assert rows["Größe"].dtype == "Float64"
+    assert all(
+        "#" in line for line in prepared.params.splitlines() if line.startswith("  min_rows")
+    )
+
+
+def test_the_same_data_drafts_the_same_contract_again(paths: Paths) -> None:
+    request = Request("orders.csv.gz", Wishes(target="returned"))
+    text = prepare(paths, request, None, answer_safely).contract
+    paths.contract.write_text(text, encoding="utf-8")
+    again = prepare(paths, request, parse_contract(text), answer_safely).contract
+
+    assert yaml.safe_load(again)["schema"] == yaml.safe_load(text)["schema"]
+
+
+REFUSED = [
+    ("a;a;t\n1;2;3\n", "t", "2 columns named 'a'"),
+    ("a;t\n1;2\n2;2\n", "t", "has 1 value alone"),
+    ("a;size\n1;2\n", "sise", "no column 'sise'; did you mean 'size'"),
+    ("", "t", "is empty"),
+    ("a;t\n", "t", "holds no rows"),
+]
+
+
+@pytest.mark.parametrize(("text", "target", "sentence"), REFUSED)
+def test_what_cannot_be_adopted_is_refused_with_a_sentence(
+    paths: Paths, text: str, target: str, sentence: str
+) -> None:
+    (paths.root / "bad.csv").write_text(text)
+
+    with pytest.raises(ProjectError, match=sentence):
+        prepare(paths, Request("bad.csv", Wishes(target=target)), None, answer_safely)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfname,_id,\n1,2,3\n")
+    opened = open_files("a.csv", tmp_path)
+
+    assert list(read_words(opened, tmp_path)) == ["name", "id", "column 3"]
+
+
+def test_a_folder_of_csv_and_parquet_is_one_table(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", None]})
+    frame.to_csv(tmp_path / "1.csv", index=False)
+    frame.to_parquet(tmp_path / "2.parquet")
+    request = Request(".", Wishes(target="a"))
+    words = read_words(open_files(".", tmp_path), tmp_path)
+    table = parse_table(words, read_columns(words, request))
+
+    assert table["a"].tolist() == [1, 2, 1, 2]
+    assert table["b"].isna().tolist() == [False, True, False, True]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-5.5, 1e9), (3, 3), (-2, -1), (1e-9, 2e-9)])
+def test_limits_leave_room_and_keep_the_sign(low: float, high: float) -> None:
+    bottom, top = widen(low, high)
+
+    assert bottom <= low <= high <= top
+    assert (bottom >= 0) == (low >= 0)
+
+
+def test_words_of_several_shapes_have_no_pattern() -> None:
+    assert find_pattern(["AB-1", "CD-23"]) == "[A-Z]{2}[-][0-9]{1,4}"
+    assert find_pattern(["AB-1", "x"]) == ""
+
+
+def test_a_wide_table_of_any_names_gives_a_contract_that_loads() -> None:
+    table = pd.DataFrame({f"m.{k} '\"#:ü": np.arange(30.0) + k / 7 for k in range(500)})
+    table["t"] = np.arange(30) % 3
+    request = Request("x", Wishes(target="t"))
+    facts = profile(table, read_columns(table, request))
+    planned = plan_columns(facts, {}, request.wishes, {}, answer_safely)
+    contract = parse_contract(draft_contract("t", "1.0.0", "it", planned, {}))
+
+    assert len(contract.features) == 500
+    assert contract.task == "multiclass"
+
+
+def test_the_pipeline_expects_the_curves_of_its_task() -> None:
+    text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
+    numbers = set_pipeline(text, "regression")
+
+    assert "residuals.csv" in numbers
+    assert "roc.csv" not in numbers
+    classes = set_pipeline(numbers, "binary")
+    assert "roc.csv" in classes
+    assert classes.count("${source.path}") == numbers.count("${source.path}") == 1
+
+
+def test_an_unknown_setting_is_said_so() -> None:
+    with pytest.raises(ProjectError, match=r"lacks 'a\.b'"):
+        set_values("a:\n  c: 1\n", {"a.b": (1, "why")})
+
+
+def test_a_column_without_values_is_planned_as_nothing() -> None:
+    facts = {
+        "t": ColumnFacts("t", "boolean", read_kind(pd.Series([True])).form, "", 9, 9, 2),
+        "x": ColumnFacts("x", "number", read_kind(pd.Series([1.5])).form, "", 9, 9, 9),
+        "e": ColumnFacts("e", None, read_kind(pd.Series([None])).form, "", 9, 0, 0),
+    }
+    planned: dict[str, Planned] = {
+        column.facts.name: column
+        for column in plan_columns(facts, {}, Wishes(target="t"), {}, answer_safely)
+    }
+
+    assert planned["e"].tags == ()
+    assert planned["e"].kind == "string"

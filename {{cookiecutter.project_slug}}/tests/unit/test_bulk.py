@@ -1,0 +1,139 @@
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.package_name }}.bulk import list_inputs, score_files
+from {{ cookiecutter.package_name }}.bundle import load_bundle
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.schemas import PANDAS_TYPES, generate_rows
+from {{ cookiecutter.package_name }}.scoring import Scorer
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture(scope="module")
+def scorer(bundle_path: Path) -> Scorer:
+    return Scorer(load_bundle(bundle_path))
+
+
+@pytest.fixture
+def rows(contract: Contract) -> list[dict[str, Any]]:
+    return generate_rows(contract, count=250, seed=5)
+
+
+@pytest.fixture
+def source(contract: Contract, rows: list[dict[str, Any]], tmp_path: Path) -> Path:
+    """A folder with a Parquet file and a CSV file."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    frame = pd.DataFrame(rows, columns=[c.name for c in contract.request_columns])
+    for column in contract.request_columns:
+        kind: Any = PANDAS_TYPES[column.kind]
+        if column.kind == "timestamp":
+            frame[column.name] = pd.to_datetime(frame[column.name], utc=True)
+        frame[column.name] = frame[column.name].astype(kind)
+    frame[:130].to_parquet(folder / "a.parquet", index=False)
+    frame[130:].to_csv(folder / "b.csv", index=False)
+    return folder
+
+
+def count(done: list[int]) -> Any:
+    return done.append
+
+
+def test_every_row_is_answered_as_the_api_would(
+    source: Path, scorer: Scorer, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    done: list[int] = []
+    found = score_files(str(source), tmp_path / "out.parquet", scorer, count(done), chunk_rows=60)
+    answers = pd.read_parquet(tmp_path / "out.parquet")
+    expected = scorer.score_rows(rows)
+    assert (found.scored, found.quarantined, sum(done)) == (250, 0, 250)
+    assert answers["prediction"].tolist() == expected.values.tolist()
+    assert answers["row"].tolist() == list(range(250))
+    names = [name for name in map(str, answers) if name.startswith("probability_")]
+    probabilities = answers[names].to_numpy()
+    if expected.probabilities is not None:
+        assert probabilities.tolist() == expected.probabilities.tolist()
+    assert not (tmp_path / "out.parquet.parts").exists()
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
+    source: Path, scorer: Scorer, tmp_path: Path
+) -> None:
+    def run(name: str, stop_after: int) -> list[int]:
+        done: list[int] = []
+
+        def progress(rows: int) -> None:
+            done.append(rows)
+            if len(done) == stop_after:
+                raise KilledError
+
+        score_files(str(source), tmp_path / name, scorer, progress, chunk_rows=60)
+        return done
+
+    run("whole.parquet", 0)
+    for stop in (1, 2, 4):
+        with pytest.raises(KilledError):
+            run("killed.parquet", stop)
+        assert not (tmp_path / "killed.parquet").exists()
+    parts = {p: p.stat().st_mtime_ns for p in (tmp_path / "killed.parquet.parts").glob("*.answers")}
+    assert len(parts) == 4
+    run("killed.parquet", 0)
+    for name in ("parquet", "quarantine.parquet"):
+        whole, killed = (tmp_path / f"{run}.{name}" for run in ("whole", "killed"))
+        assert whole.read_bytes() == killed.read_bytes()
+
+
+def test_broken_rows_go_to_quarantine_with_their_reason(
+    source: Path, scorer: Scorer, contract: Contract, tmp_path: Path
+) -> None:
+    (source / "a.parquet").unlink()
+    frame = pd.read_csv(source / "b.csv", dtype=str)
+    number = next(c.name for c in contract.features if c.kind == "number" and c.required)
+    required = next(c.name for c in contract.features if c.required and c.name != number)
+    frame.loc[3, number] = "many"
+    frame.loc[5, number] = "1e300"
+    frame.loc[7, required] = None
+    frame.to_csv(source / "b.csv", index=False)
+    found = score_files(str(source / "*.csv"), tmp_path / "out.parquet", scorer, count([]))
+    broken = pd.read_parquet(tmp_path / "out.quarantine.parquet").set_index("row")
+    assert (found.scored, found.quarantined) == (117, 3)
+    assert broken.loc[3, "reason"] == f"{number}: is no number"
+    assert broken.loc[3, number] == "many"
+    assert str(broken.loc[5, "reason"]).startswith(f"{number}: maximum")
+    assert broken.loc[7, "reason"] == f"{required}: is required"
+    answers = pd.read_parquet(tmp_path / "out.parquet")
+    assert not set(answers["row"]) & {3, 5, 7}
+
+
+def test_changed_input_starts_over(source: Path, scorer: Scorer, tmp_path: Path) -> None:
+    def stop(rows: int) -> None:
+        raise KilledError
+
+    output = tmp_path / "out.parquet"
+    with pytest.raises(KilledError):
+        score_files(str(source), output, scorer, stop, chunk_rows=60)
+    (source / "a.parquet").unlink()
+    assert score_files(str(source), output, scorer, count([]), chunk_rows=60).scored == 120
+
+
+def test_what_cannot_be_read_is_refused_with_a_sentence(
+    source: Path, scorer: Scorer, contract: Contract, tmp_path: Path
+) -> None:
+    with pytest.raises(ProjectError, match="INPUT="):
+        list_inputs(str(tmp_path / "absent"))
+    (source / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ProjectError, match="cannot be read"):
+        score_files(str(source), tmp_path / "out.parquet", scorer, count([]))
+    required = next(c.name for c in contract.features if c.required)
+    (source / "a.parquet").unlink()
+    frame = pd.read_csv(source / "b.csv", dtype=str).drop(columns=required)
+    frame.to_csv(source / "b.csv", index=False)
+    with pytest.raises(ProjectError, match=f"lacks the column '{required}'"):
+        score_files(str(source), tmp_path / "out.parquet", scorer, count([]))

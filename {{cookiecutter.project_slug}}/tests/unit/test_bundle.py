@@ -1,0 +1,256 @@
+"""A bundle: one digest for one content, and no way to serve any other."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from {{ cookiecutter.package_name }} import bundle as bundle_module
+from {{ cookiecutter.package_name }}.bundle import (
+    Bundle,
+    BundleError,
+    deploy_bundle,
+    features_digest,
+    load_bundle,
+    read_bundle,
+    read_pointer,
+    write_bundle,
+)
+
+FILES = ["SHA256SUMS", "bundle.json", "contract.yaml", "model.onnx"]
+
+
+@pytest.fixture
+def bundle(bundle_path: Path, tmp_path: Path) -> Bundle:
+    """A copy that a test may spoil."""
+    shutil.copytree(bundle_path, tmp_path / "bundle")
+    return load_bundle(tmp_path / "bundle")
+
+
+def rewrite(bundle: Bundle, target: Path, **changes: object) -> str:
+    text = (bundle.path / "contract.yaml").read_text(encoding="utf-8")
+    return write_bundle(target, bundle.model, text, bundle.metadata.model_copy(update=changes))
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_bundle_reads_back_as_it_was_written(bundle: Bundle, tmp_path: Path) -> None:
+    digest = rewrite(bundle, tmp_path / "again")
+    again = load_bundle(tmp_path / "again")
+
+    assert (again.digest, again.metadata, again.model) == (digest, bundle.metadata, bundle.model)
+    assert sorted(path.name for path in again.path.iterdir()) == FILES
+
+
+def test_the_same_content_has_the_same_digest_wherever_it_lies(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    digests = {rewrite(bundle, tmp_path / name) for name in ("a", "deep/er/b")}
+
+    assert digests == {bundle.digest}
+
+
+def test_another_content_has_another_digest(bundle: Bundle, tmp_path: Path) -> None:
+    assert rewrite(bundle, tmp_path / "other", data_hash="1" * 64) != bundle.digest
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "contract.yaml", "model.onnx"])
+@pytest.mark.parametrize("place", [0, 0.5, 1])
+def test_one_changed_byte_is_refused_with_the_files_name(
+    bundle: Bundle, name: str, place: float
+) -> None:
+    content = bytearray((bundle.path / name).read_bytes())
+    content[int(place * (len(content) - 1))] ^= 1
+    (bundle.path / name).write_bytes(content)
+
+    with pytest.raises(BundleError, match=f"{name} does not match its SHA-256.*do not serve it"):
+        load_bundle(bundle.path)
+
+
+def test_one_changed_byte_in_the_sums_is_refused(bundle: Bundle) -> None:
+    sums = bundle.path / "SHA256SUMS"
+    first, rest = sums.read_bytes()[:1], sums.read_bytes()[1:]
+    sums.write_bytes((b"1" if first == b"0" else b"0") + rest)
+
+    with pytest.raises(BundleError, match="does not match its SHA-256"):
+        load_bundle(bundle.path)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file_is_named(bundle: Bundle, name: str) -> None:
+    (bundle.path / name).unlink()
+
+    with pytest.raises(BundleError, match=f"lacks {name}; deploy it again"):
+        load_bundle(bundle.path)
+
+
+def test_a_folder_that_is_not_there_is_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="lacks SHA256SUMS"):
+        load_bundle(tmp_path / "nothing")
+
+
+def test_a_bundle_of_another_features_file_can_be_read_but_not_served(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    rewrite(bundle, tmp_path / "other", features_digest="0" * 64)
+
+    assert read_bundle(tmp_path / "other").metadata.features_digest == "0" * 64
+    with pytest.raises(BundleError, match=r"trained with another features\.py"):
+        load_bundle(tmp_path / "other")
+
+
+@pytest.mark.parametrize("change", [{"format": 2}, {"threshold": "high"}, {"more": 1}])
+def test_metadata_of_another_format_is_refused(
+    bundle: Bundle, change: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.loads((bundle.path / "bundle.json").read_text()) | change
+    monkeypatch.setattr(bundle_module, "_dump", lambda _: json.dumps(document).encode())
+    rewrite(bundle, bundle.path)
+
+    with pytest.raises(BundleError, match=r"bundle\.json is not of format 1"):
+        load_bundle(bundle.path)
+
+
+def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = snapshot(tmp_path)
+    write_bytes = Path.write_bytes
+
+    def fill_the_disk(path: Path, content: bytes) -> int:
+        if path.name == "model.onnx":
+            write_bytes(path, content[: len(content) // 2])
+            raise OSError("No space left on device")
+        return write_bytes(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
+    with pytest.raises(OSError, match="No space left"):
+        rewrite(bundle, bundle.path, data_hash="1" * 64)
+
+    assert snapshot(tmp_path) == before
+
+
+def test_a_bundle_appears_whole_or_not_at_all(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "fresh"
+    seen = []
+    rename = Path.rename
+
+    def watch(path: Path, new: Path) -> Path:
+        seen.append((target.exists(), sorted(p.name for p in path.iterdir())))
+        return rename(path, new)
+
+    monkeypatch.setattr(Path, "rename", watch)
+    rewrite(bundle, target)
+
+    assert seen == [(False, FILES)]
+
+
+def test_the_features_digest_is_that_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = features_digest()
+    content = Path(bundle_module.__file__).with_name("features.py").read_bytes()
+    monkeypatch.setattr(Path, "read_bytes", lambda _: content + b" ")
+
+    assert features_digest() != before
+
+
+def test_a_store_without_a_pointer_serves_nothing(tmp_path: Path) -> None:
+    assert read_pointer(tmp_path) is None
+
+
+def test_a_deployed_bundle_is_what_the_pointer_names(bundle: Bundle, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    pointer = deploy_bundle(bundle.path, store, "houses", "3")
+
+    assert read_pointer(store) == pointer
+    assert (pointer.digest, pointer.model_name, pointer.model_version) == (
+        bundle.digest,
+        "houses",
+        "3",
+    )
+    assert load_bundle(store / "bundles" / pointer.digest).digest == bundle.digest
+
+
+def test_deploying_again_rewrites_the_pointer_alone(bundle: Bundle, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    deploy_bundle(bundle.path, store, "houses", "3")
+    place = store / "bundles" / bundle.digest
+    first = place.stat().st_ino
+    deploy_bundle(bundle.path, store, "houses", "4")
+
+    pointer = read_pointer(store)
+    assert pointer is not None
+    assert pointer.model_version == "4"
+    assert place.stat().st_ino == first
+
+
+def test_deploying_replaces_a_stored_bundle_that_was_changed(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    deploy_bundle(bundle.path, store, "houses", "3")
+    (store / "bundles" / bundle.digest / "model.onnx").write_bytes(b"spoilt")
+    deploy_bundle(bundle.path, store, "houses", "3")
+
+    assert load_bundle(store / "bundles" / bundle.digest).model == bundle.model
+    assert sorted(path.name for path in (store / "bundles").iterdir()) == [bundle.digest]
+
+
+def test_a_spoilt_bundle_is_not_deployed_and_the_old_one_stays(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    deploy_bundle(bundle.path, store, "houses", "3")
+    before = snapshot(store)
+    (bundle.path / "model.onnx").write_bytes(b"spoilt")
+
+    with pytest.raises(BundleError, match="does not match"):
+        deploy_bundle(bundle.path, store, "houses", "4")
+    assert snapshot(store) == before
+
+
+def test_a_bundle_that_changes_while_it_is_copied_is_not_deployed(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "store"
+    copytree = shutil.copytree
+
+    def copy_late(source: Path, target: Path) -> Path:
+        rewrite(bundle, source, data_hash="1" * 64)
+        return copytree(source, target)
+
+    monkeypatch.setattr(shutil, "copytree", copy_late)
+    with pytest.raises(BundleError, match="changed while it was copied"):
+        deploy_bundle(bundle.path, store, "houses", "3")
+
+    assert read_pointer(store) is None
+    assert list((store / "bundles").iterdir()) == []
+
+
+def test_a_bundle_is_pointed_at_only_when_it_is_in_place(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "store"
+    whole: list[str] = []
+    path_replace = Path.replace
+
+    def watch(path: Path, target: Path) -> Path:
+        whole.append(load_bundle(store / "bundles" / bundle.digest).digest)
+        return path_replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", watch)
+    deploy_bundle(bundle.path, store, "houses", "3")
+
+    assert whole == [bundle.digest]
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"digest": 3}', "half a poin"])
+def test_a_pointer_that_cannot_be_read_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "current.json").write_text(content)
+
+    with pytest.raises(BundleError, match="is no pointer to a bundle; run `make deploy`"):
+        read_pointer(tmp_path)

@@ -1,0 +1,74 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.package_name }}.bundle import Bundle, load_bundle
+from {{ cookiecutter.package_name }}.comparison import (
+    Challenge,
+    NotComparableError,
+    measure_gain,
+    unseen_rows,
+)
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.params import load_params
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def bundle(bundle_path: Path) -> Bundle:
+    return load_bundle(bundle_path)
+
+
+def trained_on(bundle: Bundle, data_hash: str, seen_until: str | None) -> Bundle:
+    changes = {"data_hash": data_hash, "seen_until": seen_until}
+    return replace(bundle, metadata=bundle.metadata.model_copy(update=changes))
+
+
+@pytest.fixture
+def rows(contract: Contract) -> pd.DataFrame:
+    assert contract.event_time is not None
+    days = pd.date_range("2013-08-01", periods=31, tz="UTC")
+    late = [True, False] * 15 + [True]
+    return pd.DataFrame({contract.event_time.name: days, contract.target.name: late})
+
+
+def test_models_of_the_same_data_are_compared_on_the_whole_window(
+    bundle: Bundle, rows: pd.DataFrame
+) -> None:
+    assert len(unseen_rows(rows, bundle, bundle)) == 31
+
+
+def test_rows_that_the_champion_saw_are_left_out(bundle: Bundle, rows: pd.DataFrame) -> None:
+    candidate = trained_on(bundle, "1", "2013-07-31T23:00:00+00:00")
+    champion = trained_on(bundle, "2", "2013-08-10T00:00:00+00:00")
+    unseen = unseen_rows(rows, candidate, champion)
+    assert len(unseen) == 21
+    assert unseen.iloc[0, 0] == pd.Timestamp("2013-08-11", tz="UTC")
+
+
+def test_without_a_time_it_cannot_be_told_what_the_champion_saw(
+    bundle: Bundle, rows: pd.DataFrame
+) -> None:
+    candidate = trained_on(bundle, "1", "2013-07-31T23:00:00+00:00")
+    with pytest.raises(NotComparableError, match="saw other rows"):
+        unseen_rows(rows, candidate, trained_on(bundle, "2", None))
+
+
+def test_too_few_new_rows_are_no_ground_for_a_verdict(
+    bundle: Bundle, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    params = load_params(ROOT / "params.yaml")
+    with pytest.raises(NotComparableError, match="Only 31 rows"):
+        measure_gain(Challenge(bundle, bundle), rows, params, tmp_path)
+
+
+def test_a_champion_with_another_target_is_not_compared(
+    bundle: Bundle, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    params = load_params(ROOT / "params.yaml")
+    other = replace(bundle, metadata=bundle.metadata.model_copy(update={"classes": ["a", "b"]}))
+    with pytest.raises(NotComparableError, match="another target"):
+        measure_gain(Challenge(bundle, other), rows, params, tmp_path)

@@ -1,0 +1,191 @@
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.gates import Case, ChampionFacts
+from {{ cookiecutter.package_name }}.judgement import Judgement, judge
+from {{ cookiecutter.package_name }}.modelling.confidence import Interval
+from {{ cookiecutter.package_name }}.params import Params, load_params
+
+ROOT = Path(__file__).parent.parent.parent
+DIGEST = "a" * 64
+FAST = 150.0
+FACTS: dict[str, Any] = {
+    "digest": DIGEST,
+    "metrics": {
+        "roc_auc": {"value": 0.74, "low": 0.73, "high": 0.75},
+        "ece": {"value": 0.02, "low": 0.01, "high": 0.04},
+    },
+    "gains": {
+        "prior": {"roc_auc": {"value": 0.24, "low": 0.22, "high": 0.26}},
+        "linear": {"roc_auc": {"value": 0.03, "low": 0.02, "high": 0.04}},
+    },
+    "slices": [
+        {
+            "where": {"carrier": "UA", "origin": "EWR"},
+            "rows": 900,
+            "value": {"value": 0.70, "low": 0.66, "high": 0.74},
+            "gap": {"value": -0.04, "low": -0.10, "high": 0.02},
+        },
+        {
+            "where": {"carrier": "AA"},
+            "rows": 5000,
+            "value": {"value": 0.75, "low": 0.73, "high": 0.77},
+            "gap": {"value": 0.01, "low": -0.01, "high": 0.03},
+        },
+    ],
+    "behaviour": [
+        {"name": "rain", "kind": "direction", "rows": 2000, "share": 0.97, "limit": 0.95}
+    ],
+    "age_days": 3,
+    "parity": {"max_error": 2e-7, "limit": 1e-5},
+    "bundle_bytes": 900_000,
+}
+CHAMPION = ChampionFacts(
+    version="3",
+    digest="b" * 64,
+    contract_version="1.2.0",
+    gain=Interval(0.001, -0.001, 0.003),
+    rows=20_000,
+)
+
+
+@pytest.fixture
+def params() -> Params:
+    shipped = load_params(ROOT / "params.yaml")
+    return shipped.model_copy(
+        update={"judge": shipped.judge.model_copy(update={"metric": "roc_auc"})}
+    )
+
+
+def refused(judgement: Judgement) -> list[str]:
+    return [gate.name for gate in judgement.refusals]
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    facts = copy.deepcopy(FACTS)
+    change(facts)
+    return facts
+
+
+def test_a_good_candidate_passes_every_gate(params: Params) -> None:
+    judgement = judge(Case(FACTS, "1.3.0", params, CHAMPION, FAST))
+    assert judgement.verdict == "passed"
+    assert judgement.digest == DIGEST
+    assert judgement.champion == CHAMPION.digest
+    assert [gate.name for gate in judgement.gates] == [
+        "better than prior",
+        "better than linear",
+        "not worse than champion",
+        "calibration",
+        "slices",
+        "behaviour: rain",
+        "fresh",
+        "latency",
+        "parity",
+        "size",
+        "contract",
+    ]
+    assert all(gate.sentence.endswith(".") for gate in judgement.gates)
+
+
+def test_the_first_candidate_needs_no_champion(params: Params) -> None:
+    judgement = judge(Case(FACTS, "1.0.0", params, None, FAST))
+    assert judgement.verdict == "passed"
+    assert judgement.champion is None
+
+
+@pytest.mark.parametrize(
+    ("gate", "change"),
+    [
+        # The value is good, but the interval includes 0: it may have been luck.
+        ("better than linear", lambda f: f["gains"]["linear"]["roc_auc"].update(low=-0.001)),
+        ("better than linear", lambda f: f["gains"]["linear"]["roc_auc"].update(low=0.0)),
+        ("better than prior", lambda f: f["gains"]["prior"]["roc_auc"].update(low=-0.2)),
+        # The value is good, but its upper end is beyond the limit.
+        ("calibration", lambda f: f["metrics"]["ece"].update(high=0.2)),
+        ("calibration", lambda f: f["metrics"]["ece"].update(high=float("nan"))),
+        # Every slice counts, also one of a pair; half of the gain of 0.24 over the prior may lack.
+        ("slices", lambda f: f["slices"][0]["gap"].update(high=-0.13)),
+        ("slices", lambda f: f["slices"][1]["gap"].update(high=-0.13)),
+        ("behaviour: rain", lambda f: f["behaviour"][0].update(share=0.94)),
+        ("behaviour: rain", lambda f: f["behaviour"][0].update(share=float("nan"))),
+        ("fresh", lambda f: f.update(age_days=31)),
+        ("parity", lambda f: f["parity"].update(max_error=1e-3)),
+        ("parity", lambda f: f["parity"].update(max_error=float("nan"))),
+        ("size", lambda f: f.update(bundle_bytes=30_000_000)),
+    ],
+)
+def test_each_gate_refuses_what_it_is_there_for(
+    params: Params, gate: str, change: Callable[[dict[str, Any]], object]
+) -> None:
+    judgement = judge(Case(changed(change), "1.0.0", params, CHAMPION, FAST))
+    assert judgement.verdict == "refused"
+    assert refused(judgement) == [gate]
+
+
+def test_a_candidate_that_may_be_much_worse_than_the_champion_is_refused(params: Params) -> None:
+    worse = ChampionFacts("3", CHAMPION.digest, "1.0.0", Interval(-0.001, -0.02, 0.018), 20_000)
+    judgement = judge(Case(FACTS, "1.0.0", params, worse, FAST))
+    assert refused(judgement) == ["not worse than champion"]
+    assert "version 3" in judgement.refusals[0].sentence
+    assert "20000 rows" in judgement.refusals[0].sentence
+
+
+def test_a_candidate_that_cannot_be_compared_is_refused_with_the_reason(params: Params) -> None:
+    unknown = ChampionFacts("3", CHAMPION.digest, "1.0.0", obstacle="Too few rows are new.")
+    judgement = judge(Case(FACTS, "1.0.0", params, unknown, FAST))
+    assert [gate.sentence for gate in judgement.refusals] == ["Too few rows are new."]
+
+
+def test_the_champion_is_not_worse_than_itself(params: Params) -> None:
+    itself = ChampionFacts("3", DIGEST, "1.0.0")
+    judgement = judge(Case(FACTS, "1.0.0", params, itself, FAST))
+    assert judgement.verdict == "passed"
+    assert "the champion itself (version 3)" in judgement.gates[2].sentence
+
+
+def test_a_contract_that_breaks_clients_is_refused(params: Params) -> None:
+    judgement = judge(Case(FACTS, "2.0.0", params, CHAMPION, FAST))
+    assert refused(judgement) == ["contract"]
+
+
+def test_a_regression_has_no_calibration_gate(params: Params) -> None:
+    facts = changed(lambda f: f["metrics"].pop("ece"))
+    names = [gate.name for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates]
+    assert "calibration" not in names
+
+
+def test_a_metric_that_was_not_measured_is_named(params: Params) -> None:
+    section = params.judge.model_copy(update={"metric": "auc"})
+    wrong = params.model_copy(update={"judge": section})
+    with pytest.raises(ProjectError, match=r"judge.metric is 'auc'.*roc_auc, ece"):
+        judge(Case(FACTS, "1.0.0", wrong, None, FAST))
+
+
+def test_a_judgement_reads_back_as_it_was_written(params: Params) -> None:
+    judgement = judge(Case(FACTS, "1.0.0", params, CHAMPION, FAST))
+    assert Judgement.model_validate_json(judgement.model_dump_json()) == judgement
+
+
+def test_a_slow_bundle_is_refused(params: Params) -> None:
+    judgement = judge(Case(FACTS, "1.0.0", params, CHAMPION, 2 * params.judge.max_microseconds))
+    assert refused(judgement) == ["latency"]
+
+
+def test_the_weakest_slice_is_named(params: Params) -> None:
+    facts = changed(lambda f: f["slices"][0]["gap"].update(value=-0.2, low=-0.27, high=-0.13))
+    (gate,) = judge(Case(facts, "1.0.0", params, CHAMPION, FAST)).refusals
+    assert "Of 2 slices the weakest is carrier UA, origin EWR (900 rows)" in gate.sentence
+    assert "0.2000 worse (-0.2700 to -0.1300) than the whole" in gate.sentence
+
+
+def test_what_does_not_exist_is_not_judged(params: Params) -> None:
+    facts = changed(lambda f: f.update(slices=[], behaviour=[], age_days=None))
+    names = [gate.name for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates]
+    assert "slices" in names
+    assert not {"fresh", "behaviour: rain"} & set(names)

@@ -1,0 +1,32 @@
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from {{ cookiecutter.package_name }}.bundle import load_bundle
+from {{ cookiecutter.package_name }}.latency import measure_latency
+from {{ cookiecutter.package_name }}.scoring import Scorer
+
+
+@pytest.fixture(scope="module")
+def scorer(bundle_path: Path) -> Scorer:
+    return Scorer(load_bundle(bundle_path))
+
+
+def test_one_record_is_timed_in_microseconds(scorer: Scorer) -> None:
+    assert measure_latency(scorer, clock=count(step=25_000).__next__) == 25.0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_busy_machine_does_not_make_the_bundle_slow(scorer: Scorer, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    now = 0
+
+    def clock() -> int:
+        nonlocal now
+        # A third of the answers waits a hundred times as long as it takes.
+        now += 100_000 * (100 if generator.random() < 0.33 else 1)
+        return now
+
+    assert measure_latency(scorer, clock) == 100.0

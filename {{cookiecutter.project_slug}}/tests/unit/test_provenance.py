@@ -1,0 +1,36 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.provenance import read_commit, read_data_hash
+
+
+def test_a_folder_without_a_commit_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(ProjectError, match="has no git commit"):
+        read_commit(tmp_path)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    with pytest.raises(ProjectError, match="has no git commit"):
+        read_commit(tmp_path)
+
+
+def test_a_machine_without_git_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ProjectError, match="git is not on PATH"):
+        read_commit(tmp_path)
+
+
+def test_the_data_hash_is_dvcs(tmp_path: Path) -> None:
+    lock = tmp_path / "dvc.lock"
+    with pytest.raises(ProjectError, match=r"dvc\.lock is missing"):
+        read_data_hash(Paths(tmp_path))
+    lock.write_text("schema: '2.0'\nstages: {ingest: {outs: [{path: data/raw, md5: 12ab.dir}]}}\n")
+    assert read_data_hash(Paths(tmp_path)) == "12ab.dir"
+    lock.write_text("schema: '2.0'\nstages: {ingest: {outs: [{path: data/other, md5: 12ab}]}}\n")
+    with pytest.raises(ProjectError, match="does not say what data/raw held"):
+        read_data_hash(Paths(tmp_path))

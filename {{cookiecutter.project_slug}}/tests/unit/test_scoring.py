@@ -1,0 +1,147 @@
+"""Scoring: one row as in a batch, golden requests, and answers in the contract's words."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.package_name }} import scoring
+from {{ cookiecutter.package_name }}.bundle import Bundle, BundleError, Golden, load_bundle
+from {{ cookiecutter.package_name }}.columns import Columns
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.features import compute_features
+from {{ cookiecutter.package_name }}.schemas import generate_rows
+from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
+
+
+@pytest.fixture(scope="module")
+def bundle(bundle_path: Path) -> Bundle:
+    return load_bundle(bundle_path)
+
+
+@pytest.fixture(scope="module")
+def scorer(bundle: Bundle) -> Scorer:
+    return Scorer(bundle)
+
+
+def changed(bundle: Bundle, **metadata: Any) -> Bundle:
+    return Bundle(
+        bundle.path,
+        bundle.digest,
+        bundle.metadata.model_copy(update=metadata),
+        bundle.contract,
+        bundle.model,
+    )
+
+
+def test_one_row_is_answered_as_in_a_batch(scorer: Scorer, contract: Contract) -> None:
+    rows = generate_rows(contract, 60, seed=2)
+    together = scorer.score_rows(rows)
+    alone = [scorer.score_rows([row]) for row in rows]
+
+    # Sums of float32 numbers are taken in another order for another number of rows.
+    np.testing.assert_allclose(
+        np.concatenate([answers.scores for answers in alone]), together.scores, atol=1e-6
+    )
+    assert [a.values[0] for a in alone] == together.values.tolist()
+
+
+def test_rows_and_frames_are_answered_alike(scorer: Scorer, contract: Contract) -> None:
+    rows = generate_rows(contract, 60, seed=2)
+    frame = pd.DataFrame(rows).reindex(columns=[column.name for column in contract.features])
+
+    np.testing.assert_array_equal(scorer.score_frame(frame).scores, scorer.score_rows(rows).scores)
+
+
+def test_every_row_gets_a_probability_for_each_class(scorer: Scorer, contract: Contract) -> None:
+    scores = scorer.score_rows(generate_rows(contract, 60, seed=2)).scores
+
+    assert scores.shape == (60, len(contract.classes))
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.45, 1.0])
+def test_a_binary_answer_is_positive_from_the_threshold_on(
+    bundle: Bundle, contract: Contract, threshold: float
+) -> None:
+    answers = Scorer(changed(bundle, threshold=threshold)).score_rows(
+        generate_rows(contract, 60, seed=2)
+    )
+
+    expected = [contract.classes[int(p >= threshold)] for p in answers.scores[:, 1]]
+    assert answers.values.tolist() == expected
+
+
+def test_without_a_threshold_the_most_likely_class_is_the_answer(
+    bundle: Bundle, contract: Contract
+) -> None:
+    answers = Scorer(changed(bundle, threshold=None, classes=["a", "b"])).score_rows(
+        generate_rows(contract, 60, seed=2)
+    )
+
+    assert answers.values.tolist() == ["ab"[k] for k in answers.scores.argmax(axis=1)]
+    assert len(set(answers.values)) == 2
+
+
+def test_a_regression_answers_with_numbers_and_no_probabilities() -> None:
+    answers = Answers(np.array([1.5, 2.5]), None)
+
+    np.testing.assert_array_equal(answers.scores, [[1.5], [2.5]])
+
+
+def test_the_golden_requests_of_a_good_bundle_are_answered_as_in_training(scorer: Scorer) -> None:
+    scorer.check_golden()
+
+
+@pytest.mark.parametrize("wrong", [0.001, float("nan")])
+@pytest.mark.parametrize("position", [0, -1])
+def test_an_answer_that_differs_from_trainings_is_refused(
+    bundle: Bundle, wrong: float, position: int
+) -> None:
+    golden = list(bundle.metadata.golden)
+    entry = golden[position]
+    golden[position] = Golden(request=entry.request, scores=[s + wrong for s in entry.scores])
+
+    with pytest.raises(BundleError, match="serving computes otherwise than training"):
+        Scorer(changed(bundle, golden=golden)).check_golden()
+
+
+def test_a_feature_computed_otherwise_is_refused(
+    scorer: Scorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shift(columns: Columns) -> Columns:
+        features = compute_features(columns)
+        name = next(n for n, v in features.items() if v.dtype != object)
+        return {**features, name: features[name] * 1.5}
+
+    monkeypatch.setattr(scoring, "compute_features", shift)
+    with pytest.raises(BundleError, match="golden request"):
+        scorer.check_golden()
+
+
+def test_features_that_the_model_does_not_take_are_refused(
+    bundle: Bundle, contract: Contract
+) -> None:
+    names = list(reversed(bundle.metadata.numeric_features))
+    scorer = Scorer(changed(bundle, numeric_features=names))
+
+    with pytest.raises(BundleError, match=r"features\.py gives other features"):
+        scorer.score_rows(generate_rows(contract, 1, seed=2))
+
+
+def test_mlflows_caller_may_leave_out_optional_columns(
+    bundle_path: Path, scorer: Scorer, contract: Contract
+) -> None:
+    model = scoring._load_pyfunc(str(bundle_path))
+    rows = generate_rows(contract, 20, seed=2)
+    required = [column.name for column in contract.features if column.required]
+    bare = [{name: row[name] for name in required} for row in rows]
+    answers = scorer.score_rows(bare)
+    frame = model.predict(pd.DataFrame(bare))
+
+    assert frame["prediction"].tolist() == answers.values.tolist()
+    np.testing.assert_array_equal(frame.iloc[:, 1:].to_numpy(), answers.scores)
+    assert list(frame.columns[1:]) == ["probability_false", "probability_true"]

@@ -1,0 +1,38 @@
+"""A window as a model sees it."""
+
+import numpy as np
+import pandas as pd
+
+from {{ cookiecutter.package_name }}.columns import arrange_features, columns_from_rows
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.features import compute_features
+from {{ cookiecutter.package_name }}.schemas import generate_rows
+from {{ cookiecutter.package_name }}.tables import conform
+from {{ cookiecutter.package_name }}.windows import window_examples, window_matrix
+
+
+def make_window(contract: Contract) -> tuple[list[dict[str, object]], pd.DataFrame]:
+    rows = generate_rows(contract, 30, seed=6)
+    frame = pd.DataFrame(rows).reindex(columns=[column.name for column in contract.columns])
+    labels = [contract.classes[i % len(contract.classes)] for i in range(30)]
+    frame[contract.target.name] = pd.Series(labels, dtype=object)
+    return rows, conform(frame, contract)
+
+
+def test_a_window_has_the_features_that_the_api_computes(contract: Contract) -> None:
+    rows, frame = make_window(contract)
+    expected = arrange_features(compute_features(columns_from_rows(contract, rows)))
+    found = window_matrix(frame, contract)
+
+    assert found.numeric_names == expected.numeric_names
+    np.testing.assert_array_equal(found.numeric, expected.numeric)
+    np.testing.assert_array_equal(found.categorical, expected.categorical)
+
+
+def test_examples_hold_the_position_of_each_label(contract: Contract) -> None:
+    _, frame = make_window(contract)
+    examples = window_examples(frame, contract)
+
+    assert examples.target.tolist() == [i % len(contract.classes) for i in range(30)]
+    assert examples.features.shape == (30, len(examples.features.columns))
+    assert examples.categorical == window_matrix(frame, contract).categorical.shape[1]

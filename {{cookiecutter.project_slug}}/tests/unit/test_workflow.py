@@ -1,0 +1,236 @@
+"""`run`: a repository where there is none, a pipeline that survives a kill, and what came out."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from {{ cookiecutter.package_name }} import release, workflow
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.params import Params, load_params
+from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.reports import write_report
+from {{ cookiecutter.package_name }}.workflow import ensure_repository, repro, summarise
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _stranger(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which git knows nobody and DVC has no settings."""
+    for name in [name for name in os.environ if name.startswith(("GIT_", "DVC_"))]:
+        monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(home.parent))
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def commits(folder: Path) -> list[str]:
+    return git(folder, "log", "--format=%s").splitlines()
+
+
+def make_repository(folder: Path) -> None:
+    (folder / "file").write_text("content")
+    ensure_repository(folder)
+
+
+def test_a_plain_folder_becomes_a_repository_with_a_first_commit(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("content")
+
+    assert ensure_repository(tmp_path) == "git: made this folder a repository, with a first commit"
+    assert commits(tmp_path) == ["Generate the project"]
+    assert git(tmp_path, "status", "--porcelain") == ""
+    assert git(tmp_path, "ls-files") == "file"
+
+
+def test_an_empty_repository_gets_a_first_commit(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "file").write_text("content")
+
+    assert ensure_repository(tmp_path) == "git: this repository was empty, with a first commit"
+    assert commits(tmp_path) == ["Generate the project"]
+
+
+def test_a_repository_with_commits_is_left_as_it_is(tmp_path: Path) -> None:
+    make_repository(tmp_path)
+    (tmp_path / "work").write_text("not yet committed")
+
+    assert ensure_repository(tmp_path) == ""
+    assert git(tmp_path, "status", "--porcelain") == "?? work"
+    assert len(commits(tmp_path)) == 1
+
+
+def test_a_folder_inside_a_larger_repository_becomes_one_of_its_own(tmp_path: Path) -> None:
+    make_repository(tmp_path)
+    inner = tmp_path / "projects" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "file").write_text("content")
+    ensure_repository(inner)
+
+    assert git(inner, "rev-parse", "--show-toplevel") == str(inner)
+    assert git(inner, "ls-files") == "file"
+
+
+def test_a_known_author_signs_the_first_commit(tmp_path: Path) -> None:
+    git(tmp_path, "config", "--global", "user.name", "Ada")
+    git(tmp_path, "config", "--global", "user.email", "ada@localhost")
+    make_repository(tmp_path)
+
+    assert git(tmp_path, "log", "--format=%an %ae") == "Ada ada@localhost"
+
+
+def test_what_git_cannot_do_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / ".git").write_text("no repository")
+
+    with pytest.raises(ProjectError, match=r"`git add` failed in .*; mend it and run again"):
+        ensure_repository(tmp_path)
+
+
+def test_a_commit_that_git_refuses_is_named_by_its_command(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match=r"`git commit` failed in .*: .*nothing to commit"):
+        ensure_repository(tmp_path)
+
+
+def test_a_machine_without_git_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(ProjectError, match="git is not on PATH; install it and run again"):
+        ensure_repository(tmp_path)
+
+
+def make_pipeline(folder: Path, command: str) -> Paths:
+    """A DVC project of one stage."""
+    make_repository(folder)
+    (folder / ".dvc" / "tmp").mkdir(parents=True)
+    (folder / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
+    stage = f"stages:\n  only:\n    cmd: {command}\n    outs: [made]\n"
+    (folder / "dvc.yaml").write_text(stage)
+    return Paths(folder)
+
+
+def test_the_empty_lock_of_a_killed_run_stops_dvc_but_not_us(tmp_path: Path) -> None:
+    paths = make_pipeline(tmp_path, "touch made")
+    lock = tmp_path / ".dvc" / "tmp" / "rwlock"
+    lock.touch()
+    plain = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro"], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert plain.returncode != 0
+    assert not (tmp_path / "made").exists()
+
+    repro(paths)
+
+    assert (tmp_path / "made").exists()
+
+
+def test_a_lock_that_says_who_holds_it_is_left_alone(tmp_path: Path) -> None:
+    lock = tmp_path / ".dvc" / "tmp" / "rwlock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("{}")
+    workflow._mend_lock(tmp_path)
+
+    assert lock.read_text() == "{}"
+
+
+def test_a_stage_that_fails_ends_in_a_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    paths = make_pipeline(tmp_path, "echo the reason; exit 3")
+
+    with pytest.raises(ProjectError, match="The pipeline stopped: the stage above says why"):
+        repro(paths)
+    assert "the reason" in capfd.readouterr().out
+
+
+def test_stages_run_in_the_environment_of_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[dict[str, Any]] = []
+
+    def call(_: list[str], **given: Any) -> int:
+        called.append(given)
+        return 0
+
+    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setenv("PATH", "/elsewhere")
+    repro(Paths(tmp_path))
+
+    assert called[0]["env"]["PATH"].split(os.pathsep) == [
+        str(Path(sys.executable).parent),
+        "/elsewhere",
+    ]
+    assert called[0]["cwd"] == tmp_path
+
+
+def test_the_summary_shows_the_account_and_the_candidate_beside_the_baselines(
+    tmp_path: Path,
+) -> None:
+    paths = Paths(tmp_path)
+    params: Params = load_params(ROOT / "params.yaml")
+
+    def interval(value: float) -> dict[str, dict[str, float]]:
+        return {params.judge.metric: {"value": value, "low": value - 0.01, "high": value + 0.01}}
+
+    write_report(paths.reports / "split.json", {"account": {"offered": 1234567, "used": 7}})
+    facts = {
+        "metrics": interval(0.7),
+        "baselines": {"linear": interval(0.65)},
+        "gains": {"linear": interval(0.05)},
+    }
+    write_report(paths.reports / "evaluation.json", facts)
+
+    assert summarise(paths, params) == [
+        "rows: 1,234,567 offered, 7 used",
+        f"{params.judge.metric}: candidate         0.7000 (0.6900 to 0.7100)",
+        f"{params.judge.metric}: linear            0.6500 (0.6400 to 0.6600)",
+        f"{params.judge.metric}: gain over linear  0.0500 (0.0400 to 0.0600)",
+    ]
+
+
+def test_everything_runs_in_order_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    steps: list[str] = []
+
+    class Told:
+        gates = ("one", "two")
+        number, name, sentence = "3", "houses", "done"
+
+    def note(step: str) -> Callable[..., Told]:
+        def take(*_: object) -> Told:
+            steps.append(step)
+            return Told()
+
+        return take
+
+    for step in ("judge", "register", "promote", "deploy"):
+        monkeypatch.setattr(release, step, note(step))
+    monkeypatch.setattr(workflow, "repro", note("repro"))
+    monkeypatch.setattr(workflow, "summarise", lambda *_: ["rows: 1"])
+    said: list[str] = []
+    workflow.run_everything(Paths(tmp_path), said.append)
+
+    assert steps == ["repro", "judge", "register", "promote", "deploy"]
+    assert said == [
+        "git: made this folder a repository, with a first commit",
+        "judge: 2 gates passed",
+        "register: version 3 of houses",
+        "promote: done",
+        "deploy: done",
+        "rows: 1",
+    ]
