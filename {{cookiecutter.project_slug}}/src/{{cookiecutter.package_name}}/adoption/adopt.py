@@ -86,7 +86,8 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
             "Nothing was changed: the new contract was not agreed to (--yes agrees)."
         )
     if first:
-        say(remove_sample(paths, Path(str(features_module.__file__))))
+        features = Path(str(features_module.__file__))
+        say(remove_sample(paths, features, name_table(request.data)))
         # The pipeline's file has lost the sample's lines.
         pipeline = _edit_pipeline(paths, parse_contract(adoption.contract))
         adoption = replace(adoption, pipeline=pipeline)

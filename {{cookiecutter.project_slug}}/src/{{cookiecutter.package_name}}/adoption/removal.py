@@ -47,12 +47,13 @@ def is_sample_here(root: Path) -> bool:
     return (root / LIST).exists()
 
 
-def remove_sample(paths: Paths, features: Path) -> str:
-    """Deletes the sample's files and lines, and all that was made from its data.
+def remove_sample(paths: Paths, features: Path, table: str) -> str:
+    """Deletes the sample's files, lines and wording, and all that was made from its data.
 
     Args:
         paths: The project.
         features: The module `features.py`.
+        table: A plain word for the table that comes instead.
 
     Returns:
         What was done, in a line.
@@ -62,6 +63,9 @@ def remove_sample(paths: Paths, features: Path) -> str:
         _delete(paths.root / name)
     for name in belonging["lines"]:
         _drop_lines(paths.root / name)
+    for sentence, names in belonging["wording"].items():
+        for name in names:
+            _replace_text(paths.root / name, sentence, f"Predicts a column of the table {table}.")
     for copy, name in belonging["copies"].items():
         shutil.copyfile(paths.root / name, paths.root / copy)
     for name in belonging["packages"]:
@@ -90,6 +94,11 @@ def _drop_lines(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     left = _LINE.sub("", _BLOCK.sub("", text)).rstrip("\n") + "\n"
     path.write_text(left, encoding="utf-8")
+
+
+def _replace_text(path: Path, old: str, new: str) -> None:
+    if path.exists():
+        path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
 
 
 def _drop_package(requirements: Path, name: str) -> None:
