@@ -1,4 +1,4 @@
-"""`sample.yaml` lists all that belongs to the sample, so that `make adopt` leaves no trace of it."""
+"""`sample.yaml` lists all that belongs to the sample: `make adopt` leaves no trace of it."""
 
 import json
 import re
