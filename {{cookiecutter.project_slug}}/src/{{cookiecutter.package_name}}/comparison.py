@@ -59,7 +59,7 @@ def measure_gain(
         metric,
         encode_target(rows[contract.target.name].to_numpy(), contract.classes),
         Scorer(candidate).score_frame(rows).scores,
-        champion_scores(challenge, rows, scratch),
+        answer_rows(champion, rows, scratch),
         groups,
         resamples=params.evaluate.resamples,
         confidence=params.evaluate.confidence,
@@ -103,19 +103,23 @@ def _check_enough(rows: pd.DataFrame, groups: int, candidate: Bundle, params: Pa
         )
 
 
-def champion_scores(challenge: Challenge, rows: pd.DataFrame, scratch: Path) -> Floats:
-    """The champion's answers, with the features that it was trained with.
+def answer_rows(bundle: Bundle, rows: pd.DataFrame, scratch: Path) -> Floats:
+    """A bundle's answers, with the features that it was trained with: shape (rows, classes or 1).
+
+    Args:
+        bundle: Inside the MLflow model that it was downloaded with.
+        rows: Rows that keep its contract.
+        scratch: A folder for what is handed to another process and back.
 
     Raises:
-        NotComparableError: The champion's own code cannot answer these rows.
+        NotComparableError: The bundle's own code cannot answer these rows.
     """
-    champion = challenge.champion
-    if champion.metadata.features_digest == features_digest():
-        return Scorer(champion).score_frame(rows).scores
+    if bundle.metadata.features_digest == features_digest():
+        return Scorer(bundle).score_frame(rows).scores
     asked, answered = scratch / "rows.parquet", scratch / "answers.parquet"
-    rows[[column.name for column in champion.contract.features]].to_parquet(asked)
+    rows[[column.name for column in bundle.contract.features]].to_parquet(asked)
     outcome = subprocess.run(
-        [sys.executable, "-c", _ANSWER, champion.path.parent.parent, asked, answered],
+        [sys.executable, "-c", _ANSWER, bundle.path.parent.parent, asked, answered],
         cwd=scratch,
         capture_output=True,
         text=True,
@@ -125,5 +129,5 @@ def champion_scores(challenge: Challenge, rows: pd.DataFrame, scratch: Path) -> 
         detail = (outcome.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise NotComparableError(f"The champion's own code cannot answer the test rows: {detail}")
     answers = pd.read_parquet(answered)
-    names = [f"probability_{class_name(label)}" for label in champion.metadata.classes]
+    names = [f"probability_{class_name(label)}" for label in bundle.metadata.classes]
     return answers[names or ["prediction"]].to_numpy(dtype=float)

@@ -48,7 +48,11 @@ def describe_run(paths: Paths, params: Params, bundle: Bundle) -> RunRecord:
         params=_flatten(params.model_dump(mode="json", by_alias=True)),
         metrics=_gather_metrics(facts, bundle),
         files={
-            "": [paths.dvc_lock, paths.params, paths.reports / "evaluation.json"],
+            "": [
+                paths.dvc_lock,
+                paths.params,
+                *(paths.reports / f"{name}.json" for name in ("ingest", "evaluation")),
+            ],
             "plots": sorted(file for file in paths.plots.glob("*") if file.is_file()),
         },
         bundle=bundle,

@@ -25,7 +25,6 @@ from .bundle import (
     load_bundle,
     read_pointer,
 )
-from .card import write_report as write_card
 from .comparison import Challenge, NotComparableError, measure_gain
 from .contract import load_contract
 from .errors import ProjectError
@@ -50,6 +49,7 @@ from .registry import (
     settle,
 )
 from .registry import promote as move_champion
+from .reporting.card import write_report as write_card
 from .reports import write_report
 from .scoring import Scorer
 from .tables import read_table

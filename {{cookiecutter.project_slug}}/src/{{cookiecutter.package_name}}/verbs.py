@@ -1,13 +1,16 @@
 """The verbs that take a bundle from the pipeline to the service, as commands."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .errors import ProjectError
 from .params import load_params
 from .paths import Paths
+
+if TYPE_CHECKING:
+    from .tracking import Tracker
 
 verbs = typer.Typer()
 
@@ -115,3 +118,50 @@ def deploy() -> None:
     from .release import deploy as put
 
     typer.echo(put(open_project()).sentence)
+
+
+@verbs.command(rich_help_panel="Verbs")
+def rebuild(
+    version: Annotated[str, typer.Argument(help="Its number.")],
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Make an environment of its own for it.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(help="Train with so many threads; the answers must be equal.")
+    ] = None,
+) -> None:
+    """Make a version again from its commit, data and parameters; its answers must be equal.
+
+    Example: make rebuild VERSION=1
+    """
+    from .rebuild import Wish
+    from .rebuild import rebuild as make_again
+
+    paths = open_project()
+    tracker = _open_registry(paths)
+    typer.echo(make_again(paths, tracker, version, Wish(clean, threads), typer.echo))
+
+
+@verbs.command(rich_help_panel="Verbs")
+def compare(
+    a: Annotated[str, typer.Argument(help="A version's number or alias.")] = "champion",
+    b: Annotated[str, typer.Argument(help="That of the other.")] = "challenger",
+) -> None:
+    """Show two versions side by side: metrics, rows whose answer changes, slices.
+
+    Example: make compare A=1 B=2
+    """
+    from .versions import compare as put_side_by_side
+    from .versions import describe
+
+    paths = open_project()
+    tracker = _open_registry(paths)
+    for line in describe(put_side_by_side(paths, load_params(paths.params), tracker, a, b)):
+        typer.echo(line)
+
+
+def _open_registry(paths: Paths) -> "Tracker":
+    from .contract import load_contract
+    from .tracking import connect
+
+    return connect(paths, load_contract(paths.contract).name)

@@ -119,7 +119,7 @@ def describe() -> Callable[[Paths], None]:
             "bundle_bytes": 10_000,
         }
         split = {"windows": {"test": {"rows": 1200}}, "account": {"offered": 1200, "used": 1200}}
-        reports = {"evaluation": facts, "split": split, "validation": {"months": {}}}
+        reports = {"evaluation": facts, "split": split, "validation": {"months": {}}, "ingest": {}}
         for name, content in reports.items():
             (paths.reports / f"{name}.json").write_text(json.dumps(content))
 

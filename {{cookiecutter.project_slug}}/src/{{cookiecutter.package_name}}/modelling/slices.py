@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .confidence import Interval, resample
+from .confidence import Interval, gain, resample
 from .metrics import Floats, Metric, Statistic
 
 MANY = 20
@@ -87,6 +87,46 @@ def measure_slices(
         }
         for (part, _), value, gap in zip(parts, absolute, gaps, strict=True)
     ]
+
+
+def compare_slices(
+    slices: Sequence[Slice],
+    metric: Metric,
+    target: Floats,
+    scores: Floats,
+    other: Floats,
+    groups: NDArray[np.intp],
+    **settings: Any,
+) -> list[dict[str, Any]]:
+    """How much better `scores` are than `other` in each slice, the worst first; else as above."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pairs = [
+            (s, _within(s.rows, metric, target, scores), _within(s.rows, metric, target, other))
+            for s in slices
+        ]
+        ones = np.ones(len(target))
+        pairs = [found for found in pairs if np.isfinite(found[1](ones))]
+        if not pairs:
+            return []
+        values, draws = resample(
+            [gain(metric, mine, theirs) for _, mine, theirs in pairs],
+            groups,
+            settings["resamples"],
+            settings["seed"],
+        )
+        found = [
+            {
+                "where": dict(part.where),
+                "rows": len(part.rows),
+                "value": mine(ones),
+                "other": theirs(ones),
+                "gain": interval.as_dict(),
+            }
+            for (part, mine, theirs), interval in zip(
+                pairs, simultaneous(values, draws, settings["confidence"]), strict=True
+            )
+        ]
+    return sorted(found, key=lambda part: part["gain"]["value"])
 
 
 def simultaneous(values: Floats, draws: Floats, confidence: float) -> list[Interval]:

@@ -12,15 +12,15 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from .bundle import Bundle
-from .contract import Contract, Task
-from .experiment import read_evaluation
-from .files import replacing
-from .judgement import Judgement
-from .params import Params
-from .paths import Paths
+from ..bundle import Bundle
+from ..contract import Contract, Task
+from ..experiment import read_evaluation
+from ..files import replacing
+from ..judgement import Judgement
+from ..params import Params
+from ..paths import Paths
+from ..reports import read_report
 from .rendering import Curve, Section, Table, Text, render_markdown, render_page
-from .reports import read_report
 
 _TASKS: Mapping[Task, tuple[str, str]] = {
     "binary": ("tabular-classification", "Answers yes or no, with a probability"),

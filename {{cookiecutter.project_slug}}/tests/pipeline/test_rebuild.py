@@ -1,0 +1,99 @@
+"""A version is made again from what its run keeps, or a sentence says why it cannot be.
+
+That it comes out equal is proven on a whole project, by the template that made this one.
+"""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from {{ cookiecutter.package_name }} import release
+from {{ cookiecutter.package_name }}.bundle import load_bundle
+from {{ cookiecutter.package_name }}.params import Params
+from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.rebuild import (
+    RebuildError,
+    Wish,
+    compare_answers,
+    find_differences,
+    rebuild,
+)
+from {{ cookiecutter.package_name }}.tracking import Tracker, Version, connect
+
+STORED = {"predictions_hash": "a" * 64, "rows": 900}
+
+
+@pytest.fixture
+def tracker(project: Paths, params: Params) -> Tracker:
+    """A registry with one version."""
+    release.judge(project, params)
+    release.register(project, params)
+    return connect(project, load_bundle(project.bundle).metadata.name)
+
+
+def make_again(paths: Paths, tracker: Tracker, number: str = "1") -> str:
+    return rebuild(paths, tracker, number, Wish(), lambda _: None)
+
+
+def test_a_version_that_is_not_there_is_named(project: Paths, tracker: Tracker) -> None:
+    with pytest.raises(RebuildError, match="has no version 7"):
+        make_again(project, tracker, "7")
+
+
+def test_a_commit_that_is_not_there_is_named(
+    project: Paths, tracker: Tracker, open_registry: Callable[[Paths], Any]
+) -> None:
+    open_registry(project).set_model_version_tag(tracker.name, "1", "git_commit", "f" * 40)
+    with pytest.raises(RebuildError, match=r"Commit ffffffffffff cannot be checked out .*fetch it"):
+        make_again(project, tracker)
+
+
+def test_a_version_without_its_origin_is_not_rebuilt(
+    project: Paths, tracker: Tracker, open_registry: Callable[[Paths], Any]
+) -> None:
+    open_registry(project).delete_model_version_tag(tracker.name, "1", "git_commit")
+    with pytest.raises(RebuildError, match="has no tag git_commit"):
+        make_again(project, tracker)
+
+
+def test_a_version_made_of_files_that_were_never_committed_says_so(
+    project: Paths, params: Params
+) -> None:
+    me = ("-c", "user.name=Somebody", "-c", "user.email=somebody@localhost")
+    subprocess.run(["git", "add", "contract.yaml"], cwd=project.root, check=True)
+    subprocess.run(["git", *me, "commit", "-qm", "Contract"], cwd=project.root, check=True)
+    lock = json.loads(project.dvc_lock.read_text())
+    lock["stages"]["validate"] = {"deps": [{"path": "contract.yaml", "md5": "0" * 32}]}
+    project.dvc_lock.write_text(json.dumps(lock))
+    release.judge(project, params)
+    version = release.register(project, params)
+    with pytest.raises(RebuildError, match=r"contract\.yaml of the commit is not the file"):
+        make_again(project, connect(project, version.name))
+
+
+def test_the_inputs_of_a_lock_are_compared_and_what_stages_made_is_not(tmp_path: Path) -> None:
+    for name in ("kept.py", "edited.py", "made.json"):
+        (tmp_path / name).write_text(name)
+    digest = hashlib.md5(b"kept.py", usedforsecurity=False).hexdigest()
+    first = {
+        "deps": [{"path": "kept.py", "md5": digest}, {"path": "edited.py", "md5": "0"}],
+        "outs": [{"path": "made.json", "md5": "1"}],
+    }
+    second = {"deps": [{"path": "made.json", "md5": "1"}, {"path": "gone.py", "md5": "2"}]}
+    assert find_differences(tmp_path, {"stages": {"a": first, "b": second}}) == ["edited.py"]
+
+
+def test_other_answers_are_no_rebuild() -> None:
+    version = Version("m", "3", "run", {"bundle_digest": "d"})
+    same = compare_answers(version, STORED, {**STORED, "digest": "d"})
+    assert same == (
+        "Version 3 of m came out again: equal answers on all 900 test rows (hash aaaaaaaaaaaa), "
+        "the same bundle."
+    )
+    with pytest.raises(RebuildError, match=r"came out otherwise: .* aaaaaaaaaaaa, and now bbbb"):
+        compare_answers(version, STORED, {"predictions_hash": "b" * 64, "rows": 900, "digest": "e"})
