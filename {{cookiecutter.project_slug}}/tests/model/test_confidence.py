@@ -12,6 +12,7 @@ from {{ cookiecutter.package_name }}.modelling.confidence import (
     bootstrap,
     gain,
     group_rows,
+    once,
     paired_difference,
 )
 from {{ cookiecutter.package_name }}.modelling.metrics import Floats, Statistic, metrics_for
@@ -126,6 +127,19 @@ def test_a_gain_is_positive_where_the_candidate_is_better(name: str) -> None:
 
     assert gain(metric, good, bad)(np.ones(10)) > 0
     assert gain(metric, bad, good)(np.ones(10)) < 0
+
+
+def test_a_model_is_asked_once_about_the_same_weights_and_again_about_others() -> None:
+    asked: list[float] = []
+
+    def statistic(weights: Floats) -> float:
+        asked.append(float(weights.sum()))
+        return asked[-1]
+
+    remembered, ones, twos = once(statistic), np.ones(3), np.full(3, 2.0)
+
+    assert [remembered(weights) for weights in (ones, ones, twos, ones)] == [3, 3, 6, 3]
+    assert asked == [3, 6, 3]
 
 
 def test_resamples_that_say_nothing_are_left_out() -> None:

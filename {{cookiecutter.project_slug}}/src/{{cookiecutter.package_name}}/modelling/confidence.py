@@ -95,6 +95,23 @@ def paired_difference(
     return bootstrap({"gain": statistic}, groups, **settings)["gain"]
 
 
+def once(statistic: Statistic) -> Statistic:
+    """Remembers the answer about the weights that were asked for last.
+
+    In each resample a model is asked for its own value and again for every difference.
+    """
+    last: Floats | None = None
+    value = float("nan")
+
+    def remember(weights: Floats) -> float:
+        nonlocal last, value
+        if weights is not last:
+            last, value = weights, statistic(weights)
+        return value
+
+    return remember
+
+
 def gain(metric: Metric, candidate: Statistic, other: Statistic) -> Statistic:
     """The difference between two statistics, turned so that positive is better."""
     sign = 1 if metric.higher_is_better else -1

@@ -14,7 +14,7 @@ from ..bundle import load_bundle
 from ..contract import Contract
 from ..errors import ProjectError
 from ..figures import plot_evaluation, write_curves
-from ..modelling.confidence import bootstrap, gain, group_rows
+from ..modelling.confidence import bootstrap, gain, group_rows, once
 from ..modelling.estimators import predict_scores
 from ..modelling.metrics import Floats, Statistic, metrics_for
 from ..modelling.slices import find_slices, measure_slices
@@ -137,7 +137,7 @@ def measure_all(
     baselines = [model for model in scores if model != "candidate"]
     statistics: dict[str, Statistic] = {}
     for name, metric in metrics.items():
-        prepared = {model: metric.prepare(target, part) for model, part in scores.items()}
+        prepared = {m: once(metric.prepare(target, part)) for m, part in scores.items()}
         for model, statistic in prepared.items():
             statistics[f"{model}/{name}"] = statistic
         for baseline in baselines:
