@@ -86,9 +86,12 @@ class IngestParams(_Section):
 
 
 class ValidateParams(_Section):
-    """When broken rows stop the pipeline."""
+    """When rows stop the pipeline."""
 
     max_quarantined: Share
+    max_doubled: Share = 0.01
+    max_step: Share = 0.8
+    known_steps: dict[str, tuple[Month, ...]] = {}
 
 
 class SplitParams(_Section):

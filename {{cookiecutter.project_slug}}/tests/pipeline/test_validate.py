@@ -206,3 +206,42 @@ def test_a_row_that_breaks_two_rules_is_counted_once(rows: pd.DataFrame, trips: 
     broken.loc[4, "distance"] = -1.0
 
     assert find_reasons(broken, trips).index.tolist() == [4]
+
+
+def test_a_feature_in_another_unit_stops_it_until_somebody_lists_the_month(
+    paths: Paths, trips: Contract
+) -> None:
+    frame = pd.DataFrame(generate_rows(trips, 600, seed=3))
+    months = [f"2013-0{k // 100 + 1}" for k in range(600)]
+    frame["start"] = [f"{month}-15T00:00:00Z" for month in months]
+    frame["trip"] = [f"trip {k}" for k in range(600)]
+    frame["late"] = True
+    frame["distance"] = frame["distance"].abs() / [
+        1 if month < "2013-06" else 60 for month in months
+    ]
+    for month, batch in conform(frame, trips).groupby(pd.Series(months)):
+        write_table(paths.raw / f"{month}.parquet", batch)
+    params = settings()
+
+    with pytest.raises(ProjectError, match=r"'distance' in 2013-06: its median is .*known_steps"):
+        validate.run(paths, params)
+    assert len(read_report(paths.reports / "validation.json")["steps"]) == 1
+    known = params.validate_.model_copy(update={"known_steps": {"distance": ("2013-06",)}})
+    validate.run(paths, params.model_copy(update={"validate_": known}))
+
+
+@pytest.mark.parametrize(("copies", "stops"), [(1, False), (2, True)])
+def test_rows_that_a_join_doubled_stop_it_although_no_key_tells_them_apart(
+    paths: Paths, rows: pd.DataFrame, copies: int, stops: bool
+) -> None:
+    paths.contract.write_text(
+        TEXT.replace("      - {name: trip, logicalType: string, required: true, tags: [key]}\n", "")
+    )
+    january = rows[:30].drop(columns="trip").drop_duplicates()
+    write_table(paths.raw / "2013-01.parquet", pd.concat([january] * copies, ignore_index=True))
+
+    if not stops:
+        validate.run(paths, settings())
+        return
+    with pytest.raises(ProjectError, match=r"\(50\.0%\) equal an earlier row in every column"):
+        validate.run(paths, settings())

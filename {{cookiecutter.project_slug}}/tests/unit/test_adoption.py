@@ -201,6 +201,22 @@ def test_what_cannot_be_adopted_is_refused_with_a_sentence(
         prepare(paths, Request("bad.csv", Wishes(target=target)), None, answer_safely)
 
 
+def test_steps_and_equal_rows_that_are_in_the_table_are_known_and_asked_about(paths: Paths) -> None:
+    days = pd.date_range("2013-01-01", "2013-06-30", freq="h").repeat(2)
+    feet = np.repeat(np.random.default_rng(1).uniform(10, 90, len(days) // 2).round(1), 2)
+    table = pd.DataFrame({"when": days, "length": np.where(days.month < 6, feet, feet / 60)})
+    answer = np.random.default_rng(2).integers(0, 2, len(days) // 2).repeat(2) == 1
+    table.assign(answer=answer).to_csv(paths.root / "lengths.csv", index=False)
+    wishes = Wishes(target="answer", features=frozenset({"length"}))
+    adoption = prepare(paths, Request("lengths.csv", wishes), None, answer_safely)
+
+    assert "known_steps: {length: [2013-06]}" in adoption.params
+    assert "max_doubled: 0.75" in adoption.params
+    said = " ".join(adoption.open_questions)
+    assert "'length' jumps in 2013-06: if its unit changed" in said
+    assert "the table has 50.0%; if a join doubled them" in said
+
+
 def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfname,_id,\n1,2,3\n")
     opened = open_files("a.csv", tmp_path)

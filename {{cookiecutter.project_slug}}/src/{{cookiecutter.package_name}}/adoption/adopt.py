@@ -28,10 +28,12 @@ from .patching import set_pipeline, set_source, set_values
 from .plan import Ask, Planned, Wishes, plan_columns, plan_target
 from .profile import ColumnFacts, profile
 from .removal import clear_outputs, is_sample_here, remove_sample
-from .sizing import choose_settings
+from .sizing import Setting, choose_settings
 
 _MOST_JUDGED = 100_000
 """Rows on which single columns are compared with the target; more tell nothing new."""
+_MANY_ALIKE = 0.05
+"""Share of rows that equal another one, from which on a person should look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
         text,
         set_source(params, source),
         _edit_pipeline(paths, contract),
-        _collect_questions(planned, request),
+        (*_note_steps(settings), *_collect_questions(planned, request)),
     )
 
 
@@ -262,6 +264,21 @@ def _collect_questions(planned: tuple[Planned, ...], request: Request) -> tuple[
         *questions,
         "contract.yaml: descriptions, units and true limits, which no data can tell",
         "params.yaml: what the two kinds of error cost, and the gates' limits",
+    )
+
+
+def _note_steps(settings: Mapping[str, Setting]) -> tuple[str, ...]:
+    known: Mapping[str, list[str]] = settings["validate.known_steps"][0]
+    alike = settings["validate.max_doubled"]
+    doubled = (
+        [f"rows: {alike[1]}; if a join doubled them, mend it"] if alike[0] > _MANY_ALIKE else []
+    )
+    return (
+        *doubled,
+        *(
+            f"'{name}' jumps in {', '.join(months[:3])}: if its unit changed then, mend the source"
+            for name, months in known.items()
+        ),
     )
 
 

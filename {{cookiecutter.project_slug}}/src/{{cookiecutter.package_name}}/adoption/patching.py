@@ -82,4 +82,5 @@ def set_pipeline(text: str, task: Task) -> str:
 
 
 def _scalar(value: Any) -> str:
-    return yaml.safe_dump(value, allow_unicode=True, width=1000).splitlines()[0]
+    text: str = yaml.safe_dump(value, allow_unicode=True, width=100_000, default_flow_style=True)
+    return text.splitlines()[0]

@@ -7,11 +7,15 @@ from typing import Any
 
 import pandas as pd
 
+from ..batches import split_by_month
 from ..contract import Contract
+from ..modelling.steps import find_steps
 from .plan import SUSPICIOUS_AUC, Planned
 
 LEAST_DAYS = 20
 """A table of fewer days cannot be split by whole days into three windows."""
+MAX_STEP = 0.8
+"""Seasons move a column by less, from a month to the next; another unit moves it by more."""
 _RARE_CLASS = 0.05
 
 Setting = tuple[Any, str]
@@ -59,6 +63,7 @@ def choose_settings(
             None,
             "last month (UTC) that has arrived; null takes all that the files hold",
         ),
+        **_validate(table, contract),
         **_split(labelled, contract, sizes, group),
         **_train(sizes, planned),
         "export.tolerance": (
@@ -66,6 +71,26 @@ def choose_settings(
             "largest error of the graph against the model, absolute or relative",
         ),
         **_judge(labelled[contract.target.name], contract, sizes),
+    }
+
+
+def _validate(rows: pd.DataFrame, contract: Contract) -> dict[str, Setting]:
+    """What the table has already is not new to it: rows that look alike, and steps."""
+    alike = 0.0 if contract.key else float(rows.duplicated().mean())
+    months = dict(split_by_month(rows, contract))
+    known: dict[str, list[str]] = {}
+    for step in find_steps(months, contract.features, MAX_STEP):
+        known.setdefault(step.column, []).append(step.month)
+    return {
+        "validate.max_doubled": (
+            round(max(0.01, 1.5 * alike), 3),
+            f"share of rows that equal another one; the table has {alike:.1%}",
+        ),
+        "validate.max_step": (MAX_STEP, "distance of a feature from the month before, 0 to 1"),
+        "validate.known_steps": (
+            known,
+            "months, by column, whose step the data had when they were adopted",
+        ),
     }
 
 

@@ -7,7 +7,8 @@ from ..batches import has_arrived
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
 from ..figures import plot_months
-from ..params import Params
+from ..modelling.steps import find_steps
+from ..params import Params, ValidateParams
 from ..paths import Paths
 from ..reports import write_report
 from ..schemas import frame_schema
@@ -30,11 +31,15 @@ def run(paths: Paths, params: Params) -> str:
     broken = rows.loc[reasons.index].assign(**{REASON: reasons})
     accepted = rows.drop(index=reasons.index)
     summary = summarise_months(accepted, contract)
+    doubled = count_doubled(accepted, contract)
+    steps = look_for_steps(accepted, contract, params.validate_)
     report = {
         "rows": len(rows),
         "accepted": len(accepted),
         "quarantined": len(broken),
         "reasons": reasons.value_counts().to_dict(),
+        "doubled": doubled,
+        "steps": steps,
         "months": summary,
     }
     # The report and the quarantine are written even when the stage then stops: they say why.
@@ -45,6 +50,8 @@ def run(paths: Paths, params: Params) -> str:
             write_table(folder / f"{month}.parquet", batch.drop(columns="month"))
     plot_months(paths.plots / "months.png", summary)
     check_share(len(broken), len(rows), reasons, params.validate_.max_quarantined)
+    check_doubled(doubled, len(accepted), params.validate_.max_doubled)
+    check_steps(steps)
     return f"{len(accepted):,} rows keep the contract, {len(broken):,} are in quarantine"
 
 
@@ -100,6 +107,51 @@ def check_share(broken: int, rows: int, reasons: "pd.Series[str]", limit: float)
             f"{broken} of {rows} rows ({broken / rows:.1%}) break the contract, above "
             f"validate.max_quarantined ({limit:.1%}); the commonest reason is '{commonest}'; look "
             "into data/quarantine, then mend the source or change the contract."
+        )
+
+
+def count_doubled(rows: pd.DataFrame, contract: Contract) -> int:
+    """Rows that equal an earlier one in every column; none where a key tells rows apart."""
+    if contract.key is not None:
+        return 0
+    return int(rows.drop(columns="month").duplicated().sum())
+
+
+def check_doubled(doubled: int, rows: int, limit: float) -> None:
+    """Stops when so many rows come twice that a join will have doubled them.
+
+    Raises:
+        ProjectError: Their share is above the limit.
+    """
+    if doubled > limit * rows:
+        raise ProjectError(
+            f"{doubled} of {rows} rows ({doubled / rows:.1%}) equal an earlier row in every "
+            f"column, above validate.max_doubled ({limit:.1%}); look for a join upstream that "
+            "doubles rows, or raise the limit if different events may look alike."
+        )
+
+
+def look_for_steps(rows: pd.DataFrame, contract: Contract, limits: ValidateParams) -> list[str]:
+    """The steps of features from month to month that nobody has looked at yet."""
+    months = {str(month): batch for month, batch in rows.groupby("month")}
+    return [
+        str(step)
+        for step in find_steps(months, contract.features, limits.max_step)
+        if step.month not in limits.known_steps.get(step.column, ())
+    ]
+
+
+def check_steps(steps: list[str]) -> None:
+    """Stops at a column that became another one.
+
+    Raises:
+        ProjectError: There is such a step.
+    """
+    if steps:
+        more = f" ({len(steps) - 1} more in reports/validation.json)" if len(steps) > 1 else ""
+        raise ProjectError(
+            f"{steps[0]}{more}; mend the source, or list the month below validate.known_steps if "
+            "the world changed."
         )
 
 

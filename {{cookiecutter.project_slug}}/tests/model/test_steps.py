@@ -1,0 +1,113 @@
+"""Steps from month to month: units, names and gaps that change, and seasons that do not count."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.package_name }}.contract import Column, Kind
+from {{ cookiecutter.package_name }}.modelling.steps import LEAST_VALUES, find_steps, measure_distance
+
+ROWS = 2000
+MONTHS = [f"2013-{month:02d}" for month in range(1, 13)]
+KINDS: dict[str, Kind] = {
+    "heat": "number",
+    "year": "integer",
+    "count": "integer",
+    "length": "number",
+    "goal": "string",
+}
+COLUMNS = tuple(
+    Column(name, kind, required=False, description="", examples=(), roles=frozenset({"feature"}))
+    for name, kind in KINDS.items()
+)
+
+
+def make_months(count: int = 12, rows: int = ROWS) -> dict[str, pd.DataFrame]:
+    """Heat with its seasons, a count that rises, a length and goals that hardly move."""
+    draw = np.random.default_rng(1)
+    return {
+        month: pd.DataFrame(
+            {
+                "heat": draw.normal(55 - 22 * np.cos(2 * np.pi * k / 12), 9, rows),
+                "year": np.full(rows, 2013 + k // 6),
+                "count": np.arange(k * rows, (k + 1) * rows),
+                "length": draw.lognormal(7, 0.6, rows),
+                "goal": pd.Series(draw.choice(["ORD", "MIA", "ATL"], rows), dtype="string"),
+            }
+        )
+        for k, month in enumerate(MONTHS[:count])
+    }
+
+
+def change(months: dict[str, pd.DataFrame], month: str, **values: Any) -> dict[str, pd.DataFrame]:
+    return {**months, month: months[month].assign(**values)}
+
+
+def test_seasons_a_year_that_ends_and_a_count_that_rises_are_no_steps() -> None:
+    assert find_steps(make_months(), COLUMNS, 0.8) == []
+
+
+@pytest.mark.parametrize("month", MONTHS[4:])
+def test_degrees_that_become_celsius_are_seen_in_any_season(month: str) -> None:
+    months = make_months()
+    celsius = (months[month]["heat"] - 32) / 1.8
+    (step, *_) = find_steps(change(months, month, heat=celsius), COLUMNS, 0.8)
+
+    assert (step.column, step.month) == ("heat", month)
+    assert "its unit or its meaning seems to have changed" in str(step)
+
+
+@pytest.mark.parametrize("factor", [1 / 60, 60, 1.609, 0.3048])
+def test_a_length_in_another_unit_is_seen_although_both_units_overlap(factor: float) -> None:
+    months = make_months()
+    changed = change(months, "2013-09", length=months["2013-09"]["length"] * factor)
+
+    assert ("length", "2013-09") in {(s.column, s.month) for s in find_steps(changed, COLUMNS, 0.8)}
+
+
+def test_a_category_that_was_renamed_is_named_with_its_new_name() -> None:
+    months = make_months()
+    renamed = months["2013-03"]["goal"].replace("ORD", "CHI")
+    (step, *_) = find_steps(change(months, "2013-03", goal=renamed), COLUMNS, 0.8)
+
+    assert "'ORD' (3" in str(step)
+    assert "'CHI' (3" in str(step)
+
+
+@pytest.mark.parametrize("goals", [["ORD", "MIA"], ["ORD", "MIA", "ATL", "LAX"]])
+def test_a_category_that_only_vanishes_or_only_comes_is_no_step(goals: list[str]) -> None:
+    drawn = pd.Series(np.random.default_rng(2).choice(goals, ROWS), dtype="string")
+    months = make_months()
+
+    assert find_steps(change(months, "2013-12", goal=drawn), COLUMNS, 0.8) == []
+
+
+def test_a_column_that_is_no_longer_filled_is_seen() -> None:
+    months = make_months()
+    empty = pd.Series(pd.NA, index=range(ROWS), dtype="string")
+    (step,) = find_steps(change(months, "2013-12", goal=empty), COLUMNS, 0.8)
+
+    assert step.said == "100% of the rows have no value, of the month before 0%"
+
+
+def test_a_month_that_has_just_begun_is_not_compared() -> None:
+    months = make_months()
+    begun = months["2013-12"].assign(length=0.1)
+
+    assert find_steps({**months, "2013-12": begun[: LEAST_VALUES + 1]}, COLUMNS, 0.8) == []
+
+
+def test_small_months_are_no_steps_by_chance() -> None:
+    for _ in range(3):
+        assert find_steps(make_months(rows=LEAST_VALUES), COLUMNS, 0.8) == []
+
+
+def test_the_distance_is_that_of_kolmogorov_and_smirnov() -> None:
+    from scipy.stats import ks_2samp
+
+    draw = np.random.default_rng(3)
+    one, other = np.sort(draw.normal(size=80)), np.sort(draw.normal(0.5, 2, size=130))
+
+    assert measure_distance(one, other) == pytest.approx(ks_2samp(one, other).statistic)
