@@ -31,8 +31,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a project that was run whole takes minutes, so it comes last."""
-    items.sort(key=lambda item: "generated" in item.path.parts)
+    """What needs a project that was run whole takes minutes, so it comes later.
+
+    Last is what waits for the suites that run beside all of that.
+    """
+    rooms = {"generated", "real"}
+    items.sort(
+        key=lambda item: (not rooms.isdisjoint(item.path.parts), item.path.name == "test_suites.py")
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -11,7 +11,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".import_linter_cache", "__pycache__")
+CACHES = (
+    ".hypothesis",
+    ".import_linter_cache",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    "__pycache__",
+)
 # What one program says to another, or a person to the template's own make: no project's business.
 FOREIGN = (
     "HYPOTHESIS_PROFILE MAKEFLAGS MAKELEVEL MFLAGS PYTHONDONTWRITEBYTECODE PYTHONPATH VIRTUAL_ENV"
