@@ -20,6 +20,7 @@ class ServiceSettings(BaseSettings):
         log_directory: Where the prediction log goes, one file per process.
         host: Address to listen on; 0.0.0.0 in a container, where the engine guards the port.
         port: Port to listen on; 0 takes a free one and says which.
+        workers: Processes that answer, each with a model, a log file and limits of its own.
         max_body_bytes: Largest body of a request, enforced while it streams.
         max_rows: Most records in one request.
         max_concurrency: Predictions in progress; one more is refused at once, so that those
@@ -46,6 +47,7 @@ class ServiceSettings(BaseSettings):
     log_directory: Path = Path("var/predictions")
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(8000, ge=0, le=65535)
+    workers: int = Field(1, ge=1, le=256)
     max_body_bytes: int = Field(2 * 1024 * 1024, ge=1)
     max_rows: int = Field(1000, ge=1)
     max_concurrency: int = Field(64, ge=1)

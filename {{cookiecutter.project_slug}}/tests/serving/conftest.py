@@ -3,21 +3,57 @@
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from {{ cookiecutter.package_name }} import errors
+from {{ cookiecutter.package_name }} import settings as settings_module
 from {{ cookiecutter.package_name }}.bundle import deploy_bundle
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.schemas import generate_rows
+from {{ cookiecutter.package_name }}.serving import process
 from {{ cookiecutter.package_name }}.serving.app import create_app
 from {{ cookiecutter.package_name }}.serving.logs import make_logger
 from {{ cookiecutter.package_name }}.serving.served import ServedModel, load_served_model
 from {{ cookiecutter.package_name }}.settings import ServiceSettings
+
+# Serves, and says at the end what was loaded and what an auditor saw.
+PROGRAM = f"""
+import json, os, sys
+
+watched = ("pickle.find_class", "socket.connect", "subprocess.Popen", "os.system")
+seen, refused = [], []
+sys.addaudithook(lambda event, arguments: seen.append(event) if event in watched else None)
+
+class Absent:
+    names = frozenset(os.environ.get("ABSENT", "").split())
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.names:
+            refused.append(name)
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Absent())
+from {process.__name__} import serve
+from {settings_module.__name__} import load_service_settings
+from {errors.__name__} import ProjectError
+try:
+    serve(load_service_settings())
+except ProjectError as error:
+    sys.exit(str(error))
+print(json.dumps(dict(modules=sorted(sys.modules), refused=refused, seen=seen)))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -130,3 +166,74 @@ class Exchange:
 def exchange() -> type[Exchange]:
     """The class, since a test cannot import what is here."""
     return Exchange
+
+
+class Service:
+    """A running process, whose output goes to files: a pipe that nobody reads would fill up."""
+
+    def __init__(self, environment: dict[str, str], place: Path) -> None:
+        place.mkdir(parents=True)
+        self._output, self._errors = place / "output", place / "errors"
+        with self._output.open("wb") as output, self._errors.open("wb") as problems:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM], env=environment, stdout=output, stderr=problems
+            )
+        # No test waits for ever: a service that hangs is killed, and the test fails.
+        self._guard = threading.Timer(180, self.process.kill)
+        self._guard.start()
+
+    @property
+    def output(self) -> str:
+        """What it wrote to its standard output so far."""
+        return self._output.read_text(encoding="utf-8")
+
+    @property
+    def errors(self) -> str:
+        """What it wrote to its standard error so far."""
+        return self._errors.read_text(encoding="utf-8")
+
+    def wait_until_serving(self) -> str:
+        """Waits for the log's line with the address."""
+        while True:
+            ended = self.process.poll() is not None
+            for line in self.output.splitlines(keepends=True):
+                if line.endswith("\n") and (entry := json.loads(line))["event"] == "serving":
+                    return str(entry["url"])
+            assert not ended, self.errors
+            time.sleep(0.01)
+
+    def stop(self, number: signal.Signals) -> tuple[int, str, str]:
+        """Sends a signal and waits: exit code, output, errors."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> tuple[int, str, str]:
+        """Waits for the end."""
+        code = self.process.wait()
+        self._guard.cancel()
+        return code, self.output, self.errors
+
+
+@pytest.fixture
+def start(settings: ServiceSettings, tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Starts services on free ports, and ends what is left of them."""
+    services: list[Service] = []
+
+    def start(**changes: str) -> Service:
+        places = {"STORE": str(settings.store), "LOG_DIRECTORY": str(settings.log_directory)}
+        values = {"PORT": "0", "LINGER_SECONDS": "0", **places, **changes}
+        environment = {**os.environ, **{f"SERVICE_{name}": v for name, v in values.items()}}
+        services.append(Service(environment, tmp_path / f"service-{len(services)}"))
+        return services[-1]
+
+    yield start
+    for service in services:
+        if service.process.poll() is None:
+            service.process.kill()
+            service.wait()
+
+
+@pytest.fixture
+def web() -> Iterator[httpx2.Client]:
+    with httpx2.Client(trust_env=False) as client:
+        yield client

@@ -2,16 +2,13 @@
 
 import http.client
 import json
-import os
 import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -22,38 +19,12 @@ import httpx2
 import pytest
 
 from {{ cookiecutter.package_name }} import errors
-from {{ cookiecutter.package_name }} import settings as settings_module
 from {{ cookiecutter.package_name }}.bundle import deploy_bundle, write_bundle
 from {{ cookiecutter.package_name }}.serving import process
 from {{ cookiecutter.package_name }}.serving.served import ServedModel
 from {{ cookiecutter.package_name }}.settings import ServiceSettings
 
 ROOT = Path(__file__).parent.parent.parent
-PROGRAM = f"""
-import json, os, sys
-
-watched = ("pickle.find_class", "socket.connect", "subprocess.Popen", "os.system")
-seen, refused = [], []
-sys.addaudithook(lambda event, arguments: seen.append(event) if event in watched else None)
-
-class Absent:
-    names = frozenset(os.environ.get("ABSENT", "").split())
-
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in self.names:
-            refused.append(name)
-            raise ModuleNotFoundError(name, name=name)
-
-sys.meta_path.insert(0, Absent())
-from {process.__name__} import serve
-from {settings_module.__name__} import load_service_settings
-from {errors.__name__} import ProjectError
-try:
-    serve(load_service_settings())
-except ProjectError as error:
-    sys.exit(str(error))
-print(json.dumps(dict(modules=sorted(sys.modules), refused=refused, seen=seen)))
-"""
 TRAINING = {
     "cloudpickle",
     "dask",
@@ -88,71 +59,8 @@ def normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-class Service:
-    """A running process."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        # No test waits for ever: a service that hangs is killed, and the test fails.
-        self._guard = threading.Timer(60, self.process.kill)
-        self._guard.start()
-
-    def wait_until_serving(self) -> str:
-        """Reads the log up to the line with the address."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            entry = json.loads(line)
-            if entry["event"] == "serving":
-                return str(entry["url"])
-        raise AssertionError(self.process.communicate()[1])
-
-    def stop(self, number: signal.Signals) -> tuple[int, str, str]:
-        """Sends a signal and waits: exit code, rest of the output, errors."""
-        self.process.send_signal(number)
-        return self.wait()
-
-    def wait(self) -> tuple[int, str, str]:
-        """Waits for the end."""
-        output, problems = self.process.communicate()
-        self._guard.cancel()
-        return self.process.returncode, output, problems
-
-
-@pytest.fixture
-def start(
-    settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Service]]:
-    """Starts services on free ports, and ends what is left of them."""
-    services = []
-
-    def start(**changes: str) -> Service:
-        places = {"STORE": str(settings.store), "LOG_DIRECTORY": str(settings.log_directory)}
-        values = {"PORT": "0", "LINGER_SECONDS": "0", **places, **changes}
-        environment = {**os.environ, **{f"SERVICE_{name}": v for name, v in values.items()}}
-        services.append(Service(environment))
-        return services[-1]
-
-    yield start
-    for service in services:
-        if service.process.poll() is None:
-            service.process.kill()
-            service.wait()
-
-
-@pytest.fixture
-def web() -> Iterator[httpx2.Client]:
-    with httpx2.Client(trust_env=False) as client:
-        yield client
-
-
 def test_nothing_answered_is_lost_when_the_process_is_killed(
-    start: Callable[..., Service],
+    start: Callable[..., Any],
     web: httpx2.Client,
     rows: list[dict[str, Any]],
     read_log: Callable[[], list[dict[str, Any]]],
@@ -180,7 +88,7 @@ def test_nothing_answered_is_lost_when_the_process_is_killed(
 
 
 def test_a_request_that_was_accepted_is_answered_after_sigterm(
-    start: Callable[..., Service], rows: list[dict[str, Any]]
+    start: Callable[..., Any], rows: list[dict[str, Any]]
 ) -> None:
     service = start()
     url = urlsplit(service.wait_until_serving())
@@ -207,7 +115,7 @@ def test_a_request_that_was_accepted_is_answered_after_sigterm(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_orderly_end_is_silent_and_no_failure(
-    start: Callable[..., Service], number: signal.Signals
+    start: Callable[..., Any], number: signal.Signals
 ) -> None:
     service = start()
     service.wait_until_serving()
@@ -216,7 +124,7 @@ def test_an_orderly_end_is_silent_and_no_failure(
 
 
 def test_the_server_needs_what_it_ships_with_and_no_more(
-    start: Callable[..., Service],
+    start: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
     web: httpx2.Client,
     rows: list[dict[str, Any]],
@@ -260,7 +168,7 @@ def test_a_port_in_use_is_one_sentence(settings: ServiceSettings) -> None:
 
 
 def test_a_refused_bundle_is_one_sentence_and_a_failure(
-    start: Callable[..., Service], tmp_path: Path
+    start: Callable[..., Any], tmp_path: Path
 ) -> None:
     code, output, problems = start(STORE=str(tmp_path / "empty")).wait()
     assert (code, output) == (1, "")
@@ -269,7 +177,7 @@ def test_a_refused_bundle_is_one_sentence_and_a_failure(
 
 
 def test_a_log_directory_that_cannot_be_made_is_one_sentence_and_a_failure(
-    start: Callable[..., Service], tmp_path: Path
+    start: Callable[..., Any], tmp_path: Path
 ) -> None:
     occupied = tmp_path / "file"
     occupied.write_bytes(b"")
@@ -279,7 +187,7 @@ def test_a_log_directory_that_cannot_be_made_is_one_sentence_and_a_failure(
 
 
 def test_after_sigterm_it_is_not_ready_and_still_answers(
-    start: Callable[..., Service], web: httpx2.Client, rows: list[dict[str, Any]]
+    start: Callable[..., Any], web: httpx2.Client, rows: list[dict[str, Any]]
 ) -> None:
     service = start(LINGER_SECONDS="30")
     url = service.wait_until_serving()
@@ -294,7 +202,7 @@ def test_after_sigterm_it_is_not_ready_and_still_answers(
 
 
 def test_a_swap_under_load_loses_nothing_and_mixes_nothing(
-    start: Callable[..., Service],
+    start: Callable[..., Any],
     settings: ServiceSettings,
     model: ServedModel,
     contract_text: str,
@@ -327,7 +235,7 @@ def test_a_swap_under_load_loses_nothing_and_mixes_nothing(
     assert {(version, digest) for _, version, digest in seen} <= set(deployed.items())
 
 
-def test_what_is_no_http_gets_a_problem_and_the_end(start: Callable[..., Service]) -> None:
+def test_what_is_no_http_gets_a_problem_and_the_end(start: Callable[..., Any]) -> None:
     url = urlsplit(start().wait_until_serving())
     endless = b"GET / HTTP/1.1\r\nX: " + b"x" * 2_000_000
     for request in (b"no HTTP\r\n\r\n", endless, b"\0" * 100):

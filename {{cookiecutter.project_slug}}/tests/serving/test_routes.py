@@ -30,7 +30,9 @@ def test_ready_says_which_model_answers(
     client: TestClient, app: FastAPI, model: ServedModel
 ) -> None:
     answer = client.get("/health/ready")
-    assert answer.json() == {"status": "ready", "model": model.identity.model_dump()}
+    identity = model.identity.model_dump()
+    alone = {model.identity.digest: 1}
+    assert answer.json() == {"status": "ready", "model": identity, "processes": alone}
     check_against_openapi(app, "/health/ready", "get", answer)
 
 

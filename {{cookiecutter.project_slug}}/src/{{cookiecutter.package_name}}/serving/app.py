@@ -29,6 +29,7 @@ from .prediction import Admission, PredictEndpoint
 from .prediction_log import PredictionLog
 from .problems import ProblemError, answer_http_exception, answer_problem
 from .protocol_routes import infer_routes, invocations_route, protocol_routes
+from .roster import Roster
 from .routes import operation_routes, predict_route
 from .served import Champion, ServedModel, load_served_model
 
@@ -37,6 +38,7 @@ def create_app(
     settings: ServiceSettings,
     model: ServedModel | None = None,
     logger: FilteringBoundLogger | None = None,
+    roster: Roster | None = None,
 ) -> FastAPI:
     """Makes the application, with a model that is loaded and warmed up.
 
@@ -44,6 +46,7 @@ def create_app(
         settings: Limits and places.
         model: Answers instead of the one that the store points at.
         logger: Where operational logs go; standard output by default.
+        roster: Where the service's processes say what they answer with; by default, this is alone.
 
     Raises:
         ProjectError: Nothing is deployed, the bundle must not be served, or the prediction log
@@ -54,7 +57,8 @@ def create_app(
     champion = Champion(
         model or load_served_model(settings.store, settings.max_rows, settings.model_threads)
     )
-    log, metrics = PredictionLog(settings.log_directory), Metrics()
+    log, metrics = PredictionLog(settings.log_directory), Metrics(shared=settings.workers > 1)
+    roster = roster or Roster()
     log.open()
     digests = load_digests(settings.api_keys_file) if settings.api_keys_file else None
     executor = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="predict")
@@ -96,12 +100,13 @@ def create_app(
         app.router.routes[: len(fresh)] = fresh
         app.openapi_schema = None
         metrics.show_model(model.identity)
+        roster.enter(model.identity.digest)
 
     watcher = Watcher(champion, settings, metrics, logger, adopt)
     app.state.champion, app.state.watcher = champion, watcher
     app.router.routes += route_predictions(champion.current)
     app.include_router(protocol_routes(champion, log))
-    app.include_router(operation_routes(champion, log, metrics))
+    app.include_router(operation_routes(champion, log, metrics, roster))
     app.include_router(documentation_routes(app))
     app.include_router(page_route(champion))
     app.add_exception_handler(ProblemError, answer_problem)
@@ -111,4 +116,5 @@ def create_app(
         app.add_middleware(KeyGuard, digests=digests)
     app.add_middleware(Observation, metrics, logger, access_log=settings.access_log)
     metrics.show_model(champion.current.identity)
+    roster.enter(champion.current.identity.digest)
     return app

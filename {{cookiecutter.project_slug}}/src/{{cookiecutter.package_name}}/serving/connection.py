@@ -2,10 +2,9 @@
 
 import os
 
-from pydantic_core import to_json
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .problems import MEDIA_TYPE, REQUEST_REFUSED
+from .problems import REQUEST_REFUSED, ProblemError, render_problem
 
 MOST_HEADER_BYTES = 64 * 1024
 
@@ -38,18 +37,9 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuses what is no HTTP, and closes: where the next request begins cannot be told."""
         request_id = os.urandom(16).hex()
-        body = to_json(
-            {
-                "type": REQUEST_REFUSED.uri,
-                "title": REQUEST_REFUSED.title,
-                "status": 400,
-                "detail": msg,
-                "request_id": request_id,
-            }
-        )
-        head = (
-            f"HTTP/1.1 400 Bad Request\r\ncontent-type: {MEDIA_TYPE}\r\nconnection: close\r\n"
-            f"x-request-id: {request_id}\r\ncontent-length: {len(body)}\r\n\r\n"
-        )
-        self.transport.write(head.encode("ascii") + body)
+        headers = {"Connection": "close", "X-Request-ID": request_id}
+        problem = ProblemError(REQUEST_REFUSED, msg, headers)
+        answer = render_problem(problem, {"request_id": request_id, "path": ""})
+        head = [b"HTTP/1.1 400 Bad Request", *(b": ".join(pair) for pair in answer.raw_headers)]
+        self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
         self.transport.close()

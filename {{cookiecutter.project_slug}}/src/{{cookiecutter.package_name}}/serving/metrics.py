@@ -7,10 +7,10 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
-    Info,
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from .messages import ModelIdentity
 
@@ -18,11 +18,19 @@ _LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
 
 
 class Metrics:
-    """The metrics of one application, in a registry of their own."""
+    """The metrics of one application, in a registry of their own.
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+    Args:
+        shared: Whether they are of several processes, which `workers` prepared for.
+    """
+
+    def __init__(self, *, shared: bool = False) -> None:
+        self.registry = self._shown = CollectorRegistry()
+        if shared:
+            self._shown = CollectorRegistry()
+            MultiProcessCollector(self._shown)  # type: ignore[no-untyped-call]
+        else:
+            ProcessCollector(registry=self.registry)
         self._requests = Counter(
             "service_requests", "Requests", ["route", "method", "status"], registry=self.registry
         )
@@ -40,7 +48,10 @@ class Metrics:
             registry=self.registry,
         )
         self._active = Gauge(
-            "service_predictions_in_progress", "Predictions in progress", registry=self.registry
+            "service_predictions_in_progress",
+            "Predictions in progress",
+            multiprocess_mode="livesum",
+            registry=self.registry,
         )
         self._swaps = Counter(
             "service_swaps",
@@ -50,7 +61,14 @@ class Metrics:
         )
         for outcome in ("done", "refused"):
             self._swaps.labels(outcome)
-        self._model = Info("service_model", "The model that answers", registry=self.registry)
+        self._model = Gauge(
+            "service_model_info",
+            "Processes that answer with a model",
+            list(ModelIdentity.model_fields),
+            multiprocess_mode="livesum",
+            registry=self.registry,
+        )
+        self._identity: ModelIdentity | None = None
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Counts an answered request; `status` is 0 where the client left before."""
@@ -75,8 +93,11 @@ class Metrics:
 
     def show_model(self, identity: ModelIdentity) -> None:
         """Shows which model answers from now on."""
-        self._model.info(identity.model_dump())
+        if self._identity is not None:
+            self._model.labels(**self._identity.model_dump()).set(0)
+        self._model.labels(**identity.model_dump()).set(1)
+        self._identity = identity
 
     def render(self) -> bytes:
         """All of it in Prometheus' text format."""
-        return generate_latest(self.registry)
+        return generate_latest(self._shown)

@@ -96,24 +96,8 @@ DEADLINE_EXCEEDED = ProblemKind(
     "deadline-exceeded", 504, "The answer took too long", "Send fewer records in one request."
 )
 
-KINDS = (
-    MALFORMED_BODY,
-    REQUEST_REFUSED,
-    KEY_MISSING,
-    KEY_REFUSED,
-    NOT_FOUND,
-    NO_SUCH_MODEL,
-    METHOD_NOT_ALLOWED,
-    SLOW_BODY,
-    BODY_TOO_LARGE,
-    UNSUPPORTED_MEDIA_TYPE,
-    INVALID_RECORDS,
-    INTERNAL_ERROR,
-    OVERLOADED,
-    STOPPING,
-    LOG_UNAVAILABLE,
-    DEADLINE_EXCEEDED,
-)
+KINDS = tuple(kind for kind in list(vars().values()) if isinstance(kind, ProblemKind))
+"""All of them."""
 _ROUTING = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, BODY_TOO_LARGE)}
 
 

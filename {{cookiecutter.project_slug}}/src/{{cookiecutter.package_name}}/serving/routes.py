@@ -13,6 +13,7 @@ from .messages import ModelIdentity, predict_response
 from .metrics import Metrics
 from .prediction_log import PredictionLog, PredictionLogError
 from .problems import ProblemError, ProblemKind
+from .roster import Roster
 from .served import Champion, ServedModel
 
 _REQUEST_ID = {
@@ -38,6 +39,9 @@ class Ready(BaseModel):
 
     status: str = Field("ready", description="Always `ready`")
     model: ModelIdentity
+    processes: dict[str, int] = Field(
+        description="How many processes of the service answer with each bundle, by its digest"
+    )
 
 
 PREDICTION_PROBLEMS = (
@@ -79,7 +83,9 @@ def predict_route(model: ServedModel, answer: ASGIApp) -> APIRoute:
     return route
 
 
-def operation_routes(champion: Champion, log: PredictionLog, metrics: Metrics) -> APIRouter:
+def operation_routes(
+    champion: Champion, log: PredictionLog, metrics: Metrics, roster: Roster
+) -> APIRouter:
     """The paths that whoever operates the service asks."""
     router = APIRouter()
 
@@ -95,7 +101,8 @@ def operation_routes(champion: Champion, log: PredictionLog, metrics: Metrics) -
     )
     async def ready() -> Ready:
         """Says which model answers; it was warmed up with requests whose answers are known."""
-        return Ready(status="ready", model=check_ready(champion, log))
+        identity = check_ready(champion, log)
+        return Ready(status="ready", model=identity, processes=dict(roster.count()))
 
     @router.get(
         "/metrics",
