@@ -7,6 +7,7 @@ their gate refuses what was shown to be bad.)
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -108,6 +109,44 @@ def not_worse_than_champion(case: Case) -> Iterator[Gate]:
             f"{champion.version}) on {champion.rows} rows that neither has seen; the interval must "
             f"lie above {-margin:g}.",
         )
+
+
+def untouched(case: Case) -> Iterator[Gate]:
+    """The test window is new to the model: by its dates, and by how well it does there.
+
+    A model that has learned the window by heart gains more there over a baseline than it did on
+    the validation window. What is refused is what was shown to be too good to be true.
+    """
+    facts, share = case.facts, case.params.judge.max_surprise
+    begin, seen = facts["window"].get("from"), facts["seen_until"]
+    if begin and seen and datetime.fromisoformat(seen) >= datetime.fromisoformat(begin):
+        sentence = f"The model has seen rows until {seen}, but its test window begins at {begin}."
+        yield _without_value("untouched", False, sentence)
+        return
+    rise = Interval(**{end: facts["surprise"][end] for end in ("value", "low", "high")})
+    limit = share * max(facts["surprise"]["valid_gain_over_prior"], 0.0)
+    yield _on_interval(
+        "untouched",
+        rise,
+        limit,
+        rise.low <= limit,
+        f"Its gain over the baseline '{facts['surprise']['baseline']}' is {_signed(rise)} on the "
+        "test window than on the validation window; an interval wholly above "
+        f"{limit:.4f} is too good to be true: the model has seen those rows.",
+    )
+
+
+def cheapest_threshold(case: Case) -> Iterator[Gate]:
+    """The threshold is the cheapest on the validation window: it was chosen on no other rows."""
+    excess = (case.facts["decision"] or {}).get("excess_cost")
+    if excess is not None:
+        limit = case.params.judge.max_excess_cost
+        sentence = (
+            f"At the bundle's threshold errors cost {excess:.2%} more on the validation window "
+            f"than at the cheapest one; {limit:.2%} is allowed: a threshold is chosen there, never "
+            "on the test window."
+        )
+        yield _on_value("threshold", excess, limit, sentence)
 
 
 def calibrated(case: Case) -> Iterator[Gate]:
@@ -220,6 +259,8 @@ def keeps_contract(case: Case) -> Iterator[Gate]:
 GATES: tuple[Callable[[Case], Iterator[Gate]], ...] = (
     better_than_baselines,
     not_worse_than_champion,
+    untouched,
+    cheapest_threshold,
     calibrated,
     no_bad_slice,
     behaves,

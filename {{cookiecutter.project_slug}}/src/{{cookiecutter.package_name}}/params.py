@@ -163,6 +163,8 @@ class JudgeParams(_Section):
     max_regression: Annotated[float, Field(ge=0)]
     max_calibration_error: Positive
     max_slice_gap: Share
+    max_surprise: Share
+    max_excess_cost: Share
     max_age_days: Count
     max_microseconds: Positive
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from .bundle import Bundle
 from .comparison import Challenge, NotComparableError, answer_rows, unseen_rows
+from .contract import class_name
 from .errors import ProjectError
 from .modelling.confidence import group_rows
+from .modelling.decision import decide as choose_classes
 from .modelling.metrics import Floats, encode_target, metrics_for
 from .modelling.slices import compare_slices, find_slices
 from .params import Params
@@ -71,11 +73,10 @@ def compare(paths: Paths, params: Params, tracker: Tracker, a: str, b: str) -> d
 
 def decide(bundle: Bundle, scores: Floats) -> NDArray[Any]:
     """What a bundle answers with such scores: classes, or numbers."""
-    classes, threshold = bundle.metadata.classes, bundle.metadata.threshold
-    if not classes:
+    if not bundle.metadata.classes:
         return scores[:, 0]
-    chosen = scores.argmax(axis=1) if threshold is None else (scores[:, 1] >= threshold).astype(int)
-    answers: NDArray[Any] = np.array([str(label) for label in classes])[chosen]
+    words = np.array([class_name(label) for label in bundle.metadata.classes])
+    answers: NDArray[Any] = words[choose_classes(scores, bundle.metadata.threshold)]
     return answers
 
 

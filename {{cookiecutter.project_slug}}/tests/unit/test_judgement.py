@@ -41,6 +41,16 @@ FACTS: dict[str, Any] = {
     "behaviour": [
         {"name": "rain", "kind": "direction", "rows": 2000, "share": 0.97, "limit": 0.95}
     ],
+    "window": {"from": "2013-07-01T00:00:00+00:00", "until": "2013-08-31T23:00:00+00:00"},
+    "seen_until": "2013-06-30T23:00:00+00:00",
+    "surprise": {
+        "value": -0.01,
+        "low": -0.03,
+        "high": 0.01,
+        "baseline": "linear",
+        "valid_gain_over_prior": 0.25,
+    },
+    "decision": {"excess_cost": 0.0},
     "age_days": 3,
     "parity": {"max_error": 2e-7, "limit": 1e-5},
     "bundle_bytes": 900_000,
@@ -81,6 +91,8 @@ def test_a_good_candidate_passes_every_gate(params: Params) -> None:
         "better than prior",
         "better than linear",
         "not worse than champion",
+        "untouched",
+        "threshold",
         "calibration",
         "slices",
         "behaviour: rain",
@@ -106,6 +118,12 @@ def test_the_first_candidate_needs_no_champion(params: Params) -> None:
         ("better than linear", lambda f: f["gains"]["linear"]["roc_auc"].update(low=-0.001)),
         ("better than linear", lambda f: f["gains"]["linear"]["roc_auc"].update(low=0.0)),
         ("better than prior", lambda f: f["gains"]["prior"]["roc_auc"].update(low=-0.2)),
+        # A tenth of validation's gain over the prior (0.25) is allowed.
+        ("untouched", lambda f: f["surprise"].update(value=0.05, low=0.026, high=0.07)),
+        ("untouched", lambda f: f["surprise"].update(low=float("nan"))),
+        ("untouched", lambda f: f.update(seen_until="2013-07-01T00:00:00+00:00")),
+        ("threshold", lambda f: f["decision"].update(excess_cost=0.01)),
+        ("threshold", lambda f: f["decision"].update(excess_cost=float("nan"))),
         # The value is good, but its upper end is beyond the limit.
         ("calibration", lambda f: f["metrics"]["ece"].update(high=0.2)),
         ("calibration", lambda f: f["metrics"]["ece"].update(high=float("nan"))),
@@ -185,7 +203,16 @@ def test_the_weakest_slice_is_named(params: Params) -> None:
 
 
 def test_what_does_not_exist_is_not_judged(params: Params) -> None:
-    facts = changed(lambda f: f.update(slices=[], behaviour=[], age_days=None))
+    facts = changed(lambda f: f.update(slices=[], behaviour=[], age_days=None, decision=None))
     names = [gate.name for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates]
     assert "slices" in names
-    assert not {"fresh", "behaviour: rain"} & set(names)
+    assert not {"fresh", "behaviour: rain", "threshold"} & set(names)
+
+
+def test_a_model_that_has_seen_its_test_window_is_named_with_the_dates(params: Params) -> None:
+    facts = changed(lambda f: f.update(seen_until="2013-08-10T12:00:00+00:00"))
+    (gate,) = judge(Case(facts, "1.0.0", params, CHAMPION, FAST)).refusals
+    assert gate.sentence == (
+        "The model has seen rows until 2013-08-10T12:00:00+00:00, but its test window begins at "
+        "2013-07-01T00:00:00+00:00."
+    )

@@ -116,3 +116,28 @@ def gain(metric: Metric, candidate: Statistic, other: Statistic) -> Statistic:
     """The difference between two statistics, turned so that positive is better."""
     sign = 1 if metric.higher_is_better else -1
     return lambda weights: sign * (candidate(weights) - other(weights))
+
+
+def rise_between_windows(
+    earlier: tuple[Statistic, NDArray[np.intp]],
+    later: tuple[Statistic, NDArray[np.intp]],
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> Interval:
+    """By how much a statistic is larger on one window than on an earlier one, which share no row.
+
+    Args:
+        earlier: The statistic there, and the group of each row there.
+        later: The same of the later window.
+        resamples: Of each window; each is drawn by itself.
+        confidence: Share of resamples inside the interval.
+        seed: Seed of the draws.
+    """
+    (before, some), (after, others) = (
+        resample([statistic], groups, resamples, seed + shift)
+        for shift, (statistic, groups) in enumerate((earlier, later))
+    )
+    tail = (1 - confidence) / 2
+    low, high = np.nanquantile(others - some, [tail, 1 - tail])
+    return Interval(float(after[0] - before[0]), float(low), float(high))

@@ -2,19 +2,28 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import joblib
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..behaviour import load_tests, run_tests
-from ..bundle import load_bundle
-from ..contract import Contract
+from ..bundle import Bundle, load_bundle
+from ..contract import Contract, class_name
 from ..errors import ProjectError
 from ..figures import plot_evaluation, write_curves
-from ..modelling.confidence import bootstrap, gain, group_rows, once
+from ..modelling.confidence import bootstrap, gain, group_rows, once, rise_between_windows
+from ..modelling.decision import (
+    Costs,
+    count_confusion,
+    decide,
+    decision_statistics,
+    excess_cost,
+)
 from ..modelling.estimators import predict_scores
 from ..modelling.metrics import Floats, Statistic, metrics_for
 from ..modelling.slices import find_slices, measure_slices
@@ -29,64 +38,159 @@ BASELINES: Mapping[str, tuple[str, ...]] = {"trees": ("prior", "linear"), "linea
 """What a candidate of each kind must beat."""
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Rows with every model's answers: of the bundle's as `candidate`, and of the baselines."""
+
+    rows: pd.DataFrame
+    target: Floats
+    groups: NDArray[np.intp]
+    scores: dict[str, Floats]
+
+
 def run(paths: Paths, params: Params) -> str:
     """Measures the bundle and the baselines on the test window, with intervals by days."""
     bundle = load_bundle(paths.bundle)
     contract, scorer = bundle.contract, Scorer(bundle)
-    rows = read_table(paths.splits / "test.parquet")
-    test = window_examples(rows, contract)
-    scores = {"candidate": scorer.score_frame(rows).scores}
-    for name in BASELINES[params.train.candidate.kind]:
-        scores[name] = predict_scores(joblib.load(paths.models / f"{name}.joblib"), test.features)
-    groups = group_rows(rows, contract)
-    found = measure_all(contract, test.target, scores, groups, params.evaluate, params.seed)
-    if params.judge.metric not in found["metrics"]:
-        raise ProjectError(
-            f"params.yaml: judge.metric is '{params.judge.metric}', which does not exist for "
-            f"{contract.task}; choose one of {', '.join(found['metrics'])}."
-        )
+    check_metric(params, contract)
+    valid, test = (answer_window(paths, params, scorer, name) for name in ("valid", "test"))
+    found = measure_all(
+        contract, test.target, test.scores, test.groups, params.evaluate, params.seed
+    )
     report = {
         "digest": bundle.digest,
         "task": contract.task,
-        "rows": len(rows),
+        "rows": len(test.rows),
         "primary_metric": params.judge.metric,
         **found,
-        "slices": break_down(contract, rows, test.target, scores["candidate"], params),
+        "slices": break_down(contract, test, params),
         "behaviour": run_tests(
             load_tests(paths.behaviour),
-            rows,
+            test.rows,
             contract,
             lambda part: scorer.score_frame(part).scores,
         ),
         "threshold": bundle.metadata.threshold,
+        "decision": describe_decision(bundle, valid, test, params),
+        "surprise": measure_surprise(contract, valid, test, params),
+        "seen_until": bundle.metadata.seen_until,
         **describe_window(paths, params),
         **describe_graph(paths),
-        "predictions_hash": hash_scores(scores["candidate"]),
+        "predictions_hash": hash_scores(test.scores["candidate"]),
     }
     write_report(paths.reports / "evaluation.json", report)
     flat = {name: interval["value"] for name, interval in found["metrics"].items()}
     write_report(paths.reports / "metrics.json", flat)
-    bins = params.evaluate.calibration_bins
-    write_curves(paths.plots, contract.task, test.target, scores["candidate"], bins)
-    plot_evaluation(paths.plots / "evaluation.png", contract.task, test.target, scores, bins)
+    draw(paths, params, contract, test)
     main = found["metrics"][params.judge.metric]
     return (
         f"{params.judge.metric} {main['value']:.4f} ({main['low']:.4f} to {main['high']:.4f}) on "
-        f"{len(rows):,} rows"
+        f"{len(test.rows):,} rows"
     )
 
 
-def break_down(
-    contract: Contract, rows: pd.DataFrame, target: Floats, scores: Floats, params: Params
-) -> list[dict[str, Any]]:
+def check_metric(params: Params, contract: Contract) -> None:
+    """Stops where the metric to judge by does not exist for the task.
+
+    Raises:
+        ProjectError: It does not.
+    """
+    known = metrics_for(contract.task)
+    if params.judge.metric not in known:
+        raise ProjectError(
+            f"params.yaml: judge.metric is '{params.judge.metric}', which does not exist for "
+            f"{contract.task}; choose one of {', '.join(known)}."
+        )
+
+
+def answer_window(paths: Paths, params: Params, scorer: Scorer, name: str) -> Window:
+    """Asks the bundle and the baselines about the rows of a window."""
+    contract, rows = scorer.bundle.contract, read_table(paths.splits / f"{name}.parquet")
+    examples = window_examples(rows, contract)
+    scores = {"candidate": scorer.score_frame(rows).scores}
+    for model in BASELINES[params.train.candidate.kind]:
+        estimator = joblib.load(paths.models / f"{model}.joblib")
+        scores[model] = predict_scores(estimator, examples.features)
+    return Window(rows, examples.target, group_rows(rows, contract), scores)
+
+
+def draw(paths: Paths, params: Params, contract: Contract, test: Window) -> None:
+    """Curves for `dvc plots`, and a picture."""
+    task, bins = contract.task, params.evaluate.calibration_bins
+    write_curves(paths.plots, task, test.target, test.scores["candidate"], bins)
+    plot_evaluation(paths.plots / "evaluation.png", task, test.target, test.scores, bins)
+
+
+def describe_decision(
+    bundle: Bundle, valid: Window, test: Window, params: Params
+) -> dict[str, Any] | None:
+    """The confusion at the bundle's threshold, and whether that is the cheapest on validation.
+
+    The threshold is chosen anew from the bundle's own answers on the validation window: one that
+    was tuned on other rows costs more there. None for a regression.
+    """
+    threshold, classes = bundle.metadata.threshold, list(map(class_name, bundle.metadata.classes))
+    if not classes:
+        return None
+    chosen = decide(test.scores["candidate"], threshold)
+    counts = count_confusion(test.target, chosen, len(classes))
+    told = {"classes": classes, "confusion": counts, "measured": {}, "excess_cost": None}
+    if threshold is None:
+        return told
+    costs = Costs(params.train.cost_false_positive, params.train.cost_false_negative)
+    settings = params.evaluate
+    intervals = bootstrap(
+        decision_statistics(test.target, chosen, costs),
+        test.groups,
+        settings.resamples,
+        settings.confidence,
+        params.seed,
+    )
+    return {
+        **told,
+        "measured": {name: interval.as_dict() for name, interval in intervals.items()},
+        "excess_cost": excess_cost(valid.target, valid.scores["candidate"][:, 1], threshold, costs),
+    }
+
+
+def measure_surprise(
+    contract: Contract, valid: Window, test: Window, params: Params
+) -> dict[str, Any]:
+    """How much more the candidate gains over the best baseline on the test window than before.
+
+    Both windows are harder or easier for the baseline too, so that a season alone is no surprise;
+    a model that has learned the test window by heart is.
+    """
+    settings, control = params.evaluate, BASELINES[params.train.candidate.kind][-1]
+    metric = metrics_for(contract.task, settings.calibration_bins)[params.judge.metric]
+
+    def over(window: Window, baseline: str) -> Statistic:
+        return gain(
+            metric,
+            metric.prepare(window.target, window.scores["candidate"]),
+            metric.prepare(window.target, window.scores[baseline]),
+        )
+
+    rise = rise_between_windows(
+        (over(valid, control), valid.groups),
+        (over(test, control), test.groups),
+        settings.resamples,
+        settings.confidence,
+        params.seed,
+    )
+    before = over(valid, "prior")(np.ones_like(valid.target))
+    return {**rise.as_dict(), "baseline": control, "valid_gain_over_prior": before}
+
+
+def break_down(contract: Contract, test: Window, params: Params) -> list[dict[str, Any]]:
     """The main metric in every slice that is large enough."""
     settings = params.evaluate
     return measure_slices(
-        find_slices(rows, [c.name for c in contract.slices], settings.min_slice_rows),
+        find_slices(test.rows, [c.name for c in contract.slices], settings.min_slice_rows),
         metrics_for(contract.task, settings.calibration_bins)[params.judge.metric],
-        target,
-        scores,
-        group_rows(rows, contract),
+        test.target,
+        test.scores["candidate"],
+        test.groups,
         resamples=settings.resamples,
         confidence=settings.confidence,
         seed=params.seed,
