@@ -134,8 +134,8 @@ def rebuild(
 
     Example: make rebuild VERSION=1
     """
-    from .rebuild import Wish
-    from .rebuild import rebuild as make_again
+    from .study.rebuild import Wish
+    from .study.rebuild import rebuild as make_again
 
     paths = open_project()
     tracker = _open_registry(paths)
@@ -151,8 +151,8 @@ def compare(
 
     Example: make compare A=1 B=2
     """
-    from .versions import compare as put_side_by_side
-    from .versions import describe
+    from .study.versions import compare as put_side_by_side
+    from .study.versions import describe
 
     paths = open_project()
     tracker = _open_registry(paths)

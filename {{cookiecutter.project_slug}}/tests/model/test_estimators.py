@@ -95,6 +95,15 @@ def test_the_same_seed_gives_the_same_answers_to_the_bit() -> None:
 
     for name, scores in first.items():
         np.testing.assert_array_equal(scores, again[name])
+    # Where each tree is offered some of the features alone, the seed says which.
+    train, valid = draw(1), draw(2)
+    one, other = (
+        fit_candidate(train, valid, "binary", settings(feature_share=0.5), rare=10, seed=7)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(
+        predict_scores(one, valid.features), predict_scores(other, valid.features)
+    )
 
 
 def test_another_seed_gives_another_candidate() -> None:

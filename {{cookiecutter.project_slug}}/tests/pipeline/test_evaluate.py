@@ -6,7 +6,6 @@ so that hundreds of judgements take seconds.
 
 import re
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ import pandas as pd
 import pytest
 
 from {{ cookiecutter.package_name }}.behaviour import Direction, run_tests
-from {{ cookiecutter.package_name }}.bundle import Bundle, Metadata
 from {{ cookiecutter.package_name }}.columns import FeatureMatrix
 from {{ cookiecutter.package_name }}.contract import parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
@@ -90,8 +88,8 @@ class Model:
         """Probabilities, shape (rows, 2)."""
         first, second = ("y", "x") if self.swapped else ("x", "y")
         logit = self.of[0] * rows[first] + self.of[1] * rows[second] + 0.1 * noise + self.shift
-        logit = np.where(rows["shop"] == self.blind, noise, logit)
-        probability = 1 / (1 + np.exp(-np.asarray(logit, dtype=float)))
+        known = np.where(rows["shop"] == self.blind, noise, logit.to_numpy(dtype=float))
+        probability = 1 / (1 + np.exp(-known))
         return np.column_stack([1 - probability, probability])
 
 
@@ -145,22 +143,16 @@ class World:
         prior = np.full((SIZE, 2), [0.5, 0.5])
         linear = Model(of=(1.2, 0.0)).answer(rows, self.noise(name, "linear"))
         baselines = {"prior": prior, "linear": linear}
-        return Window(
-            rows, target, group_rows(rows, CONTRACT), {"candidate": scores, **baselines}
-        )
+        return Window(rows, target, group_rows(rows, CONTRACT), {"candidate": scores, **baselines})
 
-    def bundle(self, model: Model) -> Bundle:
+    def threshold(self, model: Model) -> float:
         tuned = self.window(model.tuned_on, model)
-        threshold = choose_threshold(tuned.target, tuned.scores["candidate"][:, 1], 1.0, 3.0)
-        metadata = Metadata.model_construct(
-            classes=[False, True], threshold=threshold, seen_until=model.seen_until
-        )
-        return Bundle(Path(), "a", metadata, CONTRACT, b"")
+        return choose_threshold(tuned.target, tuned.scores["candidate"][:, 1], 1.0, 3.0)
 
     def judge(self, params: Params, model: Model) -> tuple[Gate, ...]:
         """The refusing gates, for a model against a sound champion."""
         valid, test = (self.window(name, model) for name in ("valid", "test"))
-        bundle = self.bundle(model)
+        threshold = self.threshold(model)
         champion = SOUND.answer(test.rows, self.noise("test", "champion"))
         gain = paired_difference(
             metrics_for("binary")["roc_auc"],
@@ -181,7 +173,7 @@ class World:
             "behaviour": run_tests(
                 BEHAVIOUR, test.rows, CONTRACT, lambda rows: model.answer(rows, np.zeros(len(rows)))
             ),
-            "decision": describe_decision(bundle, valid, test, params),
+            "decision": describe_decision(CONTRACT, threshold, valid, test, params),
             "surprise": measure_surprise(CONTRACT, valid, test, params),
             "seen_until": model.seen_until,
             "window": {"from": "2013-07-01T00:00:00+00:00"},
@@ -252,12 +244,12 @@ def test_a_challenger_that_was_given_the_answer_stops_in_training(limits: Params
 def test_the_confusion_is_of_the_test_window_at_the_bundles_threshold(limits: Params) -> None:
     world = World(2)
     valid, test = (world.window(name, SOUND) for name in ("valid", "test"))
-    bundle = world.bundle(SOUND)
-    found = describe_decision(bundle, valid, test, limits)
+    threshold = world.threshold(SOUND)
+    found = describe_decision(CONTRACT, threshold, valid, test, limits)
     assert found is not None
     (true_no, alarms), (misses, hits) = found["confusion"]
     assert found["classes"] == ["false", "true"]
-    called = test.scores["candidate"][:, 1] >= (bundle.metadata.threshold or 0)
+    called = test.scores["candidate"][:, 1] >= threshold
     assert (hits, alarms) == (
         (called & (test.target == 1)).sum(),
         (called & (test.target == 0)).sum(),

@@ -16,7 +16,7 @@ from {{ cookiecutter.package_name }} import release
 from {{ cookiecutter.package_name }}.bundle import load_bundle
 from {{ cookiecutter.package_name }}.params import Params
 from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.rebuild import (
+from {{ cookiecutter.package_name }}.study.rebuild import (
     RebuildError,
     Wish,
     compare_answers,

@@ -12,8 +12,8 @@ from {{ cookiecutter.package_name }}.bundle import load_bundle
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import Params
 from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.study.versions import compare, count_changes, describe
 from {{ cookiecutter.package_name }}.tracking import connect
-from {{ cookiecutter.package_name }}.versions import compare, count_changes, describe
 
 Replace = Callable[..., str]
 

@@ -22,8 +22,8 @@ class Costs:
 def decide(scores: Floats, threshold: float | None) -> NDArray[np.intp]:
     """The position of the class that is answered, for scores of shape (rows, classes)."""
     if threshold is None:
-        return scores.argmax(axis=1)
-    return (scores[:, 1] >= threshold).astype(np.intp)
+        return np.asarray(scores.argmax(axis=1), dtype=np.intp)
+    return np.asarray(scores[:, 1] >= threshold, dtype=np.intp)
 
 
 def count_confusion(target: Floats, chosen: NDArray[np.intp], classes: int) -> list[list[int]]:

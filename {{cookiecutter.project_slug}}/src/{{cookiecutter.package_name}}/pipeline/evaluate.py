@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..behaviour import load_tests, run_tests
-from ..bundle import Bundle, load_bundle
+from ..bundle import load_bundle
 from ..contract import Contract, class_name
 from ..errors import ProjectError
 from ..figures import plot_evaluation, write_curves
@@ -71,7 +71,7 @@ def run(paths: Paths, params: Params) -> str:
             lambda part: scorer.score_frame(part).scores,
         ),
         "threshold": bundle.metadata.threshold,
-        "decision": describe_decision(bundle, valid, test, params),
+        "decision": describe_decision(contract, bundle.metadata.threshold, valid, test, params),
         "surprise": measure_surprise(contract, valid, test, params),
         "seen_until": bundle.metadata.seen_until,
         **describe_window(paths, params),
@@ -122,19 +122,19 @@ def draw(paths: Paths, params: Params, contract: Contract, test: Window) -> None
 
 
 def describe_decision(
-    bundle: Bundle, valid: Window, test: Window, params: Params
+    contract: Contract, threshold: float | None, valid: Window, test: Window, params: Params
 ) -> dict[str, Any] | None:
     """The confusion at the bundle's threshold, and whether that is the cheapest on validation.
 
     The threshold is chosen anew from the bundle's own answers on the validation window: one that
     was tuned on other rows costs more there. None for a regression.
     """
-    threshold, classes = bundle.metadata.threshold, list(map(class_name, bundle.metadata.classes))
+    classes = list(map(class_name, contract.classes))
     if not classes:
         return None
     chosen = decide(test.scores["candidate"], threshold)
     counts = count_confusion(test.target, chosen, len(classes))
-    told = {"classes": classes, "confusion": counts, "measured": {}, "excess_cost": None}
+    told: dict[str, Any] = {"classes": classes, "confusion": counts, "measured": {}, "excess_cost": None}
     if threshold is None:
         return told
     costs = Costs(params.train.cost_false_positive, params.train.cost_false_negative)

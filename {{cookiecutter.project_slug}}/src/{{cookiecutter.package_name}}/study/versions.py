@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .bundle import Bundle
-from .comparison import Challenge, NotComparableError, answer_rows, unseen_rows
-from .contract import class_name
-from .errors import ProjectError
-from .modelling.confidence import group_rows
-from .modelling.decision import decide as choose_classes
-from .modelling.metrics import Floats, encode_target, metrics_for
-from .modelling.slices import compare_slices, find_slices
-from .params import Params
-from .paths import Paths
-from .pipeline.evaluate import measure_all
-from .registry import fetch_bundle
-from .reports import write_report
-from .tables import read_table
-from .tracking import Tracker, Version
+from ..bundle import Bundle
+from ..comparison import Challenge, NotComparableError, answer_rows, unseen_rows
+from ..contract import class_name
+from ..errors import ProjectError
+from ..modelling.confidence import group_rows
+from ..modelling.decision import decide as choose_classes
+from ..modelling.metrics import Floats, encode_target, metrics_for
+from ..modelling.slices import compare_slices, find_slices
+from ..params import Params
+from ..paths import Paths
+from ..pipeline.evaluate import measure_all
+from ..registry import fetch_bundle
+from ..reports import write_report
+from ..tables import read_table
+from ..tracking import Tracker, Version
 
 _SHOWN = 10
 _MOVED = 1e-6

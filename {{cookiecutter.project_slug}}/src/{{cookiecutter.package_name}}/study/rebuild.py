@@ -19,10 +19,10 @@ from typing import Any
 
 import yaml
 
-from .errors import ProjectError
-from .paths import Paths
-from .reports import read_report
-from .tracking import Tracker, Version
+from ..errors import ProjectError
+from ..paths import Paths
+from ..reports import read_report
+from ..tracking import Tracker, Version
 
 _FACTS = ("dvc.lock", "params.yaml", "evaluation.json", "ingest.json")
 """What a version's run keeps, and a rebuild needs."""
