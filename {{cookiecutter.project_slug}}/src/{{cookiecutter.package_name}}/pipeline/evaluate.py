@@ -134,7 +134,12 @@ def describe_decision(
         return None
     chosen = decide(test.scores["candidate"], threshold)
     counts = count_confusion(test.target, chosen, len(classes))
-    told: dict[str, Any] = {"classes": classes, "confusion": counts, "measured": {}, "excess_cost": None}
+    told: dict[str, Any] = {
+        "classes": classes,
+        "confusion": counts,
+        "measured": {},
+        "excess_cost": None,
+    }
     if threshold is None:
         return told
     costs = Costs(params.train.cost_false_positive, params.train.cost_false_negative)
