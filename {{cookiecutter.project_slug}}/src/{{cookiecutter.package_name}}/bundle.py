@@ -168,6 +168,10 @@ def _read_verified(path: Path) -> dict[str, bytes]:
     try:
         contents = {name: (path / name).read_bytes() for name in (_SUMS, *_FILES)}
     except OSError as error:
+        if not path.exists():
+            raise BundleError(
+                f"There is no bundle at {path}; make one with `make repro`, or `make deploy` one."
+            ) from None
         missing = Path(error.filename or path).name
         raise BundleError(
             f"Bundle {path.name} at {path} lacks {missing}; deploy it again with `make deploy`."

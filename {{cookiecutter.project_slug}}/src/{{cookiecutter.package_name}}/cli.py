@@ -33,8 +33,18 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except ProjectError as error:
-            typer.echo(f"{typer.style('error:', fg='red')} {error}", err=True)
-            raise typer.Exit(1) from None
+            _say(str(error))
+        except OSError as error:
+            # A full disk, a folder that is not ours: files are written whole or not at all.
+            reason = " ".join(str(error).split())
+            _say(
+                f"this machine refuses: {reason}; see to it and run again, nothing is half-written."
+            )
+        raise typer.Exit(1)
+
+
+def _say(sentence: str) -> None:
+    typer.echo(f"{typer.style('error:', fg='red')} {sentence}", err=True)
 
 
 app = typer.Typer(

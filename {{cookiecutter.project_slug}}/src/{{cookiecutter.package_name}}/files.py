@@ -27,3 +27,9 @@ def replacing(path: Path) -> Iterator[Path]:
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def clear_scratch(folder: Path) -> None:
+    """Removes what a process left there that was killed while it wrote."""
+    for path in folder.glob(".*-????????"):
+        path.unlink()

@@ -1,10 +1,12 @@
 """`run`: from a folder of files to a deployed model, every step safe to repeat."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from . import release
 from .errors import ProjectError
@@ -108,10 +110,35 @@ def summarise(paths: Paths, params: Params) -> list[str]:
 
 
 def _mend_lock(root: Path) -> None:
-    """Removes the empty lock that a killed DVC leaves; DVC itself would fail on it for ever."""
+    """Removes the lock that a killed DVC leaves, on which DVC itself could fail for ever.
+
+    DVC takes every number that some process has for a holder: one that nobody has reaped yet, or an
+    unrelated one that got the number, as happens soon in a container.
+    """
     lock = root / ".dvc" / "tmp" / "rwlock"
-    if lock.exists() and lock.stat().st_size == 0:
-        lock.unlink()
+    if not lock.exists():
+        return
+    try:
+        held = json.loads(lock.read_text(encoding="utf-8"))
+        entries = [*held.get("write", {}).values(), *held.get("read", {}).values()]
+        holders = {info["pid"] for entry in entries for info in _as_list(entry)}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        holders = set()
+    if not any(_runs_dvc(pid) for pid in holders):
+        lock.unlink(missing_ok=True)
+
+
+def _as_list(entry: Any) -> list[Any]:
+    return entry if isinstance(entry, list) else [entry]
+
+
+def _runs_dvc(pid: int) -> bool:
+    import psutil
+
+    try:
+        return any("dvc" in word for word in psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return False
 
 
 def _git(root: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,9 @@ import pytest
 from onnx import helper
 
 from {{ cookiecutter.package_name }}.address import sqlite_uri
+from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare
+from {{ cookiecutter.package_name }}.adoption.plan import Wishes
+from {{ cookiecutter.package_name }}.adoption.removal import FEATURES
 from {{ cookiecutter.package_name }}.bundle import load_bundle, write_bundle
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.database import create_database
@@ -180,3 +183,45 @@ def open_registry() -> Callable[[Paths], Any]:
         return MlflowClient(uri, uri)
 
     return client
+
+
+def make_orders(rows: int = 1500) -> pd.DataFrame:
+    """Orders of ten months, mostly sent back when they are large and cheap."""
+    draw = np.random.default_rng(1)
+    size, price = draw.normal(size=rows), draw.normal(size=rows)
+    days = pd.Timestamp("2013-01-01") + pd.to_timedelta(np.arange(rows) * 300 // rows, unit="D")
+    return pd.DataFrame(
+        {
+            "order_id": [f"K-{number:05d}" for number in range(rows)],
+            "ordered_at": days,
+            "size": (size * 10 + 50).round(2),
+            "price": (price * 3 + 20).round(2),
+            "colour": draw.choice(["red", "green", "blue"], rows),
+            "returned": 2 * size - price * (size > 0) + draw.normal(size=rows) > 0.5,
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def orders(tmp_path_factory: pytest.TempPathFactory) -> Paths:
+    """A project for a small table, as `adopt` drafts it, with the code of this one; copy it.
+
+    Its pipeline takes seconds, and is the same whatever table this project is about. Nothing has
+    run in it yet.
+    """
+    paths = Paths(tmp_path_factory.mktemp("orders") / "project")
+    for name in ("dvc.yaml", "params.yaml", ".dvc/config", ".dvcignore", ".gitignore"):
+        (paths.root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, paths.root / name)
+    paths.behaviour.write_text("tests: []\n")
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    shutil.copytree(ROOT / "src", paths.root / "src", ignore=ignored)
+    (features,) = paths.root.glob("src/*/features.py")
+    features.write_text(FEATURES)
+    make_orders().to_csv(paths.root / "orders.csv", index=False)
+    request = Request("orders.csv", Wishes(target="returned"))
+    adoption = prepare(paths, request, None, lambda _, safe: safe)
+    paths.contract.write_text(adoption.contract, encoding="utf-8")
+    paths.params.write_text(adoption.params, encoding="utf-8")
+    (paths.root / "dvc.yaml").write_text(adoption.pipeline, encoding="utf-8")
+    return paths

@@ -136,6 +136,17 @@ def test_a_month_that_comes_again_with_other_content_is_refused(
     assert snapshot(paths) == before
 
 
+def test_what_a_killed_run_left_half_written_is_no_part_of_what_arrived(
+    paths: Paths, offer: Offer, rows: pd.DataFrame
+) -> None:
+    paths.raw.mkdir(parents=True)
+    (paths.raw / ".2013-01.parquet-a1b2c3_d").write_bytes(b"PAR1 and not much more")
+    offer(rows)
+    ingest.run(paths, until("2013-01"))
+
+    assert [path.name for path in paths.raw.iterdir()] == ["2013-01.parquet"]
+
+
 def test_a_month_that_is_gone_upstream_stays(
     paths: Paths, offer: Offer, rows: pd.DataFrame
 ) -> None:

@@ -88,7 +88,7 @@ def test_a_missing_file_is_named(bundle: Bundle, name: str) -> None:
 
 
 def test_a_folder_that_is_not_there_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="lacks SHA256SUMS"):
+    with pytest.raises(BundleError, match="There is no bundle at"):
         load_bundle(tmp_path / "nothing")
 
 

@@ -1,5 +1,6 @@
 """`run`: a repository where there is none, a pipeline that survives a kill, and what came out."""
 
+import json
 import os
 import subprocess
 import sys
@@ -137,13 +138,45 @@ def test_the_empty_lock_of_a_killed_run_stops_dvc_but_not_us(tmp_path: Path) -> 
     assert (tmp_path / "made").exists()
 
 
-def test_a_lock_that_says_who_holds_it_is_left_alone(tmp_path: Path) -> None:
-    lock = tmp_path / ".dvc" / "tmp" / "rwlock"
+def leave_lock(folder: Path, pid: int) -> Path:
+    """A lock as DVC writes it: a process reads one path and writes another."""
+    info = {"pid": pid, "cmd": "dvc repro"}
+    lock = folder / ".dvc" / "tmp" / "rwlock"
     lock.parent.mkdir(parents=True)
-    lock.write_text("{}")
-    workflow._mend_lock(tmp_path)
+    lock.write_text(json.dumps({"read": {"/a": [info]}, "write": {"/b": info}}))
+    return lock
 
-    assert lock.read_text() == "{}"
+
+def test_a_lock_of_a_process_that_runs_is_left_alone(tmp_path: Path) -> None:
+    code = "print(flush=True); input()  # dvc"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        lock = leave_lock(tmp_path, holder.pid)
+        workflow._mend_lock(tmp_path)
+        assert lock.exists()
+        holder.communicate("\n")
+
+
+def test_a_lock_of_a_process_that_was_killed_but_not_reaped_is_removed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()  # dvc"], stdin=subprocess.PIPE) as holder:
+        holder.kill()
+        os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)
+        lock = leave_lock(tmp_path, holder.pid)
+        workflow._mend_lock(tmp_path)
+
+    assert not lock.exists()
+
+
+def test_a_lock_whose_number_another_program_has_is_removed(tmp_path: Path) -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other:
+        lock = leave_lock(tmp_path, other.pid)
+        workflow._mend_lock(tmp_path)
+        other.communicate()
+
+    assert not lock.exists()
 
 
 def test_a_stage_that_fails_ends_in_a_sentence(

@@ -1,26 +1,16 @@
 """How a table's files are to be opened: encoding, delimiter, names that the contract can hold."""
 
-import bz2
 import codecs
 import csv
-import gzip
-import lzma
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, cast
 
 from ..errors import ProjectError
 from ..params import FilesParams
-from ..sources.files import check_names, is_csv, list_files
+from ..sources.files import check_names, is_csv, list_files, open_packed
 
 _SAMPLE_BYTES = 64 * 1024
 _BLOCK = 1 << 20
 _DELIMITERS = ",;\t|"
-_OPENERS: Mapping[str, Callable[..., Any]] = {
-    ".gz": gzip.open,
-    ".bz2": bz2.open,
-    ".xz": lzma.open,
-}
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -38,7 +28,7 @@ def open_files(data: str, root: Path) -> FilesParams:
     if not files:
         return FilesParams(kind="files", path=data)
     encoding = next((e for e in map(_detect_encoding, files) if e != "utf-8-sig"), "utf-8-sig")
-    with _open(files[0]) as stream:
+    with open_packed(files[0]) as stream:
         sample = stream.read(_SAMPLE_BYTES).decode(encoding, errors="replace")
     if not sample.strip():
         raise ProjectError(f"{files[0]} is empty; give it the table with its header.")
@@ -82,7 +72,7 @@ def rename_impossible(names: list[str]) -> dict[str, str]:
 
 
 def _detect_encoding(path: Path) -> str:
-    with _open(path) as stream:
+    with open_packed(path) as stream:
         bom = stream.read(2)
     if bom in _BOMS:
         return _BOMS[bom]
@@ -92,15 +82,10 @@ def _detect_encoding(path: Path) -> str:
 
 
 def _decodes(path: Path, encoding: str) -> bool:
-    with _open(path) as stream:
+    with open_packed(path) as stream:
         try:
             for _ in codecs.iterdecode(iter(lambda: stream.read(_BLOCK), b""), encoding):
                 pass
         except UnicodeDecodeError:
             return False
     return True
-
-
-def _open(path: Path) -> IO[bytes]:
-    opened: Any = _OPENERS.get(path.suffix.lower(), Path.open)(path, mode="rb")
-    return cast("IO[bytes]", opened)

@@ -13,6 +13,7 @@ import pandas as pd
 from ..batches import has_arrived, split_by_month
 from ..contract import load_contract
 from ..errors import ProjectError
+from ..files import clear_scratch
 from ..params import Params
 from ..paths import Paths
 from ..reports import write_report
@@ -36,6 +37,8 @@ def run(paths: Paths, params: Params) -> str:
             f"No row has arrived by {params.ingest.until}: the source begins with {min(offered)}; "
             "raise ingest.until in params.yaml."
         )
+    # DVC keeps this folder from run to run, with all that is in it.
+    clear_scratch(paths.raw)
     for month in arrived:
         store_batch(paths.raw / f"{month}.parquet", offered[month])
     report = count_rows(paths.raw, offered, params.ingest.until)

@@ -8,6 +8,7 @@ import numpy as np
 from ..columns import FeatureMatrix
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
+from ..files import replacing
 from ..modelling.estimators import (
     Examples,
     fit_candidate,
@@ -40,7 +41,8 @@ def run(paths: Paths, params: Params) -> str:
     models = fit_models(examples["train"], examples["valid"], contract, params)
     paths.models.mkdir(parents=True, exist_ok=True)
     for name, model in models.items():
-        joblib.dump(model, paths.models / f"{name}.joblib")
+        with replacing(paths.models / f"{name}.joblib") as scratch:
+            joblib.dump(model, scratch)
     metrics = {name: measure(model, examples["valid"], contract) for name, model in models.items()}
     report = {"single_feature_auc": alone, "valid": metrics}
     write_report(paths.reports / "training.json", report)

@@ -4,9 +4,14 @@ CSV cells are read as words; the contract says what each column is to become, an
 it is written where it is not written plainly.
 """
 
-from collections.abc import Iterator, Sequence
+import bz2
+import csv
+import gzip
+import lzma
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import pandas as pd
 import pyarrow as pa
@@ -19,7 +24,11 @@ from .parsing import parse_column
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
-_PACKED_SUFFIXES = (".gz", ".bz2", ".xz")
+_OPENERS: Mapping[str, Callable[..., Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
 _MISSING = ["?"]
 """Read as missing beside what pandas reads so: an empty cell, NA, NaN, null, None and the like."""
 
@@ -79,14 +88,14 @@ def is_csv(path: Path) -> bool:
 
 def _walk(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
-        suffixes = [s.lower() for s in path.suffixes if s.lower() not in _PACKED_SUFFIXES]
+        suffixes = [s.lower() for s in path.suffixes if s.lower() not in _OPENERS]
         known = bool(suffixes) and suffixes[-1] in (*CSV_SUFFIXES, *_PARQUET_SUFFIXES)
         if known and path.is_file() and not path.name.startswith((".", "_")):
             yield path
 
 
 def _known() -> str:
-    return ", ".join((*CSV_SUFFIXES, *_PARQUET_SUFFIXES, *_PACKED_SUFFIXES))
+    return ", ".join((*CSV_SUFFIXES, *_PARQUET_SUFFIXES, *_OPENERS))
 
 
 def _read_file(path: Path, params: FilesParams) -> pd.DataFrame:
@@ -116,7 +125,24 @@ def _read_csv(path: Path, params: FilesParams) -> pd.DataFrame:
     cells: pd.DataFrame = pd.read_csv(
         path, header=0, names=names, index_col=False, na_values=_MISSING, **options
     )
+    _check_end(path, params, len(names))
     return cells
+
+
+def _check_end(path: Path, params: FilesParams, width: int) -> None:
+    """Refuses a file that ends within a row: pandas would take its last cells for missing ones."""
+    with open_packed(path) as stream:
+        tail = b"".join(deque(stream, maxlen=2)).decode(params.encoding, errors="replace")
+    lines = tail.splitlines(keepends=True)
+    last = next(csv.reader(lines[-1:], delimiter=params.delimiter))
+    if len(last) < width and not lines[-1].endswith(("\n", "\r")):
+        raise ValueError(f"its last row has {len(last)} of {width} cells and no end")
+
+
+def open_packed(path: Path) -> IO[bytes]:
+    """The bytes of a file, unpacked where its name says that it is packed."""
+    opened: Any = _OPENERS.get(path.suffix.lower(), Path.open)(path, mode="rb")
+    return cast("IO[bytes]", opened)
 
 
 def _read_parquet(path: Path, _params: FilesParams) -> pd.DataFrame:
