@@ -51,7 +51,7 @@ class Engine:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            timeout=600,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, f"{' '.join(map(str, command))}:\n{done.stdout[-4000:]}"
@@ -70,7 +70,7 @@ def call(*command: str | Path, **variables: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
-        timeout=600,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, f"{' '.join(map(str, command))}:\n{done.stdout[-4000:]}"

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.scoring import Scorer
 from {{ cookiecutter.package_name }}.serving.app import create_app
+from {{ cookiecutter.package_name }}.serving.page import describe
 from {{ cookiecutter.package_name }}.serving.served import ServedModel
 from {{ cookiecutter.package_name }}.settings import ServiceSettings
 
@@ -27,6 +28,26 @@ def test_the_form_has_every_feature_with_its_limits_and_an_example(
     for shown, column in zip(facts["columns"], contract.features, strict=True):
         assert (shown["kind"], shown["minimum"]) == (column.kind, column.minimum)
         assert (facts["example"].get(column.name) is None) == (not column.examples)
+
+
+def test_words_that_training_saw_are_suggested_unless_they_tell_of_a_person(
+    model: ServedModel, contract: Contract
+) -> None:
+    name = next(c.name for c in contract.features if c.kind == "string" and not c.values)
+    bundle = model.scorer.bundle
+    reference = {name: {"shares": {"seen": 0.7, "also seen": 0.3}}}
+    seen = replace(bundle, metadata=bundle.metadata.model_copy(update={"reference": reference}))
+
+    def suggest(contract: Contract) -> list[list[str]]:
+        scorer = Scorer(replace(seen, contract=contract))
+        columns = describe(replace(model, scorer=scorer))["columns"]
+        return [column["suggestions"] for column in columns if column["suggestions"]]
+
+    assert suggest(contract) == [["also seen", "seen"]]
+    private = (
+        replace(c, roles=c.roles | {"pii"}) if c.name == name else c for c in contract.columns
+    )
+    assert suggest(replace(contract, columns=tuple(private))) == []
 
 
 def test_the_example_is_answered(client: TestClient) -> None:

@@ -1,5 +1,6 @@
 """`GET /`: a form made from the contract, so that anybody can try the model in a browser."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from pydantic_core import to_json
 
+from ..contract import Column, class_name
 from ..schemas import example_record
 from .documentation import page_headers
 from .served import Champion, ServedModel
@@ -37,7 +39,7 @@ def describe(model: ServedModel) -> dict[str, Any]:
         "Version": identity.version,
         "Contract": f"{contract.name} {contract.version}",
         "Bundle": identity.digest[:12],
-        "Seen until": metadata.seen_until,
+        "Seen until": metadata.seen_until and _say_moment(metadata.seen_until),
         "Threshold": None if metadata.threshold is None else f"{metadata.threshold:.3f}",
         **{f"Validation {name}": f"{v:.4g}" for name, v in metadata.validation_metrics.items()},
     }
@@ -45,6 +47,9 @@ def describe(model: ServedModel) -> dict[str, Any]:
         "title": f"Try {identity.name}",
         "purpose": contract.description,
         "target": contract.target.name,
+        "target_kind": contract.target.kind,
+        "threshold": metadata.threshold,
+        "positive": class_name(contract.classes[1]) if metadata.task == "binary" else None,
         "columns": [
             {
                 "name": column.name,
@@ -57,9 +62,22 @@ def describe(model: ServedModel) -> dict[str, Any]:
                 "max_length": column.max_length,
                 "pattern": column.pattern,
                 "values": column.values,
+                "suggestions": _suggest(model, column),
             }
             for column in contract.features
         ],
         "example": example_record(contract),
         "card": {name: value for name, value in card.items() if value is not None},
     }
+
+
+def _suggest(model: ServedModel, column: Column) -> list[str]:
+    """The words that training saw most in a column, unless they could tell of a person."""
+    if column.kind != "string" or column.values or column in model.contract.pii:
+        return []
+    shares = model.scorer.bundle.metadata.reference.get(column.name, {}).get("shares", {})
+    return sorted(shares)
+
+
+def _say_moment(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"

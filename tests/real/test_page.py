@@ -1,0 +1,172 @@
+"""The page in a real browser: filled in, asked, read, on a phone, in the dark, and by keyboard."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from project_copy import make_environment
+from service import fetch, serve
+from whole_run import WholeRun
+
+CHROMIUM = Path("/usr/bin/chromium")
+ALONE = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+WITHIN = 60_000  # milliseconds, for whatever the page is expected to show
+PHONE = {"width": 360, "height": 740}
+
+# WCAG 2.2, success criterion 1.4.3: the contrast of every text with what lies behind it.
+FIND_FAINT_TEXT = """
+() => {
+  const channels = text => text.match(/[\\d.]+/g).map(Number);
+  const light = rgb => rgb.slice(0, 3).map(c => c / 255)
+    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = node => {
+    for (; node; node = node.parentElement) {
+      const color = channels(getComputedStyle(node).backgroundColor);
+      if (color.length < 4 || color[3] > 0) return color;
+    }
+    return [255, 255, 255];
+  };
+  const faint = [];
+  for (const node of document.querySelectorAll("body *")) {
+    const own = [...node.childNodes].some(child => child.nodeType === 3 && child.data.trim());
+    if (!own || !node.checkVisibility()) continue;
+    const pair = [light(channels(getComputedStyle(node).color)), light(behind(node))];
+    const contrast = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+    if (contrast < 4.5) faint.push(`${node.tagName} ${contrast.toFixed(2)} ${node.textContent}`);
+  }
+  return faint;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert CHROMIUM.exists(), "Chromium is missing; on Debian: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ALONE)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(whole_run: WholeRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    log = tmp_path_factory.mktemp("page") / "service.log"
+    with log.open("wb") as output, serve(whole_run.project, output, make_environment()) as address:
+        yield address
+
+
+@pytest.fixture(params=["light", "dark"])
+def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The page, opened in either scheme; whatever a test does there, nothing may go wrong."""
+    context = browser.new_context(color_scheme=request.param)
+    page = context.new_page()
+    page.set_default_timeout(WITHIN)
+    asked: list[str] = []
+    wrong: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    # A refused request is no error of the page's, and the browser says it all the same.
+    page.on("console", lambda said: wrong.append(said.text) if "422" not in said.text else None)
+    page.goto(f"{address}/")
+    yield page
+    assert [url for url in asked if not url.startswith((f"{address}/", "data:"))] == []
+    assert wrong == []
+    context.close()
+
+
+def predict(page: Page) -> None:
+    page.get_by_role("button", name="Predict").click()
+    expect(page.locator("#value")).to_be_visible(timeout=WITHIN)
+
+
+def read_form(page: Page) -> dict[str, Any]:
+    """What is in the form, as a record."""
+    facts = page.evaluate("() => facts.columns.map(({ name, kind }) => [name, kind])")
+    values = {name: page.locator(f"[name={name}]").input_value() for name, _ in facts}
+    numeric = {name for name, kind in facts if kind in {"number", "integer"}}
+    record: dict[str, Any] = {
+        name: float(value) if name in numeric else value for name, value in values.items() if value
+    }
+    record["carrier"], record["origin"] = (record[n].strip('"') for n in ("carrier", "origin"))
+    return record
+
+
+def test_the_answer_is_that_of_the_api_in_plain_words(page: Page, address: str) -> None:
+    page.get_by_label("departure minute").fill("1200")
+    page.get_by_label("origin").select_option("JFK")
+    page.get_by_label("wind gust").fill("")
+    predict(page)
+    record = read_form(page)
+    assert record["departure_minute"] == 1200
+    assert "wind_gust" not in record
+    answer = fetch(f"{address}/predict", {"records": [record], "explain": True})
+    (found,) = answer["predictions"]
+    said = "late" if found["prediction"] else "not late"
+    expect(page.locator("#value")).to_have_text(said)
+    chance = f"{100 * found['probabilities']['true']:.1f} %"
+    expect(page.locator(".meter")).to_have_text(f"Probability of late{chance}")
+    rows = page.locator("#effects tr").all_inner_texts()
+    effects = [effect for effect in found["explanation"]["effects"] if effect["effect"]][:10]
+    assert len(rows) == len(effects) > 5
+    for row, effect in zip(rows, effects, strict=True):
+        assert row.startswith(effect["input"].replace("_", " "))
+        assert f"{abs(100 * effect['effect']):.1f} pp" in row
+    assert page.locator("#effects svg").count() == len(rows)
+    expect(page.locator("#origin")).to_contain_text(f"Version {answer['model']['version']}")
+    card = page.locator("#card").inner_text()
+    assert answer["model"]["digest"][:12] in card
+    assert "roc auc" in card.lower()
+
+
+def test_everything_can_be_done_with_the_keyboard_alone(page: Page) -> None:
+    reached = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(
+            "() => ({ name: document.activeElement.name || document.activeElement.textContent,"
+            " ring: getComputedStyle(document.activeElement).outlineStyle })"
+        )
+        assert focused["ring"] != "none", focused
+        reached.append(focused["name"])
+        if focused["name"] == "distance":
+            page.keyboard.press("Control+A")
+            page.keyboard.type("2475")
+        if focused["name"] == "Predict":
+            break
+    assert reached == [*page.evaluate("() => facts.columns.map(({ name }) => name)"), "Predict"]
+    page.keyboard.press("Enter")
+    expect(page.locator("#value")).to_be_visible(timeout=WITHIN)
+    expect(page.locator("[name=distance]")).to_have_value("2475")
+
+
+def test_a_wrong_value_is_said_beside_its_field_which_gets_the_focus(page: Page) -> None:
+    page.get_by_label("weekday").fill("8")
+    page.get_by_role("button", name="Predict").click()
+    expect(page.get_by_label("weekday")).to_be_focused(timeout=WITHIN)
+    expect(page.get_by_label("weekday")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#field-weekday-wrong")).to_contain_text(
+        re.compile("less than or equal to 7")
+    )
+    page.get_by_role("button", name="Fill in the example").click()
+    predict(page)
+    expect(page.locator("[aria-invalid]")).to_have_count(0)
+
+
+def test_it_fits_a_phone_and_every_text_can_be_read(page: Page, tmp_path: Path) -> None:
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    predict(page)
+    assert page.evaluate("() => document.scrollingElement.scrollWidth") <= PHONE["width"]
+    expect(page.locator("#value")).to_be_in_viewport()
+    assert page.evaluate(FIND_FAINT_TEXT) == []
+    small = "nodes => nodes.filter(n => n.getBoundingClientRect().height < 44).map(n => n.name)"
+    assert page.locator("button, input, select").evaluate_all(small) == []
+    page.screenshot(path=tmp_path / "phone.png")
+    assert (tmp_path / "phone.png").stat().st_size > 10_000
