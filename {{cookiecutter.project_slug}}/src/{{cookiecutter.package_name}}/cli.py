@@ -103,7 +103,10 @@ def repro() -> None:
 
 @app.command(rich_help_panel="Everything")
 def adopt(
-    data: Annotated[str, typer.Argument(help="A CSV or Parquet file, or a folder of such files.")],
+    data: Annotated[
+        str,
+        typer.Argument(help="A CSV or Parquet file or folder, s3://BUCKET/KEY, or a database."),
+    ],
     target: Annotated[str, typer.Argument(help="The column to predict.")],
     task: Annotated[
         Literal["binary", "multiclass", "regression"] | None,
@@ -127,6 +130,12 @@ def adopt(
     ] = None,
     pii: Annotated[list[str] | None, typer.Option(help="A column about a person.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the contract and the model.")] = None,
+    query: Annotated[str | None, typer.Option(help="File with the query, of a database.")] = None,
+    table: Annotated[str | None, typer.Option(help="Or a table of it, whole.")] = None,
+    incremental: Annotated[
+        str | None, typer.Option(help="Column by which a database is asked for new months alone.")
+    ] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Of S3 that is not Amazon's.")] = None,
     month_first: Annotated[
         bool, typer.Option("--month-first", help="Read 01/02/2020 as the second of January.")
     ] = False,
@@ -138,6 +147,7 @@ def adopt(
     Example: make adopt DATA=/data/orders.csv TARGET=returned ARGS="--event-time ordered"
     """
     from .adoption.command import adopt_and_run
+    from .adoption.opening import Place
     from .adoption.plan import Wishes
 
     wishes = Wishes(
@@ -151,8 +161,9 @@ def adopt(
         leakage=frozenset(leakage or ()),
         pii=frozenset(pii or ()),
     )
+    place = Place(data, query, table, incremental, endpoint)
     adopt_and_run(
-        open_project(), data, wishes, name=name, day_first=not month_first, yes=yes, force=force
+        open_project(), place, wishes, name=name, day_first=not month_first, yes=yes, force=force
     )
 
 

@@ -55,28 +55,73 @@ class ColumnFormat(_Section):
     missing: tuple[str, ...] = ()
 
 
-class FilesParams(_Section):
+class TableParams(_Section):
+    """What every table of a team's own may need.
+
+    Attributes:
+        rename: Names in the source to names in the contract, where they differ.
+        columns: By name in the contract, the formats that are not plain.
+    """
+
+    rename: dict[str, str] = {}
+    columns: dict[str, ColumnFormat] = {}
+
+
+class FilesParams(TableParams):
     """A CSV or Parquet file, packed or not, or a folder of such files.
 
     Attributes:
         path: Absolute, or from the project's folder.
         encoding: Of CSV files.
         delimiter: Of CSV files.
-        rename: Names in the source to names in the contract, where they differ.
-        columns: By name in the contract, the formats that are not plain.
     """
 
     kind: Literal["files"]
     path: Annotated[str, Field(min_length=1)]
     encoding: str = "utf-8-sig"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    rename: dict[str, str] = {}
-    columns: dict[str, ColumnFormat] = {}
 
 
-SourceParams = Annotated[SampleParams | FilesParams, Field(discriminator="kind")]
+class S3Params(TableParams):
+    """The same in S3-compatible storage; who may read it is said by AWS_ACCESS_KEY_ID and its like.
+
+    Attributes:
+        path: As s3://BUCKET/KEY: an object, or a prefix with a folder's files below it.
+        endpoint: Address of a server that is not Amazon's, such as https://storage.example.org.
+        region: Of the bucket; None takes AWS_DEFAULT_REGION, or asks.
+        encoding: Of CSV files.
+        delimiter: Of CSV files.
+    """
+
+    kind: Literal["s3"]
+    path: Annotated[str, Field(pattern=r"^s3://[^/]+")]
+    endpoint: str | None = None
+    region: str | None = None
+    encoding: str = "utf-8-sig"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+
+
+class SqlParams(TableParams):
+    """What a query finds in a database.
+
+    Attributes:
+        url: As SQLAlchemy writes it, without a password: that is SOURCE_PASSWORD's.
+        query: Path of a `.sql` file, from the project's folder.
+        incremental: The event time's name in the query; months before the last stored one are then
+            not asked for again. None asks for everything, and so notices what changed in the past.
+    """
+
+    kind: Literal["sql"]
+    url: Annotated[str, Field(pattern=r"^[a-z0-9+]+://")]
+    query: Annotated[str, Field(min_length=1)]
+    incremental: str | None = None
+
+
+OwnParams = FilesParams | S3Params | SqlParams
+"""A table of a team's own, wherever it lies."""
+SourceParams = Annotated[SampleParams | OwnParams, Field(discriminator="kind")]
 """Where rows come from."""
-_SOURCES = {"sample": SampleParams, "files": FilesParams}
+_SOURCES = {"sample": SampleParams, "files": FilesParams, "s3": S3Params, "sql": SqlParams}
 
 
 class IngestParams(_Section):

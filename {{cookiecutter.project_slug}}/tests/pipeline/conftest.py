@@ -16,6 +16,7 @@ from onnx import helper
 
 from {{ cookiecutter.package_name }}.address import sqlite_uri
 from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare
+from {{ cookiecutter.package_name }}.adoption.opening import Place
 from {{ cookiecutter.package_name }}.adoption.plan import Wishes
 from {{ cookiecutter.package_name }}.adoption.removal import FEATURES
 from {{ cookiecutter.package_name }}.bundle import load_bundle, write_bundle
@@ -219,7 +220,7 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     (features,) = paths.root.glob("src/*/features.py")
     features.write_text(FEATURES)
     make_orders().to_csv(paths.root / "orders.csv", index=False)
-    request = Request("orders.csv", Wishes(target="returned"))
+    request = Request(Place("orders.csv"), Wishes(target="returned"))
     adoption = prepare(paths, request, None, lambda _, safe: safe)
     paths.contract.write_text(adoption.contract, encoding="utf-8")
     paths.params.write_text(adoption.params, encoding="utf-8")

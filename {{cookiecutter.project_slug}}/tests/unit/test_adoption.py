@@ -21,7 +21,7 @@ from {{ cookiecutter.package_name }}.adoption.draft import (
     widen,
 )
 from {{ cookiecutter.package_name }}.adoption.formats import read_kind
-from {{ cookiecutter.package_name }}.adoption.opening import open_files
+from {{ cookiecutter.package_name }}.adoption.opening import Place, open_files
 from {{ cookiecutter.package_name }}.adoption.patching import (
     set_pipeline,
     set_values,
@@ -37,9 +37,9 @@ from {{ cookiecutter.package_name }}.adoption.profile import (
 )
 from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import load_params
+from {{ cookiecutter.package_name }}.params import FilesParams, load_params
 from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.sources.files import read_files, read_words
+from {{ cookiecutter.package_name }}.sources import read_source, read_words
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,7 +115,7 @@ def answer_safely(question: str, safe: bool) -> bool:
 
 @pytest.fixture
 def drafted(paths: Paths) -> Contract:
-    request = Request("orders.csv.gz", Wishes(target="returned"))
+    request = Request(Place("orders.csv.gz"), Wishes(target="returned"))
     return parse_contract(prepare(paths, request, None, answer_safely).contract)
 
 
@@ -139,7 +139,7 @@ def test_a_column_that_knows_the_answer_is_marked_and_asked_about(paths: Paths) 
         asked.append(question)
         return False
 
-    request = Request("orders.csv.gz", Wishes(target="returned", key="order id"))
+    request = Request(Place("orders.csv.gz"), Wishes(target="returned", key="order id"))
     prepared = prepare(paths, request, None, answer)
 
     assert {column.name for column in parse_contract(prepared.contract).features} >= {"e-mail"}
@@ -152,18 +152,18 @@ def test_the_rarer_word_is_what_is_to_be_found(drafted: Contract) -> None:
 
 
 def test_no_personal_value_is_written_into_the_contract(paths: Paths) -> None:
-    request = Request("orders.csv.gz", Wishes(target="returned"))
+    request = Request(Place("orders.csv.gz"), Wishes(target="returned"))
 
     assert "@example.org" not in prepare(paths, request, None, answer_safely).contract
 
 
 def test_the_settings_load_keep_their_comments_and_read_the_same_rows(paths: Paths) -> None:
-    request = Request("orders.csv.gz", Wishes(target="returned"))
+    request = Request(Place("orders.csv.gz"), Wishes(target="returned"))
     prepared = prepare(paths, request, None, answer_safely)
     paths.params.write_text(prepared.params, encoding="utf-8")
     params = load_params(paths.params)
     assert params.source.kind == "files"
-    rows = read_files(params.source, parse_contract(prepared.contract), paths.root)
+    rows = read_source(params.source, parse_contract(prepared.contract), paths.root)
 
     assert params.split.strategy == "time"
     assert rows["ordered at"].min() == pd.Timestamp("1965-03-01", tz="UTC")
@@ -174,7 +174,7 @@ def test_the_settings_load_keep_their_comments_and_read_the_same_rows(paths: Pat
 
 
 def test_the_same_data_drafts_the_same_contract_again(paths: Paths) -> None:
-    request = Request("orders.csv.gz", Wishes(target="returned"))
+    request = Request(Place("orders.csv.gz"), Wishes(target="returned"))
     text = prepare(paths, request, None, answer_safely).contract
     paths.contract.write_text(text, encoding="utf-8")
     again = prepare(paths, request, parse_contract(text), answer_safely).contract
@@ -198,7 +198,7 @@ def test_what_cannot_be_adopted_is_refused_with_a_sentence(
     (paths.root / "bad.csv").write_text(text)
 
     with pytest.raises(ProjectError, match=sentence):
-        prepare(paths, Request("bad.csv", Wishes(target=target)), None, answer_safely)
+        prepare(paths, Request(Place("bad.csv"), Wishes(target=target)), None, answer_safely)
 
 
 def test_steps_and_equal_rows_that_are_in_the_table_are_known_and_asked_about(paths: Paths) -> None:
@@ -208,7 +208,7 @@ def test_steps_and_equal_rows_that_are_in_the_table_are_known_and_asked_about(pa
     answer = np.random.default_rng(2).integers(0, 2, len(days) // 2).repeat(2) == 1
     table.assign(answer=answer).to_csv(paths.root / "lengths.csv", index=False)
     wishes = Wishes(target="answer", features=frozenset({"length"}))
-    adoption = prepare(paths, Request("lengths.csv", wishes), None, answer_safely)
+    adoption = prepare(paths, Request(Place("lengths.csv"), wishes), None, answer_safely)
 
     assert "known_steps: {length: [2013-06]}" in adoption.params
     assert "max_doubled: 0.75" in adoption.params
@@ -228,7 +228,7 @@ def test_a_folder_of_csv_and_parquet_is_one_table(tmp_path: Path) -> None:
     frame = pd.DataFrame({"a": [1, 2], "b": ["x", None]})
     frame.to_csv(tmp_path / "1.csv", index=False)
     frame.to_parquet(tmp_path / "2.parquet")
-    request = Request(".", Wishes(target="a"))
+    request = Request(Place("."), Wishes(target="a"))
     words = read_words(open_files(".", tmp_path), tmp_path)
     table = parse_table(words, read_columns(words, request))
 
@@ -252,7 +252,7 @@ def test_words_of_several_shapes_have_no_pattern() -> None:
 def test_a_wide_table_of_any_names_gives_a_contract_that_loads() -> None:
     table = pd.DataFrame({f"m.{k} '\"#:ü": np.arange(30.0) + k / 7 for k in range(500)})
     table["t"] = np.arange(30) % 3
-    request = Request("x", Wishes(target="t"))
+    request = Request(Place("x"), Wishes(target="t"))
     facts = profile(table, read_columns(table, request))
     planned = plan_columns(facts, {}, request.wishes, {}, answer_safely)
     contract = parse_contract(draft_contract("t", "1.0.0", "it", planned, {}))
@@ -263,11 +263,12 @@ def test_a_wide_table_of_any_names_gives_a_contract_that_loads() -> None:
 
 def test_the_pipeline_expects_the_curves_of_its_task() -> None:
     text = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
-    numbers = set_pipeline(text, "regression")
+    files = FilesParams(kind="files", path="orders.csv")
+    numbers = set_pipeline(text, "regression", files)
 
     assert "residuals.csv" in numbers
     assert "roc.csv" not in numbers
-    classes = set_pipeline(numbers, "binary")
+    classes = set_pipeline(numbers, "binary", files)
     assert "roc.csv" in classes
     assert classes.count("${source.path}") == numbers.count("${source.path}") == 1
 

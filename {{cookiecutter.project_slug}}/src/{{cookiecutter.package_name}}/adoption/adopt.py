@@ -15,15 +15,15 @@ from ..errors import ProjectError
 from ..files import replacing
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import encode_target
-from ..params import ColumnFormat, FilesParams, load_params
+from ..params import ColumnFormat, OwnParams, load_params
 from ..paths import Paths
-from ..sources.files import read_words
+from ..sources import read_words
 from ..sources.parsing import is_words, parse_column
 from ..tables import conform
 from ..workflow import ensure_repository
 from .draft import draft_contract, next_version, read_previous
 from .formats import Reading, read_kind
-from .opening import open_files
+from .opening import QUERY, Place, open_source
 from .patching import set_pipeline, set_source, set_values
 from .plan import Ask, Planned, Wishes, plan_columns, plan_target
 from .profile import ColumnFacts, profile
@@ -41,13 +41,13 @@ class Request:
     """What a person asked for.
 
     Attributes:
-        data: A file or a folder.
+        place: Where the table lies.
         name: Of the contract and the model; None takes it from the data.
         day_first: How a date that can be read in two ways is to be read.
         force: Go on over uncommitted changes.
     """
 
-    data: str
+    place: Place
     wishes: Wishes
     name: str | None = None
     day_first: bool = True
@@ -61,6 +61,7 @@ class Adoption:
     contract: str
     params: str
     pipeline: str
+    source: OwnParams
     open_questions: tuple[str, ...]
 
 
@@ -89,9 +90,9 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
         )
     if first:
         features = Path(str(features_module.__file__))
-        say(remove_sample(paths, features, name_table(request.data)))
+        say(remove_sample(paths, features, name_table(request.place)))
         # The pipeline's file has lost the sample's lines.
-        pipeline = _edit_pipeline(paths, parse_contract(adoption.contract))
+        pipeline = _edit_pipeline(paths, parse_contract(adoption.contract), adoption.source)
         adoption = replace(adoption, pipeline=pipeline)
     clear_outputs(paths)
     for path, text in (
@@ -107,8 +108,10 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
 
 def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask) -> Adoption:
     """Reads the data and drafts everything, without writing."""
-    opened = open_files(request.data, paths.root)
-    words = read_words(opened, paths.root)
+    opened = open_source(request.place, paths.root)
+    # A profile is of all rows, whichever months are stored.
+    whole = opened.model_copy(update={"incremental": None}) if opened.kind == "sql" else opened
+    words = read_words(whole, paths.root)
     if request.wishes.target not in words:
         # The plan refuses it with a hint; nothing needs to be read for that.
         plan_columns(dict.fromkeys(map(str, words), _NOTHING), {}, request.wishes, {}, ask)
@@ -120,8 +123,9 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     roles, descriptions = read_previous(previous) if previous else ({}, {})
     suspicion = suspect(table, facts, request.wishes)
     planned = plan_columns(facts, suspicion, request.wishes, roles, ask)
-    name = request.name or (previous.name if previous else name_table(request.data))
-    about = f"the file or folder {Path(request.data).name}"
+    name = request.name or (previous.name if previous else name_table(request.place))
+    about = f"{'the query or table' if opened.kind == 'sql' else 'the file or folder'} "
+    about += request.place.name
 
     def draft(version: str) -> str:
         return draft_contract(name, version, about, planned, descriptions)
@@ -135,7 +139,8 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     return Adoption(
         text,
         set_source(params, source),
-        _edit_pipeline(paths, contract),
+        _edit_pipeline(paths, contract, source),
+        source,
         (*_note_steps(settings), *_collect_questions(planned, request)),
     )
 
@@ -192,9 +197,9 @@ def suspect(
     return rank_single_features(seen, answer[:half], offered, answer[half:])
 
 
-def name_table(data: str) -> str:
-    """A name for the contract and the model, from that of the file or folder."""
-    stem = Path(data).name.split(".")[0]
+def name_table(place: Place) -> str:
+    """A name for the contract and the model, from that of the table."""
+    stem = place.name.split(".")[-1 if place.table else 0]
     name = "".join(c if c.isalnum() and c.isascii() else "_" for c in stem.lower()).strip("_")
     return name or "table"
 
@@ -207,7 +212,7 @@ def check_committed(root: Path, *, force: bool) -> None:
     """
     ensure_repository(root)
     # What the pipeline has written is made anew anyway.
-    kept = (".", ":!dvc.lock", ":!reports")
+    kept = (".", ":!dvc.lock", ":!reports", f":!{QUERY}")
     command = ["git", "status", "--porcelain", "--", *kept]
     status = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
     changed = [line[3:] for line in status.stdout.splitlines()]
@@ -239,12 +244,12 @@ def _agreed(paths: Paths, adoption: Adoption, ask: Ask, say: Callable[[str], Non
     return ask("Change contract.yaml so, and the settings that follow?", False)
 
 
-def _edit_pipeline(paths: Paths, contract: Contract) -> str:
+def _edit_pipeline(paths: Paths, contract: Contract, source: OwnParams) -> str:
     text = (paths.root / "dvc.yaml").read_text(encoding="utf-8")
-    return set_pipeline(text, contract.task)
+    return set_pipeline(text, contract.task, source)
 
 
-def _with_formats(opened: FilesParams, facts: Mapping[str, ColumnFacts]) -> FilesParams:
+def _with_formats(opened: OwnParams, facts: Mapping[str, ColumnFacts]) -> OwnParams:
     plain = ColumnFormat()
     odd = {name: column.form for name, column in facts.items() if column.form != plain}
     return opened.model_copy(update={"columns": odd})

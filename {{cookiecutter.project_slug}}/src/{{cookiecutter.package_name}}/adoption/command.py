@@ -12,13 +12,14 @@ from ..params import load_params
 from ..paths import Paths
 from ..reports import read_report
 from .adopt import Request, adopt
+from .opening import Place
 from .patching import set_values
 from .plan import Wishes
 
 
 def adopt_and_run(
     paths: Paths,
-    data: str,
+    place: Place,
     wishes: Wishes,
     *,
     name: str | None,
@@ -27,7 +28,7 @@ def adopt_and_run(
     force: bool,
 ) -> None:
     """Adopts a table, runs everything on it, and says what a person should decide next."""
-    request = Request(data, wishes, name, day_first, force)
+    request = Request(place, wishes, name, day_first, force)
     questions = adopt(paths, request, make_ask(yes=yes), typer.echo)
     code = run_all(paths)
     if code and _may_serve_linear(paths):

@@ -2,16 +2,85 @@
 
 import codecs
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ProjectError
-from ..params import FilesParams
+from ..files import replacing
+from ..params import FilesParams, OwnParams, S3Params, SqlParams
 from ..sources.files import check_names, is_csv, list_files, open_packed
+from ..sources.s3 import fetched
+from ..sources.sql import resolve_url
 
+QUERY = "source.sql"
+"""Where the query of a table is written."""
 _SAMPLE_BYTES = 64 * 1024
 _BLOCK = 1 << 20
 _DELIMITERS = ",;\t|"
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table lies, as a person says it.
+
+    Attributes:
+        data: A file, a folder, s3://BUCKET/KEY, or the address of a database.
+        query: A `.sql` file, for a database.
+        table: Or a table of it.
+        incremental: Column of the event time, for a database that is asked for new months alone.
+        endpoint: Of S3-compatible storage that is not Amazon's.
+    """
+
+    data: str
+    query: str | None = None
+    table: str | None = None
+    incremental: str | None = None
+    endpoint: str | None = None
+
+    @property
+    def is_database(self) -> bool:
+        """Whether it is an address that is none of S3's."""
+        return "://" in self.data and not self.data.startswith("s3://")
+
+    @property
+    def name(self) -> str:
+        """What the table is called there."""
+        if self.is_database:
+            return self.table or Path(self.query or QUERY).stem
+        return self.data.rstrip("/").rpartition("/")[2]
+
+
+def open_source(place: Place, root: Path) -> OwnParams:
+    """What params.yaml says about a source; the query of a table is written.
+
+    Raises:
+        ProjectError: It is not there, or nobody said what to ask the database for.
+    """
+    if place.is_database:
+        return _open_database(place, root)
+    if not place.data.startswith("s3://"):
+        return open_files(place.data, root)
+    remote = S3Params(kind="s3", path=place.data, endpoint=place.endpoint)
+    with fetched(remote) as folder:
+        found = open_files(str(folder), root)
+    return remote.model_copy(update=found.model_dump(include={"encoding", "delimiter", "rename"}))
+
+
+def _open_database(place: Place, root: Path) -> SqlParams:
+    if (place.query is None) == (place.table is None):
+        raise ProjectError(
+            "Say what to ask the database for: --query orders.sql, or --table orders for all of "
+            "a table."
+        )
+    url = resolve_url(place.data, root)
+    query = place.query or QUERY
+    if place.table is not None:
+        quote = url.get_dialect()().identifier_preparer.quote
+        name = ".".join(map(quote, place.table.split(".")))
+        with replacing(root / query) as scratch:
+            scratch.write_text(f"SELECT *\nFROM {name}\n", encoding="utf-8")
+    return SqlParams(kind="sql", url=place.data, query=query, incremental=place.incremental)
 
 
 def open_files(data: str, root: Path) -> FilesParams:

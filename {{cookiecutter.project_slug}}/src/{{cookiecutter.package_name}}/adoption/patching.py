@@ -8,10 +8,10 @@ import yaml
 
 from ..contract import Task
 from ..errors import ProjectError
-from ..params import FilesParams
+from ..params import OwnParams
 
 _COMMENT_COLUMN = 31
-_DEPENDENCY = "      - ${source.path}\n"
+_SOURCE_LINES = re.compile(r"      - \$\{source\.\w+\}\n|    always_changed: true\n")
 _CURVES = {
     "classes": (
         "roc.csv: {cache: false, x: false_positive_rate, y: true_positive_rate, title: ROC}",
@@ -50,7 +50,7 @@ def set_values(text: str, settings: Mapping[str, tuple[Any, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def set_source(text: str, source: FilesParams) -> str:
+def set_source(text: str, source: OwnParams) -> str:
     """Replaces the section that says where rows come from."""
     given = source.model_dump(mode="json", exclude_defaults=True)
     block = yaml.safe_dump(given, sort_keys=False, allow_unicode=True, width=110)
@@ -63,10 +63,15 @@ def set_source(text: str, source: FilesParams) -> str:
     return changed
 
 
-def set_pipeline(text: str, task: Task) -> str:
-    """Makes `dvc.yaml` watch the files, and expect the curves that a task has."""
-    if _DEPENDENCY not in text:
-        text = text.replace("    deps:\n", "    deps:\n" + _DEPENDENCY, 1)
+def set_pipeline(text: str, task: Task, source: OwnParams) -> str:
+    """Makes `dvc.yaml` watch the source, and expect the curves that a task has.
+
+    DVC sees when files and queries change; whether a server has new rows is to be asked each time.
+    """
+    watched = {"files": "      - ${source.path}\n", "sql": "      - ${source.query}\n", "s3": ""}
+    always = "" if source.kind == "files" else "    always_changed: true\n"
+    text = _SOURCE_LINES.sub("", text)
+    text = text.replace("    deps:\n", f"{always}    deps:\n{watched[source.kind]}", 1)
     lines = [
         line
         for line in text.splitlines(keepends=True)

@@ -8,13 +8,18 @@ import pandas as pd
 
 from ..contract import Contract
 from ..errors import ProjectError
-from ..params import SourceParams
+from ..params import OwnParams, SampleParams, SourceParams
 from .files import read_files
+from .parsing import parse_columns
+from .s3 import read_objects
 from .sample import read_sample  # sample-only
+from .sql import read_rows
 
-_READERS: Mapping[str, Callable[[Any, Contract, Path], pd.DataFrame]] = {
+_READERS: Mapping[str, Callable[[Any, Path], pd.DataFrame]] = {
     "files": read_files,
+    "s3": read_objects,
     "sample": read_sample,  # sample-only
+    "sql": read_rows,
 }
 
 
@@ -34,4 +39,14 @@ def read_source(params: SourceParams, contract: Contract, root: Path) -> pd.Data
             f"params.yaml: this project has no source '{params.kind}'; known are "
             f"{', '.join(_READERS)}."
         )
-    return _READERS[params.kind](params, contract, root)
+    rows = _READERS[params.kind](params, root)
+    return rows if isinstance(params, SampleParams) else parse_columns(rows, params, contract)
+
+
+def read_words(params: OwnParams, root: Path) -> pd.DataFrame:
+    """Every row as the source writes it: words, or columns that have a kind already.
+
+    Raises:
+        ProjectError: The source is not there, is broken, or is no table.
+    """
+    return _READERS[params.kind](params, root)

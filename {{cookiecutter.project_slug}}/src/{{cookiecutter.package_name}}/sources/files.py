@@ -1,7 +1,6 @@
 """CSV and Parquet files, packed or not, alone or in a folder.
 
-CSV cells are read as words; the contract says what each column is to become, and `params.yaml` how
-it is written where it is not written plainly.
+CSV cells are read as words, which become the contract's kinds later (`parsing`).
 """
 
 import bz2
@@ -17,10 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..contract import Contract
 from ..errors import ProjectError
-from ..params import ColumnFormat, FilesParams
-from .parsing import parse_column
+from ..params import FilesParams
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -33,24 +30,12 @@ _MISSING = ["?"]
 """Read as missing beside what pandas reads so: an empty cell, NA, NaN, null, None and the like."""
 
 
-def read_files(params: FilesParams, contract: Contract, root: Path) -> pd.DataFrame:
-    """Every row of the files, with the contract's columns in the contract's kinds.
+def read_files(params: FilesParams, root: Path) -> pd.DataFrame:
+    """Every row as it is written: CSV cells as strings, Parquet columns in their own types.
 
     Raises:
-        ProjectError: A file is missing, empty or broken, or a value cannot be read as its kind.
+        ProjectError: A file is missing, empty or broken.
     """
-    words = read_words(params, root)
-    columns: dict[str, pd.Series[Any]] = {}
-    for column in contract.columns:
-        # A column that is not there is the caller's to refuse, as of every source.
-        if column.name in words:
-            plain = params.columns.get(column.name, ColumnFormat())
-            columns[column.name] = parse_column(words.pop(column.name), column.kind, plain)
-    return pd.DataFrame(columns)
-
-
-def read_words(params: FilesParams, root: Path) -> pd.DataFrame:
-    """Every row as it is written: CSV cells as strings, Parquet columns in their own types."""
     files = list_files(root / params.path)
     frames = [_read_file(file, params) for file in files]
     first = list(frames[0].columns)

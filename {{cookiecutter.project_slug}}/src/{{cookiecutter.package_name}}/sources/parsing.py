@@ -6,14 +6,29 @@ from typing import Any
 
 import pandas as pd
 
-from ..contract import Kind
+from ..contract import Contract, Kind
 from ..errors import ProjectError
-from ..params import ColumnFormat
+from ..params import ColumnFormat, TableParams
 
 TRUE_WORDS = ("true", "yes", "y", "t", "on", "ja", "oui", "si", "sí", "sim", "tak")
 FALSE_WORDS = ("false", "no", "n", "f", "off", "nein", "non", "não", "nao", "nie")
 GAPS = " \u00a0\u202f'\u2019"
 """What groups digits besides a comma and a point; taken away wherever thousands are grouped."""
+
+
+def parse_columns(words: pd.DataFrame, params: TableParams, contract: Contract) -> pd.DataFrame:
+    """Every row with the contract's columns in the contract's kinds.
+
+    Raises:
+        ProjectError: A value cannot be read as its kind.
+    """
+    columns: dict[str, pd.Series[Any]] = {}
+    for column in contract.columns:
+        # A column that is not there is the caller's to refuse, as of every source.
+        if column.name in words:
+            plain = params.columns.get(column.name, ColumnFormat())
+            columns[column.name] = parse_column(words.pop(column.name), column.kind, plain)
+    return pd.DataFrame(columns)
 
 
 def parse_column(values: "pd.Series[Any]", kind: Kind, form: ColumnFormat) -> "pd.Series[Any]":

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..contract import Contract
 from ..errors import ProjectError
 from ..params import SampleParams
 
@@ -35,7 +34,7 @@ _PLANES = {
 }
 
 
-def read_sample(_params: SampleParams, _contract: Contract, _root: Path) -> pd.DataFrame:
+def read_sample(_params: SampleParams, _root: Path) -> pd.DataFrame:
     """Every flight of 2013, cancelled ones included: 336,776 rows with the contract's columns."""
     folder = _locate()
     return join_sample(

@@ -1,0 +1,69 @@
+"""Files in S3-compatible storage: fetched whole, then read as files are."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+from pyarrow.fs import FileSelector, FileType, LocalFileSystem, S3FileSystem, copy_files
+
+from ..errors import ProjectError
+from ..params import FilesParams, S3Params
+from .files import read_files
+
+
+def read_objects(params: S3Params, root: Path) -> pd.DataFrame:
+    """Every row as it is written in the objects.
+
+    Raises:
+        ProjectError: The server or the object cannot be reached, or is no table.
+    """
+    settings = params.model_dump(exclude={"kind", "path", "endpoint", "region"})
+    with fetched(params) as folder:
+        return read_files(FilesParams(kind="files", path=str(folder), **settings), root)
+
+
+@contextmanager
+def fetched(params: S3Params) -> Iterator[Path]:
+    """Gives a folder with a copy of the objects, and removes it afterwards.
+
+    Raises:
+        ProjectError: The server does not answer or refuses, or there is nothing.
+    """
+    place = params.path.removeprefix("s3://").rstrip("/")
+    with TemporaryDirectory(prefix="source-") as folder:
+        try:
+            _fetch(_connect(params), place, Path(folder))
+        except OSError as error:
+            reason = " ".join(str(error).split())
+            raise ProjectError(
+                f"{params.path} cannot be read ({reason:.300}); see to source.endpoint in "
+                "params.yaml, and to AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            ) from None
+        yield Path(folder)
+
+
+def _connect(params: S3Params) -> S3FileSystem:
+    given = {"endpoint_override": params.endpoint, "region": params.region}
+    return S3FileSystem(
+        **{name: value for name, value in given.items() if value},
+        connect_timeout=10,
+        request_timeout=60,
+    )
+
+
+def _fetch(storage: S3FileSystem, place: str, folder: Path) -> None:
+    found = storage.get_file_info(place)
+    if found.type == FileType.NotFound:
+        raise FileNotFoundError("there is no such object and nothing below it")
+    if found.type == FileType.File:
+        objects = [found]
+    else:
+        objects = storage.get_file_info(FileSelector(place, recursive=True))
+    for each in objects:
+        if each.type == FileType.File:
+            inner = each.path.removeprefix(place).lstrip("/") or each.base_name
+            target = folder / inner
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy_files(each.path, str(target), storage, LocalFileSystem())

@@ -1,0 +1,94 @@
+"""What a query finds in a database that SQLAlchemy knows: SQLite, PostgreSQL and others."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from ..batches import WHOLE
+from ..errors import ProjectError
+from ..params import SqlParams
+from ..paths import Paths
+from .files import check_names
+
+PASSWORD = "SOURCE_PASSWORD"  # noqa: S105 - its name
+"""The environment variable that holds the database's password."""
+
+
+def read_rows(params: SqlParams, root: Path) -> pd.DataFrame:
+    """Every row of the query; of an incremental one, those since the last month that is stored.
+
+    Raises:
+        ProjectError: The database does not answer, or does not understand the query.
+    """
+    query = _read_query(root / params.query)
+    url = resolve_url(params.url, root)
+    try:
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            rows = _ask(connection, query, params, Paths(root))
+        engine.dispose()
+    except (SQLAlchemyError, ImportError, pd.errors.DatabaseError) as error:
+        # pandas wraps what SQLAlchemy wraps; the driver says it best.
+        cause = error.__cause__ if isinstance(error, pd.errors.DatabaseError) else error
+        reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
+        raise ProjectError(
+            f"{params.query} at {url.render_as_string()} cannot be read ({reason:.300}); see to "
+            f"the query, to source.url in params.yaml and to {PASSWORD} in the environment."
+        ) from None
+    check_names([str(name) for name in rows.columns], Path(params.query))
+    if rows.empty:
+        raise ProjectError(f"{params.query} finds no rows; look at what it asks for.")
+    return rows.rename(columns=params.rename)
+
+
+def resolve_url(address: str, root: Path) -> URL:
+    """The database's address, with the password from the environment.
+
+    Raises:
+        ProjectError: It is no address, or holds a password where everybody can read it.
+    """
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        raise ProjectError(
+            f"'{address}' is no address of a database; write one as SQLAlchemy does, such as "
+            "postgresql+psycopg://user@host/name or sqlite:///orders.db."
+        ) from None
+    if url.password is not None:
+        raise ProjectError(
+            f"The address {url.render_as_string()} holds a password; take it out, and put it into "
+            f"the environment variable {PASSWORD}."
+        )
+    if url.get_backend_name() == "sqlite" and url.database:
+        if not (root / url.database).exists():
+            raise ProjectError(f"{url.database} is not there; name the file of a SQLite database.")
+        url = url.set(database=str(root / url.database))
+    elif url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    password = os.environ.get(PASSWORD)
+    return url.set(password=password) if password else url
+
+
+def _read_query(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip().rstrip(";")
+    except FileNotFoundError:
+        raise ProjectError(f"{path.name} is not there; write the query into it.") from None
+
+
+def _ask(connection: Connection, query: str, params: SqlParams, paths: Paths) -> pd.DataFrame:
+    # A colon in the query is its own: what is bound is ours alone.
+    query, values = query.replace(":", "\\:"), dict[str, str]()
+    months = [path.stem for path in paths.raw.glob("*.parquet") if path.stem != WHOLE]
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET TIME ZONE 'UTC'")
+    if params.incremental is not None and months:
+        column = connection.dialect.identifier_preparer.quote(params.incremental)
+        # The query is a file of the project itself, and the name is quoted.
+        query = f"SELECT * FROM ({query}) AS source WHERE {column} >= :since"  # noqa: S608
+        values = {"since": f"{max(months)}-01"}
+    return pd.read_sql_query(text(query), connection, params=values, dtype_backend="numpy_nullable")
