@@ -116,8 +116,17 @@ def read_log(settings: ServiceSettings) -> Callable[[], list[dict[str, Any]]]:
 class Exchange:
     """One request to an ASGI application, whose body arrives as the test likes."""
 
-    def __init__(self, app: FastAPI, chunks: Sequence[bytes], headers: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        chunks: Sequence[bytes],
+        headers: Sequence[Any] = (),
+        *,
+        method: str = "POST",
+        path: str = "/predict",
+    ) -> None:
         self._app = app
+        self._method, self._path = method, path
         self._chunks = list(chunks)
         self._headers = [(b"content-type", b"application/json"), *headers]
         self.received = 0
@@ -127,9 +136,9 @@ class Exchange:
         """Runs to the end of the answer."""
         scope = {
             "type": "http",
-            "method": "POST",
-            "path": "/predict",
-            "raw_path": b"/predict",
+            "method": self._method,
+            "path": self._path,
+            "raw_path": self._path.encode(),
             "query_string": b"",
             "headers": self._headers,
         }
@@ -179,7 +188,7 @@ class Service:
                 [sys.executable, "-c", PROGRAM], env=environment, stdout=output, stderr=problems
             )
         # No test waits for ever: a service that hangs is killed, and the test fails.
-        self._guard = threading.Timer(180, self.process.kill)
+        self._guard = threading.Timer(900, self.process.kill)
         self._guard.start()
 
     @property

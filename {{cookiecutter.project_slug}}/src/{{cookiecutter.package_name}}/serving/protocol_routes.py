@@ -78,7 +78,7 @@ def protocol_routes(champion: Champion, log: PredictionLog) -> APIRouter:
     async def ping() -> Response:
         """As /health/ready, for clients of MLflow and SageMaker."""
         check_ready(champion, log)
-        return Response("\n", media_type="application/json")
+        return Response("{}\n", media_type="application/json")
 
     @router.get("/version", summary="Which model answers?", response_class=Response)
     async def version() -> Response:
