@@ -91,9 +91,9 @@ VALUES = {
     "an unknown escape": rb'"\x41"',
     "single quotes": b"'a'",
     "an unfinished string": b'"' + MARK.encode(),
-    "an injection into SQL": b'"\'; DROP TABLE flights; --"',
+    "an injection into SQL": b'"\'; DROP TABLE answers; --"',
     "an injection into a log": b'"a\\r\\n{\\"event\\": \\"forged\\"}"',
-    "a template": b'"{{7*7}} ${jndi:ldap://x} %s%n"',
+    "a template": b'"' + b"{" * 2 + b'7*7}} ${jndi:ldap://x} %s%n"',
     "a path": b'"../../../etc/passwd"',
     "an impossible date": b'"2013-02-30T25:61:00Z"',
     "a distant date": b'"9999-12-31T23:59:59-23:59"',
@@ -101,7 +101,7 @@ VALUES = {
     "a list": b"[1]",
     "an empty list": b"[]",
     "an object": b'{"a": NaN}',
-    "an object with a mark": f'{{"{MARK}": "{MARK}"}}'.encode(),
+    "an object with a mark": json.dumps({MARK: MARK}).encode(),
     "fifty lists": b"[" * 50 + b"]" * 50,
     "a thousand lists": b"[" * 1000 + b"]" * 1000,
     "a hundred thousand lists": b"[" * 100_000 + b"]" * 100_000,
@@ -142,7 +142,7 @@ BODIES = {
     "a hundred thousand names": b"{"
     + b",".join(b'"%d": 0' % number for number in range(100_000))
     + b"}",
-    "an unknown name": f'{{"{MARK}": 1}}'.encode(),
+    "an unknown name": json.dumps({MARK: 1}).encode(),
     "an unknown name of a megabyte": b'{"' + MARK.encode() * 3000 + b'": 1}',
     "a prototype": b'{"__proto__": {"x": 1}, "constructor": 1}',
     "XML": b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
@@ -160,7 +160,7 @@ SPLITS = {
     "a long row": b'{"columns": ["a"], "data": [[1, 2]]}',
     "a row that is an object": b'{"columns": ["a"], "data": [{"a": 1}]}',
     "a row that is a word": b'{"columns": ["a"], "data": ["1"]}',
-    "an unknown column": f'{{"columns": ["{MARK}"], "data": [[1]]}}'.encode(),
+    "an unknown column": json.dumps({"columns": [MARK], "data": [[1]]}).encode(),
     "an index and more": b'{"columns": [], "data": [], "index": [], "dtype": "O"}',
     "no rows": b'{"columns": [], "data": []}',
     "a million empty rows": b'{"columns": [], "data": [' + b"[]," * 500_000 + b"[]]}",
@@ -300,7 +300,7 @@ def write_forms(
     yield "split", "/invocations", b'{"dataframe_split": %s}' % split
     yield "frame", "/invocations", b'{"dataframe_records": [%s]}' % one
     yield "instances", "/invocations", b'{"instances": [%s]}' % one
-    yield "inputs", "/invocations", b'{"inputs": {%s}}' % columns
+    yield "inputs", "/invocations", b'{"inputs": {' + columns + b"}}"
     yield "tensors", INFER, b'{"inputs": [%s]}' % tensors
 
 
@@ -346,7 +346,7 @@ def list_frames(contract: Contract) -> Iterator[Case]:
     kind = b'"%s"' % DATATYPES[contract.features[0].kind][0].encode()
     for shape, datatype in [(s, kind) for s in SHAPES] + [(b"[1]", d) for d in DATATYPES_SENT]:
         described = b'"name": %s, "shape": %s, "datatype": %s' % (column, shape, datatype)
-        body = b'{"inputs": [{%s, "data": [1]}]}' % described
+        body = b'{"inputs": [{' + described + b', "data": [1]}]}'
         yield Case(f"a tensor {shape.decode()} of {datatype.decode():.20}", post(INFER, body))
 
 

@@ -1,1 +1,1 @@
-"""Questions outside the graph: what features are worth, how a model ages, which of two wins."""
+"""Outside the graph: what features are worth, how a model ages, which of two is better."""
