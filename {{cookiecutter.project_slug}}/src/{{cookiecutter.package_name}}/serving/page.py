@@ -14,6 +14,11 @@ from .documentation import page_headers
 from .served import Champion, ServedModel
 
 _FACTS = '<script type="application/json" id="facts">{}</script>'
+_SHOWN = (
+    *("name", "kind", "required", "description", "values"),
+    *("minimum", "maximum", "min_length", "max_length", "pattern"),
+)
+"""What a field's widget follows from."""
 
 
 def page_route(champion: Champion) -> APIRouter:
@@ -52,16 +57,7 @@ def describe(model: ServedModel) -> dict[str, Any]:
         "positive": class_name(contract.classes[1]) if metadata.task == "binary" else None,
         "columns": [
             {
-                "name": column.name,
-                "kind": column.kind,
-                "required": column.required,
-                "description": column.description,
-                "minimum": column.minimum,
-                "maximum": column.maximum,
-                "min_length": column.min_length,
-                "max_length": column.max_length,
-                "pattern": column.pattern,
-                "values": column.values,
+                **{name: getattr(column, name) for name in _SHOWN},
                 "suggestions": _suggest(model, column),
             }
             for column in contract.features
