@@ -15,8 +15,7 @@ from .served import Champion, ServedModel
 
 _FACTS = '<script type="application/json" id="facts">{}</script>'
 _SHOWN = (
-    *("name", "kind", "required", "description", "values"),
-    *("minimum", "maximum", "min_length", "max_length", "pattern"),
+    "name kind required description values minimum maximum min_length max_length pattern".split()
 )
 """What a field's widget follows from."""
 
