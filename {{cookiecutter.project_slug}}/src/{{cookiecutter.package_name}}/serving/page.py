@@ -1,5 +1,6 @@
 """`GET /`: a form made from the contract, so that anybody can try the model in a browser."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,6 @@ from .documentation import page_headers
 from .served import Champion, ServedModel
 
 _FACTS = '<script type="application/json" id="facts">{}</script>'
-_SHOWN = (
-    "name kind required description values minimum maximum min_length max_length pattern".split()
-)
-"""What a field's widget follows from."""
 
 
 def page_route(champion: Champion) -> APIRouter:
@@ -55,10 +52,7 @@ def describe(model: ServedModel) -> dict[str, Any]:
         "threshold": metadata.threshold,
         "positive": class_name(contract.classes[1]) if metadata.task == "binary" else None,
         "columns": [
-            {
-                **{name: getattr(column, name) for name in _SHOWN},
-                "suggestions": _suggest(model, column),
-            }
+            {**asdict(column), "suggestions": _suggest(model, column)}
             for column in contract.features
         ],
         "example": example_record(contract),
