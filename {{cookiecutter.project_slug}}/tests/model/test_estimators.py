@@ -143,7 +143,7 @@ def test_a_linear_model_that_has_not_converged_is_refused() -> None:
     params = LinearParams(inverse_regularisation=1.0, max_iterations=1)
 
     with (
-        pytest.warns(match="failed to converge"),
+        pytest.warns(match="did not converge"),
         pytest.raises(TrainingError, match=r"did not converge in 1 steps; raise train\.linear"),
     ):
         fit_linear(draw(1), "binary", params, rare=10, seed=1)

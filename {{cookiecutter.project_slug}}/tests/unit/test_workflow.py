@@ -161,7 +161,8 @@ def test_a_lock_of_a_process_that_runs_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_lock_of_a_process_that_was_killed_but_not_reaped_is_removed(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()  # dvc"], stdin=subprocess.PIPE) as holder:
+    command = [sys.executable, "-c", "input()  # dvc"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as holder:
         holder.kill()
         os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)
         lock = leave_lock(tmp_path, holder.pid)

@@ -23,6 +23,8 @@ from ..errors import ProjectError
 from ..params import CandidateParams, LinearParams
 from .metrics import Floats
 
+_MOST_NEWTON_WEIGHTS = 1000
+
 
 class TrainingError(ProjectError):
     """A fit that must not be used."""
@@ -71,19 +73,30 @@ def fit_linear(train: Examples, task: Task, params: LinearParams, rare: int, see
     # The words' codes first: skl2onnx knows rare categories of OrdinalEncoder alone.
     encoder = make_pipeline(_encode(rare), OneHotEncoder(handle_unknown="ignore"))
     prepare = _prepare(train, scale, encoder)
+    inputs = prepare.fit_transform(train.features)
     if task == "regression":
         model: Any = Ridge(alpha=1 / params.inverse_regularisation, random_state=seed)
     else:
         model = LogisticRegression(
-            C=params.inverse_regularisation, max_iter=params.max_iterations, random_state=seed
+            C=params.inverse_regularisation,
+            solver=_choose_solver(inputs.shape[1], train.target),
+            max_iter=params.max_iterations,
+            random_state=seed,
         )
-    fitted = Pipeline([("prepare", prepare), ("model", model)]).fit(train.features, train.target)
+    model.fit(inputs, train.target)
     if task != "regression" and model.n_iter_.max() >= params.max_iterations:
         raise TrainingError(
             f"The linear baseline did not converge in {params.max_iterations} steps; raise "
             "train.linear.max_iterations in params.yaml."
         )
-    return fitted
+    return Pipeline([("prepare", prepare), ("model", model)])
+
+
+def _choose_solver(width: int, target: Floats) -> str:
+    """Newton's method needs a handful of steps, and room that grows with the weights' square."""
+    classes = len(np.unique(target))
+    weights = width * (classes if classes > 2 else 1)
+    return "newton-cholesky" if weights <= _MOST_NEWTON_WEIGHTS else "lbfgs"
 
 
 def fit_candidate(
