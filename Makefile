@@ -15,8 +15,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PAYLOAD := {{cookiecutter.project_slug}}
 PREVIEW := build/preview
+LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --python-version 3.11
+ARGS ?=
 
-.PHONY: demo test faults prove preview lint bench lock clean help
+.PHONY: demo test faults prove preview lint bench bench-demo lock clean help
 
 demo: $(READY)  ## generate a project into build/demo, run all of it, ask its API for one prediction
 	@$(BIN)/python tools/demo.py
@@ -40,20 +42,26 @@ lint: $(READY)  ## ruff and mypy on the template and on the payload's package as
 	$(BIN)/mypy
 	@$(BIN)/python tools/preview.py --lint
 
-bench: $(READY)  ## the demo three times: the median of each part's time
+bench: $(READY)  ## the service beside five others: same model, rows, cores (ARGS=--help; needs wrk)
+	@PYTHONPATH=tools $(BIN)/python -m bench $(ARGS)
+
+bench-demo: $(READY)  ## the demo three times: the median of each part's time
 	@$(BIN)/python tools/demo.py --times 3
 
 lock: $(READY)  ## compile requirements/ anew from pyproject.toml
 	@for group in bootstrap dev; do \
-	  $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade \
-	    --python-version 3.11 --group $$group --output-file requirements/$$group.txt || exit 1; \
+	  $(LOCK) --group $$group --output-file requirements/$$group.txt || exit 1; \
+	done
+	@for group in fastapi mlflow mlserver bentoml; do \
+	  case $$group in fastapi|mlflow) same="--constraints $(PAYLOAD)/requirements/train.txt" ;; *) same= ;; esac; \
+	  $(LOCK) $$same --group bench-$$group --output-file requirements/bench-$$group.txt || exit 1; \
 	done
 
 clean:  ## remove the environment and everything that was built
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
 
 # uv installs what is pinned; where it reaches no index (only pip was told of one), pip does.
 $(READY): requirements/bootstrap.txt requirements/dev.txt

@@ -1,0 +1,132 @@
+"""`make bench`: every server in one run, the same model, the same rows, the same two cores."""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bake import ROOT, BakeError
+from bench.measure import CONNECTIONS, measure, read_material, say, summarise, write_bodies
+from bench.servers import SERVERS
+from bench.setting import FOLDER, BenchError, freeze_model, make_environments, measure_size
+
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+MARKS = ("<!-- figures: begin -->\n", "<!-- figures: end -->\n")
+Results = Mapping[str, Mapping[str, Any]]
+
+
+def run(names: list[str], repetitions: int, seconds: float) -> dict[str, dict[str, Any]]:
+    """Measure each server so often, in turns, so that a slow minute of the machine meets all."""
+    freeze_model()
+    make_environments(names)
+    material = read_material()
+    for name in names:
+        write_bodies(name, material)
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    for repetition in range(repetitions):
+        for name in names:
+            found = measure(name, material, seconds)
+            runs[name].append(found)
+            say(
+                f"{repetition + 1}/{repetitions} {name}: {found['1 per_second']:.0f} and "
+                f"{found['100 per_second']:.0f} requests/s"
+            )
+    sizes = {name: measure_size(SERVERS[name].environment) for name in names}
+    return {name: {**summarise(runs[name]), "size": sizes[name]} for name in names}
+
+
+def describe_machine() -> str:
+    """The machine in a line."""
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = next((line.split(":")[1].strip() for line in info if "model name" in line), "CPU")
+    load = os.getloadavg()[0]
+    return (
+        f"{os.cpu_count()} cores of {model}, {platform.system()}, Python "
+        f"{platform.python_version()}, {time.strftime('%Y-%m-%d')}; load before the run {load:.1f}"
+    )
+
+
+def render(results: Results, remark: str) -> str:
+    """The tables in Markdown, each figure with its spread and as a ratio to the echo app."""
+    lines = [remark, ""]
+    for size in (1, 100):
+        key = f"{size} per_second"
+        least = results["echo"][key]["median"] if "echo" in results else None
+        lines += [
+            f"{size} row{'s' * (size > 1)} a request:",
+            "",
+            "| server | requests/s (least to greatest) | to the echo app "
+            "| p50, p99 at full load, ms | p50, p99 at half load, ms |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        for name, found in results.items():
+            pace = found[key]
+            ratio = f"{pace['median'] / least:.3g}" if least else ""
+            full, half = (
+                ", ".join(f"{found[f'{size} {at}{q}']['median']:.3g}" for q in ("p50", "p99"))
+                for at in ("", "half ")
+            )
+            spread = f"{pace['median']:,.0f} ({pace['least']:,.0f} to {pace['greatest']:,.0f})"
+            lines.append(f"| {SERVERS[name].title} | {spread} | {ratio} | {full} | {half} |")
+        lines.append("")
+    lines += [
+        "| server | first answer after, s | memory, MB | installed packages, MB |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, found in results.items():
+        start, memory = found["cold start"]["median"], found["memory"]["median"]
+        lines.append(
+            f"| {SERVERS[name].title} | {start:.2f} | {memory:.0f} | {found['size']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def write_document(text: str) -> None:
+    """Put the tables where the document keeps its figures."""
+    begin, end = MARKS
+    before, _, rest = DOCUMENT.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    DOCUMENT.write_text(f"{before}{begin}{text}{end}{after}", encoding="utf-8")
+
+
+def main() -> int:
+    """Measure, print the tables, and write them into the documentation where asked to."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4, help="of each measurement")
+    parser.add_argument("--only", nargs="+", choices=SERVERS, default=list(SERVERS))
+    parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT.name}")
+    parser.add_argument("--note", default="", help="a remark to stand above the figures")
+    options = parser.parse_args()
+    missing = [program for program in ("wrk", "taskset") if not shutil.which(program)]
+    try:
+        if missing:
+            raise BenchError(
+                f"{missing[0]} is not on PATH; on Debian: apt-get install {missing[0]}"
+            )
+        if (os.cpu_count() or 1) < 2:
+            raise BenchError("the server and the load need a core each; this machine has one")
+        remark = (
+            f"{describe_machine()}. Medians of {options.repetitions} runs, "
+            f"{CONNECTIONS} connections, {options.seconds:g} s each. {options.note}"
+        ).strip()
+        results = run(options.only, options.repetitions, options.seconds)
+    except (BakeError, BenchError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    (FOLDER / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    text = render(results, remark)
+    print(text)
+    if options.write:
+        write_document(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Makes the one model that every server serves, and its rows: run by a project's interpreter.
+
+    python freeze.py OUTPUT
+
+The project's features are sixteen numbers as they come. OUTPUT gets
+the model as a bundle, as LightGBM's text and as a scikit-learn pipeline, and rows with answers.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import yaml
+from lightgbm import LGBMClassifier
+from ml_service.bundle import Golden, Metadata, deploy_bundle, features_digest, write_bundle
+from ml_service.contract import parse_contract
+from ml_service.modelling.conversion import convert_model
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+
+NAMES = [f"x{i:02d}" for i in range(16)]
+TREES = 200
+ROWS = 2_000
+
+
+def write_contract() -> str:
+    """A contract of sixteen numbers and a yes or no."""
+    number = {"logicalType": "number", "required": True, "tags": ["feature"]}
+    limits = {"minimum": -100, "maximum": 100}
+    columns: list[dict[str, Any]] = [
+        {"name": name, **number, "logicalTypeOptions": limits, "examples": [0.5]} for name in NAMES
+    ]
+    columns.append({"name": "target", "logicalType": "boolean", "tags": ["target"]})
+    schema = {"name": "bench", "physicalType": "table", "properties": columns}
+    document = {"apiVersion": "v3.2.0", "kind": "DataContract", "id": "bench", "name": "bench"}
+    document |= {"version": "1.0.0", "status": "active"}
+    description = {"purpose": "A model to measure servers with."}
+    text: str = yaml.safe_dump(
+        {**document, "description": description, "schema": [schema]}, sort_keys=False
+    )
+    return text
+
+
+def fit() -> tuple[Any, pd.DataFrame]:
+    """A pipeline around 200 trees, and rows that it has not seen."""
+    random = np.random.default_rng(7)
+    table = random.normal(size=(20_000 + ROWS, len(NAMES)))
+    signal = table[:, 0] * table[:, 1] + np.sin(3 * table[:, 2]) + table[:, 3:].sum(axis=1) / 4
+    target = (signal + random.normal(size=len(table)) > 0).astype(float)
+    frame = pd.DataFrame(table.astype(np.float32), columns=NAMES)
+    prepare = ColumnTransformer([("numeric", "passthrough", list(range(len(NAMES))))])
+    model = LGBMClassifier(n_estimators=TREES, num_leaves=31, random_state=7, n_jobs=1, verbose=-1)
+    model.fit(prepare.fit_transform(frame[ROWS:]), target[ROWS:])
+    return Pipeline([("prepare", prepare), ("model", model)]), frame[:ROWS]
+
+
+def describe(contract_text: str, golden: list[Golden]) -> Metadata:
+    """What the bundle says about the model."""
+    contract = parse_contract(contract_text)
+    return Metadata(
+        name=contract.name,
+        task=contract.task,
+        contract_version=contract.version,
+        classes=list(contract.classes),
+        threshold=0.5,
+        numeric_features=NAMES,
+        categorical_features=[],
+        features_digest=features_digest(),
+        data_hash="0" * 64,
+        params_hash="0" * 64,
+        seen_until=None,
+        validation_metrics={},
+        reference={},
+        tolerance=1e-5,
+        golden=golden,
+    )
+
+
+def main(output: Path) -> None:
+    """Writes the model in every form, and the rows with its answers."""
+    output.mkdir(parents=True, exist_ok=True)
+    model, rows = fit()
+    # Rounded, so that JSON and a float32 say the same.
+    rows = rows.astype(np.float64).round(4)
+    answers = model.predict_proba(rows)
+    records = rows.to_dict(orient="records")
+    golden = [Golden(request=r, scores=a) for r, a in zip(records[:8], answers, strict=False)]
+    contract_text = write_contract()
+    graph = convert_model(model, len(NAMES), 0, opset=20)
+    write_bundle(output / "bundle", graph, contract_text, describe(contract_text, golden))
+    deploy_bundle(output / "bundle", output / "store", "bench", "1")
+    joblib.dump(model, output / "model.joblib")
+    model[-1].booster_.save_model(output / "model.txt")
+    found = {"names": NAMES, "rows": rows.to_numpy().tolist(), "answers": answers[:, 1].tolist()}
+    (output / "rows.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
