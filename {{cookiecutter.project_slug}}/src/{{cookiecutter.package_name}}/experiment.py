@@ -18,6 +18,15 @@ _EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """A run that tries a configuration and leaves no bundle."""
+
+    tags: Mapping[str, str]
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """A run that is to be written.
 

@@ -214,6 +214,24 @@ class JudgeParams(_Section):
     max_microseconds: Positive
 
 
+class StudyParams(_Section):
+    """`make study`, which is outside the pipeline.
+
+    Attributes:
+        search: By parameter of the candidate, from which to which multiple of its value.
+    """
+
+    repeats: Count
+    months: Count
+    max_loss: Positive
+    trials: Count
+    tolerance: Positive
+    search: dict[
+        Literal["learning_rate", "leaves", "min_rows_per_leaf", "feature_share"],
+        tuple[Positive, Positive],
+    ]
+
+
 class Params(_Section):
     """All of `params.yaml`."""
 
@@ -226,10 +244,13 @@ class Params(_Section):
     export: ExportParams
     evaluate: EvaluateParams
     judge: JudgeParams
+    study: StudyParams
 
     def digest(self) -> str:
         """SHA-256 of the parameters that shape a model; how it is judged is not among them."""
-        shaping = self.model_dump(mode="json", by_alias=True, exclude={"evaluate", "judge"})
+        shaping = self.model_dump(
+            mode="json", by_alias=True, exclude={"evaluate", "judge", "study"}
+        )
         return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
 
 

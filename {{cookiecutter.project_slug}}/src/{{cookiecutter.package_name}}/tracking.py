@@ -19,7 +19,7 @@ from .address import Address, resolve_address
 from .contract import Column, Contract, Kind, class_name
 from .database import create_database, mend_addresses, probe_database
 from .errors import ProjectError
-from .experiment import DIGEST_TAG, RunRecord
+from .experiment import DIGEST_TAG, RunRecord, TrialRecord
 from .paths import Paths
 from .telemetry import silence_telemetry
 
@@ -32,13 +32,8 @@ BUNDLE = "model/data/bundle"
 
 # What the model needs where MLflow loads it. Told outright, since finding it out takes MLflow 10 s.
 _REQUIREMENTS = (
-    "mlflow",
-    "numpy",
-    "onnxruntime",
-    "open-data-contract-standard",
-    "pandas",
-    "pydantic",
-    "pyyaml",
+    *("mlflow", "numpy", "onnxruntime", "open-data-contract-standard"),
+    *("pandas", "pydantic", "pyyaml"),
 )
 # Without these a dead server costs four minutes, every upload draws a progress bar, and MLflow
 # talks of its tables, of pip and of itself.
@@ -135,12 +130,7 @@ class Tracker:
         elif not self.address.is_server:
             probe_database(self.address.uri)
         self._client = MlflowClient(self.address.uri, self.address.uri)
-        experiment = self._client.get_experiment_by_name(self.name)
-        self._experiment: str = (
-            experiment.experiment_id
-            if experiment
-            else self._client.create_experiment(self.name, self.address.artifacts)
-        )
+        self._experiment = self._experiment_of(self.name)
 
     @_translated
     def find_run(self, digest: str) -> str | None:
@@ -156,17 +146,7 @@ class Tracker:
     @_translated
     def log_run(self, record: RunRecord) -> str:
         """Writes a new run, whole: it is `FINISHED` only when everything is in it."""
-        from mlflow.entities import Metric, Param
-
-        run_id: str = self._client.create_run(
-            self._experiment, run_name=record.bundle.digest[:12], tags=dict(record.tags)
-        ).info.run_id
-        now = int(time.time() * 1000)
-        self._client.log_batch(
-            run_id,
-            metrics=[Metric(key, value, now, 0) for key, value in record.metrics.items()],
-            params=[Param(key, str(value)) for key, value in record.params.items()],
-        )
+        run_id = self._begin(self._experiment, record.bundle.digest[:12], record)
         for folder, files in record.files.items():
             for file in files:
                 self._client.log_artifact(run_id, str(file), folder or None)
@@ -175,6 +155,28 @@ class Tracker:
             self._client.log_artifacts(run_id, str(model), "model")
         self._client.set_terminated(run_id)
         return run_id
+
+    @_translated
+    def log_trial(self, name: str, record: TrialRecord) -> None:
+        """Writes a run without a bundle, into an experiment beside the one of bundles."""
+        experiment = self._experiment_of(f"{self.name}-study")
+        self._client.set_terminated(self._begin(experiment, name, record))
+
+    def _begin(self, experiment: str, name: str, record: RunRecord | TrialRecord) -> str:
+        from mlflow.entities import Metric, Param
+
+        run = self._client.create_run(experiment, run_name=name, tags=dict(record.tags))
+        now = int(time.time() * 1000)
+        self._client.log_batch(
+            run.info.run_id,
+            metrics=[Metric(key, value, now, 0) for key, value in record.metrics.items()],
+            params=[Param(key, str(value)) for key, value in record.params.items()],
+        )
+        return str(run.info.run_id)
+
+    def _experiment_of(self, name: str) -> str:
+        found, place = self._client.get_experiment_by_name(name), self.address.artifacts
+        return str(found.experiment_id if found else self._client.create_experiment(name, place))
 
     @_translated
     def attach(self, run_id: str, file: Path, folder: str, tags: Mapping[str, str]) -> None:

@@ -160,6 +160,29 @@ def compare(
         typer.echo(line)
 
 
+@verbs.command(rich_help_panel="Verbs")
+def study(
+    only: Annotated[
+        list[str] | None, typer.Option(help="worth, age or search; all of them if left out.")
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write what the search chose into params.yaml.")
+    ] = False,
+) -> None:
+    """Ask what features are worth, how a model ages, and search for better parameters.
+
+    Example: make study ONLY=search APPLY=1
+    """
+    from .study.command import STUDIES, run_studies
+
+    for name in only or ():
+        if name not in STUDIES:
+            raise ProjectError(f"There is no study '{name}'; there are {', '.join(STUDIES)}.")
+    paths = open_project()
+    wanted = tuple(only or STUDIES)
+    run_studies(paths, load_params(paths.params), wanted, typer.echo, apply=apply)
+
+
 def _open_registry(paths: Paths) -> "Tracker":
     from .contract import load_contract
     from .tracking import connect

@@ -14,7 +14,7 @@ from {{ cookiecutter.package_name }}.params import Params
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 PACKAGE = pipeline.__name__.partition(".")[0]
-NOT_SHAPING = {"evaluate", "judge"}
+NOT_SHAPING = {"evaluate", "judge", "study"}
 
 
 @pytest.fixture(scope="module")

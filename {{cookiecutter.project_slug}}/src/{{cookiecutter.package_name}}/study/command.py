@@ -1,0 +1,115 @@
+"""`make study`: the questions one after the other, and `reports/study.json` with the answers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from ..contract import load_contract
+from ..params import Params
+from ..paths import Paths
+from ..pipeline.export import hash_rows
+from ..reports import read_report, write_report
+from ..tables import read_table
+from ..tracking import connect
+from .age import measure_age
+from .fitting import Task
+from .search import apply_choice, check_choice, search
+from .worth import measure_worth
+
+STUDIES = ("worth", "age", "search")
+
+
+def run_studies(
+    paths: Paths,
+    params: Params,
+    wanted: tuple[str, ...],
+    say: Callable[[str], None],
+    *,
+    apply: bool,
+) -> None:
+    """Answers the wanted questions; what was answered before on the same data stays.
+
+    Raises:
+        ProjectError: A study cannot be made, or the choice of the search was luck.
+    """
+    task = Task(load_contract(paths.contract), params)
+    train, valid = (read_table(paths.splits / f"{name}.parquet") for name in ("train", "valid"))
+    report = _begin(paths, hash_rows(train, valid))
+    if "worth" in wanted:
+        report["worth"] = measure_worth(task, train, valid, say)
+        _finish(paths, report, describe_worth(report["worth"]), say)
+    if "age" in wanted:
+        report["age"] = measure_age(task, _read_months(paths, task), say)
+        _finish(paths, report, describe_age(report["age"]), say)
+    if "search" in wanted:
+        tracker = connect(paths, task.contract.name)
+        examples = (task.examples(train), task.examples(valid))
+        found = search(task, *examples, tracker, paths.var / "study.db", say)
+        report["search"] = found
+        _finish(paths, report, describe_search(found), say)
+        check_choice(found)
+        if apply:
+            apply_choice(paths.params, found)
+            say("search: params.yaml holds the choice now; run `make run`")
+
+
+def describe_worth(found: list[dict[str, Any]]) -> list[str]:
+    """A line for each column."""
+    lines = []
+    for part in found:
+        worth = "{value:+.4f} ({low:+.4f} to {high:+.4f})".format(**part["worth"])
+        costs = (
+            ""
+            if part["missing"] is None
+            else (f", {part['missing']:.1%} missing, {part['microseconds']:.2f} µs a row")
+        )
+        verdict = "" if part["shown"] else ", not shown to be worth anything"
+        lines.append(f"worth: {part['column']:<24} {worth}{costs}{verdict}")
+    return lines
+
+
+def describe_age(found: dict[str, Any]) -> list[str]:
+    """A line for each age, and what follows."""
+    lines = [
+        "age: {0} months old loses {value:+.4f} ({low:+.4f} to {high:+.4f})".format(
+            part["months"], **part["gap"]
+        )
+        for part in found["ages"]
+    ]
+    oldest, tried = found["max_age_months"], found["oldest_tried"]
+    limit = f"loses more than {found['max_loss']:g} of {found['metric']}"
+    if not oldest:
+        return [*lines, f"age: a model {limit} within a month; train anew as each month arrives"]
+    at_least = "at least " if oldest == tried else ""
+    return [*lines, f"age: a model may become {at_least}{oldest} months old before it {limit}"]
+
+
+def describe_search(found: dict[str, Any]) -> list[str]:
+    """What there was, what was found, and whether it holds."""
+    chosen = ", ".join(f"{name} {value:g}" for name, value in found["settings"].items())
+    values = (
+        f"{found['current']:.4f} now, {found['best']:.4f} in the best of {found['trials']} trials"
+    )
+    again = f"{found['trained_again']:.4f} when it is trained again by another seed"
+    return [f"search: {found['metric']} is {values}, {again}: {chosen}"]
+
+
+def _begin(paths: Paths, data_hash: str) -> dict[str, Any]:
+    place = paths.reports / "study.json"
+    old: dict[str, Any] = read_report(place) if place.exists() else {}
+    return old if old.get("data_hash") == data_hash else {"data_hash": data_hash}
+
+
+def _finish(
+    paths: Paths, report: dict[str, Any], lines: list[str], say: Callable[[str], None]
+) -> None:
+    write_report(paths.reports / "study.json", report)
+    for line in lines:
+        say(line)
+
+
+def _read_months(paths: Paths, task: Task) -> dict[str, pd.DataFrame]:
+    target = task.contract.target.name
+    months = {file.stem: read_table(file) for file in sorted(paths.accepted.glob("*.parquet"))}
+    return {m: rows[rows[target].notna()].reset_index(drop=True) for m, rows in months.items()}

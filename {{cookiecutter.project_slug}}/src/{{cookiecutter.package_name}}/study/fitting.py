@@ -1,0 +1,50 @@
+"""What every study needs: a candidate fitted to some rows, and the metric by which it is judged."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..contract import Contract
+from ..modelling.estimators import Examples, fit_candidate, fit_linear, predict_scores
+from ..modelling.metrics import Floats, Metric, metrics_for
+from ..params import CandidateParams, Params
+from ..windows import window_examples
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A project's problem, as a study sees it."""
+
+    contract: Contract
+    params: Params
+
+    @property
+    def metric(self) -> Metric:
+        """That of `judge.metric`."""
+        bins = self.params.evaluate.calibration_bins
+        return metrics_for(self.contract.task, bins)[self.params.judge.metric]
+
+    def examples(self, rows: pd.DataFrame) -> Examples:
+        """Features and target of labelled rows."""
+        return window_examples(rows, self.contract)
+
+    def fit(
+        self,
+        train: Examples,
+        valid: Examples,
+        settings: CandidateParams | None = None,
+        seed: int | None = None,
+    ) -> Any:
+        """A candidate with the project's settings, or others."""
+        wanted, section = settings or self.params.train.candidate, self.params.train
+        drawn = self.params.seed if seed is None else seed
+        if wanted.kind == "linear":
+            return fit_linear(train, self.contract.task, section.linear, section.rare, drawn)
+        return fit_candidate(train, valid, self.contract.task, wanted, section.rare, drawn)
+
+    def measure(self, model: Any, examples: Examples) -> float:
+        """The metric of a model on some rows."""
+        scores: Floats = predict_scores(model, examples.features)
+        return self.metric.prepare(examples.target, scores)(np.ones_like(examples.target))

@@ -1,0 +1,190 @@
+"""Studies on a small world: `x` decides, `y` does not, and what `x` means may turn with time."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.package_name }}.contract import parse_contract
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.modelling.estimators import Examples
+from {{ cookiecutter.package_name }}.params import Params, load_params
+from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.study.age import measure_age
+from {{ cookiecutter.package_name }}.study.command import describe_age
+from {{ cookiecutter.package_name }}.study.fitting import Task
+from {{ cookiecutter.package_name }}.study.search import apply_choice, search
+from {{ cookiecutter.package_name }}.study.worth import NOISE, measure_worth
+from {{ cookiecutter.package_name }}.study.worth import __package__ as study
+from {{ cookiecutter.package_name }}.tables import conform
+from {{ cookiecutter.package_name }}.tracking import Tracker, connect
+
+PACKAGE = str(study).partition(".")[0]
+CONTRACT = parse_contract("""
+apiVersion: v3.2.0
+version: 1.0.0
+name: shop
+schema:
+  - properties:
+      - {name: at, logicalType: timestamp, required: true, tags: [event_time]}
+      - {name: x, logicalType: number, tags: [feature]}
+      - {name: y, logicalType: number, tags: [feature]}
+      - {name: sold, logicalType: boolean, tags: [target]}
+""")
+ROWS = 1500
+
+
+@pytest.fixture
+def task(params: Params, monkeypatch: pytest.MonkeyPatch) -> Task:
+    """The small world with small settings, and its columns as they are for features."""
+    for module in ("windows", "study.worth"):
+        monkeypatch.setattr(f"{PACKAGE}.{module}.compute_features", dict)
+    candidate = params.train.candidate.model_copy(
+        update={
+            "kind": "trees",
+            "learning_rate": 0.2,
+            "leaves": 7,
+            "min_rows_per_leaf": 40,
+            "feature_share": 1.0,
+            "patience": 5,
+        }
+    )
+    split = params.split.model_copy(update={"valid_days": 10})
+    judged = params.judge.model_copy(update={"metric": "roc_auc"})
+    studied = params.study.model_copy(
+        update={"repeats": 1, "months": 2, "trials": 3, "max_loss": 0.03, "tolerance": 0.05}
+    )
+    changes = {
+        "train": params.train.model_copy(update={"candidate": candidate, "rare": 5}),
+        "split": split,
+        "judge": judged,
+        "study": studied,
+        "evaluate": params.evaluate.model_copy(update={"resamples": 40}),
+    }
+    return Task(CONTRACT, params.model_copy(update=changes))
+
+
+def make_rows(month: int, turn: float = 0.0, seed: int = 1) -> pd.DataFrame:
+    """Rows of a month of 2013; `turn` is by how much `x` means something else."""
+    draw = np.random.default_rng([seed, month])
+    x, y = draw.normal(size=(2, ROWS))
+    chance = 1 / (1 + np.exp(-2 * x * np.cos(turn)))
+    moments = pd.Timestamp(f"2013-{month:02d}-01", tz="UTC") + pd.to_timedelta(
+        np.sort(draw.integers(0, 28 * 24, ROWS)), unit="h"
+    )
+    sold = draw.random(ROWS) < chance
+    return conform(pd.DataFrame({"at": moments, "x": x, "y": y, "sold": sold}), CONTRACT)
+
+
+@pytest.fixture
+def examples(task: Task) -> tuple[Examples, Examples]:
+    return task.examples(make_rows(1)), task.examples(make_rows(2))
+
+
+@pytest.fixture
+def tracker(project: Paths) -> Tracker:
+    return connect(project, CONTRACT.name)
+
+
+def test_what_decides_is_worth_much_and_noise_is_worth_nothing(task: Task) -> None:
+    found = measure_worth(task, make_rows(1), make_rows(2), lambda _: None)
+    assert found[0]["column"] == "x"
+    assert [part["column"] for part in found if part["shown"]] == ["x"]
+    assert {part["column"] for part in found} == {"x", "y", NOISE}
+    assert found[0]["worth"]["low"] > 0.2
+    costs = {part["column"]: part["microseconds"] for part in found}
+    assert costs[NOISE] is None
+    assert costs["x"] > 0
+    assert found == measure_worth_again(task, found)
+
+
+def measure_worth_again(task: Task, first: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same study once more, with the times of the first."""
+    times = {part["column"]: part["microseconds"] for part in first}
+    again = measure_worth(task, make_rows(1), make_rows(2), lambda _: None)
+    return [{**part, "microseconds": times[part["column"]]} for part in again]
+
+
+def test_a_model_ages_in_a_world_that_turns_and_not_in_one_that_stays(task: Task) -> None:
+    turning = {f"2013-{m:02d}": make_rows(m, turn=np.pi / 2 * (m < 4)) for m in range(1, 6)}
+    steady = {f"2013-{m:02d}": make_rows(m) for m in range(1, 6)}
+    found = measure_age(task, turning, lambda _: None)
+    assert found["max_age_months"] == 0
+    assert min(part["gap"]["low"] for part in found["ages"]) > 0.03
+    assert "loses more than 0.03 of roc_auc within a month" in describe_age(found)[-1]
+
+    found = measure_age(task, steady, lambda _: None)
+    assert found["max_age_months"] == found["oldest_tried"]
+    assert "may become at least" in describe_age(found)[-1]
+
+
+def test_too_few_months_say_nothing_about_age(task: Task) -> None:
+    months = {f"2013-{m:02d}": make_rows(m) for m in range(1, 4)}
+    with pytest.raises(ProjectError, match=r"has 3 months, and .* takes at least 4: leave"):
+        measure_age(task, months, lambda _: None)
+
+
+def test_every_trial_is_a_run_and_a_stopped_search_goes_on(
+    task: Task,
+    examples: tuple[Examples, Examples],
+    tracker: Tracker,
+    project: Paths,
+    open_registry: Callable[[Paths], Any],
+    tmp_path: Path,
+) -> None:
+    def go_on(trials: int) -> dict[str, Any]:
+        study = task.params.study.model_copy(update={"trials": trials})
+        wanted = replace(task, params=task.params.model_copy(update={"study": study}))
+        return search(wanted, *examples, tracker, tmp_path / "study.db", lambda _: None)
+
+    go_on(2)
+    found = go_on(4)
+    client = open_registry(project)
+    experiment = client.get_experiment_by_name(f"{CONTRACT.name}-study")
+    runs = client.search_runs([experiment.experiment_id])
+    assert found["trials"] == 4
+    assert len(runs) == 4
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert len({run.data.tags["study"] for run in runs}) == 1
+    values = [run.data.metrics["valid/roc_auc"] for run in runs]
+    assert found["best"] == max(values)
+    assert found["best"] >= found["current"]
+    assert found["holds"]
+    low, high = task.params.study.search["learning_rate"]
+    assert 0.2 * low <= found["settings"]["learning_rate"] <= min(1.0, 0.2 * high)
+    assert go_on(4) == found
+
+
+def test_a_choice_is_written_where_it_holds_and_refused_where_it_was_luck(
+    project: Paths,
+) -> None:
+    found = {
+        "metric": "roc_auc",
+        "trials": 30,
+        "best": 0.8,
+        "trained_again": 0.79,
+        "tolerance": 0.02,
+        "holds": True,
+        "settings": {"learning_rate": 0.123, "leaves": 17},
+    }
+    apply_choice(project.params, found)
+    candidate = load_params(project.params).train.candidate
+    assert (candidate.learning_rate, candidate.leaves) == (0.123, 17)
+    before = project.params.read_text()
+    with pytest.raises(ProjectError, match=r"it was luck, so it is not taken"):
+        apply_choice(project.params, {**found, "trained_again": 0.7, "holds": False})
+    assert project.params.read_text() == before
+
+
+def test_a_linear_candidate_has_nothing_to_search(
+    task: Task, examples: tuple[Examples, Examples], tracker: Tracker, tmp_path: Path
+) -> None:
+    candidate = task.params.train.candidate.model_copy(update={"kind": "linear"})
+    train = task.params.train.model_copy(update={"candidate": candidate})
+    linear = replace(task, params=task.params.model_copy(update={"train": train}))
+    with pytest.raises(ProjectError, match="has nothing to search"):
+        search(linear, *examples, tracker, tmp_path / "study.db", lambda _: None)
