@@ -39,7 +39,7 @@ INSTALLED = frozenset(
     aiohappyeyeballs aiohttp aiohttp_retry aiosignal alembic amqp annotated_doc annotated_types
     antlr4 antlr4_python3_runtime anyio appdirs ast_serialize asyncssh atpublic attr attrs
     billiard blinker boto3 cachetools celery certifi cffi cfgv charset_normalizer click
-    click_didyoumean click_plugins click_repl cloudpickle colorama configobj contourpy
+    click_didyoumean click_plugins click_repl cloudpickle colorama colorlog configobj contourpy
     cryptography cycler dask databricks_sdk dateutil detect_secrets dictdiffer diskcache
     distlib distro docker dotenv dpath dulwich dvc dvc_data dvc_http dvc_objects dvc_render
     dvc_studio_client dvc_task entrypoints evidently fastapi filelock flask flask_cors

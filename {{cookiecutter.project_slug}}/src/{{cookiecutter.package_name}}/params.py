@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from .errors import ProjectError
+from .source_params import SOURCES, ColumnFormat, Section, SourceParams
 
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -25,121 +26,22 @@ class ParamsError(ProjectError):
     """`params.yaml` cannot be read, or asks for something impossible."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class SampleParams(_Section):
-    """The sample problem's own data, which is installed with the project."""
-
-    kind: Literal["sample"]
-
-
-class ColumnFormat(_Section):
-    """How a column of words is read, where it is not written plainly.
-
-    Attributes:
-        decimal: What parts the whole from the fraction of a number.
-        thousands: What groups the digits of a number.
-        dates: Forms of a time, as `strptime` knows them or `ISO8601`; the first that fits counts.
-        true: Words that mean true.
-        false: Words that mean false.
-        missing: Words that stand for a value that is not there.
-    """
-
-    decimal: str = "."
-    thousands: str | None = None
-    dates: tuple[str, ...] = ()
-    true: tuple[str, ...] = ()
-    false: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-
-
-class TableParams(_Section):
-    """What every table of a team's own may need.
-
-    Attributes:
-        rename: Names in the source to names in the contract, where they differ.
-        columns: By name in the contract, the formats that are not plain.
-    """
-
-    rename: dict[str, str] = {}
-    columns: dict[str, ColumnFormat] = {}
-
-
-class FilesParams(TableParams):
-    """A CSV or Parquet file, packed or not, or a folder of such files.
-
-    Attributes:
-        path: Absolute, or from the project's folder.
-        encoding: Of CSV files.
-        delimiter: Of CSV files.
-    """
-
-    kind: Literal["files"]
-    path: Annotated[str, Field(min_length=1)]
-    encoding: str = "utf-8-sig"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-
-
-class S3Params(TableParams):
-    """The same in S3-compatible storage; who may read it is said by AWS_ACCESS_KEY_ID and its like.
-
-    Attributes:
-        path: As s3://BUCKET/KEY: an object, or a prefix with a folder's files below it.
-        endpoint: Address of a server that is not Amazon's, such as https://storage.example.org.
-        region: Of the bucket; None takes AWS_DEFAULT_REGION, or asks.
-        encoding: Of CSV files.
-        delimiter: Of CSV files.
-    """
-
-    kind: Literal["s3"]
-    path: Annotated[str, Field(pattern=r"^s3://[^/]+")]
-    endpoint: str | None = None
-    region: str | None = None
-    encoding: str = "utf-8-sig"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-
-
-class SqlParams(TableParams):
-    """What a query finds in a database.
-
-    Attributes:
-        url: As SQLAlchemy writes it, without a password: that is SOURCE_PASSWORD's.
-        query: Path of a `.sql` file, from the project's folder.
-        incremental: The event time's name in the query; months before the last stored one are then
-            not asked for again. None asks for everything, and so notices what changed in the past.
-    """
-
-    kind: Literal["sql"]
-    url: Annotated[str, Field(pattern=r"^[a-z0-9+]+://")]
-    query: Annotated[str, Field(min_length=1)]
-    incremental: str | None = None
-
-
-OwnParams = FilesParams | S3Params | SqlParams
-"""A table of a team's own, wherever it lies."""
-SourceParams = Annotated[SampleParams | OwnParams, Field(discriminator="kind")]
-"""Where rows come from."""
-_SOURCES = {"sample": SampleParams, "files": FilesParams, "s3": S3Params, "sql": SqlParams}
-
-
-class IngestParams(_Section):
+class IngestParams(Section):
     """Up to which month the project has seen the world; None takes all there is."""
 
     until: Month | None
 
 
-class ValidateParams(_Section):
+class ValidateParams(Section):
     """When rows stop the pipeline."""
 
     max_quarantined: Share
     max_doubled: Share = 0.01
     max_step: Share = 0.8
-    known_steps: dict[str, tuple[Month, ...]] = {}
+    known_steps: dict[str, tuple[Month, ...]] = Field(default_factory=dict)
 
 
-class SplitParams(_Section):
+class SplitParams(Section):
     """How rows become windows."""
 
     strategy: Literal["time", "group", "random"]
@@ -151,14 +53,14 @@ class SplitParams(_Section):
     min_rows: Count
 
 
-class LinearParams(_Section):
+class LinearParams(Section):
     """The linear baseline."""
 
     inverse_regularisation: Positive
     max_iterations: Count
 
 
-class CandidateParams(_Section):
+class CandidateParams(Section):
     """The model that may be served: gradient-boosted trees, or the linear model itself."""
 
     kind: Literal["trees", "linear"] = "trees"
@@ -171,7 +73,7 @@ class CandidateParams(_Section):
     threads: Count
 
 
-class TrainParams(_Section):
+class TrainParams(Section):
     """Baselines, candidate, and what an error costs."""
 
     max_single_feature_auc: Annotated[float, Field(gt=0.5, le=1)]
@@ -182,7 +84,7 @@ class TrainParams(_Section):
     candidate: CandidateParams
 
 
-class ExportParams(_Section):
+class ExportParams(Section):
     """The ONNX graph and the bundle."""
 
     opset: Annotated[int, Field(ge=15)]
@@ -191,7 +93,7 @@ class ExportParams(_Section):
     golden: Count
 
 
-class EvaluateParams(_Section):
+class EvaluateParams(Section):
     """Intervals, curves and slices."""
 
     resamples: Annotated[int, Field(ge=20)]
@@ -200,7 +102,7 @@ class EvaluateParams(_Section):
     calibration_bins: Annotated[int, Field(ge=2)]
 
 
-class JudgeParams(_Section):
+class JudgeParams(Section):
     """The gates' limits."""
 
     metric: Metric
@@ -214,7 +116,7 @@ class JudgeParams(_Section):
     max_microseconds: Positive
 
 
-class StudyParams(_Section):
+class StudyParams(Section):
     """`make study`, which is outside the pipeline.
 
     Attributes:
@@ -232,7 +134,7 @@ class StudyParams(_Section):
     ]
 
 
-class Params(_Section):
+class Params(Section):
     """All of `params.yaml`."""
 
     seed: int
@@ -288,7 +190,7 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"'{name}' is missing; add it, with its unit and reason beside it"
     if first["type"].startswith("union_tag"):
-        known = ", ".join(_SOURCES)
+        known = ", ".join(SOURCES)
         return f"'{name}.kind' is missing or unknown; known are {known}"
     found = first["input"]
     return f"'{name}' is {found!r}, but {first['msg'][0].lower()}{first['msg'][1:]}"
@@ -297,7 +199,7 @@ def _explain(error: ValidationError) -> str:
 def _section_fields(place: tuple[int | str, ...]) -> list[str]:
     model: Any = Params
     if place[:1] == ("source",):
-        model = ColumnFormat if len(place) > 2 else _SOURCES[str(place[1])]
+        model = ColumnFormat if len(place) > 2 else SOURCES[str(place[1])]
         place = ()
     for part in place:
         model = next(

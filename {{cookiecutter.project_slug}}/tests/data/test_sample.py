@@ -7,7 +7,7 @@ import pytest
 
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import SampleParams
+from {{ cookiecutter.package_name }}.source_params import SampleParams
 from {{ cookiecutter.package_name }}.sources import read_source, sample
 from {{ cookiecutter.package_name }}.sources.sample import LATE_MINUTES, join_sample
 

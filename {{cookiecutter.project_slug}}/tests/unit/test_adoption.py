@@ -37,8 +37,9 @@ from {{ cookiecutter.package_name }}.adoption.profile import (
 )
 from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import FilesParams, load_params
+from {{ cookiecutter.package_name }}.params import load_params
 from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.source_params import FilesParams
 from {{ cookiecutter.package_name }}.sources import read_source, read_words
 
 ROOT = Path(__file__).parents[2]

@@ -13,10 +13,11 @@ from {{ cookiecutter.package_name }}.adoption.opening import Place
 from {{ cookiecutter.package_name }}.adoption.plan import Wishes
 from {{ cookiecutter.package_name }}.contract import parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import SqlParams, load_params
+from {{ cookiecutter.package_name }}.params import load_params
 from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.pipeline import ingest
 from {{ cookiecutter.package_name }}.reports import read_report
+from {{ cookiecutter.package_name }}.source_params import SqlParams
 from {{ cookiecutter.package_name }}.sources.sql import read_rows, resolve_url
 from {{ cookiecutter.package_name }}.tables import read_table
 

@@ -15,8 +15,9 @@ from ..errors import ProjectError
 from ..files import replacing
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import encode_target
-from ..params import ColumnFormat, OwnParams, load_params
+from ..params import load_params
 from ..paths import Paths
+from ..source_params import ColumnFormat, OwnParams
 from ..sources import read_words
 from ..sources.parsing import is_words, parse_column
 from ..tables import conform

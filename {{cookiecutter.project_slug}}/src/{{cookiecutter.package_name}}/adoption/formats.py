@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ..contract import Kind
-from ..params import ColumnFormat
+from ..source_params import ColumnFormat
 from ..sources.parsing import FALSE_WORDS, GAPS, TRUE_WORDS, is_words, tidy, try_parse
 
 _TOLERATED = 0.05

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import ProjectError
 from ..files import replacing
-from ..params import FilesParams, OwnParams, S3Params, SqlParams
+from ..source_params import FilesParams, OwnParams, S3Params, SqlParams
 from ..sources.files import check_names, is_csv, list_files, open_packed
 from ..sources.s3 import fetched
 from ..sources.sql import resolve_url

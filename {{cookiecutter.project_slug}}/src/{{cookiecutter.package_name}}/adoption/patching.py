@@ -8,7 +8,7 @@ import yaml
 
 from ..contract import Task
 from ..errors import ProjectError
-from ..params import OwnParams
+from ..source_params import OwnParams
 
 _COMMENT_COLUMN = 31
 _SOURCE_LINES = re.compile(r"      - \$\{source\.\w+\}\n|    always_changed: true\n")

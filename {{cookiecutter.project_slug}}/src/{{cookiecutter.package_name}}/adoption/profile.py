@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..contract import Kind
-from ..params import ColumnFormat
+from ..source_params import ColumnFormat
 from .formats import Reading
 
 MOST_ENUMERATED = 50

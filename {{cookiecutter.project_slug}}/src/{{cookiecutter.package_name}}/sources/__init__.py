@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..contract import Contract
 from ..errors import ProjectError
-from ..params import OwnParams, SampleParams, SourceParams
+from ..source_params import OwnParams, SampleParams, SourceParams
 from .files import read_files
 from .parsing import parse_columns
 from .s3 import read_objects

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..contract import Contract, Kind
 from ..errors import ProjectError
-from ..params import ColumnFormat, TableParams
+from ..source_params import ColumnFormat, TableParams
 
 TRUE_WORDS = ("true", "yes", "y", "t", "on", "ja", "oui", "si", "sí", "sim", "tak")
 FALSE_WORDS = ("false", "no", "n", "f", "off", "nein", "non", "não", "nao", "nie")

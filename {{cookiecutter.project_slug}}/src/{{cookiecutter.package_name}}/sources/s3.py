@@ -9,7 +9,7 @@ import pandas as pd
 from pyarrow.fs import FileSelector, FileType, LocalFileSystem, S3FileSystem, copy_files
 
 from ..errors import ProjectError
-from ..params import FilesParams, S3Params
+from ..source_params import FilesParams, S3Params
 from .files import read_files
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..errors import ProjectError
-from ..params import SampleParams
+from ..source_params import SampleParams
 
 LATE_MINUTES = 15
 """From this delay at arrival on, the US Department of Transportation calls a flight late."""

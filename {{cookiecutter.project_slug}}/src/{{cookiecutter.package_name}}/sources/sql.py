@@ -7,11 +7,12 @@ import pandas as pd
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from ..batches import WHOLE
 from ..errors import ProjectError
-from ..params import SqlParams
 from ..paths import Paths
+from ..source_params import SqlParams
 from .files import check_names
 
 PASSWORD = "SOURCE_PASSWORD"  # noqa: S105 - its name
@@ -27,10 +28,9 @@ def read_rows(params: SqlParams, root: Path) -> pd.DataFrame:
     query = _read_query(root / params.query)
     url = resolve_url(params.url, root)
     try:
-        engine = create_engine(url)
-        with engine.connect() as connection:
+        # Without a pool the connection ends here, however the query ends.
+        with create_engine(url, poolclass=NullPool).connect() as connection:
             rows = _ask(connection, query, params, Paths(root))
-        engine.dispose()
     except (SQLAlchemyError, ImportError, pd.errors.DatabaseError) as error:
         # pandas wraps what SQLAlchemy wraps; the driver says it best.
         cause = error.__cause__ if isinstance(error, pd.errors.DatabaseError) else error

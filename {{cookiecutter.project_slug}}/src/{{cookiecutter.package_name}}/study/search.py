@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.pool import NullPool
+
 from ..address import sqlite_uri
 from ..adoption.patching import set_values
 from ..errors import ProjectError
@@ -144,11 +146,12 @@ def _open_study(task: Task, train: Examples, database: Path) -> "optuna.Study":
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     database.parent.mkdir(parents=True, exist_ok=True)
-    uri, name = sqlite_uri(database), _name(task, train)
+    # Without a pool no connection outlives the search.
+    storage = optuna.storages.RDBStorage(sqlite_uri(database), {"poolclass": NullPool})
     higher = task.metric.higher_is_better
     found = optuna.create_study(
-        storage=uri,
-        study_name=name,
+        storage=storage,
+        study_name=_name(task, train),
         load_if_exists=True,
         direction="maximize" if higher else "minimize",
     )
