@@ -31,7 +31,7 @@ faults: $(READY)  ## break copies of build/demo, one fault at a time: each guard
 	@$(BIN)/python tools/faults.py
 
 prove: $(READY)  ## the tests, every fault among them, with many more random answers and kills (slow)
-	$(TESTING) HYPOTHESIS_PROFILE=prove KILL_MOMENTS=102 HOSTILE_EXAMPLES=10000 RESTARTS=20 CLEAN_REBUILDS=2 $(BIN)/pytest
+	$(TESTING) HYPOTHESIS_PROFILE=prove KILL_MOMENTS=102 HOSTILE_EXAMPLES=10000 CLEAN_REBUILDS=2 $(BIN)/pytest
 
 preview: $(READY)  ## bake the defaults into build/preview, with the payload's own package inside
 	@$(BIN)/python tools/preview.py
@@ -49,7 +49,7 @@ bench-demo: $(READY)  ## the demo three times: the median of each part's time
 	@$(BIN)/python tools/demo.py --times 3
 
 lock: $(READY)  ## compile requirements/ anew from pyproject.toml
-	@for group in bootstrap dev; do \
+	@for group in bootstrap dev s3-server; do \
 	  $(LOCK) --group $$group --output-file requirements/$$group.txt || exit 1; \
 	done
 	@for group in fastapi mlflow mlserver bentoml; do \

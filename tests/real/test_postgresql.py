@@ -1,21 +1,16 @@
 """The registry in a real PostgreSQL: every verb of a project that was run whole, by one setting."""
 
 import json
-import os
 import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from postgresql import start_postgresql
 from project_copy import copy_project
 from summary import Parts
 from whole_run import WholeRun, run_in
-
-# Where Debian keeps the programs of the version that it ships.
-PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 # Run by the project's interpreter: what anybody sees there.
 SAY_REGISTRY = """
@@ -29,40 +24,11 @@ print(json.dumps({"aliases": model.aliases, "versions": len(versions)}))
 """
 
 
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def call(*command: str | Path) -> None:
-    """Run a program of PostgreSQL, which refuses to run as root: as the user that Debian made."""
-    user = ("runuser", "-u", "postgres", "--") if os.getuid() == 0 else ()
-    done = subprocess.run(
-        [*user, *map(str, command)], capture_output=True, text=True, cwd="/", check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def database() -> Iterator[str]:
     """An empty database `mlflow` in a server of its own: its address."""
-    assert PROGRAMS, "PostgreSQL is missing; on Debian: apt-get install postgresql"
-    programs, port = PROGRAMS[-1], find_free_port()
-    place = Path("/tmp") / f"{tmp_path_factory.getbasetemp().name}-{port}"  # noqa: S108
-    place.mkdir()
-    if os.getuid() == 0:
-        shutil.chown(place, "postgres")
-    data = place / "data"
-    call(programs / "initdb", "-D", data, "-U", "mlflow", "--auth=trust", "--no-sync")
-    settings = f"-h 127.0.0.1 -p {port} -k {place} -F"
-    call(programs / "pg_ctl", "-D", data, "-l", place / "log", "-w", "-o", settings, "start")
-    try:
-        call(programs / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "mlflow", "mlflow")
-        yield f"postgresql://mlflow@127.0.0.1:{port}/mlflow"
-    finally:
-        call(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
-        shutil.rmtree(place)
+    with start_postgresql("mlflow") as address:
+        yield address
 
 
 def test_every_verb_works_with_a_database(

@@ -34,6 +34,8 @@ class _Group(TyperGroup):
             return super().invoke(ctx)
         except ProjectError as error:
             _say(str(error))
+        except BrokenPipeError:
+            raise  # Who reads what is printed has had enough; typer ends quietly.
         except OSError as error:
             # A full disk, a folder that is not ours: files are written whole or not at all.
             reason = " ".join(str(error).split())
