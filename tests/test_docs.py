@@ -1,6 +1,7 @@
 """What the docs name is there: files, places in them, verbs of make."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,16 @@ def test_what_a_projects_pages_name_is_there(name: str, project: Path) -> None:
     assert find_broken_links(project / name) == []
     assert find_unknown_verbs(project / name, read_verbs(project / "Makefile")) == set()
     assert find_missing_places(project / name, project, "ml_service") == []
+
+
+def test_every_direct_dependency_of_the_tools_is_explained() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = [entry for group in groups["dependency-groups"].values() for entry in group]
+    wanted = {re.split(r"[\[<>=]", entry)[0] for entry in listed if isinstance(entry, str)}
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\w, -]+) \| \w.*\|$", page, re.MULTILINE)
+    explained = {name for row in rows for name in row.split(", ")} - {"package"}
+    assert explained == wanted
 
 
 def test_what_is_not_there_is_found(tmp_path: Path) -> None:
