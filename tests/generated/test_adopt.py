@@ -77,6 +77,7 @@ def test_other_data_asks_before_it_changes_the_contract(
     assert "+      - name: added" in said
     assert "Nothing was changed" in said
     assert (project / "contract.yaml").read_text() == before
-    # Whatever the gates then say: without a time it is not known which rows the champion saw.
-    run_in(project, "sh", "-c", f"{command} ARGS=--yes || true")
+    # The gates refuse it, since without a time it is not known which rows the champion saw.
+    said = run_in(project, "sh", "-c", f"{command} ARGS=--yes; test $? -eq 2")
+    assert "The champion saw other rows" in said
     assert "version: 1.1.0" in (project / "contract.yaml").read_text()

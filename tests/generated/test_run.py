@@ -130,6 +130,16 @@ def test_the_project_is_a_repository_of_its_own(whole_run: WholeRun) -> None:
     assert Path(root) == whole_run.project.resolve()
 
 
+def test_a_further_group_of_packages_is_installed_where_it_is_asked_for(
+    whole_run: WholeRun,
+) -> None:
+    def plan(*arguments: str) -> str:
+        return run_in(whole_run.project, "make", "--dry-run", "setup", *arguments)
+
+    assert "dev s3; do" in plan("EXTRAS=s3")
+    assert "dev ; do" not in plan()
+
+
 def test_a_second_repro_runs_no_stage(whole_run: WholeRun, parts: Parts) -> None:
     with parts.measure("no-op dvc repro"):
         printed = run_in(whole_run.project, "dvc", "repro")
