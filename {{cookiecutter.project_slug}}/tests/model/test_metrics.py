@@ -107,6 +107,19 @@ def test_a_metric_equals_scikit_learns(
         assert statistic(weight) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.parametrize("count", [3, 450])
+@pytest.mark.parametrize("task", list(REFERENCES))
+def test_rows_of_a_group_weigh_the_same(task: Any, count: int) -> None:
+    target, scores, _ = draw(task, seed=5, rows=500, grid=9)
+    generator = np.random.default_rng(1)
+    groups = np.append(generator.integers(count, size=499), count - 1)
+    weights = generator.poisson(1.0, count).astype(float)
+
+    for name, metric in metrics_for(task).items():
+        by_group = metric.prepare(target, scores, groups)(weights)
+        assert by_group == pytest.approx(metric.prepare(target, scores)(weights[groups])), name
+
+
 @pytest.mark.parametrize("task", list(REFERENCES))
 def test_a_weight_of_two_is_a_row_that_is_there_twice(task: Any) -> None:
     target, scores, weights = draw(task, seed=3, rows=60, grid=7)

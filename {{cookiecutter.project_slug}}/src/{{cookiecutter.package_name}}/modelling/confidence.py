@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..contract import Contract
-from .metrics import Floats, Metric, Statistic
+from .metrics import Floats, Groups, Metric, Statistic
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Interval:
         return asdict(self)
 
 
-def group_rows(rows: pd.DataFrame, contract: Contract) -> NDArray[np.intp]:
+def group_rows(rows: pd.DataFrame, contract: Contract) -> Groups:
     """The resampling unit of each row: its day (UTC), or the row itself without an event time."""
     if contract.event_time is None:
         return np.arange(len(rows))
@@ -41,7 +40,7 @@ def group_rows(rows: pd.DataFrame, contract: Contract) -> NDArray[np.intp]:
 
 def bootstrap(
     statistics: Mapping[str, Statistic],
-    groups: NDArray[np.intp],
+    groups: Groups,
     resamples: int,
     confidence: float,
     seed: int,
@@ -49,7 +48,7 @@ def bootstrap(
     """Percentile intervals of all statistics from the same resamples.
 
     Args:
-        statistics: Functions of row weights.
+        statistics: Functions of group weights, of rows with these groups.
         groups: The group of each row, numbered from 0, shape (rows,).
         resamples: How often as many groups are drawn with replacement as there are.
         confidence: Share of resamples inside the interval.
@@ -65,7 +64,7 @@ def bootstrap(
 
 
 def resample(
-    statistics: Sequence[Statistic], groups: NDArray[np.intp], resamples: int, seed: int
+    statistics: Sequence[Statistic], groups: Groups, resamples: int, seed: int
 ) -> tuple[Floats, Floats]:
     """The statistics as they are, and in each resample: shape (resamples, statistics)."""
     generator = np.random.default_rng(seed)
@@ -73,9 +72,9 @@ def resample(
     draws = np.empty((resamples, len(statistics)))
     for position in range(resamples):
         drawn = np.bincount(generator.integers(count, size=count), minlength=count)
-        weights = drawn[groups].astype(np.float64)
+        weights = drawn.astype(np.float64)
         draws[position] = [statistic(weights) for statistic in statistics]
-    ones = np.ones(len(groups))
+    ones = np.ones(count)
     return np.array([statistic(ones) for statistic in statistics]), draws
 
 
@@ -84,14 +83,15 @@ def paired_difference(
     target: Floats,
     scores: Floats,
     other: Floats,
-    groups: NDArray[np.intp],
+    groups: Groups,
     **settings: Any,
 ) -> Interval:
     """How much better `scores` are than `other` on the same rows; positive is better.
 
     `settings` are those of `bootstrap`: resamples, confidence and seed.
     """
-    statistic = gain(metric, metric.prepare(target, scores), metric.prepare(target, other))
+    mine, theirs = (metric.prepare(target, part, groups) for part in (scores, other))
+    statistic = gain(metric, mine, theirs)
     return bootstrap({"gain": statistic}, groups, **settings)["gain"]
 
 
@@ -119,8 +119,8 @@ def gain(metric: Metric, candidate: Statistic, other: Statistic) -> Statistic:
 
 
 def rise_between_windows(
-    earlier: tuple[Statistic, NDArray[np.intp]],
-    later: tuple[Statistic, NDArray[np.intp]],
+    earlier: tuple[Statistic, Groups],
+    later: tuple[Statistic, Groups],
     resamples: int,
     confidence: float,
     seed: int,

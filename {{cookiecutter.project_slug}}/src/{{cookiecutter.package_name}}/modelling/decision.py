@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .metrics import Floats, Statistic
+from .metrics import Floats, Groups, Statistic, share
 from .threshold import choose_threshold
 
 
@@ -36,37 +36,27 @@ def count_confusion(target: Floats, chosen: NDArray[np.intp], classes: int) -> l
 
 
 def decision_statistics(
-    target: Floats, chosen: NDArray[np.intp], costs: Costs
+    target: Floats, chosen: NDArray[np.intp], costs: Costs, groups: Groups
 ) -> Mapping[str, Statistic]:
     """Precision, recall and the cost of a row, of a yes or no."""
     positive, called = target == 1, chosen == 1
     cost = costs.false_positive * (called & ~positive) + costs.false_negative * (positive & ~called)
     return {
-        "precision": _share(positive & called, called),
-        "recall": _share(positive & called, positive),
-        "cost": _share(cost, np.ones(len(target))),
+        "precision": share(positive & called, called, groups),
+        "recall": share(positive & called, positive, groups),
+        "cost": share(cost, np.ones(len(target)), groups),
     }
 
 
 def excess_cost(target: Floats, probability: Floats, threshold: float, costs: Costs) -> float:
     """By which share the errors at a threshold cost more than at the cheapest one on these rows."""
-    everything = np.ones(len(target))
+    one = np.zeros(len(target), dtype=np.intp)
 
     def total(cut: float) -> float:
         chosen = (probability >= cut).astype(np.intp)
-        return decision_statistics(target, chosen, costs)["cost"](everything)
+        return decision_statistics(target, chosen, costs, one)["cost"](np.ones(1))
 
     cheapest = total(
         choose_threshold(target, probability, costs.false_positive, costs.false_negative)
     )
     return (total(threshold) - cheapest) / cheapest if cheapest else float(total(threshold) > 0)
-
-
-def _share(part: NDArray[Any], whole: NDArray[Any]) -> Statistic:
-    """A weighted share, or NaN where a resample leaves nothing to divide by."""
-
-    def statistic(weights: Floats) -> float:
-        divisor = (weights * whole).sum()
-        return float((weights * part).sum() / divisor) if divisor else float("nan")
-
-    return statistic

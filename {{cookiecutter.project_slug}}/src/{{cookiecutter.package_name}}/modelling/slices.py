@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .confidence import Interval, gain, resample
-from .metrics import Floats, Metric, Statistic
+from .metrics import Floats, Groups, Metric, Statistic
 
 MANY = 20
 """Numbers with more values than this are cut into quarters of the rows."""
@@ -53,7 +53,7 @@ def measure_slices(
     metric: Metric,
     target: Floats,
     scores: Floats,
-    groups: NDArray[np.intp],
+    groups: Groups,
     **settings: Any,
 ) -> list[dict[str, Any]]:
     """The metric in each slice, and how far above the whole it lies; positive is better.
@@ -61,10 +61,11 @@ def measure_slices(
     `settings` are those of `bootstrap`: resamples, confidence and seed. A slice in which the metric
     does not exist, since it lacks a class, is left out.
     """
-    whole, sign = metric.prepare(target, scores), 1 if metric.higher_is_better else -1
+    whole, sign = metric.prepare(target, scores, groups), 1 if metric.higher_is_better else -1
+    ones = np.ones(int(groups.max()) + 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        parts = [(s, _within(s.rows, metric, target, scores)) for s in slices]
-        parts = [(s, part) for s, part in parts if np.isfinite(part(np.ones(len(target))))]
+        parts = [(s, _within(s.rows, metric, target, scores, groups)) for s in slices]
+        parts = [(s, part) for s, part in parts if np.isfinite(part(ones))]
         if not parts:
             return []
         values, draws = resample(
@@ -95,16 +96,16 @@ def compare_slices(
     target: Floats,
     scores: Floats,
     other: Floats,
-    groups: NDArray[np.intp],
+    groups: Groups,
     **settings: Any,
 ) -> list[dict[str, Any]]:
     """How much better `scores` are than `other` in each slice, the worst first; else as above."""
     with np.errstate(invalid="ignore", divide="ignore"):
         pairs = [
-            (s, _within(s.rows, metric, target, scores), _within(s.rows, metric, target, other))
+            (s, _within(s.rows, metric, target, scores, groups), _within(s.rows, metric, target, other, groups))
             for s in slices
         ]
-        ones = np.ones(len(target))
+        ones = np.ones(int(groups.max()) + 1)
         pairs = [found for found in pairs if np.isfinite(found[1](ones))]
         if not pairs:
             return []
@@ -146,9 +147,10 @@ def simultaneous(values: Floats, draws: Floats, confidence: float) -> list[Inter
     ]
 
 
-def _within(rows: NDArray[np.intp], metric: Metric, target: Floats, scores: Floats) -> Statistic:
-    statistic = metric.prepare(target[rows], scores[rows])
-    return lambda weights: statistic(weights[rows])
+def _within(
+    rows: NDArray[np.intp], metric: Metric, target: Floats, scores: Floats, groups: Groups
+) -> Statistic:
+    return metric.prepare(target[rows], scores[rows], groups[rows])
 
 
 def _label(values: "pd.Series[Any]") -> NDArray[np.object_]:

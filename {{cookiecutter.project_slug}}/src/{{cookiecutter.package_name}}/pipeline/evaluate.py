@@ -9,7 +9,6 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ..behaviour import load_tests, run_tests
 from ..bundle import load_bundle
@@ -25,7 +24,7 @@ from ..modelling.decision import (
     excess_cost,
 )
 from ..modelling.estimators import predict_scores
-from ..modelling.metrics import Floats, Statistic, metrics_for
+from ..modelling.metrics import Floats, Groups, Statistic, metrics_for
 from ..modelling.slices import find_slices, measure_slices
 from ..params import EvaluateParams, Params
 from ..paths import Paths
@@ -44,7 +43,7 @@ class Window:
 
     rows: pd.DataFrame
     target: Floats
-    groups: NDArray[np.intp]
+    groups: Groups
     scores: dict[str, Floats]
 
 
@@ -145,7 +144,7 @@ def describe_decision(
     costs = Costs(params.train.cost_false_positive, params.train.cost_false_negative)
     settings = params.evaluate
     intervals = bootstrap(
-        decision_statistics(test.target, chosen, costs),
+        decision_statistics(test.target, chosen, costs, test.groups),
         test.groups,
         settings.resamples,
         settings.confidence,
@@ -172,8 +171,10 @@ def measure_surprise(
     def over(window: Window, baseline: str) -> Statistic:
         return gain(
             metric,
-            metric.prepare(window.target, window.scores["candidate"]),
-            metric.prepare(window.target, window.scores[baseline]),
+            *(
+                metric.prepare(window.target, window.scores[model], window.groups)
+                for model in ("candidate", baseline)
+            ),
         )
 
     rise = rise_between_windows(
@@ -183,7 +184,7 @@ def measure_surprise(
         settings.confidence,
         params.seed,
     )
-    before = over(valid, "prior")(np.ones_like(valid.target))
+    before = over(valid, "prior")(np.ones(int(valid.groups.max()) + 1))
     return {**rise.as_dict(), "baseline": control, "valid_gain_over_prior": before}
 
 
@@ -237,7 +238,7 @@ def measure_all(
     contract: Contract,
     target: Floats,
     scores: dict[str, Floats],
-    groups: Any,
+    groups: Groups,
     params: EvaluateParams,
     seed: int,
 ) -> dict[str, Any]:
@@ -246,7 +247,7 @@ def measure_all(
     baselines = [model for model in scores if model != "candidate"]
     statistics: dict[str, Statistic] = {}
     for name, metric in metrics.items():
-        prepared = {m: once(metric.prepare(target, part)) for m, part in scores.items()}
+        prepared = {m: once(metric.prepare(target, part, groups)) for m, part in scores.items()}
         for model, statistic in prepared.items():
             statistics[f"{model}/{name}"] = statistic
         for baseline in baselines:

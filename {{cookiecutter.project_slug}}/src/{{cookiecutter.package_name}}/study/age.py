@@ -77,10 +77,9 @@ def _measure_month(
 ) -> list[Any]:
     """Per age, what the fresh model gains over the old one: its value, and resamples."""
     examples, groups = task.examples(rows), group_rows(rows, task.contract)
-    asked = [
-        once(task.metric.prepare(examples.target, predict_scores(models[count], examples.features)))
-        for count in range(number, _LEAST_MONTHS - 1, -1)
-    ]
+    counts = range(number, _LEAST_MONTHS - 1, -1)
+    scores = [predict_scores(models[count], examples.features) for count in counts]
+    asked = [once(task.metric.prepare(examples.target, part, groups)) for part in scores]
     gaps = [gain(task.metric, asked[0], old) for old in asked[1:]]
     values, draws = resample(gaps, groups, task.params.evaluate.resamples, task.params.seed)
     return list(zip(values, draws.T, strict=True))

@@ -56,9 +56,11 @@ def measure_worth(
     examples = make_examples(_matrix(columns), valid, contract)
     model = task.fit(make_examples(_matrix(seen), train, contract), examples)
 
+    groups = group_rows(valid, contract)
+
     def ask(changed: Columns) -> Statistic:
         scores = predict_scores(model, feature_frame(_matrix(changed)))
-        return once(task.metric.prepare(examples.target, scores))
+        return once(task.metric.prepare(examples.target, scores, groups))
 
     straight, statistics = ask(columns), []
     for number, name in enumerate(columns, start=1):
@@ -66,9 +68,7 @@ def measure_worth(
         orders = [generator.permutation(len(valid)) for _ in range(task.params.study.repeats)]
         shuffled = [ask({**columns, name: columns[name][order]}) for order in orders]
         statistics.append(_mean([gain(task.metric, straight, part) for part in shuffled]))
-    values, draws = resample(
-        statistics, group_rows(valid, contract), settings.resamples, task.params.seed
-    )
+    values, draws = resample(statistics, groups, settings.resamples, task.params.seed)
     found = [
         {
             "column": name,
