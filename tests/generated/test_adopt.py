@@ -20,6 +20,8 @@ TABLES = {
     "digits.csv": ("target", "multiclass"),
     "nasty.csv.gz": ("returned", "binary"),
 }
+EXPLORED = ("diabetes.csv", "nasty.csv.gz")
+"""Tables in whose projects the notebook is run; it takes seconds, and the others are alike."""
 TRACES = r"flight\|nycflights\|departure_minute"
 
 
@@ -39,6 +41,13 @@ def adopt(whole_run: WholeRun, table: Path, folder: Path, *arguments: str) -> Pa
     return project
 
 
+def explore(project: Path, home: Path) -> None:
+    """Run the project's notebook as Jupyter does, with no folder of its user's."""
+    folders = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    homes = [f"{folder}={home}" for folder in folders]
+    run_in(project, "env", *homes, "jupyter", "execute", "notebooks/explore.ipynb")
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_reaches_a_served_prediction(
     name: str, whole_run: WholeRun, tables: Path, tmp_path: Path, parts: Parts
@@ -53,6 +62,8 @@ def test_a_table_reaches_a_served_prediction(
     assert answer["model"]["digest"] == facts["digest"]
     assert answer["model"]["name"] == name.split(".")[0]
     assert len(answer["predictions"]) == 1
+    if name in EXPLORED:
+        explore(project, tmp_path / "jupyter")
     run_in(project, "git", "add", "--all")
     run_in(project, "sh", "-c", f"! git grep --cached -il '{TRACES}'")
     shutil.rmtree(project)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import ProjectError
+
 
 @dataclass(frozen=True, slots=True)
 class Paths:
@@ -89,3 +91,15 @@ class Paths:
     def predictions(self) -> Path:
         """The prediction log, one file per worker."""
         return self.var / "predictions"
+
+
+def find_project(inside: Path) -> Paths:
+    """The project that a folder is in, such as that of its notebooks.
+
+    Raises:
+        ProjectError: It is in none.
+    """
+    for folder in (inside, *inside.parents):
+        if (folder / "params.yaml").exists() and (folder / "contract.yaml").exists():
+            return Paths(folder)
+    raise ProjectError(f"{inside} is in no project; open the notebook where it lies in one.")

@@ -171,6 +171,20 @@ def deploy(paths: Paths) -> Deployment:
         return _deploy(paths, tracker, settle(paths, tracker))
 
 
+def load_champion(paths: Paths) -> Bundle:
+    """The champion's bundle, as the registry holds it.
+
+    Raises:
+        ProjectError: There is no champion, or it was changed after registration.
+    """
+    tracker = connect(paths, load_contract(paths.contract).name)
+    champion = tracker.read_alias(CHAMPION)
+    if champion is None:
+        raise ProjectError(f"{tracker.name} has no champion; run `make run` first.")
+    with TemporaryDirectory() as scratch:
+        return fetch_bundle(tracker, champion, Path(scratch))
+
+
 def _deploy(paths: Paths, tracker: Tracker, said: str | None) -> Deployment:
     said = f"{said} " if said else ""
     champion = tracker.read_alias(CHAMPION)
