@@ -25,7 +25,7 @@ from .contract_rules import (
 )
 
 Kind = Literal["number", "integer", "boolean", "string", "timestamp"]
-Role = Literal["key", "event_time", "feature", "target", "slice", "leakage", "pii"]
+Role = Literal["key", "event_time", "feature", "target", "slice", "leakage", "pii", "sensitive"]
 Task = Literal["binary", "multiclass", "regression"]
 ClassLabel = bool | int | str
 
@@ -90,6 +90,11 @@ class Contract:
     def pii(self) -> tuple[Column, ...]:
         """Columns about a person; they are left out of every log."""
         return self._with_role("pii")
+
+    @cached_property
+    def sensitive(self) -> tuple[Column, ...]:
+        """Columns by which people must not be treated differently; they need be no features."""
+        return self._with_role("sensitive")
 
     @cached_property
     def target(self) -> Column:

@@ -103,6 +103,12 @@ def _gather_metrics(facts: Mapping[str, Any], bundle: Bundle) -> dict[str, float
         for baseline, found in facts[kind].items():
             for name, interval in found.items():
                 metrics[f"{prefix}{baseline}/{name}"] = interval["value"]
+    fairness = facts.get("fairness") or {"gaps": [], "flips": []}
+    for kind in {gap["kind"] for gap in fairness["gaps"]}:
+        largest = max(g["gap"]["value"] for g in fairness["gaps"] if g["kind"] == kind)
+        metrics[f"groups/{kind}_gap"] = largest
+    if fairness["flips"]:
+        metrics["groups/flips"] = max(flips["share"]["value"] for flips in fairness["flips"])
     return metrics
 
 

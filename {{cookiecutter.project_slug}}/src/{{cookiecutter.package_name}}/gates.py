@@ -6,71 +6,11 @@ their gate refuses what was shown to be bad.)
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
+from .case import Case, Gate
 from .modelling.confidence import Interval
-from .params import Params
-
-
-class Gate(BaseModel):
-    """One gate's finding.
-
-    Attributes:
-        value: What was measured; None where the gate measures nothing.
-        low: Lower end of the value's interval, where it has one.
-        high: Upper end of it.
-        limit: What the value, or the unfavourable end of its interval, is held against.
-        sentence: The finding, for a person.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    value: float | None
-    low: float | None
-    high: float | None
-    limit: float | None
-    passed: bool
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChampionFacts:
-    """The champion, and how the candidate compares with it on rows that neither has seen.
-
-    Attributes:
-        gain: How much better the candidate is; None where the two could not be compared.
-        rows: Number of rows that they were compared on.
-        obstacle: Why they could not be compared: a sentence.
-    """
-
-    version: str
-    digest: str
-    contract_version: str
-    gain: Interval | None = None
-    rows: int = 0
-    obstacle: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """All that a gate may look at.
-
-    Attributes:
-        facts: What `evaluate` wrote about the bundle.
-        contract_version: Version of the contract in the bundle.
-        microseconds: Time for one record on this machine.
-    """
-
-    facts: Mapping[str, Any]
-    contract_version: str
-    params: Params
-    champion: ChampionFacts | None
-    microseconds: float
 
 
 def better_than_baselines(case: Case) -> Iterator[Gate]:
@@ -182,7 +122,7 @@ def no_bad_slice(case: Case) -> Iterator[Gate]:
     gap, value = Interval(**worst["gap"]), worst["value"]["value"]
     whole = case.facts["gains"]["prior"][metric]["value"]
     limit = -case.params.judge.max_slice_gap * max(whole, 0.0)
-    where = ", ".join(f"{column} {label}" for column, label in worst["where"].items())
+    where = _name_rows(worst["where"])
     yield _on_interval(
         "slices",
         gap,
@@ -192,6 +132,49 @@ def no_bad_slice(case: Case) -> Iterator[Gate]:
         f"{value:.4f}, {_signed(gap)} than the whole; the interval, corrected for {len(slices)} "
         f"slices, must reach {limit:.4f}.",
     )
+
+
+def treats_groups_alike(case: Case) -> Iterator[Gate]:
+    """No two groups of people are shown to be treated too differently, measure by measure.
+
+    As for slices the favourable end of intervals counts that hold for all gaps at once.
+    """
+    found = case.facts.get("fairness")
+    if not found:
+        return
+    if not found["gaps"]:
+        sentence = f"No two groups have {found['min_rows']} rows each and could be compared."
+        yield _without_value(f"groups by {', '.join(found['columns'])}", True, sentence)
+    for kind, limit in case.params.judge.max_group_gap:
+        gaps = [gap for gap in found["gaps"] if gap["kind"] == kind]
+        if gaps:
+            worst = max(gaps, key=lambda gap: gap["gap"]["low"])
+            gap, (one, other) = Interval(**worst["gap"]), map(_name_group, worst["groups"])
+            yield _on_interval(
+                f"groups: {kind.replace('_', ' ')}",
+                gap,
+                limit,
+                gap.low <= limit,
+                f"The {worst['measure']} differs most between {one} and {other}: by "
+                f"{gap.value:.3f} ({gap.low:.3f} to {gap.high:.3f}); the interval, corrected for "
+                f"{len(found['gaps'])} gaps between groups, must reach down to {limit:g}.",
+            )
+
+
+def ignores_group(case: Case) -> Iterator[Gate]:
+    """Nobody gets another answer for belonging to another group, all else equal."""
+    limit = case.params.judge.max_flips
+    for found in (case.facts.get("fairness") or {}).get("flips", []):
+        share = Interval(**found["share"])
+        yield _on_interval(
+            f"flips: {found['column']}",
+            share,
+            limit,
+            share.high <= limit,
+            f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%}) of {found['rows']} rows get "
+            f"another answer when {found['column']} alone is changed; the interval must not reach "
+            f"beyond {limit:.1%}.",
+        )
 
 
 def behaves(case: Case) -> Iterator[Gate]:
@@ -263,6 +246,8 @@ GATES: tuple[Callable[[Case], Iterator[Gate]], ...] = (
     cheapest_threshold,
     calibrated,
     no_bad_slice,
+    treats_groups_alike,
+    ignores_group,
     behaves,
     fresh,
     fast_enough,
@@ -274,6 +259,14 @@ GATES: tuple[Callable[[Case], Iterator[Gate]], ...] = (
 
 def _major(version: str) -> str:
     return version.split(".", 1)[0]
+
+
+def _name_rows(where: Mapping[str, str]) -> str:
+    return ", ".join(f"{column} {label}" for column, label in where.items())
+
+
+def _name_group(group: Mapping[str, Any]) -> str:
+    return f"{_name_rows(group['where'])} ({group['value']:.3f} in {group['rows']} rows)"
 
 
 def _signed(gain: Interval) -> str:

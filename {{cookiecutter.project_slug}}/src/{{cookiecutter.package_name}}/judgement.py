@@ -7,8 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from .case import Case, Gate
 from .errors import ProjectError
-from .gates import GATES, Case, Gate
+from .gates import GATES
 
 Verdict = Literal["passed", "refused"]
 

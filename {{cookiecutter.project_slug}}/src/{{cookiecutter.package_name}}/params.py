@@ -102,6 +102,14 @@ class EvaluateParams(Section):
     calibration_bins: Annotated[int, Field(ge=2)]
 
 
+class GroupGapParams(Section):
+    """By how much two groups of people may be shown to differ."""
+
+    rate: Positive = 0.2
+    true_positive_rate: Positive = 0.1
+    calibration: Positive = 0.1
+
+
 class JudgeParams(Section):
     """The gates' limits."""
 
@@ -110,6 +118,8 @@ class JudgeParams(Section):
     max_regression: Annotated[float, Field(ge=0)]
     max_calibration_error: Positive
     max_slice_gap: Share
+    max_group_gap: GroupGapParams = Field(default_factory=GroupGapParams)
+    max_flips: Share = 0.02
     max_surprise: Share
     max_excess_cost: Share
     max_age_days: Count

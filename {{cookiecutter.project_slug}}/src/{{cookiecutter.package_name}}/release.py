@@ -25,11 +25,11 @@ from .bundle import (
     load_bundle,
     read_pointer,
 )
+from .case import Case, ChampionFacts
 from .comparison import Challenge, NotComparableError, measure_gain
 from .contract import load_contract
 from .errors import ProjectError
 from .experiment import describe_origin, describe_run, read_evaluation
-from .gates import Case, ChampionFacts
 from .judgement import Judgement, RefusedError
 from .judgement import judge as hold_gates
 from .latency import measure_latency

@@ -1,7 +1,7 @@
 """Stage `evaluate`: its facts pass the gates for sound models and no other, whatever the seed.
 
-In its world `x` and `y` decide, and days have something of their own. Models are formulas,
-so that hundreds of judgements take seconds.
+In its world `x` and `y` decide, sex does not, and days have something of their own. Models are
+formulas, so that hundreds of judgements take seconds.
 """
 
 import re
@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 
 from {{ cookiecutter.package_name }}.behaviour import Direction, run_tests
+from {{ cookiecutter.package_name }}.case import Case, ChampionFacts, Gate
 from {{ cookiecutter.package_name }}.columns import FeatureMatrix
 from {{ cookiecutter.package_name }}.contract import parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.gates import Case, ChampionFacts, Gate
 from {{ cookiecutter.package_name }}.judgement import judge
 from {{ cookiecutter.package_name }}.modelling.confidence import group_rows, paired_difference
+from {{ cookiecutter.package_name }}.modelling.fairness import describe_fairness
 from {{ cookiecutter.package_name }}.modelling.leakage import rank_single_features
 from {{ cookiecutter.package_name }}.modelling.metrics import Floats, metrics_for
 from {{ cookiecutter.package_name }}.modelling.parity import compare_scores
@@ -45,6 +46,7 @@ schema:
       - {name: y, logicalType: number, required: true, tags: [feature]}
       - {name: shop, logicalType: string, required: true, tags: [feature, slice]}
       - {name: size, logicalType: integer, required: true, tags: [feature, slice]}
+      - {name: sex, logicalType: string, required: true, tags: [feature, sensitive]}
       - {name: sold, logicalType: boolean, tags: [target]}
 """)
 EVALUATE = EvaluateParams(resamples=60, confidence=0.95, calibration_bins=10, min_slice_rows=500)
@@ -69,6 +71,7 @@ class Model:
     Attributes:
         of: Weight of x and of y.
         shift: Added to its logits: how far its probabilities are off.
+        favours: Added to the logits of men: sex decides.
         blind: The shop in which it guesses.
         learned: How well it knows the answers of the test window by heart.
         swapped: Whether its graph takes x for y.
@@ -78,6 +81,7 @@ class Model:
 
     of: tuple[float, float] = (1.2, 0.8)
     shift: float = 0.0
+    favours: float = 0.0
     blind: str = ""
     learned: float = 0.0
     swapped: bool = False
@@ -88,6 +92,7 @@ class Model:
         """Probabilities, shape (rows, 2)."""
         first, second = ("y", "x") if self.swapped else ("x", "y")
         logit = self.of[0] * rows[first] + self.of[1] * rows[second] + 0.1 * noise + self.shift
+        logit += self.favours * (rows["sex"] == "m").to_numpy(dtype=bool)
         known = np.where(rows["shop"] == self.blind, noise, logit.to_numpy(dtype=float))
         probability = 1 / (1 + np.exp(-known))
         return np.column_stack([1 - probability, probability])
@@ -101,6 +106,7 @@ def make_rows(generator: np.random.Generator, begin: str, days: int, rise: float
     x, y = generator.normal(size=(2, SIZE))
     weather = generator.normal(scale=0.3, size=days)[day]
     chance = 1 / (1 + np.exp(-(1.2 * x + 0.8 * y + weather + rise)))
+    (other,) = generator.spawn(1)
     rows = pd.DataFrame(
         {
             "at": pd.Timestamp(begin, tz="UTC") + pd.to_timedelta(day, unit="D"),
@@ -108,6 +114,7 @@ def make_rows(generator: np.random.Generator, begin: str, days: int, rise: float
             "y": y,
             "shop": generator.choice(["north", "south", "west"], SIZE, p=[0.5, 0.3, 0.2]),
             "size": generator.integers(1, 4, SIZE),
+            "sex": other.choice(["f", "m"], SIZE),
             "sold": generator.random(SIZE) < chance,
         }
     )
@@ -174,6 +181,17 @@ class World:
                 BEHAVIOUR, test.rows, CONTRACT, lambda rows: model.answer(rows, np.zeros(len(rows)))
             ),
             "decision": describe_decision(CONTRACT, threshold, valid, test, params),
+            "fairness": describe_fairness(
+                test.rows,
+                CONTRACT,
+                lambda rows: model.answer(rows, np.zeros(len(rows))),
+                threshold,
+                test.groups,
+                min_rows=500,
+                resamples=60,
+                confidence=0.95,
+                seed=1,
+            ),
             "surprise": measure_surprise(CONTRACT, valid, test, params),
             "seen_until": model.seen_until,
             "window": {"from": "2013-07-01T00:00:00+00:00"},
@@ -200,6 +218,14 @@ def test_a_sound_model_passes_every_gate(limits: Params, seed: int) -> None:
         (Model(of=(1.2, 0.2)), "not worse than champion", r"worse .* the champion \(version 1\)"),
         # Biased: in one shop it guesses.
         (Model(blind="west"), "slices", "the weakest is shop west"),
+        # Biased against a group of people: men are favoured, whatever else is true of them.
+        (
+            Model(favours=1.5),
+            "groups: rate",
+            r"The rate differs most between sex m \(.* rows\) and sex f .* must reach down to 0\.2",
+        ),
+        (Model(favours=1.5), "groups: calibration", "differs most between sex m"),
+        (Model(favours=1.5), "flips: sex", "get another answer when sex alone is changed"),
         # Trained on the test window.
         (Model(learned=1.0), "untouched", "the model has seen those rows"),
         (

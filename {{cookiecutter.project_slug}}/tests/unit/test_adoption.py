@@ -218,6 +218,17 @@ def test_steps_and_equal_rows_that_are_in_the_table_are_known_and_asked_about(pa
     assert "the table has 50.0%; if a join doubled them" in said
 
 
+def test_a_column_that_may_make_groups_of_people_is_asked_about(paths: Paths) -> None:
+    draw = np.random.default_rng(1)
+    columns = {name: draw.choice(["a", "b"], 400) for name in ("Sex", "essex", "marital status")}
+    pd.DataFrame({**columns, "paid": draw.random(400) < 0.5}).to_csv(paths.root / "loans.csv")
+    wishes = Wishes(target="paid")
+    said = prepare(paths, Request(Place("loans.csv"), wishes), None, answer_safely).open_questions
+
+    asked = [line for line in said if "add the tag 'sensitive' in contract.yaml" in line]
+    assert [line.split("'")[1] for line in asked] == ["Sex", "marital status"]
+
+
 def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbfname,_id,\n1,2,3\n")
     opened = open_files("a.csv", tmp_path)

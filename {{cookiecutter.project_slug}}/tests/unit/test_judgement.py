@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from {{ cookiecutter.package_name }}.case import Case, ChampionFacts
 from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.gates import Case, ChampionFacts
 from {{ cookiecutter.package_name }}.judgement import Judgement, judge
 from {{ cookiecutter.package_name }}.modelling.confidence import Interval
 from {{ cookiecutter.package_name }}.params import Params, load_params
@@ -38,6 +38,29 @@ FACTS: dict[str, Any] = {
             "gap": {"value": 0.01, "low": -0.01, "high": 0.03},
         },
     ],
+    "fairness": {
+        "columns": ["sex"],
+        "min_rows": 500,
+        "gaps": [
+            {
+                "kind": kind,
+                "measure": kind,
+                "groups": [
+                    {"where": {"sex": "m"}, "rows": 9000, "value": 0.33},
+                    {"where": {"sex": "f"}, "rows": 8000, "value": 0.30},
+                ],
+                "gap": {"value": 0.03, "low": -0.02, "high": 0.08},
+            }
+            for kind in ("rate", "true_positive_rate", "calibration")
+        ],
+        "flips": [
+            {
+                "column": "sex",
+                "rows": 2000,
+                "share": {"value": 0.005, "low": 0.001, "high": 0.009},
+            }
+        ],
+    },
     "behaviour": [
         {"name": "rain", "kind": "direction", "rows": 2000, "share": 0.97, "limit": 0.95}
     ],
@@ -95,6 +118,10 @@ def test_a_good_candidate_passes_every_gate(params: Params) -> None:
         "threshold",
         "calibration",
         "slices",
+        "groups: rate",
+        "groups: true positive rate",
+        "groups: calibration",
+        "flips: sex",
         "behaviour: rain",
         "fresh",
         "latency",
@@ -130,6 +157,14 @@ def test_the_first_candidate_needs_no_champion(params: Params) -> None:
         # Every slice counts, also one of a pair; half of the gain of 0.24 over the prior may lack.
         ("slices", lambda f: f["slices"][0]["gap"].update(high=-0.13)),
         ("slices", lambda f: f["slices"][1]["gap"].update(high=-0.13)),
+        # The whole interval lies above the limit of 0.2, or of 0.1.
+        ("groups: rate", lambda f: f["fairness"]["gaps"][0]["gap"].update(low=0.21)),
+        ("groups: true positive rate", lambda f: f["fairness"]["gaps"][1]["gap"].update(low=0.11)),
+        ("groups: calibration", lambda f: f["fairness"]["gaps"][2]["gap"].update(low=0.11)),
+        ("groups: rate", lambda f: f["fairness"]["gaps"][0]["gap"].update(low=float("nan"))),
+        # The value is within the limit of 0.02, but its upper end is not.
+        ("flips: sex", lambda f: f["fairness"]["flips"][0]["share"].update(high=0.03)),
+        ("flips: sex", lambda f: f["fairness"]["flips"][0]["share"].update(high=float("nan"))),
         ("behaviour: rain", lambda f: f["behaviour"][0].update(share=0.94)),
         ("behaviour: rain", lambda f: f["behaviour"][0].update(share=float("nan"))),
         ("fresh", lambda f: f.update(age_days=31)),
@@ -202,11 +237,32 @@ def test_the_weakest_slice_is_named(params: Params) -> None:
     assert "0.2000 worse (-0.2700 to -0.1300) than the whole" in gate.sentence
 
 
+def test_groups_that_are_too_small_to_compare_are_said_to_be_so(params: Params) -> None:
+    facts = changed(lambda f: f["fairness"].update(gaps=[], flips=[]))
+    found = {gate.name: gate for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates}
+    assert found["groups by sex"].passed
+    assert found["groups by sex"].sentence == (
+        "No two groups have 500 rows each and could be compared."
+    )
+
+
+def test_the_two_groups_that_differ_most_are_named(params: Params) -> None:
+    facts = changed(lambda f: f["fairness"]["gaps"][0]["gap"].update(value=0.3, low=0.25, high=0.4))
+    (gate,) = judge(Case(facts, "1.0.0", params, CHAMPION, FAST)).refusals
+    assert gate.sentence == (
+        "The rate differs most between sex m (0.330 in 9000 rows) and sex f (0.300 in 8000 rows): "
+        "by 0.300 (0.250 to 0.400); the interval, corrected for 3 gaps between groups, must reach "
+        "down to 0.2."
+    )
+
+
 def test_what_does_not_exist_is_not_judged(params: Params) -> None:
     facts = changed(lambda f: f.update(slices=[], behaviour=[], age_days=None, decision=None))
+    del facts["fairness"]
     names = [gate.name for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates]
     assert "slices" in names
     assert not {"fresh", "behaviour: rain", "threshold"} & set(names)
+    assert not [name for name in names if name.startswith(("groups", "flips"))]
 
 
 def test_a_model_that_has_seen_its_test_window_is_named_with_the_dates(params: Params) -> None:

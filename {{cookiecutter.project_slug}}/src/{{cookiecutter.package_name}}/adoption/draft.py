@@ -14,7 +14,8 @@ from .profile import ColumnFacts
 _HEAD = """\
 # What a row is. Validation, the API, the model's inputs, test data and monitoring derive from it.
 # Open Data Contract Standard v3.2. Tags are roles: key, event_time, feature, target, slice,
-# leakage (known only after the event, never a feature), pii (left out of logs).
+# leakage (known only after the event, never a feature), pii (left out of logs), sensitive (the
+# model must treat the groups of people that it makes alike).
 # Drafted by `make adopt` from the data; the comment above each column says why. Correct what it
 # cannot know: descriptions, units, true limits, what is known only afterwards.
 """

@@ -1,5 +1,6 @@
 """Which columns name a row and tell its time: by flags, by an older contract, or by facts."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,23 @@ def choose_key(
         return None if settled == "none" else settled
     candidates = [c.name for c in facts.values() if c.may_be_key and c.named_as_key]
     return next((name for name in candidates if name != wishes.target), None)
+
+
+_GROUPS = re.compile(
+    "(^|_| )(sex|gender|age|race|ethnic(ity)?|religion|nationality|disability|marital( |_)status)"
+    "($|_| )",
+    re.IGNORECASE,
+)
+
+
+def ask_about_groups(name: str) -> str:
+    """What is to be decided about a column by which people may be treated unfairly; or nothing."""
+    if not _GROUPS.search(name):
+        return ""
+    return (
+        "it may make groups of people who must be treated alike; if so, add the tag 'sensitive' in "
+        "contract.yaml, and the gates compare them"
+    )
 
 
 def _settled(role: str, wish: str | None, previous: Mapping[str, tuple[str, ...]]) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..contract import ClassLabel, Kind, Task
 from ..errors import ProjectError
-from .naming import check_names, choose_event_time, choose_key
+from .naming import ask_about_groups, check_names, choose_event_time, choose_key
 from .profile import ColumnFacts
 
 SUSPICIOUS_AUC = 0.95
@@ -207,7 +207,11 @@ def _decide(
         return previous[column.name], "as it was decided before", ""
     if reason := _useless(column):
         return (), reason, ""
-    return _by_doubt(column, auc, ask) or (("feature",), _describe(column), "")
+    return _by_doubt(column, auc, ask) or (
+        ("feature",),
+        _describe(column),
+        ask_about_groups(column.name),
+    )
 
 
 def _by_wish(column: ColumnFacts, wishes: Wishes) -> Verdict | None:

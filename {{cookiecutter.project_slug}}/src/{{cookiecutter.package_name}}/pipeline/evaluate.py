@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..behaviour import load_tests, run_tests
-from ..bundle import load_bundle
+from ..bundle import Bundle, load_bundle
 from ..contract import Contract, class_name
 from ..errors import ProjectError
 from ..figures import plot_evaluation, write_curves
@@ -24,6 +24,7 @@ from ..modelling.decision import (
     excess_cost,
 )
 from ..modelling.estimators import predict_scores
+from ..modelling.fairness import Score, describe_fairness
 from ..modelling.metrics import Floats, Groups, Statistic, metrics_for
 from ..modelling.slices import find_slices, measure_slices
 from ..params import EvaluateParams, Params
@@ -56,6 +57,10 @@ def run(paths: Paths, params: Params) -> str:
     found = measure_all(
         contract, test.target, test.scores, test.groups, params.evaluate, params.seed
     )
+
+    def ask(rows: pd.DataFrame) -> Floats:
+        return scorer.score_frame(rows).scores
+
     report = {
         "digest": bundle.digest,
         "task": contract.task,
@@ -67,8 +72,9 @@ def run(paths: Paths, params: Params) -> str:
             load_tests(paths.behaviour),
             test.rows,
             contract,
-            lambda part: scorer.score_frame(part).scores,
+            ask,
         ),
+        **measure_fairness(bundle, test, ask, params),
         "threshold": bundle.metadata.threshold,
         "decision": describe_decision(contract, bundle.metadata.threshold, valid, test, params),
         "surprise": measure_surprise(contract, valid, test, params),
@@ -201,6 +207,23 @@ def break_down(contract: Contract, test: Window, params: Params) -> list[dict[st
         confidence=settings.confidence,
         seed=params.seed,
     )
+
+
+def measure_fairness(bundle: Bundle, test: Window, score: Score, params: Params) -> dict[str, Any]:
+    """How groups of people are treated; nothing where the contract has no sensitive column."""
+    settings = params.evaluate
+    found = describe_fairness(
+        test.rows,
+        bundle.contract,
+        score,
+        bundle.metadata.threshold,
+        test.groups,
+        min_rows=settings.min_slice_rows,
+        resamples=settings.resamples,
+        confidence=settings.confidence,
+        seed=params.seed,
+    )
+    return {"fairness": found} if found else {}
 
 
 def describe_graph(paths: Paths) -> dict[str, Any]:

@@ -1,0 +1,67 @@
+"""What the gates look at, and what one of them finds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from .modelling.confidence import Interval
+from .params import Params
+
+
+class Gate(BaseModel):
+    """One gate's finding.
+
+    Attributes:
+        value: What was measured; None where the gate measures nothing.
+        low: Lower end of the value's interval, where it has one.
+        high: Upper end of it.
+        limit: What the value, or the unfavourable end of its interval, is held against.
+        sentence: The finding, for a person.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    limit: float | None
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChampionFacts:
+    """The champion, and how the candidate compares with it on rows that neither has seen.
+
+    Attributes:
+        gain: How much better the candidate is; None where the two could not be compared.
+        rows: Number of rows that they were compared on.
+        obstacle: Why they could not be compared: a sentence.
+    """
+
+    version: str
+    digest: str
+    contract_version: str
+    gain: Interval | None = None
+    rows: int = 0
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that a gate may look at.
+
+    Attributes:
+        facts: What `evaluate` wrote about the bundle.
+        contract_version: Version of the contract in the bundle.
+        microseconds: Time for one record on this machine.
+    """
+
+    facts: Mapping[str, Any]
+    contract_version: str
+    params: Params
+    champion: ChampionFacts | None
+    microseconds: float

@@ -1,0 +1,206 @@
+"""How a model treats groups of people, for the columns that the contract tags `sensitive`.
+
+Two groups may differ in how often an answer is given (demographic parity), in how often it is given
+where it is true (equal opportunity; Hardt et al. 2016), and in how far scores lie from what came
+true (calibration). No model makes all three nought where the groups differ in truth (Kleinberg et
+al. 2016), so each is measured, and has a limit, of its own. Beside that, the plainest form of a
+counterfactual (Kusner et al. 2017): rows whose answer changes when the sensitive value alone does.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ..contract import Contract, class_name
+from .confidence import resample
+from .decision import decide
+from .metrics import Floats, Groups, Statistic, encode_target, share
+from .slices import MANY, Slice, find_slices, simultaneous
+
+ROWS = 2000
+"""Rows whose sensitive value is changed: evenly spaced over the window."""
+MOVED = 0.1
+"""A number that moves by more standard deviations of the target is another answer."""
+_FEWEST = 50
+"""Rows behind a share; of fewer a bootstrap says nothing."""
+
+Score = Callable[[pd.DataFrame], Floats]
+"""A frame to probabilities or numbers, shape (rows, classes or 1)."""
+Kind = Literal["rate", "true_positive_rate", "calibration"]
+
+
+class Measure(NamedTuple):
+    """A quotient of two sums over rows, each given by row."""
+
+    kind: Kind
+    name: str
+    part: Floats
+    whole: Floats
+
+
+class Counted(NamedTuple):
+    """A measure within one group of people."""
+
+    part: Slice
+    measure: Measure
+
+    def prepare(self, groups: Groups) -> Statistic:
+        """As a function of the weights of the resampling units."""
+        rows = self.part.rows
+        return share(self.measure.part[rows], self.measure.whole[rows], groups[rows])
+
+    def is_like(self, other: "Counted") -> bool:
+        """Whether the two are the same measure of groups by the same columns."""
+        return self.measure is other.measure and self.part.where.keys() == other.part.where.keys()
+
+    def describe(self, value: float) -> dict[str, Any]:
+        """For a report."""
+        return {"where": dict(self.part.where), "rows": len(self.part.rows), "value": value}
+
+
+def list_measures(
+    contract: Contract, target: Floats, scores: Floats, threshold: float | None
+) -> list[Measure]:
+    """What is compared between groups: of yes or no the yes, else every class, or the number.
+
+    Numbers are in standard deviations of the target, so that one limit fits every table.
+    """
+    ones = np.ones(len(target))
+    if contract.task == "regression":
+        unit = float(target.std()) or 1.0
+        return [
+            Measure("rate", "mean answer", scores[:, 0] / unit, ones),
+            Measure("calibration", "mean error", (scores[:, 0] - target) / unit, ones),
+        ]
+    chosen, found = decide(scores, threshold), []
+    for position, label in list(enumerate(contract.classes))[contract.task == "binary" :]:
+        of = "" if contract.task == "binary" else f" of {class_name(label)}"
+        given, true = (chosen == position) * ones, (target == position) * ones
+        found += [
+            Measure("rate", f"rate{of}", given, ones),
+            Measure("true_positive_rate", f"true positive rate{of}", given * true, true),
+            Measure("calibration", f"calibration{of}", scores[:, position] - true, ones),
+        ]
+    return found
+
+
+def measure_gaps(
+    slices: Sequence[Slice],
+    measures: Sequence[Measure],
+    groups: Groups,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Every two groups of the same columns beside each other, the one with the higher value first.
+
+    Args:
+        slices: The groups.
+        measures: What is compared.
+        groups: The resampling unit of each row, as for `bootstrap`.
+        resamples: As there.
+        confidence: Share of resamples in which every gap is inside its interval.
+        seed: As there.
+    """
+    counted = [
+        Counted(part, measure)
+        for part in slices
+        for measure in measures
+        if measure.whole[part.rows].sum() >= _FEWEST
+    ]
+    values, draws = resample([each.prepare(groups) for each in counted], groups, resamples, seed)
+    pairs = [
+        (i, j) if values[i] >= values[j] else (j, i)
+        for i, j in combinations(range(len(counted)), 2)
+        if counted[i].is_like(counted[j])
+    ]
+    if not pairs:
+        return []
+    high, low = (list(side) for side in zip(*pairs, strict=True))
+    gaps = simultaneous(values[high] - values[low], draws[:, high] - draws[:, low], confidence)
+    return [
+        {
+            "kind": counted[pair[0]].measure.kind,
+            "measure": counted[pair[0]].measure.name,
+            "groups": [counted[k].describe(float(values[k])) for k in pair],
+            "gap": gap.as_dict(),
+        }
+        for pair, gap in zip(pairs, gaps, strict=True)
+    ]
+
+
+def measure_flips(
+    rows: pd.DataFrame,
+    contract: Contract,
+    answers_differ: Callable[[Floats, Floats], NDArray[np.bool_]],
+    score: Score,
+    groups: Groups,
+    **settings: Any,
+) -> list[dict[str, Any]]:
+    """By sensitive feature, the share of rows that some other value of it gives another answer.
+
+    `settings` are those of `measure_gaps`.
+    """
+    features = [column.name for column in contract.sensitive if column in contract.features]
+    if not features:
+        return []
+    places = np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(int)
+    chosen = rows.iloc[places].reset_index(drop=True)
+    before, ones, shares = score(chosen), np.ones(len(chosen)), []
+    for name in features:
+        flipped = np.zeros(len(chosen), dtype=bool)
+        for value in list_alternatives(rows[name]):
+            same = pd.Series([value] * len(chosen), dtype=chosen[name].dtype)
+            flipped |= answers_differ(before, score(chosen.assign(**{name: same})))
+        shares.append(share(flipped, ones, groups[places]))
+    values, draws = resample(shares, groups[places], settings["resamples"], settings["seed"])
+    return [
+        {"column": name, "rows": len(chosen), "share": interval.as_dict()}
+        for name, interval in zip(
+            features, simultaneous(values, draws, settings["confidence"]), strict=True
+        )
+    ]
+
+
+def list_alternatives(values: "pd.Series[Any]") -> list[Any]:
+    """To what a sensitive value is changed: to those there are, or to the middles of quarters."""
+    present = values.dropna()
+    if pd.api.types.is_numeric_dtype(present) and present.nunique() > MANY:
+        middles = present.quantile([0.125, 0.375, 0.625, 0.875], interpolation="nearest")
+        return list(middles.unique())
+    return list(present.value_counts().index[:MANY])
+
+
+def describe_fairness(
+    rows: pd.DataFrame,
+    contract: Contract,
+    score: Score,
+    threshold: float | None,
+    groups: Groups,
+    *,
+    min_rows: int,
+    **settings: Any,
+) -> dict[str, Any] | None:
+    """Gaps between groups, and counterfactual flips; None where no column is sensitive."""
+    columns = [column.name for column in contract.sensitive]
+    if not columns:
+        return None
+    target = encode_target(rows[contract.target.name].to_numpy(), contract.classes)
+    slices = find_slices(rows, columns, min_rows)
+    measures = list_measures(contract, target, score(rows), threshold)
+
+    def answers_differ(before: Floats, after: Floats) -> NDArray[np.bool_]:
+        if contract.task == "regression":
+            return np.asarray(np.abs(after - before)[:, 0] > MOVED * target.std())
+        return np.asarray(decide(before, threshold) != decide(after, threshold))
+
+    return {
+        "columns": columns,
+        "min_rows": min_rows,
+        "gaps": measure_gaps(slices, measures, groups, **settings),
+        "flips": measure_flips(rows, contract, answers_differ, score, groups, **settings),
+    }
