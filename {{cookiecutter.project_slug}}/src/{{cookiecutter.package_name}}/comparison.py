@@ -58,7 +58,7 @@ def measure_gain(
     interval = paired_difference(
         metric,
         encode_target(rows[contract.target.name].to_numpy(), contract.classes),
-        Scorer(candidate).score_frame(rows).scores,
+        Scorer(candidate, threads=0).score_frame(rows).scores,
         answer_rows(champion, rows, scratch),
         groups,
         resamples=params.evaluate.resamples,
@@ -115,7 +115,7 @@ def answer_rows(bundle: Bundle, rows: pd.DataFrame, scratch: Path) -> Floats:
         NotComparableError: The bundle's own code cannot answer these rows.
     """
     if bundle.metadata.features_digest == features_digest():
-        return Scorer(bundle).score_frame(rows).scores
+        return Scorer(bundle, threads=0).score_frame(rows).scores
     asked, answered = scratch / "rows.parquet", scratch / "answers.parquet"
     rows[[column.name for column in bundle.contract.features]].to_parquet(asked)
     outcome = subprocess.run(

@@ -206,7 +206,8 @@ def _r2(target: Floats, scores: Floats, groups: Groups) -> Statistic:
 def total(values: NDArray[Any], groups: Groups) -> Statistic:
     """A weighted sum over rows."""
     sums = np.bincount(groups, values)
-    return lambda weights: float(weights[: len(sums)] @ sums)
+    # Not a product of vectors: its last bit depends on the number of threads of the BLAS.
+    return lambda weights: float((weights[: len(sums)] * sums).sum())
 
 
 def share(part: NDArray[Any], whole: NDArray[Any], groups: Groups) -> Statistic:

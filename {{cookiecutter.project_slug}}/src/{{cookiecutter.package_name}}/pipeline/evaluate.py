@@ -51,7 +51,7 @@ class Window:
 def run(paths: Paths, params: Params) -> str:
     """Measures the bundle and the baselines on the test window, with intervals by days."""
     bundle = load_bundle(paths.bundle)
-    contract, scorer = bundle.contract, Scorer(bundle)
+    contract, scorer = bundle.contract, Scorer(bundle, threads=0)
     check_metric(params, contract)
     valid, test = (answer_window(paths, params, scorer, name) for name in ("valid", "test"))
     found = measure_all(

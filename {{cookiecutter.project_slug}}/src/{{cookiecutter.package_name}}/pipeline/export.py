@@ -79,7 +79,7 @@ def trained_scores(model: Any, columns: Columns) -> Floats:
 
 def graph_scores(graph: bytes, columns: Columns) -> Floats:
     """The exported graph's answers."""
-    return OnnxModel(graph).score(arrange_features(compute_features(columns)))
+    return OnnxModel(graph, threads=0).score(arrange_features(compute_features(columns)))
 
 
 def check_bundle(paths: Paths) -> None:
