@@ -49,7 +49,7 @@ bench-demo: $(READY)  ## the demo three times: the median of each part's time
 	@$(BIN)/python tools/demo.py --times 3
 
 lock: $(READY)  ## compile requirements/ anew from pyproject.toml
-	@for group in bootstrap dev s3-server; do \
+	@for group in bootstrap dev s3-server clients; do \
 	  $(LOCK) --group $$group --output-file requirements/$$group.txt || exit 1; \
 	done
 	@for group in fastapi mlflow mlserver bentoml; do \

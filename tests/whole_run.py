@@ -14,6 +14,24 @@ from summary import Parts
 
 SHOWN = 60  # lines of a command's output, where it fails
 
+# Run by the project's interpreter, in a folder that is not the project's.
+SAMPLE_ROWS = """
+import json, sys
+import pandas as pd
+from ml_service.contract import load_contract
+from pathlib import Path
+
+project = Path(sys.argv[1])
+features = load_contract(project / "contract.yaml").features
+names = [column.name for column in features]
+rows = pd.read_parquet(project / "data/splits/test.parquet", columns=names)
+rows = rows.sample(40, random_state=1)
+# A column of whole numbers is one of floats where values are missing: written 1999.0, not 1999.
+rows = rows.astype({c.name: "Int64" for c in features if c.kind == "integer"})
+rows = rows.astype(object).where(rows.notna(), None)
+print(rows.to_json(orient="records", double_precision=15))
+"""
+
 
 def run_in(
     project: Path, *command: str, folder: Path | None = None, typed: str = "", **variables: str
@@ -41,6 +59,15 @@ def run_in(
         tail = "\n".join(done.stdout.splitlines()[-SHOWN:])
         pytest.fail(f"'{' '.join(command)[:200]}' exited {done.returncode}:\n{tail}", pytrace=False)
     return done.stdout
+
+
+def run_python(project: Path, script: str, *arguments: str, typed: str = "") -> Any:
+    """Run a script with the project's interpreter, outside the project; parse its last line."""
+    python = str(project / ".venv" / "bin" / "python")
+    command = (python, "-c", script, *arguments)
+    return json.loads(
+        run_in(project, *command, folder=project.parent, typed=typed).splitlines()[-1]
+    )
 
 
 @dataclass(frozen=True)

@@ -14,28 +14,12 @@ from demo import read_question
 from project_copy import make_environment
 from service import fetch, serve
 from summary import Parts
-from whole_run import WholeRun, run_in
+from whole_run import SAMPLE_ROWS, WholeRun, run_in, run_python
 
 FLIGHTS = 336_776
 REPORTS = {"ingest", "validation", "split", "training", "export", "evaluation", "metrics"}
 
 # Run by the project's interpreter, in a folder that is not the project's.
-SAMPLE_ROWS = """
-import json, sys
-import pandas as pd
-from ml_service.contract import load_contract
-from pathlib import Path
-
-project = Path(sys.argv[1])
-features = load_contract(project / "contract.yaml").features
-names = [column.name for column in features]
-rows = pd.read_parquet(project / "data/splits/test.parquet", columns=names)
-rows = rows.sample(40, random_state=1)
-# A column of whole numbers is one of floats where values are missing: written 1999.0, not 1999.
-rows = rows.astype({c.name: "Int64" for c in features if c.kind == "integer"})
-rows = rows.astype(object).where(rows.notna(), None)
-print(rows.to_json(orient="records", double_precision=15))
-"""
 ASK_CHAMPION = """
 import json, sys
 import mlflow, pandas as pd
@@ -75,15 +59,6 @@ def service(whole_run: WholeRun, tmp_path_factory: pytest.TempPathFactory) -> It
 def read_text(address: str) -> str:
     with urlopen(address, timeout=30) as response:  # noqa: S310
         return str(response.read().decode())
-
-
-def run_python(project: Path, script: str, *arguments: str, typed: str = "") -> Any:
-    """Run a script with the project's interpreter, outside the project; parse its last line."""
-    python = str(project / ".venv" / "bin" / "python")
-    command = (python, "-c", script, *arguments)
-    return json.loads(
-        run_in(project, *command, folder=project.parent, typed=typed).splitlines()[-1]
-    )
 
 
 def test_every_flight_is_accounted_for(whole_run: WholeRun, parts: Parts) -> None:

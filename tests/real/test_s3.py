@@ -1,16 +1,9 @@
 """Tables, DVC's data and MLflow's artefacts in a real PostgreSQL and a real S3 server."""
 
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 import venv
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +11,12 @@ import pytest
 
 from bake import ROOT
 from postgresql import start_postgresql
-from project_copy import copy_project, make_environment
+from project_copy import copy_project
+from servers import install, running
 from service import find_port
 from summary import Parts
 from whole_run import WholeRun, run_in
 
-WITHIN = 120.0  # seconds in which a server must come up, on any machine
 KEYS = {
     "AWS_ACCESS_KEY_ID": "made-up",
     "AWS_SECRET_ACCESS_KEY": "made-up",
@@ -85,35 +78,6 @@ adopt(Paths(Path.cwd()), request, lambda _question, safe: safe, print)
 """
 
 
-def is_open(port: int) -> bool:
-    """Whether something listens there."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextmanager
-def running(command: list[str | Path], port: int, log: Path, **variables: str) -> Iterator[str]:
-    """A server in a process group of its own, once its port is open; its address."""
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [*map(str, command)],
-            env=make_environment(**variables),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        deadline = time.monotonic() + WITHIN
-        while not is_open(port):
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
 @pytest.fixture(scope="module")
 def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server that speaks S3, in an environment of its own: its address."""
@@ -129,26 +93,8 @@ def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "-p",
         str(port),
     ]
-    with running(command, port, folder / "log", **KEYS) as address:
+    with running(command, port, folder / "log", KEYS) as address:
         yield address
-
-
-def install(python: Path, requirements: Path) -> None:
-    """Install what is pinned; uv does, and pip where uv reaches no index."""
-    pinned = ["--require-hashes", "--no-deps", "-r", str(requirements)]
-    commands = (
-        ["uv", "pip", "install", "--quiet", "--python", str(python), *pinned],
-        [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", *pinned],
-    )
-    said = ""
-    for command in commands:
-        done = subprocess.run(
-            command, env=make_environment(), capture_output=True, text=True, check=False
-        )
-        if done.returncode == 0:
-            return
-        said += done.stdout + done.stderr
-    pytest.fail(said, pytrace=False)
 
 
 @dataclass(frozen=True)
@@ -258,7 +204,7 @@ def test_data_and_models_live_in_s3_and_runs_in_postgresql(
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PGPASSWORD": shop.password}
     with (
         parts.measure("judge, register, promote and deploy with MLflow on PostgreSQL and S3"),
-        running(command, port, tmp_path / "mlflow.log", **secrets, **quiet) as server,
+        running(command, port, tmp_path / "mlflow.log", secrets | quiet) as server,
     ):
         for verb in ("judge", "register", "promote", "deploy"):
             said = call_in(project, "python", "-m", "ml_service", verb, MLFLOW_TRACKING_URI=server)
