@@ -1,5 +1,6 @@
 """What many tests share: the contract, and a small bundle that is made in seconds."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from {{ cookiecutter.package_name }}.bundle import (
     features_digest,
     write_bundle,
 )
-from {{ cookiecutter.package_name }}.columns import arrange_features, columns_from_rows
+from {{ cookiecutter.package_name }}.columns import Columns, arrange_features, columns_from_rows
 from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
 from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.modelling.conversion import convert_model
@@ -37,13 +38,11 @@ def contract(contract_text: str) -> Contract:
     return parse_contract(contract_text)
 
 
-@pytest.fixture(scope="session")
-def bundle_path(
-    contract: Contract, contract_text: str, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A bundle with a linear model of chance, on rows that keep the contract; leave it as it is."""
+def make_bundle(path: Path, contract_text: str, compute: Callable[[Columns], Columns]) -> Path:
+    """Writes a bundle with a linear model of chance, on rows that keep a contract."""
+    contract = parse_contract(contract_text)
     rows = generate_rows(contract, count=400, seed=7)
-    matrix = arrange_features(compute_features(columns_from_rows(contract, rows)))
+    matrix = arrange_features(compute(columns_from_rows(contract, rows)))
     features = feature_frame(matrix)
     kinds = max(2, len(contract.classes))
     target = np.random.default_rng(7).integers(kinds, size=len(rows)).astype(np.float64)
@@ -71,6 +70,18 @@ def bundle_path(
             for row, scores in zip(rows, predict_scores(model, features[:8]).tolist(), strict=False)
         ],
     )
-    path = tmp_path_factory.mktemp("bundles") / "bundle"
     write_bundle(path, graph, contract_text, metadata)
     return path
+
+
+@pytest.fixture(scope="session")
+def bundle_path(contract_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small bundle for this project's contract; leave it as it is."""
+    path = tmp_path_factory.mktemp("bundles") / "bundle"
+    return make_bundle(path, contract_text, compute_features)
+
+
+@pytest.fixture(scope="session")
+def bundle_maker() -> Callable[[Path, str, Callable[[Columns], Columns]], Path]:
+    """The function, since a test cannot import what is here."""
+    return make_bundle

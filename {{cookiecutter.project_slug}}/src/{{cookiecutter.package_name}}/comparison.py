@@ -23,7 +23,8 @@ MIN_DAYS = 7
 _ANSWER = """
 import sys, pandas, mlflow.pyfunc
 rows = pandas.read_parquet(sys.argv[2], dtype_backend="numpy_nullable")
-mlflow.pyfunc.load_model(sys.argv[1]).predict(rows).to_parquet(sys.argv[3])
+model = mlflow.pyfunc.load_model(sys.argv[1]).get_raw_model()
+model.answer(rows).to_parquet(sys.argv[3])
 """
 
 

@@ -4,15 +4,25 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 from pydantic_core import core_schema
 
 from .contract import Column, Contract, Kind
 from .contract_rules import anchored, match_pattern
+from .errors import ProjectError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +59,7 @@ class _WholeNumber:
 
     low: int
     high: int
+    values: tuple[int, ...] = ()
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> core_schema.CoreSchema:
         number = core_schema.union_schema(
@@ -60,9 +71,13 @@ class _WholeNumber:
             custom_error_type="int_type",
         )
         whole = core_schema.int_schema(strict=False, ge=self.low, le=self.high)
-        return core_schema.chain_schema([number, whole])
+        # An enumeration by itself would take true for 1.
+        listed = [core_schema.literal_schema([*self.values])] if self.values else []
+        return core_schema.chain_schema([number, whole, *listed])
 
     def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
+        if self.values:
+            return {"type": "integer", "enum": [*self.values]}
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
 
@@ -73,6 +88,16 @@ _PYTHON_TYPES: Mapping[Kind, Any] = {
     "string": str,
     "timestamp": Annotated[AwareDatetime, BeforeValidator(_refuse_numbers)],
 }
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(_PYTHON_TYPES["timestamp"])
+
+
+def read_moment(value: str | date) -> date:
+    """A time as a request would write it; what is a time already is passed on.
+
+    Raises:
+        ValueError: It is not ISO 8601, or has no zone.
+    """
+    return value if isinstance(value, date) else _MOMENT.validate_python(value)
 
 
 def request_model(contract: Contract) -> type[BaseModel]:
@@ -96,6 +121,35 @@ def request_model(contract: Contract) -> type[BaseModel]:
         warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
         # create_model cannot be typed for names that are only known at run time.
         return cast("type[BaseModel]", create_model("Record", __config__=config, **fields))
+
+
+def read_frame(model: type[BaseModel], frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Reads the rows of a frame, whatever types it has, as the model of a request reads them.
+
+    Raises:
+        ProjectError: A row does not keep the contract; the sentence repeats no value.
+    """
+    columns = [_plain_values(frame[name]) for name in frame]
+    rows = []
+    for position, values in enumerate(zip(*columns, strict=True)):
+        try:
+            row = model.model_validate(dict(zip(frame, values, strict=True)))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            raise ProjectError(
+                f"Row {position}: '{first['loc'][0]}': {first['msg']}; mend it, since the model "
+                "answers rows that keep its contract alone."
+            ) from None
+        rows.append(row.__dict__)
+    return rows
+
+
+def _plain_values(values: "pd.Series[Any]") -> list[Any]:
+    """Python's own values, None for missing; a time without a zone is UTC, as in every table."""
+    if values.dtype.kind == "M" and values.dt.tz is None:
+        values = values.dt.tz_localize("UTC")
+    plain: list[Any] = values.astype(object).where(values.notna(), None).to_list()
+    return plain
 
 
 def example_record(contract: Contract, position: int = 0) -> dict[str, Any]:
@@ -171,7 +225,10 @@ def generate_rows(contract: Contract, count: int, seed: int) -> list[dict[str, A
 def _request_field(column: Column, *, is_feature: bool) -> Any:
     kind: Any = _PYTHON_TYPES[column.kind]
     limits: dict[str, Any] = {}
-    if column.values is not None:
+    if column.kind == "integer":
+        values = cast("tuple[int, ...]", column.values or ())
+        kind = Annotated[int, _WholeNumber(*_integer_limits(column), values)]
+    elif column.values is not None:
         kind = Literal[column.values]
     elif column.kind == "string":
         limits = {
@@ -181,8 +238,6 @@ def _request_field(column: Column, *, is_feature: bool) -> Any:
         }
     elif column.kind == "number":
         limits = {"ge": column.minimum, "le": column.maximum}
-    elif column.kind == "integer":
-        kind = Annotated[int, _WholeNumber(*_integer_limits(column))]
     elif column.kind == "timestamp":
         limits = {"strict": False}
     examples = list(column.examples) or None

@@ -12,6 +12,7 @@ from .bundle import Bundle, BundleError, load_bundle
 from .columns import Columns, FeatureMatrix, arrange_features, columns_from_frame, columns_from_rows
 from .contract import class_name
 from .features import compute_features
+from .schemas import read_frame, request_model
 from .telemetry import silence_telemetry
 
 if TYPE_CHECKING:
@@ -135,14 +136,23 @@ class _Pyfunc:
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
+        self._record = request_model(scorer.bundle.contract)
 
     def predict(self, model_input: "pd.DataFrame") -> "pd.DataFrame":
+        """Answers what `POST /predict` would answer, and refuses what it would refuse."""
+        return self._tabulate(self._scorer.score_rows(read_frame(self._record, model_input)))
+
+    def get_raw_model(self) -> "_Pyfunc":
+        """For rows of a newer contract, which two models are compared on: see `answer`."""
+        return self
+
+    def answer(self, rows: "pd.DataFrame") -> "pd.DataFrame":
+        """Answers rows without a question whether they keep the contract."""
+        return self._tabulate(self._scorer.score_frame(rows))
+
+    def _tabulate(self, answers: Answers) -> "pd.DataFrame":
         import pandas as pd
 
-        contract = self._scorer.bundle.contract
-        # MLflow leaves out optional columns that the caller left out; absent counts as missing.
-        absent = [c.name for c in contract.features if c.name not in model_input and not c.required]
-        answers = self._scorer.score_frame(model_input.assign(**dict.fromkeys(absent)))
         frame = pd.DataFrame({"prediction": answers.values})
         if answers.probabilities is not None:
             for position, label in enumerate(self._scorer.bundle.metadata.classes):

@@ -1,17 +1,29 @@
 """Parquet files of contract rows: typed on the way out, nullable on the way in."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import date
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .contract import Contract
+from .contract import Contract, Kind
 from .errors import ProjectError
 from .files import replacing
-from .schemas import PANDAS_TYPES
+from .schemas import PANDAS_TYPES, read_moment
+
+_PYTHON_TYPES: Mapping[Kind, tuple[type, ...]] = {
+    "number": (Real, Decimal),
+    "integer": (Real, Decimal),
+    "boolean": (),
+    "string": (str,),
+    "timestamp": (str, date),
+}
 
 
 def conform(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
@@ -27,14 +39,9 @@ def conform(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
                 f"The source lacks the column '{column.name}', which the contract lists; add it to "
                 "the source, or take it out of contract.yaml."
             )
-        if column.kind == "timestamp" and _holds_numbers(frame[column.name]):
-            raise ProjectError(
-                f"The source's column '{column.name}' holds numbers where the contract says "
-                "timestamp; read them as times in the source."
-            )
         try:
-            columns[column.name] = frame[column.name].astype(cast("Any", PANDAS_TYPES[column.kind]))
-        except (TypeError, ValueError) as error:
+            columns[column.name] = _cast(frame[column.name], column.kind)
+        except (TypeError, ValueError, OverflowError) as error:
             raise ProjectError(
                 f"The source's column '{column.name}' is no {column.kind} as the contract says "
                 f"({error}); mend the source, or change the column's logicalType in contract.yaml."
@@ -42,9 +49,28 @@ def conform(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _holds_numbers(values: "pd.Series[Any]") -> bool:
-    # pandas takes a column without any value for one of numbers.
-    return pd.api.types.is_numeric_dtype(values) and bool(values.notna().any())
+def _cast(values: "pd.Series[Any]", kind: Kind) -> "pd.Series[Any]":
+    """A column in its kind's type; pandas by itself would take true for 1, and 1 for "1"."""
+    if not (pd.api.types.is_numeric_dtype(values) or hasattr(values, "dt")):
+        values = values.astype(object)
+    present = values.dropna()
+    strange = next((value for value in _sample(present) if not _fits(value, kind)), None)
+    if strange is not None:
+        raise ValueError(f"it holds {strange!r:.60}")
+    if kind == "timestamp" and present.dtype == object:
+        values = values.map(read_moment, na_action="ignore")
+    return values.astype(cast("Any", PANDAS_TYPES[kind]))
+
+
+def _sample(values: "pd.Series[Any]") -> Iterable[Any]:
+    """Every value of a mixed column, and one of a column that holds a single type."""
+    return values if values.dtype == object else values.head(1)
+
+
+def _fits(value: object, kind: Kind) -> bool:
+    if isinstance(value, bool | np.bool_):
+        return kind == "boolean"
+    return isinstance(value, _PYTHON_TYPES[kind])
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:

@@ -280,12 +280,13 @@ def _signature(contract: Contract) -> "ModelSignature":
 def _input_type(column: Column) -> Any:
     """A type under which MLflow lets through all that the contract allows.
 
-    MLflow refuses whole numbers where it expects a double, missing ones where it expects a long,
-    and time zones. For such columns it is told to accept anything.
+    MLflow refuses whole numbers where it expects a double, 1.0 and missing ones where it expects a
+    long, and time zones. For such columns it is told to accept anything: the model itself refuses
+    what its contract does.
     """
     from mlflow.types.schema import AnyType
 
-    strict = column.kind == "string" or (column.required and column.kind in ("integer", "boolean"))
+    strict = column.kind == "string" or (column.required and column.kind == "boolean")
     anything: Callable[[], Any] = AnyType
     return _KINDS[column.kind] if strict else anything()
 

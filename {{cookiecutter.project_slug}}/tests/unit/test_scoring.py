@@ -11,6 +11,7 @@ from {{ cookiecutter.package_name }} import scoring
 from {{ cookiecutter.package_name }}.bundle import Bundle, BundleError, Golden, load_bundle
 from {{ cookiecutter.package_name }}.columns import Columns
 from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
@@ -145,3 +146,16 @@ def test_mlflows_caller_may_leave_out_optional_columns(
     assert frame["prediction"].tolist() == answers.values.tolist()
     np.testing.assert_array_equal(frame.iloc[:, 1:].to_numpy(), answers.scores)
     assert list(frame.columns[1:]) == ["probability_false", "probability_true"]
+
+
+def test_mlflows_caller_is_refused_what_breaks_the_contract_but_a_comparison_is_not(
+    bundle_path: Path, contract: Contract
+) -> None:
+    model = scoring._load_pyfunc(str(bundle_path))
+    rows = pd.DataFrame(generate_rows(contract, 3, seed=2))
+    required = next(column.name for column in contract.features if column.required)
+    rows.loc[2, required] = None
+
+    with pytest.raises(ProjectError, match=f"Row 2: '{required}': "):
+        model.predict(rows)
+    assert len(model.get_raw_model().answer(rows)) == 3

@@ -78,7 +78,15 @@ def test_a_missing_column_is_named(small: Contract) -> None:
         ({"size": ["1,5", "2"]}, "column 'size' is no number"),
         ({"answer": ["yes", "no"]}, "column 'answer' is no boolean"),
         ({"moment": ["yesterday", "today"]}, "column 'moment' is no timestamp"),
-        ({"moment": [1376569800, 1376569801]}, "column 'moment' holds numbers where the contract"),
+        ({"moment": [1376569800, 1376569801]}, "column 'moment' is no timestamp"),
+        ({"moment": ["2013-01-01T00:00:00", "2013-01-02"]}, "column 'moment' is no timestamp"),
+        # pandas by itself would take these for 1, "1" and true.
+        ({"size": [True, False]}, "column 'size' is no number"),
+        ({"count": [1, True]}, "column 'count' is no integer"),
+        ({"word": [1, 2]}, "column 'word' is no string"),
+        ({"word": ["a", [1]]}, "column 'word' is no string"),
+        ({"answer": [1, 0]}, "column 'answer' is no boolean"),
+        ({"count": [2**70, 1]}, "column 'count' is no integer"),
     ],
 )
 def test_a_column_of_another_type_is_named(

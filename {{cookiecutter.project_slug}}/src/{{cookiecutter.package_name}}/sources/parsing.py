@@ -44,6 +44,8 @@ def parse_column(values: "pd.Series[Any]", kind: Kind, form: ColumnFormat) -> "p
         )
         return times
     if not is_words(values):
+        if kind == "boolean" and values.dropna().isin([0, 1]).all():
+            return values.astype("boolean")  # SQLite has no other way to write one.
         return values if kind != "string" else values.astype("string")
     words = tidy(values, form.missing)
     if kind == "string":
