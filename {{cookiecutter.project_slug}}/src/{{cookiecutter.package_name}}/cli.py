@@ -12,9 +12,8 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from .errors import ProjectError
-from .params import load_params
 from .telemetry import silence_telemetry
-from .verbs import open_project, verbs
+from .verbs import open_project, read_project, verbs
 
 STAGES = {
     "ingest": "Store every month that has arrived in data/raw.",
@@ -38,10 +37,8 @@ class _Group(TyperGroup):
             raise  # Who reads what is printed has had enough; typer ends quietly.
         except OSError as error:
             # A full disk, a folder that is not ours: files are written whole or not at all.
-            reason = " ".join(str(error).split())
-            _say(
-                f"this machine refuses: {reason}; see to it and run again, nothing is half-written."
-            )
+            why = " ".join(str(error).split())
+            _say(f"this machine refuses: {why}; see to it and run again, nothing is half-written.")
         raise typer.Exit(1)
 
 
@@ -69,11 +66,9 @@ def _add_stage(name: str, purpose: str) -> None:
 
     @app.command(name, help=f"{purpose}\n\nExample: dvc repro {name}", rich_help_panel="Stages")
     def stage() -> None:
-        paths = open_project()
-        params = load_params(paths.params)
         module = import_module(f".pipeline.{name}", __package__)
         with Console(stderr=True).status(f"{name} …"):
-            summary = module.run(paths, params)
+            summary = module.run(*read_project())
         typer.echo(f"{name}: {summary}")
 
 

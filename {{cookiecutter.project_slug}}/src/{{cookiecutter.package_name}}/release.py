@@ -178,18 +178,20 @@ def load_champion(paths: Paths) -> Bundle:
         ProjectError: There is no champion, or it was changed after registration.
     """
     tracker = connect(paths, load_contract(paths.contract).name)
+    with TemporaryDirectory() as scratch:
+        return fetch_bundle(tracker, _read_champion(tracker), Path(scratch))
+
+
+def _read_champion(tracker: Tracker, said: str = "") -> Version:
     champion = tracker.read_alias(CHAMPION)
     if champion is None:
-        raise ProjectError(f"{tracker.name} has no champion; run `make run` first.")
-    with TemporaryDirectory() as scratch:
-        return fetch_bundle(tracker, champion, Path(scratch))
+        raise ProjectError(f"{said}{tracker.name} has no champion; run `make promote` first.")
+    return champion
 
 
 def _deploy(paths: Paths, tracker: Tracker, said: str | None) -> Deployment:
     said = f"{said} " if said else ""
-    champion = tracker.read_alias(CHAMPION)
-    if champion is None:
-        raise ProjectError(f"{said}{tracker.name} has no champion; run `make promote` first.")
+    champion = _read_champion(tracker, said)
     what = f"{said}Version {champion.number} of {champion.name} (bundle {champion.digest[:12]})"
     pointer = read_pointer(paths.store)
     if pointer is not None and _serves(paths, pointer, champion):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,10 @@ def find_entries(predictions: Path, request_id: str) -> Iterator[Mapping[str, An
         with path.open("rb") as lines:
             for line in lines:
                 if needle in line:
-                    try:
+                    with suppress(ValueError):
                         entry = json.loads(line)
-                    except ValueError:
-                        continue
-                    if entry["request_id"] == request_id:
-                        yield entry
+                        if entry["request_id"] == request_id:
+                            yield entry
 
 
 def _trace_row(scorer: Scorer, entry: Mapping[str, Any]) -> Generator[str, None, float]:

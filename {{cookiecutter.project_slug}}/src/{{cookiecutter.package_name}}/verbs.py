@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import ProjectError
-from .params import load_params
+from .params import Params, load_params
 from .paths import Paths
+from .rollout import await_rollout
+from .settings import load_service_settings
 
 if TYPE_CHECKING:
+    from .release import Deployment
     from .tracking import Tracker
 
 verbs = typer.Typer()
@@ -30,6 +33,12 @@ def open_project() -> Paths:
     return paths
 
 
+def read_project() -> tuple[Paths, Params]:
+    """The project in the current folder, with its parameters; else as above."""
+    paths = open_project()
+    return paths, load_params(paths.params)
+
+
 @verbs.command(rich_help_panel="Verbs")
 def judge() -> None:
     """Hold the bundle against the gates and the champion; write reports/judgement.json.
@@ -38,8 +47,7 @@ def judge() -> None:
     """
     from .release import judge as hold_gates
 
-    paths = open_project()
-    for gate in hold_gates(paths, load_params(paths.params)).gates:
+    for gate in hold_gates(*read_project()).gates:
         typer.echo(f"{gate.name}: {gate.sentence}")
 
 
@@ -51,8 +59,7 @@ def track() -> None:
     """
     from .release import track as record
 
-    paths = open_project()
-    typer.echo(f"run {record(paths, load_params(paths.params))}")
+    typer.echo(f"run {record(*read_project())}")
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -63,8 +70,7 @@ def report() -> None:
     """
     from .release import report as write
 
-    paths = open_project()
-    typer.echo(f"written: {', '.join(map(str, write(paths, load_params(paths.params))))}")
+    typer.echo(f"written: {', '.join(map(str, write(*read_project())))}")
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -75,8 +81,7 @@ def register() -> None:
     """
     from .release import register as record
 
-    paths = open_project()
-    version = record(paths, load_params(paths.params))
+    version = record(*read_project())
     typer.echo(f"version {version.number} of {version.name} is the challenger")
 
 
@@ -106,18 +111,18 @@ def rollback(
     """
     from .release import rollback as go_back
 
-    typer.echo(go_back(open_project(), reason).sentence)
+    _await_service(go_back(open_project(), reason))
 
 
 @verbs.command(rich_help_panel="Verbs")
 def deploy() -> None:
-    """Put the champion's bundle where the service reads it.
+    """Put the champion's bundle where the service reads it, and wait until all of it has it.
 
     Example: make deploy
     """
     from .release import deploy as put
 
-    typer.echo(put(open_project()).sentence)
+    _await_service(put(open_project()))
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -154,9 +159,8 @@ def compare(
     from .study.versions import compare as put_side_by_side
     from .study.versions import describe
 
-    paths = open_project()
-    tracker = _open_registry(paths)
-    for line in describe(put_side_by_side(paths, load_params(paths.params), tracker, a, b)):
+    tracker = _open_registry(open_project())
+    for line in describe(put_side_by_side(*read_project(), tracker, a, b)):
         typer.echo(line)
 
 
@@ -178,9 +182,12 @@ def study(
     for name in only or ():
         if name not in STUDIES:
             raise ProjectError(f"There is no study '{name}'; there are {', '.join(STUDIES)}.")
-    paths = open_project()
-    wanted = tuple(only or STUDIES)
-    run_studies(paths, load_params(paths.params), wanted, typer.echo, apply=apply)
+    run_studies(*read_project(), tuple(only or STUDIES), typer.echo, apply=apply)
+
+
+def _await_service(done: "Deployment") -> None:
+    typer.echo(done.sentence)
+    typer.echo(await_rollout(load_service_settings(), done.pointer, open_project().store))
 
 
 def _open_registry(paths: Paths) -> "Tracker":

@@ -75,5 +75,5 @@ def test_a_notebook_outside_a_project_and_one_before_the_first_run_say_so(
     assert find_project(inside) == project
     with pytest.raises(ProjectError, match="is in no project"):
         find_project(tmp_path)
-    with pytest.raises(ProjectError, match="no champion; run `make run` first"):
+    with pytest.raises(ProjectError, match="no champion; run `make promote`"):
         release.load_champion(project)
