@@ -102,16 +102,9 @@ def _column_from_values(column: Column, values: Sequence[Any]) -> NDArray[Any]:
 
 
 def _column_from_series(column: Column, series: "pd.Series[Any]") -> NDArray[Any]:
-    if column.kind == "string":
-        filled: NDArray[Any] = series.astype(object).where(series.notna(), MISSING).to_numpy(object)
-        return filled
-    if column.kind == "timestamp":
-        return np.array(
-            [
-                np.nan if v is None else _seconds(v)
-                for v in series.astype(object).where(series.notna(), None)
-            ]
-        )
+    if column.kind in ("string", "timestamp"):
+        present = series.astype(object).where(series.notna(), None)
+        return _column_from_values(column, present.to_list())
     numbers: NDArray[Any] = series.to_numpy(dtype=np.float64, na_value=np.nan)
     return numbers
 

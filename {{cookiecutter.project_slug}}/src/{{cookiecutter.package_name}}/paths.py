@@ -58,11 +58,6 @@ class Paths:
         return self.root / "models" / "trained"
 
     @property
-    def baselines(self) -> Path:
-        """The baselines as ONNX graphs."""
-        return self.root / "models" / "baselines"
-
-    @property
     def bundle(self) -> Path:
         """The candidate's bundle."""
         return self.root / "models" / "bundle"

@@ -1,13 +1,9 @@
 """Parquet files of contract rows: typed on the way out, nullable on the way in."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date
-from decimal import Decimal
-from numbers import Real
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,13 +13,14 @@ from .errors import ProjectError
 from .files import replacing
 from .schemas import PANDAS_TYPES, read_moment
 
-_PYTHON_TYPES: Mapping[Kind, tuple[type, ...]] = {
-    "number": (Real, Decimal),
-    "integer": (Real, Decimal),
-    "boolean": (),
-    "string": (str,),
-    "timestamp": (str, date),
+_HELD: Mapping[Kind, str] = {
+    "number": "integer floating mixed-integer-float decimal",
+    "integer": "integer floating mixed-integer-float decimal",
+    "boolean": "boolean",
+    "string": "string",
+    "timestamp": "string datetime64 datetime date",
 }
+"""What pandas may find in a column of a kind, in its own words."""
 
 
 def conform(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
@@ -51,26 +48,12 @@ def conform(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
 
 def _cast(values: "pd.Series[Any]", kind: Kind) -> "pd.Series[Any]":
     """A column in its kind's type; pandas by itself would take true for 1, and 1 for "1"."""
-    if not (pd.api.types.is_numeric_dtype(values) or hasattr(values, "dt")):
-        values = values.astype(object)
-    present = values.dropna()
-    strange = next((value for value in _sample(present) if not _fits(value, kind)), None)
-    if strange is not None:
-        raise ValueError(f"it holds {strange!r:.60}")
-    if kind == "timestamp" and present.dtype == object:
-        values = values.map(read_moment, na_action="ignore")
+    held = pd.api.types.infer_dtype(values)
+    if held not in _HELD[kind].split() and values.notna().any():
+        raise ValueError(f"it holds values of type {held}")
+    if kind == "timestamp" and held == "string":
+        values = values.astype(object).map(read_moment, na_action="ignore")
     return values.astype(cast("Any", PANDAS_TYPES[kind]))
-
-
-def _sample(values: "pd.Series[Any]") -> Iterable[Any]:
-    """Every value of a mixed column, and one of a column that holds a single type."""
-    return values if values.dtype == object else values.head(1)
-
-
-def _fits(value: object, kind: Kind) -> bool:
-    if isinstance(value, bool | np.bool_):
-        return kind == "boolean"
-    return isinstance(value, _PYTHON_TYPES[kind])
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:

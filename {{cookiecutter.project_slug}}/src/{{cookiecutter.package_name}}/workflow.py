@@ -1,12 +1,11 @@
 """`run`: from a folder of files to a deployed model, every step safe to repeat."""
 
-import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from . import release
 from .errors import ProjectError
@@ -118,18 +117,10 @@ def _mend_lock(root: Path) -> None:
     lock = root / ".dvc" / "tmp" / "rwlock"
     if not lock.exists():
         return
-    try:
-        held = json.loads(lock.read_text(encoding="utf-8"))
-        entries = [*held.get("write", {}).values(), *held.get("read", {}).values()]
-        holders = {info["pid"] for entry in entries for info in _as_list(entry)}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        holders = set()
-    if not any(_runs_dvc(pid) for pid in holders):
+    # One that was cut short names nobody, so nobody holds it.
+    holders = re.findall(r'"pid": *(\d+)', lock.read_text(encoding="utf-8", errors="replace"))
+    if not any(_runs_dvc(int(pid)) for pid in holders):
         lock.unlink(missing_ok=True)
-
-
-def _as_list(entry: Any) -> list[Any]:
-    return entry if isinstance(entry, list) else [entry]
 
 
 def _runs_dvc(pid: int) -> bool:
