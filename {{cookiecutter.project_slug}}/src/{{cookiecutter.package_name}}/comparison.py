@@ -62,9 +62,7 @@ def measure_gain(
         Scorer(candidate, threads=0).score_frame(rows).scores,
         answer_rows(champion, rows, scratch),
         groups,
-        resamples=params.evaluate.resamples,
-        confidence=params.evaluate.confidence,
-        seed=params.seed,
+        **params.resampling,
     )
     return len(rows), interval
 
@@ -104,13 +102,16 @@ def _check_enough(rows: pd.DataFrame, groups: int, candidate: Bundle, params: Pa
         )
 
 
-def answer_rows(bundle: Bundle, rows: pd.DataFrame, scratch: Path) -> Floats:
+def answer_rows(
+    bundle: Bundle, rows: pd.DataFrame, scratch: Path, called: str = "The champion"
+) -> Floats:
     """A bundle's answers, with the features that it was trained with: shape (rows, classes or 1).
 
     Args:
         bundle: Inside the MLflow model that it was downloaded with.
         rows: Rows that keep its contract.
         scratch: A folder for what is handed to another process and back.
+        called: What the bundle is called in an error.
 
     Raises:
         NotComparableError: The bundle's own code cannot answer these rows.
@@ -128,7 +129,7 @@ def answer_rows(bundle: Bundle, rows: pd.DataFrame, scratch: Path) -> Floats:
     )
     if outcome.returncode != 0:
         detail = (outcome.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise NotComparableError(f"The champion's own code cannot answer the test rows: {detail}")
+        raise NotComparableError(f"{called}'s own code cannot answer the test rows: {detail}")
     answers = pd.read_parquet(answered)
     names = [f"probability_{class_name(label)}" for label in bundle.metadata.classes]
     return answers[names or ["prediction"]].to_numpy(dtype=float)

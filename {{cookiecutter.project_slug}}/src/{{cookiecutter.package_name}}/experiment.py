@@ -62,6 +62,7 @@ def describe_run(paths: Paths, params: Params, bundle: Bundle) -> RunRecord:
                 paths.params,
                 *(paths.reports / f"{name}.json" for name in ("ingest", "evaluation")),
             ],
+            "report": [file for file in (paths.reports / "data.html",) if file.exists()],
             "plots": sorted(file for file in paths.plots.glob("*") if file.is_file()),
         },
         bundle=bundle,
@@ -103,6 +104,10 @@ def _gather_metrics(facts: Mapping[str, Any], bundle: Bundle) -> dict[str, float
         for baseline, found in facts[kind].items():
             for name, interval in found.items():
                 metrics[f"{prefix}{baseline}/{name}"] = interval["value"]
+    # Names of classes may hold what MLflow does not take.
+    decided = (facts.get("decision") or {}).get("measured", {})
+    for name in {"precision", "recall", "cost"} & set(decided):
+        metrics[f"test/{name}"] = decided[name]["value"]
     fairness = facts.get("fairness") or {"gaps": [], "flips": []}
     for kind in {gap["kind"] for gap in fairness["gaps"]}:
         largest = max(g["gap"]["value"] for g in fairness["gaps"] if g["kind"] == kind)

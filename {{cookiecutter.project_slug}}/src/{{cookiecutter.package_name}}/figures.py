@@ -1,8 +1,6 @@
-"""Pictures of the data and of the model, and the curves that `dvc plots` draws."""
+"""The curves of a model, which `dvc plots` and the report draw."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -11,34 +9,7 @@ from .contract import Task
 from .files import replacing
 from .modelling.metrics import Floats, calibration_bins
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 CURVE_POINTS = 200
-_TITLES = {
-    "roc": "ROC",
-    "precision_recall": "Precision and recall",
-    "calibration": "Reliability",
-    "residuals": "Residuals",
-}
-_STYLES = {"roc": "-", "precision_recall": "-", "calibration": "o-", "residuals": "."}
-
-
-def plot_months(path: Path, months: Mapping[str, Mapping[str, float]]) -> None:
-    """Rows, missing cells and the target, month by month."""
-    titles = {
-        "rows": "Rows",
-        "labelled": "Share of rows with a label",
-        "missing": "Share of missing cells",
-        "target_mean": "Mean of the target",
-    }
-    figure = _figure(10, 6)
-    axes = figure.subplots(2, 2, squeeze=True).flat
-    for axis, (fact, title) in zip(axes, titles.items(), strict=True):
-        axis.bar(list(months), [month.get(fact, 0.0) for month in months.values()], color="#3b6ea8")
-        axis.set_title(title)
-        axis.tick_params(axis="x", rotation=60)
-    _save(figure, path)
 
 
 def write_curves(folder: Path, task: Task, target: Floats, scores: Floats, bins: int) -> None:
@@ -81,24 +52,6 @@ def describe_curves(
     }
 
 
-def plot_evaluation(
-    path: Path, task: Task, target: Floats, scores: Mapping[str, Floats], bins: int
-) -> None:
-    """The curves of the candidate beside those of the baselines."""
-    curves = {name: describe_curves(task, target, part, bins) for name, part in scores.items()}
-    figure = _figure(15, 4.8)
-    shown = next(iter(curves.values()))
-    for axis, kind in zip(figure.subplots(1, len(shown)), shown, strict=True):
-        for name, found in curves.items():
-            across, up = found[kind].columns
-            axis.plot(found[kind][across], found[kind][up], _STYLES[kind], label=name)
-            axis.set(title=_TITLES[kind], xlabel=across.replace("_", " "), ylabel=up)
-        if kind == "calibration":
-            axis.axline((0, 0), slope=1, color="grey", linestyle=":")
-        axis.legend()
-    _save(figure, path)
-
-
 def _as_binary(task: Task, target: Floats, scores: Floats) -> tuple[Floats, Floats]:
     if task == "binary":
         return target, scores[:, 1]
@@ -117,16 +70,3 @@ def _thin(frame: pd.DataFrame) -> pd.DataFrame:
     """At most a few hundred points: a curve of every row is a file that nobody can diff."""
     chosen = np.unique(np.linspace(0, len(frame) - 1, CURVE_POINTS).astype(int))
     return frame.iloc[chosen]
-
-
-def _figure(width: float, height: float) -> "Figure":
-    # The object interface needs no display and no global state.
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _save(figure: "Figure", path: Path) -> None:
-    metadata: dict[str, Any] = {"Software": None}  # The same picture gives the same bytes.
-    with replacing(path) as scratch:
-        figure.savefig(scratch, format="png", dpi=100, metadata=metadata)

@@ -158,6 +158,12 @@ class Params(Section):
     judge: JudgeParams
     study: StudyParams
 
+    @property
+    def resampling(self) -> dict[str, Any]:
+        """What every bootstrap takes: resamples, confidence and seed."""
+        found = self.evaluate.model_dump(include={"resamples", "confidence"})
+        return {**found, "seed": self.seed}
+
     def digest(self) -> str:
         """SHA-256 of the parameters that shape a model; how it is judged is not among them."""
         shaping = self.model_dump(

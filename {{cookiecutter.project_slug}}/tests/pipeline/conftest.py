@@ -135,6 +135,7 @@ def describe() -> Callable[[Paths], None]:
         reports = {"evaluation": facts, "split": split, "validation": {"months": {}}, "ingest": {}}
         for name, content in reports.items():
             (paths.reports / f"{name}.json").write_text(json.dumps(content))
+        (paths.reports / "data.html").write_text("<p>The data.</p>")
 
     return write
 

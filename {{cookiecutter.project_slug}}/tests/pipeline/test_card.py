@@ -11,6 +11,7 @@ import yaml
 
 from {{ cookiecutter.package_name }} import release
 from {{ cookiecutter.package_name }}.bundle import load_bundle
+from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.judgement import RefusedError
 from {{ cookiecutter.package_name }}.params import Params
@@ -92,7 +93,7 @@ def test_a_bundle_that_was_not_judged_has_no_report(project: Paths, params: Para
 def test_a_run_carries_page_and_card(project: Paths, params: Params) -> None:
     release.judge(project, params)
     run = project.var / "mlartifacts" / release.track(project, params) / "artifacts" / "report"
-    assert {path.name for path in run.iterdir()} == {"report.html", "model_card.md"}
+    assert {path.name for path in run.iterdir()} == {"report.html", "model_card.md", "data.html"}
     assert (run / "report.html").read_bytes() == (project.reports / "report.html").read_bytes()
 
 
@@ -105,3 +106,102 @@ def test_curves_are_drawn_where_the_task_has_them(
     page, _ = told()
     assert '<polyline class="line" points="45.0,200.0 167.5,10.0"/>' in page
     assert "false positive rate" in page
+
+
+ALIKE = {"value": 0.5, "low": 0.4, "high": 0.6}
+
+
+def test_errors_are_told_by_class_and_a_layman_reads_how_many_are_found(
+    project: Paths, contract: Contract, told: Callable[[], tuple[str, str]]
+) -> None:
+    decision = {
+        "classes": ["no", "yes"],
+        "confusion": [[800, 200], [50, 150]],
+        "shares": [[ALIKE, None], [ALIKE, ALIKE]],
+        "measured": {"precision": {**ALIKE, "value": 0.43}, "recall": {**ALIKE, "value": 0.69}},
+        "excess_cost": 0.0,
+    }
+    change_facts(project, lambda facts: facts.update(decision=decision))
+    page, card = told()
+    assert "<td>is no</td><td>800: 50.0% (40.0% to 60.0%)</td><td>200</td>" in page
+    assert "| recall | 0.69 (0.4 to 0.6) |" in card
+    if contract.classes:
+        assert '<div class="tile"><b>69 of 100</b><span>cases that are' in page
+        assert '<div class="tile"><b>43 of 100</b><span>cases that it calls' in page
+
+
+def test_groups_of_people_are_told_where_a_column_makes_them(
+    project: Paths, told: Callable[[], tuple[str, str]]
+) -> None:
+    assert not any("groups of people are treated" in text for text in told())
+    gap = {
+        "kind": "rate",
+        "measure": "rate",
+        "groups": [
+            {"where": {"sex": "m"}, "rows": 700, "value": 0.4},
+            {"where": {"sex": "f"}, "rows": 600, "value": 0.35},
+        ],
+        "gap": {"value": 0.05, "low": -0.01, "high": 0.11},
+    }
+    share = {"value": 0.013, "low": 0.0, "high": 0.015}
+    flips = [{"column": "sex", "rows": 1200, "share": share}]
+    found = {"columns": ["sex"], "min_rows": 500, "gaps": [gap], "flips": flips}
+    change_facts(project, lambda facts: facts.update(fairness=found))
+    for text in told():
+        assert "sex m: 0.400 (700 rows)" in text
+        assert "0.05 (-0.01 to 0.11)" in text
+        assert "1.3% of 1,200 rows get another answer when sex alone is changed" in text
+
+
+def test_worth_is_told_where_the_study_was_of_the_same_rows(
+    project: Paths, told: Callable[[], tuple[str, str]]
+) -> None:
+    part = {"column": "rain", "worth": ALIKE, "shown": True, "missing": 0.1, "microseconds": 0.07}
+    noise = {**part, "column": "(noise)", "shown": False, "missing": None, "microseconds": None}
+    study = {"data_hash": "0" * 64, "worth": [part, noise]}
+    (project.reports / "study.json").write_text(json.dumps(study))
+    page, card = told()
+    assert '<span>rain</span><i><i style="width:100.0%">' in page
+    assert "| rain | 0.5 (0.4 to 0.6) | yes | 10.0% | 0.07 |" in card
+    (project.reports / "study.json").write_text(json.dumps({**study, "data_hash": "1" * 64}))
+    assert not any("What it looks at" in text for text in told())
+
+
+def test_another_version_is_told_of_where_this_one_was_compared_with_it(
+    project: Paths, told: Callable[[], tuple[str, str]]
+) -> None:
+    comparison = {
+        "a": {"version": "3", "digest": "c" * 64},
+        "b": {"version": "4", "digest": load_bundle(project.bundle).digest},
+        "rows": 1200,
+        "metrics": {"roc_auc": {"a": ALIKE, "b": ALIKE, "gain": ALIKE}},
+        "slices": [{"where": {"a": "b"}, "rows": 9, "value": 0.1, "other": 0.2, "gain": ALIKE}],
+        "churn": {
+            "rows": 60,
+            "share": 0.05,
+            "changes": [{"from": "no", "to": "yes", "rows": 60}],
+            "mean_move": 0.1,
+        },
+    }
+    place = project.reports / "comparison.json"
+    place.write_text(json.dumps(comparison))
+    for text in told():
+        assert "Beside version 3" in text
+        assert "60 of them (5.0%) get another answer. From no to yes: 60." in text
+    place.write_text(json.dumps({**comparison, "b": comparison["a"]}))
+    assert not any("Beside version" in text for text in told())
+
+
+def test_a_run_keeps_the_groups_largest_gaps_as_metrics(
+    project: Paths, params: Params, open_registry: Callable[[Paths], Any]
+) -> None:
+    gaps = [
+        {"kind": "rate", "measure": "rate", "groups": [], "gap": {**ALIKE, "value": value}}
+        for value in (0.1, 0.3)
+    ]
+    flips = [{"column": "sex", "rows": 9, "share": {**ALIKE, "value": 0.02}}]
+    found = {"columns": ["sex"], "min_rows": 500, "gaps": gaps, "flips": flips}
+    change_facts(project, lambda facts: facts.update(fairness=found))
+    metrics = open_registry(project).get_run(release.track(project, params)).data.metrics
+    assert metrics["groups/rate_gap"] == 0.3
+    assert metrics["groups/flips"] == 0.02

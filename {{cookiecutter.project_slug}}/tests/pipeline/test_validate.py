@@ -1,5 +1,6 @@
 """Stage `validate`: what keeps the contract is accepted, the rest quarantined with the reason."""
 
+import html
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,19 @@ def test_too_many_broken_rows_stop_it_after_the_quarantine_was_written(
         validate.run(paths, settings(limit=0.06))
     assert len(read_table(paths.quarantine / "2013-01.parquet")) == 6
     assert read_report(paths.reports / "validation.json")["quarantined"] == 6
+
+
+def test_the_page_is_written_also_when_it_stops_and_says_why(
+    paths: Paths, rows: pd.DataFrame
+) -> None:
+    store(paths, break_rows(rows))
+    with pytest.raises(ProjectError, match="break the contract, above") as stopped:
+        validate.run(paths, settings(limit=0.06))
+    page = (paths.reports / "data.html").read_text()
+    assert "Stopped" in page
+    assert html.escape(str(stopped.value)) in page
+    validate.run(paths, settings())
+    assert "Fit to learn from" in (paths.reports / "data.html").read_text()
 
 
 def test_a_share_at_the_limit_passes(paths: Paths, rows: pd.DataFrame) -> None:

@@ -8,11 +8,13 @@ from {{ cookiecutter.package_name }}.bundle import Bundle, load_bundle
 from {{ cookiecutter.package_name }}.comparison import (
     Challenge,
     NotComparableError,
+    answer_rows,
     measure_gain,
     unseen_rows,
 )
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.params import load_params
+from {{ cookiecutter.package_name }}.schemas import generate_rows
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -33,6 +35,11 @@ def rows(contract: Contract) -> pd.DataFrame:
     days = pd.date_range("2013-08-01", periods=31, tz="UTC")
     late = [True, False] * 15 + [True]
     return pd.DataFrame({contract.event_time.name: days, contract.target.name: late})
+
+
+@pytest.fixture
+def window_rows(contract: Contract) -> pd.DataFrame:
+    return pd.DataFrame(generate_rows(contract, count=5, seed=1))
 
 
 def test_models_of_the_same_data_are_compared_on_the_whole_window(
@@ -72,3 +79,13 @@ def test_a_champion_with_another_target_is_not_compared(
     other = replace(bundle, metadata=bundle.metadata.model_copy(update={"classes": ["a", "b"]}))
     with pytest.raises(NotComparableError, match="another target"):
         measure_gain(Challenge(bundle, other), rows, params, tmp_path)
+
+
+def test_a_version_whose_own_code_fails_is_called_by_its_name(
+    bundle: Bundle, window_rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    # Its features are of other code, and no code came along.
+    metadata = bundle.metadata.model_copy(update={"features_digest": "f" * 64})
+    alone = replace(bundle, path=tmp_path / "model" / "bundle", metadata=metadata)
+    with pytest.raises(NotComparableError, match=r"^Version 7's own code cannot answer the test"):
+        answer_rows(alone, window_rows, tmp_path, "Version 7")

@@ -1,14 +1,18 @@
 """What a model decides, and what its errors cost: the confusion behind the probabilities."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .confidence import bootstrap
 from .metrics import Floats, Groups, Statistic, share
 from .threshold import choose_threshold
+
+_MOST = 10
+"""Of more classes nobody reads every share of the confusion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,59 @@ def decision_statistics(
         "precision": share(positive & called, called, groups),
         "recall": share(positive & called, positive, groups),
         "cost": share(cost, np.ones(len(target)), groups),
+    }
+
+
+def class_statistics(
+    target: Floats, chosen: NDArray[np.intp], classes: Sequence[str], groups: Groups
+) -> Mapping[str, Statistic]:
+    """Precision and recall of each of several classes."""
+    found = {}
+    for position, name in enumerate(classes):
+        true, called = target == position, chosen == position
+        found[f"precision of {name}"] = share(true & called, called, groups)
+        found[f"recall of {name}"] = share(true & called, true, groups)
+    return found
+
+
+def describe_confusion(
+    target: Floats,
+    chosen: NDArray[np.intp],
+    classes: Sequence[str],
+    costs: Costs,
+    groups: Groups,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Rows by true and answered class, the share of the true class in each, and what follows.
+
+    Args:
+        target: The position of each row's true class.
+        chosen: That of the answered one.
+        classes: Their names.
+        costs: Of the two errors of a yes or no; more classes have none.
+        groups: The resampling unit of each row.
+        settings: Those of `bootstrap`: resamples, confidence and seed.
+    """
+    measured = (
+        decision_statistics(target, chosen, costs, groups)
+        if len(classes) == 2
+        else class_statistics(target, chosen, classes, groups)
+    )
+    places = range(len(classes) if len(classes) <= _MOST else 0)
+    cells = {
+        f"{true}/{answered}": share((target == true) & (chosen == answered), target == true, groups)
+        for true in places
+        for answered in places
+    }
+    # A class that nobody has, or that is never answered, leaves nothing to divide by.
+    ones = np.ones(int(groups.max()) + 1)
+    there = {n: s for n, s in {**measured, **cells}.items() if np.isfinite(s(ones))}
+    found = {n: i.as_dict() for n, i in bootstrap(there, groups, **settings).items()}
+    return {
+        "classes": list(classes),
+        "confusion": count_confusion(target, chosen, len(classes)),
+        "shares": [[found.get(f"{true}/{answered}") for answered in places] for true in places],
+        "measured": {name: found[name] for name in measured if name in found},
     }
 
 

@@ -97,7 +97,7 @@ def _roc_auc(target: Floats, score: Floats, groups: Groups) -> Statistic:
 def _won_by_groups(positive: NDArray[np.bool_], rank: Groups, groups: Groups) -> Statistic:
     """Pairs in which the positive row has the higher score, a tie being a half.
 
-    Each pair weighs as its two groups do, so that the sum is wᵀUw with the pairs won between groups.
+    Each pair weighs as its two groups do, so the sum is wᵀUw with the pairs won between groups.
     """
     count = int(groups.max(initial=0)) + 1
     ranks, mine = rank[positive], groups[positive]

@@ -102,7 +102,11 @@ def compare_slices(
     """How much better `scores` are than `other` in each slice, the worst first; else as above."""
     with np.errstate(invalid="ignore", divide="ignore"):
         pairs = [
-            (s, _within(s.rows, metric, target, scores, groups), _within(s.rows, metric, target, other, groups))
+            (
+                s,
+                _within(s.rows, metric, target, scores, groups),
+                _within(s.rows, metric, target, other, groups),
+            )
             for s in slices
         ]
         ones = np.ones(int(groups.max()) + 1)

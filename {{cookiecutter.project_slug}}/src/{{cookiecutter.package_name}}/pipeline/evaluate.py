@@ -11,20 +11,14 @@ import numpy as np
 import pandas as pd
 
 from ..behaviour import load_tests, run_tests
-from ..bundle import Bundle, load_bundle
+from ..bundle import load_bundle
 from ..contract import Contract, class_name
 from ..errors import ProjectError
-from ..figures import plot_evaluation, write_curves
+from ..figures import write_curves
 from ..modelling.confidence import bootstrap, gain, group_rows, once, rise_between_windows
-from ..modelling.decision import (
-    Costs,
-    count_confusion,
-    decide,
-    decision_statistics,
-    excess_cost,
-)
+from ..modelling.decision import Costs, decide, describe_confusion, excess_cost
 from ..modelling.estimators import predict_scores
-from ..modelling.fairness import Score, describe_fairness
+from ..modelling.fairness import describe_fairness
 from ..modelling.metrics import Floats, Groups, Statistic, metrics_for
 from ..modelling.slices import find_slices, measure_slices
 from ..params import EvaluateParams, Params
@@ -74,7 +68,15 @@ def run(paths: Paths, params: Params) -> str:
             contract,
             ask,
         ),
-        **measure_fairness(bundle, test, ask, params),
+        "fairness": describe_fairness(
+            test.rows,
+            contract,
+            ask,
+            bundle.metadata.threshold,
+            test.groups,
+            min_rows=params.evaluate.min_slice_rows,
+            **params.resampling,
+        ),
         "threshold": bundle.metadata.threshold,
         "decision": describe_decision(contract, bundle.metadata.threshold, valid, test, params),
         "surprise": measure_surprise(contract, valid, test, params),
@@ -86,7 +88,13 @@ def run(paths: Paths, params: Params) -> str:
     write_report(paths.reports / "evaluation.json", report)
     flat = {name: interval["value"] for name, interval in found["metrics"].items()}
     write_report(paths.reports / "metrics.json", flat)
-    draw(paths, params, contract, test)
+    write_curves(
+        paths.plots,
+        contract.task,
+        test.target,
+        test.scores["candidate"],
+        params.evaluate.calibration_bins,
+    )
     main = found["metrics"][params.judge.metric]
     return (
         f"{params.judge.metric} {main['value']:.4f} ({main['low']:.4f} to {main['high']:.4f}) on "
@@ -119,13 +127,6 @@ def answer_window(paths: Paths, params: Params, scorer: Scorer, name: str) -> Wi
     return Window(rows, examples.target, group_rows(rows, contract), scores)
 
 
-def draw(paths: Paths, params: Params, contract: Contract, test: Window) -> None:
-    """Curves for `dvc plots`, and a picture."""
-    task, bins = contract.task, params.evaluate.calibration_bins
-    write_curves(paths.plots, task, test.target, test.scores["candidate"], bins)
-    plot_evaluation(paths.plots / "evaluation.png", task, test.target, test.scores, bins)
-
-
 def describe_decision(
     contract: Contract, threshold: float | None, valid: Window, test: Window, params: Params
 ) -> dict[str, Any] | None:
@@ -137,30 +138,14 @@ def describe_decision(
     classes = list(map(class_name, contract.classes))
     if not classes:
         return None
-    chosen = decide(test.scores["candidate"], threshold)
-    counts = count_confusion(test.target, chosen, len(classes))
-    told: dict[str, Any] = {
-        "classes": classes,
-        "confusion": counts,
-        "measured": {},
-        "excess_cost": None,
-    }
-    if threshold is None:
-        return told
     costs = Costs(params.train.cost_false_positive, params.train.cost_false_negative)
-    settings = params.evaluate
-    intervals = bootstrap(
-        decision_statistics(test.target, chosen, costs, test.groups),
-        test.groups,
-        settings.resamples,
-        settings.confidence,
-        params.seed,
+    chosen, excess = decide(test.scores["candidate"], threshold), None
+    if threshold is not None:
+        excess = excess_cost(valid.target, valid.scores["candidate"][:, 1], threshold, costs)
+    confusion = describe_confusion(
+        test.target, chosen, classes, costs, test.groups, **params.resampling
     )
-    return {
-        **told,
-        "measured": {name: interval.as_dict() for name, interval in intervals.items()},
-        "excess_cost": excess_cost(valid.target, valid.scores["candidate"][:, 1], threshold, costs),
-    }
+    return {**confusion, "excess_cost": excess}
 
 
 def measure_surprise(
@@ -186,9 +171,7 @@ def measure_surprise(
     rise = rise_between_windows(
         (over(valid, control), valid.groups),
         (over(test, control), test.groups),
-        settings.resamples,
-        settings.confidence,
-        params.seed,
+        **params.resampling,
     )
     before = over(valid, "prior")(np.ones(int(valid.groups.max()) + 1))
     return {**rise.as_dict(), "baseline": control, "valid_gain_over_prior": before}
@@ -203,27 +186,8 @@ def break_down(contract: Contract, test: Window, params: Params) -> list[dict[st
         test.target,
         test.scores["candidate"],
         test.groups,
-        resamples=settings.resamples,
-        confidence=settings.confidence,
-        seed=params.seed,
+        **params.resampling,
     )
-
-
-def measure_fairness(bundle: Bundle, test: Window, score: Score, params: Params) -> dict[str, Any]:
-    """How groups of people are treated; nothing where the contract has no sensitive column."""
-    settings = params.evaluate
-    found = describe_fairness(
-        test.rows,
-        bundle.contract,
-        score,
-        bundle.metadata.threshold,
-        test.groups,
-        min_rows=settings.min_slice_rows,
-        resamples=settings.resamples,
-        confidence=settings.confidence,
-        seed=params.seed,
-    )
-    return {"fairness": found} if found else {}
 
 
 def describe_graph(paths: Paths) -> dict[str, Any]:

@@ -1,15 +1,19 @@
 """Stage `validate`: the contract on every row; those that break it go to quarantine, with why."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 import pandera.errors
 
 from ..batches import has_arrived
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
-from ..figures import plot_months
 from ..modelling.steps import find_steps
 from ..params import Params, ValidateParams
 from ..paths import Paths
+from ..reporting.data import write_data_page
+from ..reporting.distributions import describe_columns
 from ..reports import write_report
 from ..schemas import frame_schema
 from ..tables import read_table, write_table
@@ -30,28 +34,26 @@ def run(paths: Paths, params: Params) -> str:
     reasons = find_reasons(rows.drop(columns="month"), contract)
     broken = rows.loc[reasons.index].assign(**{REASON: reasons})
     accepted = rows.drop(index=reasons.index)
-    summary = summarise_months(accepted, contract)
-    doubled = count_doubled(accepted, contract)
-    steps = look_for_steps(accepted, contract, params.validate_)
     report = {
         "rows": len(rows),
         "accepted": len(accepted),
         "quarantined": len(broken),
         "reasons": reasons.value_counts().to_dict(),
-        "doubled": doubled,
-        "steps": steps,
-        "months": summary,
+        "doubled": count_doubled(accepted, contract),
+        "steps": look_for_steps(accepted, contract, params.validate_),
+        "months": summarise_months(accepted, contract),
+        "columns": describe_columns(accepted, contract),
     }
-    # The report and the quarantine are written even when the stage then stops: they say why.
+    # All of it is written even when the stage then stops: it says why.
     write_report(paths.reports / "validation.json", report)
     for folder, part in ((paths.quarantine, broken), (paths.accepted, accepted)):
         folder.mkdir(parents=True, exist_ok=True)
         for month, batch in part.groupby("month"):
             write_table(folder / f"{month}.parquet", batch.drop(columns="month"))
-    plot_months(paths.plots / "months.png", summary)
-    check_share(len(broken), len(rows), reasons, params.validate_.max_quarantined)
-    check_doubled(doubled, len(accepted), params.validate_.max_doubled)
-    check_steps(steps)
+    trouble = find_trouble(report, reasons, params.validate_)
+    write_data_page(paths.reports / "data.html", contract, report, trouble)
+    if trouble:
+        raise ProjectError(trouble)
     return f"{len(accepted):,} rows keep the contract, {len(broken):,} are in quarantine"
 
 
@@ -93,6 +95,19 @@ def summarise_months(rows: pd.DataFrame, contract: Contract) -> dict[str, dict[s
         if contract.target.is_numeric and len(labelled):
             summary[str(month)]["target_mean"] = float(labelled.astype(float).mean())
     return summary
+
+
+def find_trouble(
+    report: Mapping[str, Any], reasons: "pd.Series[str]", limits: ValidateParams
+) -> str:
+    """Why the pipeline must stop: a sentence; empty where it need not."""
+    try:
+        check_share(report["quarantined"], report["rows"], reasons, limits.max_quarantined)
+        check_doubled(report["doubled"], report["accepted"], limits.max_doubled)
+        check_steps(report["steps"])
+    except ProjectError as error:
+        return str(error)
+    return ""
 
 
 def check_share(broken: int, rows: int, reasons: "pd.Series[str]", limit: float) -> None:

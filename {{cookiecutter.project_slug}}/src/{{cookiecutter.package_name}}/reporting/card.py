@@ -4,7 +4,6 @@ The card is Mitchell et al. 2019 ("Model Cards for Model Reporting") in Markdown
 that Hugging Face reads.
 """
 
-import html
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,16 @@ from ..judgement import Judgement
 from ..params import Params
 from ..paths import Paths
 from ..reports import read_report
-from .rendering import Curve, Section, Table, Text, render_markdown, render_page
+from .findings import (
+    describe_errors,
+    describe_groups,
+    describe_rival,
+    describe_worth,
+    fold,
+    name_rows,
+    spell_interval,
+)
+from .rendering import Block, Curve, Lead, Section, Table, Text, render_markdown, render_page
 
 _TASKS: Mapping[Task, tuple[str, str]] = {
     "binary": ("tabular-classification", "Answers yes or no, with a probability"),
@@ -99,7 +107,7 @@ def describe(
                         (
                             name,
                             *(
-                                _range(model[name]) if name in model else ""
+                                spell_interval(model[name]) if name in model else ""
                                 for model in found.values()
                             ),
                             _MEANINGS[name],
@@ -110,6 +118,7 @@ def describe(
                 *_curves(paths),
             ],
         ),
+        *describe_errors(facts),
         Section(
             "For whom it is better or worse",
             [
@@ -120,6 +129,9 @@ def describe(
                 *_slices(weakest),
             ],
         ),
+        *describe_groups(facts),
+        *describe_worth(_read(paths, "study"), bundle.metadata.data_hash),
+        *describe_rival(_read(paths, "comparison"), bundle.digest),
         Section(
             "What was asked of it before it may be served",
             [
@@ -146,14 +158,14 @@ def describe(
                     ("rows", "count"),
                     [(k.replace("_", " "), f"{v:,}") for k, v in split["account"].items()],
                 ),
-                *_months(read_report(paths.reports / "validation.json")["months"]),
+                Text("What the rows hold, month by month, is in reports/data.html."),
             ],
         ),
         Section("Limits, and whom it may concern", [Text(t) for t in _limits(bundle, told)]),
     ]
 
 
-def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) -> str:
+def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) -> Lead:
     metric = facts["primary_metric"]
     main, guess = facts["metrics"][metric], facts["baselines"]["prior"][metric]
     refused = ", ".join(gate.name for gate in judgement.refusals)
@@ -169,17 +181,24 @@ def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) ->
             f"{share * main['low']:.3g} to {share * main['high']:.3g}{of}",
             "is what other days like those could have shown",
         ),
+        *_decision_tiles(contract, facts),
         (f"{facts['rows']:,}", f"cases it had never seen{_spell(facts['window'])}"),
     ]
-    shown = "".join(
-        f'<div class="tile"><b>{html.escape(big)}</b><span>{html.escape(small)}</span></div>'
-        for big, small in tiles
-    )
-    return (
-        f"<h1>{html.escape(contract.name)}</h1>"
-        f'<span class="verdict {judgement.verdict}">{html.escape(verdict)}</span>'
-        f'<p>{html.escape(contract.description)}</p><div class="tiles">{shown}</div>'
-    )
+    return Lead(contract.name, verdict, not refused, [contract.description], tiles)
+
+
+def _decision_tiles(contract: Contract, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Of a yes or no: how many of those to be found are found, and how many calls are right."""
+    measured = (facts["decision"] or {}).get("measured", {})
+    if not {"recall", "precision"} <= measured.keys():
+        return []
+    target = contract.target
+    what = target.name if target.kind == "boolean" else str(contract.classes[-1])
+    found, right = (f"{100 * measured[name]['value']:.0f}" for name in ("recall", "precision"))
+    return [
+        (f"{found} of 100", f"cases that are '{what}' are found"),
+        (f"{right} of 100", f"cases that it calls '{what}' are so"),
+    ]
 
 
 def _answer(bundle: Bundle) -> str:
@@ -187,28 +206,25 @@ def _answer(bundle: Bundle) -> str:
     return f"{kind}: {target.name}. {target.description}."
 
 
-def _slices(parts: list[dict[str, Any]]) -> list[Table]:
+def _slices(parts: list[dict[str, Any]]) -> list[Block]:
     rows = [
         (
-            ", ".join(f"{column} {label}" for column, label in part["where"].items()),
+            name_rows(part["where"]),
             f"{part['rows']:,}",
-            _range(part["value"]),
+            spell_interval(part["value"]),
             "{value:+.3f} ({low:+.3f} to {high:+.3f})".format(**part["gap"]),
         )
         for part in parts
     ]
     header = ("slice", "rows", "value", "better (+) or worse (-) than the whole")
-    folded = f"the other {len(rows) - 8} slices"
-    return [Table(header, rows[:8]), *([Table(header, rows[8:], folded)] if rows[8:] else [])]
+    return fold(header, rows, 8, "slices")
 
 
-def _months(months: Mapping[str, Mapping[str, float]]) -> list[Table]:
-    names = ("rows", "labelled", "missing", "target_mean")
-    rows = [
-        (m, *(f"{part[n]:,.4g}" if n in part else "" for n in names)) for m, part in months.items()
-    ]
-    header = ("month", "rows", "share labelled", "share of cells missing", "mean of target")
-    return [Table(header, rows, "month by month")]
+def _read(paths: Paths, name: str) -> Mapping[str, Any]:
+    """The facts of a verb that nobody need have asked for; none where nobody did."""
+    place = paths.reports / f"{name}.json"
+    facts: dict[str, Any] = read_report(place) if place.exists() else {}
+    return facts
 
 
 def _limits(bundle: Bundle, told: Mapping[str, str]) -> list[str]:
@@ -264,10 +280,6 @@ def _metadata(bundle: Bundle, facts: Mapping[str, Any]) -> str:
         ],
     }
     return f"---\n{yaml.safe_dump(document, sort_keys=False)}---\n\n# {bundle.metadata.name}\n\n"
-
-
-def _range(found: Mapping[str, float]) -> str:
-    return f"{found['value']:.4g} ({found['low']:.4g} to {found['high']:.4g})"
 
 
 def _spell(window: Mapping[str, Any]) -> str:

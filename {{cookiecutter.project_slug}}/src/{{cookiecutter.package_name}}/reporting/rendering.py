@@ -38,26 +38,70 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Bars:
+    """Quantities beside one another: label, length and what is written beside it.
+
+    Lengths are drawn as shares of the largest of the block, whatever their sign.
+    """
+
+    title: str
+    bars: Sequence[tuple[str, float, str]]
+    note: str = ""
+
+
+Block = Text | Table | Curve | Bars
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A heading and what stands below it."""
 
     title: str
-    blocks: Sequence[Text | Table | Curve]
+    blocks: Sequence[Block]
 
 
-def render_page(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """A whole HTML page without any address outside; `lead` is HTML, all else is text."""
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The first screen: what it is about, a verdict, a few words, and figures for anybody.
+
+    Attributes:
+        tiles: A figure, and what it means.
+    """
+
+    heading: str
+    verdict: str
+    good: bool
+    words: Sequence[str]
+    tiles: Sequence[tuple[str, str]]
+
+
+def render_page(title: str, lead: Lead, sections: Sequence[Section]) -> str:
+    """A whole HTML page without any address outside."""
     template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
     body = "".join(
         f"<section><h2>{html.escape(section.title)}</h2>"
         f"{''.join(map(_as_html, section.blocks))}</section>"
         for section in sections
     )
-    return template.substitute(title=html.escape(title), lead=lead, body=body)
+    return template.substitute(title=html.escape(title), lead=_render_lead(lead), body=body)
+
+
+def _render_lead(lead: Lead) -> str:
+    tiles = "".join(
+        f'<div class="tile"><b>{html.escape(big)}</b><span>{html.escape(small)}</span></div>'
+        for big, small in lead.tiles
+    )
+    return (
+        f"<h1>{html.escape(lead.heading)}</h1>"
+        f'<span class="verdict {"passed" if lead.good else "refused"}">'
+        f"{html.escape(lead.verdict)}</span>"
+        f"{''.join(f'<p>{html.escape(words)}</p>' for words in lead.words)}"
+        f'<div class="tiles">{tiles}</div>'
+    )
 
 
 def render_markdown(sections: Sequence[Section]) -> str:
-    """The same in Markdown; curves are left to the page."""
+    """The same in Markdown; curves and bars are left to the page."""
     parts = []
     for section in sections:
         parts.append(f"## {section.title}")
@@ -76,11 +120,13 @@ def _escape(words: str) -> str:
     return words.replace("\n", " ")
 
 
-def _as_html(block: Text | Table | Curve) -> str:
+def _as_html(block: Block) -> str:
     if isinstance(block, Text):
-        return f"<p>{html.escape(block.words)}</p>"
+        return f"<p>{html.escape(block.words)}</p>" if block.words else ""
     if isinstance(block, Curve):
         return _draw(block)
+    if isinstance(block, Bars):
+        return _draw_bars(block)
     head = "".join(f"<th>{html.escape(name)}</th>" for name in block.header)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
@@ -90,6 +136,18 @@ def _as_html(block: Text | Table | Curve) -> str:
     if not block.folded:
         return table
     return f"<details><summary>{html.escape(block.folded)}</summary>{table}</details>"
+
+
+def _draw_bars(block: Bars) -> str:
+    longest = max((abs(length) for _, length, _ in block.bars), default=0.0) or 1.0
+    bars = "".join(
+        f'<div class="bar"><span>{html.escape(label)}</span>'
+        f'<i><i style="width:{100 * abs(length) / longest:.1f}%"></i></i>'
+        f"<b>{html.escape(said)}</b></div>"
+        for label, length, said in block.bars
+    )
+    note = f"<p>{html.escape(block.note)}</p>" if block.note else ""
+    return f"<figure><figcaption>{html.escape(block.title)}</figcaption>{note}{bars}</figure>"
 
 
 def _draw(curve: Curve) -> str:

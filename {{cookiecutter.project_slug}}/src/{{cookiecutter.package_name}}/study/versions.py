@@ -55,8 +55,8 @@ def compare(paths: Paths, params: Params, tracker: Tracker, a: str, b: str) -> d
         )
         rows = _choose_rows(Challenge(new, old), read_table(paths.splits / "test.parquet"))
         before, after = (
-            answer_rows(bundle, rows, folder)
-            for bundle, folder in zip((old, new), folders, strict=True)
+            answer_rows(bundle, rows, folder, f"Version {version.number}")
+            for bundle, version, folder in zip((old, new), versions, folders, strict=True)
         )
     facts = {
         **{
@@ -157,9 +157,7 @@ def _measure(
         after,
         before,
         groups,
-        resamples=settings.resamples,
-        confidence=settings.confidence,
-        seed=params.seed,
+        **params.resampling,
     )
     metrics = {
         name: {"a": found["baselines"]["a"][name], "b": value, "gain": found["gains"]["a"][name]}

@@ -1,0 +1,84 @@
+"""How the values of a column are spread, over all rows and month by month."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..contract import Column, Contract
+
+BINS = 10
+WORDS = 8
+_TAIL = 0.01
+"""Share of the values at each end that goes into the outermost bins: one error in a million would
+else make all others one bar."""
+
+
+def describe_columns(rows: pd.DataFrame, contract: Contract) -> dict[str, dict[str, Any]]:
+    """Facts by column, for those that say something about the problem and about no single person.
+
+    Args:
+        rows: With a column `month`.
+        contract: What they are.
+    """
+    told = {"feature", "target", "sensitive"}
+    months = {str(month): batch for month, batch in rows.groupby("month")}
+    return {
+        column.name: _describe(
+            column,
+            rows[column.name].dropna(),
+            {month: batch[column.name] for month, batch in months.items()},
+        )
+        for column in contract.columns
+        if column.roles & told and column not in contract.pii
+    }
+
+
+def _describe(
+    column: Column, whole: "pd.Series[Any]", months: Mapping[str, "pd.Series[Any]"]
+) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "description": column.description,
+        "missing": {month: float(values.isna().mean()) for month, values in months.items()},
+    }
+    if whole.empty or column.kind == "timestamp":
+        return facts
+    if column.kind in ("number", "integer") and whole.nunique() > BINS:
+        return {**facts, **_describe_numbers(whole, months)}
+    return {**facts, **_describe_words(whole, months)}
+
+
+def _describe_numbers(
+    whole: "pd.Series[Any]", months: Mapping[str, "pd.Series[Any]"]
+) -> dict[str, Any]:
+    values = whole.to_numpy(dtype=float)
+    low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
+    edges = np.linspace(low, high, BINS - 1) if low < high else np.array([low])
+    counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
+    medians = {month: part.dropna().to_numpy(dtype=float) for month, part in months.items()}
+    return {
+        "edges": edges.tolist(),
+        "shares": (counts / len(values)).tolist(),
+        "typical": {
+            month: float(np.median(part)) if len(part) else None for month, part in medians.items()
+        },
+    }
+
+
+def _describe_words(
+    whole: "pd.Series[Any]", months: Mapping[str, "pd.Series[Any]"]
+) -> dict[str, Any]:
+    counts = whole.value_counts()
+    commonest, shown = counts.index[0], counts.head(WORDS)
+    if pd.api.types.is_numeric_dtype(whole):
+        shown = shown.sort_index()
+    shares = {month: (part.dropna() == commonest).mean() for month, part in months.items()}
+    return {
+        "values": {str(word): int(n) / len(whole) for word, n in shown.items()},
+        "distinct": len(counts),
+        "commonest": str(commonest),
+        "typical": {
+            month: None if pd.isna(part) else float(part) for month, part in shares.items()
+        },
+    }

@@ -1,0 +1,126 @@
+"""The page about the data: a verdict, figures for anybody, and nothing from outside."""
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
+from {{ cookiecutter.package_name }}.reporting.data import write_data_page
+
+FACTS: dict[str, Any] = {
+    "rows": 100_000,
+    "accepted": 99_998,
+    "quarantined": 2,
+    "reasons": {"<b>length</b>: minimum 0": 2},
+    "doubled": 0,
+    "steps": [],
+    "months": {
+        "2013-01": {"rows": 60_000, "labelled": 1.0, "missing": 0.10, "target_mean": 0.2},
+        "2013-02": {"rows": 39_998, "labelled": 0.9, "missing": 0.05, "target_mean": 0.3},
+    },
+    "columns": {
+        "length": {
+            "description": "In metres",
+            "missing": {"2013-01": 0.25, "2013-02": 0.05},
+            "edges": [1.0, 2.5],
+            "shares": [0.2, 0.5, 0.3],
+            "typical": {"2013-01": 1.75, "2013-02": None},
+        },
+        "town": {
+            "description": "",
+            "missing": {"2013-01": 0.0, "2013-02": 0.0},
+            "values": {"<script>": 0.6, "b": 0.2},
+            "distinct": 12,
+            "commonest": "<script>",
+            "typical": {"2013-01": 0.7, "2013-02": None},
+        },
+        "nothing": {"description": "", "missing": {"2013-01": 1.0, "2013-02": 1.0}},
+    },
+}
+
+
+@pytest.fixture
+def trips() -> Contract:
+    return parse_contract("""
+apiVersion: v3.2.0
+name: trips
+version: 1.0.0
+schema:
+  - properties:
+      - {name: length, logicalType: number, tags: [feature]}
+      - {name: late, logicalType: boolean, tags: [target], description: More than an hour}
+""")
+
+
+def write(tmp_path: Path, contract: Contract, trouble: str = "", **changes: Any) -> str:
+    place = tmp_path / "data.html"
+    write_data_page(place, contract, {**copy.deepcopy(FACTS), **changes}, trouble)
+    return place.read_text()
+
+
+def test_the_first_screen_says_how_much_there_is_and_how_good(
+    tmp_path: Path, trips: Contract
+) -> None:
+    page = write(tmp_path, trips)
+    first = re.sub("<[^>]+>", " ", page[page.index("<header>") : page.index("</header>")])
+    assert "Fit to learn from" in first
+    assert "100,000 rows have arrived from 2013-01 to 2013-02" in " ".join(first.split())
+    # Two rows in a hundred thousand are not all.
+    assert "99.998 of 100 keep every rule of the contract; 2 were set aside" in " ".join(
+        first.split()
+    )
+    # Months weigh by their rows.
+    assert "96 of 100 have an outcome" in " ".join(first.split())
+    assert "24 of 100 of those are &#x27;late&#x27; (More than an hour)" in " ".join(first.split())
+    assert "8 of 100 cells are empty, most of them in nothing" in " ".join(first.split())
+
+
+def test_where_the_stage_stopped_the_page_says_why(tmp_path: Path, trips: Contract) -> None:
+    page = write(tmp_path, trips, trouble="2 of 3 rows break the contract.")
+    assert 'class="verdict refused">Stopped: nothing was trained on these rows<' in page
+    assert "<p>2 of 3 rows break the contract.</p>" in page
+
+
+def test_the_page_asks_nothing_of_anybody_else_and_no_value_writes_it(
+    tmp_path: Path, trips: Contract
+) -> None:
+    page = write(tmp_path, trips)
+    assert not re.search(r"(?:src|href|url|@import)\s*[=(]|https?:|<script|<b>length", page)
+    assert "&lt;script&gt;" in page
+    assert "&lt;b&gt;length&lt;/b&gt;: minimum 0" in page
+
+
+def test_months_stand_beside_each_other(tmp_path: Path, trips: Contract) -> None:
+    page = write(tmp_path, trips)
+    assert "<td>length</td><td>1.75 (25.0% empty)</td><td>(5.0% empty)</td>" in page
+    assert "<td>town: &lt;script&gt;</td><td>70.0%</td><td></td>" in page
+    assert "<td>nothing</td><td>(100.0% empty)</td><td>(100.0% empty)</td>" in page
+
+
+def test_bars_are_as_long_as_what_they_stand_for(tmp_path: Path, trips: Contract) -> None:
+    page = write(tmp_path, trips)
+    bar = '<div class="bar"><span>{}</span><i><i style="width:{}%"></i></i><b>{}</b></div>'
+    assert bar.format("1 to 2.5", "100.0", "50.0%") in page
+    assert bar.format("above 2.5", "60.0", "30.0%") in page
+    assert bar.format("2013-02", "66.7", "39,998") in page
+    assert "10 more values" in page
+
+
+def test_what_is_odd_is_listed(tmp_path: Path, trips: Contract) -> None:
+    page = write(tmp_path, trips, doubled=7, steps=["'length' in 2013-02: it doubled"])
+    assert "7 rows equal an earlier one in every column." in page
+    assert "&#x27;length&#x27; in 2013-02: it doubled" in page
+    clean = write(tmp_path, trips, quarantined=0, reasons={})
+    assert "none was set aside" in clean
+    assert "No column jumps" in clean
+
+
+def test_other_targets_have_no_share_and_no_rows_are_no_error(
+    tmp_path: Path, trips: Contract
+) -> None:
+    empty = write(tmp_path, trips, rows=0, accepted=0, quarantined=0, months={}, columns={})
+    assert "0 of 100" in empty
+    assert "of those are" not in empty
