@@ -30,8 +30,9 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Its headers are whole."""
+        """Its headers are whole; how many requests came before it and are not answered is noted."""
         self._awaits_headers = False
+        self.scope["ahead"] = len(self.tasks)  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:

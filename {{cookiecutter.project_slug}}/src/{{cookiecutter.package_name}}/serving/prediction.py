@@ -33,13 +33,17 @@ class Admission:
         self._active = 0
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
+    def slot(self, ahead: int) -> Iterator[None]:
         """Takes a slot while the block runs.
+
+        Args:
+            ahead: How many requests were there before this one came. Those that a busy loop has
+                not begun hold no slot yet, and yet this one waits for them all.
 
         Raises:
             ProblemError: There is none left.
         """
-        if self._active >= self._limit:
+        if max(self._active, ahead) >= self._limit:
             raise ProblemError(OVERLOADED, f"{self._limit} predictions are in progress.", _RETRY)
         self.hold()
         try:
@@ -83,7 +87,7 @@ class PredictEndpoint:
         Raises:
             ProblemError: It cannot be answered; the application's handler says so to the client.
         """
-        with self.admission.slot():
+        with self.admission.slot(scope.get("ahead", 0)):
             media_type = check_headers(
                 scope,
                 self.settings.max_body_bytes,
