@@ -60,7 +60,7 @@ def measure_gain(
         metric,
         encode_target(rows[contract.target.name].to_numpy(), contract.classes),
         Scorer(candidate, threads=0).score_frame(rows).scores,
-        answer_rows(champion, rows, scratch),
+        answer_rows(champion, rows, scratch, "The champion's"),
         groups,
         **params.resampling,
     )
@@ -102,16 +102,14 @@ def _check_enough(rows: pd.DataFrame, groups: int, candidate: Bundle, params: Pa
         )
 
 
-def answer_rows(
-    bundle: Bundle, rows: pd.DataFrame, scratch: Path, called: str = "The champion"
-) -> Floats:
+def answer_rows(bundle: Bundle, rows: pd.DataFrame, scratch: Path, whose: str) -> Floats:
     """A bundle's answers, with the features that it was trained with: shape (rows, classes or 1).
 
     Args:
         bundle: Inside the MLflow model that it was downloaded with.
         rows: Rows that keep its contract.
         scratch: A folder for what is handed to another process and back.
-        called: What the bundle is called in an error.
+        whose: What the bundle's code is called in an error: "Version 7's".
 
     Raises:
         NotComparableError: The bundle's own code cannot answer these rows.
@@ -129,7 +127,7 @@ def answer_rows(
     )
     if outcome.returncode != 0:
         detail = (outcome.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise NotComparableError(f"{called}'s own code cannot answer the test rows: {detail}")
+        raise NotComparableError(f"{whose} own code cannot answer the test rows: {detail}")
     answers = pd.read_parquet(answered)
     names = [f"probability_{class_name(label)}" for label in bundle.metadata.classes]
     return answers[names or ["prediction"]].to_numpy(dtype=float)

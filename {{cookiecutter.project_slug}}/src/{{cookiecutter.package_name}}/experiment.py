@@ -104,16 +104,11 @@ def _gather_metrics(facts: Mapping[str, Any], bundle: Bundle) -> dict[str, float
         for baseline, found in facts[kind].items():
             for name, interval in found.items():
                 metrics[f"{prefix}{baseline}/{name}"] = interval["value"]
-    # Names of classes may hold what MLflow does not take.
-    decided = (facts.get("decision") or {}).get("measured", {})
-    for name in {"precision", "recall", "cost"} & set(decided):
-        metrics[f"test/{name}"] = decided[name]["value"]
     fairness = facts.get("fairness") or {"gaps": [], "flips": []}
-    for kind in {gap["kind"] for gap in fairness["gaps"]}:
-        largest = max(g["gap"]["value"] for g in fairness["gaps"] if g["kind"] == kind)
-        metrics[f"groups/{kind}_gap"] = largest
-    if fairness["flips"]:
-        metrics["groups/flips"] = max(flips["share"]["value"] for flips in fairness["flips"])
+    largest = [(f"groups/{gap['kind']}_gap", gap["gap"]) for gap in fairness["gaps"]]
+    largest += [("groups/flips", flips["share"]) for flips in fairness["flips"]]
+    for name, found in largest:
+        metrics[name] = max(metrics.get(name, 0.0), found["value"])
     return metrics
 
 

@@ -122,15 +122,14 @@ def no_bad_slice(case: Case) -> Iterator[Gate]:
     gap, value = Interval(**worst["gap"]), worst["value"]["value"]
     whole = case.facts["gains"]["prior"][metric]["value"]
     limit = -case.params.judge.max_slice_gap * max(whole, 0.0)
-    where = _name_rows(worst["where"])
     yield _on_interval(
         "slices",
         gap,
         limit,
         gap.high >= limit,
-        f"Of {len(slices)} slices the weakest is {where} ({worst['rows']} rows): {metric} is "
-        f"{value:.4f}, {_signed(gap)} than the whole; the interval, corrected for {len(slices)} "
-        f"slices, must reach {limit:.4f}.",
+        f"Of {len(slices)} slices the weakest is {name_rows(worst['where'])} ({worst['rows']} "
+        f"rows): {metric} is {value:.4f}, {_signed(gap)} than the whole; the interval, corrected "
+        f"for {len(slices)} slices, must reach {limit:.4f}.",
     )
 
 
@@ -261,12 +260,13 @@ def _major(version: str) -> str:
     return version.split(".", 1)[0]
 
 
-def _name_rows(where: Mapping[str, str]) -> str:
+def name_rows(where: Mapping[str, str]) -> str:
+    """What the rows of a slice have in common."""
     return ", ".join(f"{column} {label}" for column, label in where.items())
 
 
 def _name_group(group: Mapping[str, Any]) -> str:
-    return f"{_name_rows(group['where'])} ({group['value']:.3f} in {group['rows']} rows)"
+    return f"{name_rows(group['where'])} ({group['value']:.3f} in {group['rows']} rows)"
 
 
 def _signed(gain: Interval) -> str:

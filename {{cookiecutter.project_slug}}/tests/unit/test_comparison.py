@@ -88,4 +88,4 @@ def test_a_version_whose_own_code_fails_is_called_by_its_name(
     metadata = bundle.metadata.model_copy(update={"features_digest": "f" * 64})
     alone = replace(bundle, path=tmp_path / "model" / "bundle", metadata=metadata)
     with pytest.raises(NotComparableError, match=r"^Version 7's own code cannot answer the test"):
-        answer_rows(alone, window_rows, tmp_path, "Version 7")
+        answer_rows(alone, window_rows, tmp_path, "Version 7's")

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..contract import Contract, class_name
-from .confidence import resample
+from .confidence import bootstrap, resample
 from .decision import decide
 from .metrics import Floats, Groups, Statistic, encode_target, share
 from .slices import MANY, Slice, find_slices, simultaneous
@@ -92,19 +92,15 @@ def measure_gaps(
     slices: Sequence[Slice],
     measures: Sequence[Measure],
     groups: Groups,
-    resamples: int,
-    confidence: float,
-    seed: int,
+    **settings: Any,
 ) -> list[dict[str, Any]]:
     """Every two groups of the same columns beside each other, the one with the higher value first.
 
     Args:
-        slices: The groups.
+        slices: The groups of people.
         measures: What is compared.
-        groups: The resampling unit of each row, as for `bootstrap`.
-        resamples: As there.
-        confidence: Share of resamples in which every gap is inside its interval.
-        seed: As there.
+        groups: The resampling unit of each row.
+        settings: Those of `bootstrap`; all intervals hold at once.
     """
     counted = [
         Counted(part, measure)
@@ -112,7 +108,8 @@ def measure_gaps(
         for measure in measures
         if measure.whole[part.rows].sum() >= _FEWEST
     ]
-    values, draws = resample([each.prepare(groups) for each in counted], groups, resamples, seed)
+    statistics = [each.prepare(groups) for each in counted]
+    values, draws = resample(statistics, groups, settings["resamples"], settings["seed"])
     pairs = [
         (i, j) if values[i] >= values[j] else (j, i)
         for i, j in combinations(range(len(counted)), 2)
@@ -121,7 +118,8 @@ def measure_gaps(
     if not pairs:
         return []
     high, low = (list(side) for side in zip(*pairs, strict=True))
-    gaps = simultaneous(values[high] - values[low], draws[:, high] - draws[:, low], confidence)
+    differences = (values[high] - values[low], draws[:, high] - draws[:, low])
+    gaps = simultaneous(*differences, settings["confidence"])
     return [
         {
             "kind": counted[pair[0]].measure.kind,
@@ -143,27 +141,25 @@ def measure_flips(
 ) -> list[dict[str, Any]]:
     """By sensitive feature, the share of rows that some other value of it gives another answer.
 
-    `settings` are those of `measure_gaps`.
+    `settings` are those of `bootstrap`. Every column must pass a gate, so that their number calls
+    for no correction.
     """
     features = [column.name for column in contract.sensitive if column in contract.features]
     if not features:
         return []
     places = np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(int)
     chosen = rows.iloc[places].reset_index(drop=True)
-    before, ones, shares = score(chosen), np.ones(len(chosen)), []
+    before, ones = score(chosen), np.ones(len(chosen))
+    shares: dict[str, Statistic] = {}
     for name in features:
         flipped = np.zeros(len(chosen), dtype=bool)
         for value in list_alternatives(rows[name]):
             same = pd.Series([value] * len(chosen), dtype=chosen[name].dtype)
             flipped |= answers_differ(before, score(chosen.assign(**{name: same})))
-        shares.append(share(flipped, ones, groups[places]))
-    values, draws = resample(shares, groups[places], settings["resamples"], settings["seed"])
-    return [
-        {"column": name, "rows": len(chosen), "share": interval.as_dict()}
-        for name, interval in zip(
-            features, simultaneous(values, draws, settings["confidence"]), strict=True
-        )
-    ]
+        shares[name] = share(flipped, ones, groups[places])
+    found = bootstrap(shares, groups[places], **settings)
+    rows_asked = len(chosen)
+    return [{"column": n, "rows": rows_asked, "share": s.as_dict()} for n, s in found.items()]
 
 
 def list_alternatives(values: "pd.Series[Any]") -> list[Any]:

@@ -88,13 +88,8 @@ def run(paths: Paths, params: Params) -> str:
     write_report(paths.reports / "evaluation.json", report)
     flat = {name: interval["value"] for name, interval in found["metrics"].items()}
     write_report(paths.reports / "metrics.json", flat)
-    write_curves(
-        paths.plots,
-        contract.task,
-        test.target,
-        test.scores["candidate"],
-        params.evaluate.calibration_bins,
-    )
+    curves = (contract.task, test.target, test.scores["candidate"])
+    write_curves(paths.plots, *curves, params.evaluate.calibration_bins)
     main = found["metrics"][params.judge.metric]
     return (
         f"{params.judge.metric} {main['value']:.4f} ({main['low']:.4f} to {main['high']:.4f}) on "

@@ -1,8 +1,5 @@
 """Stage `validate`: the contract on every row; those that break it go to quarantine, with why."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 import pandera.errors
 
@@ -34,13 +31,15 @@ def run(paths: Paths, params: Params) -> str:
     reasons = find_reasons(rows.drop(columns="month"), contract)
     broken = rows.loc[reasons.index].assign(**{REASON: reasons})
     accepted = rows.drop(index=reasons.index)
+    doubled = count_doubled(accepted, contract)
+    steps = look_for_steps(accepted, contract, params.validate_)
     report = {
         "rows": len(rows),
         "accepted": len(accepted),
         "quarantined": len(broken),
         "reasons": reasons.value_counts().to_dict(),
-        "doubled": count_doubled(accepted, contract),
-        "steps": look_for_steps(accepted, contract, params.validate_),
+        "doubled": doubled,
+        "steps": steps,
         "months": summarise_months(accepted, contract),
         "columns": describe_columns(accepted, contract),
     }
@@ -50,10 +49,16 @@ def run(paths: Paths, params: Params) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         for month, batch in part.groupby("month"):
             write_table(folder / f"{month}.parquet", batch.drop(columns="month"))
-    trouble = find_trouble(report, reasons, params.validate_)
-    write_data_page(paths.reports / "data.html", contract, report, trouble)
-    if trouble:
-        raise ProjectError(trouble)
+    trouble, limits = "", params.validate_
+    try:
+        check_share(len(broken), len(rows), reasons, limits.max_quarantined)
+        check_doubled(doubled, len(accepted), limits.max_doubled)
+        check_steps(steps)
+    except ProjectError as error:
+        trouble = str(error)
+        raise
+    finally:
+        write_data_page(paths.reports / "data.html", contract, report, trouble)
     return f"{len(accepted):,} rows keep the contract, {len(broken):,} are in quarantine"
 
 
@@ -95,19 +100,6 @@ def summarise_months(rows: pd.DataFrame, contract: Contract) -> dict[str, dict[s
         if contract.target.is_numeric and len(labelled):
             summary[str(month)]["target_mean"] = float(labelled.astype(float).mean())
     return summary
-
-
-def find_trouble(
-    report: Mapping[str, Any], reasons: "pd.Series[str]", limits: ValidateParams
-) -> str:
-    """Why the pipeline must stop: a sentence; empty where it need not."""
-    try:
-        check_share(report["quarantined"], report["rows"], reasons, limits.max_quarantined)
-        check_doubled(report["doubled"], report["accepted"], limits.max_doubled)
-        check_steps(report["steps"])
-    except ProjectError as error:
-        return str(error)
-    return ""
 
 
 def check_share(broken: int, rows: int, reasons: "pd.Series[str]", limit: float) -> None:

@@ -15,6 +15,7 @@ from ..bundle import Bundle
 from ..contract import Contract, Task
 from ..experiment import read_evaluation
 from ..files import replacing
+from ..gates import name_rows
 from ..judgement import Judgement
 from ..params import Params
 from ..paths import Paths
@@ -25,7 +26,6 @@ from .findings import (
     describe_rival,
     describe_worth,
     fold,
-    name_rows,
     spell_interval,
 )
 from .rendering import Block, Curve, Lead, Section, Table, Text, render_markdown, render_page

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..gates import name_rows
 from .rendering import Bars, Block, Section, Table, Text
 
 _MOST_GAPS = 8
@@ -11,11 +12,6 @@ _MOST_GAPS = 8
 def spell_interval(found: Mapping[str, float]) -> str:
     """A value and its range."""
     return f"{found['value']:.4g} ({found['low']:.4g} to {found['high']:.4g})"
-
-
-def name_rows(where: Mapping[str, str]) -> str:
-    """What the rows of a slice have in common."""
-    return ", ".join(f"{column} {label}" for column, label in where.items())
 
 
 def describe_errors(facts: Mapping[str, Any]) -> Iterator[Section]:

@@ -55,7 +55,7 @@ def compare(paths: Paths, params: Params, tracker: Tracker, a: str, b: str) -> d
         )
         rows = _choose_rows(Challenge(new, old), read_table(paths.splits / "test.parquet"))
         before, after = (
-            answer_rows(bundle, rows, folder, f"Version {version.number}")
+            answer_rows(bundle, rows, folder, f"Version {version.number}'s")
             for bundle, version, folder in zip((old, new), versions, folders, strict=True)
         )
     facts = {
