@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from fastapi import FastAPI
 
+from {{ cookiecutter.package_name }} import bundle as bundle_module
 from {{ cookiecutter.package_name }}.bundle import Bundle, deploy_bundle, write_bundle
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.serving.app import create_app
@@ -105,6 +107,36 @@ def test_golden_requests_that_lie_are_refused(
     deploy(golden=[lie, *golden[1:]])
     assert look(app) == "3"
     assert "golden request 0" in operational_log.getvalue()
+
+
+def test_a_bundle_of_other_feature_code_is_refused(
+    app: FastAPI,
+    deploy: Deploy,
+    operational_log: Any,
+    rows: list[dict[str, Any]],
+    exchange: type[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(bundle_module, "features_digest", lambda: "0" * 64)
+        deploy(features_digest="0" * 64)
+    assert look(app) == "3"
+    assert "was trained with another features.py" in operational_log.getvalue()
+    body = json.dumps({"records": rows}).encode()
+    assert asyncio.run(exchange(app, [body]).run()).document["model"]["version"] == "3"
+
+
+def test_a_bundle_whose_contract_todays_clients_do_not_keep_is_refused(
+    app: FastAPI, deploy: Deploy, contract: Contract, contract_text: str, operational_log: Any
+) -> None:
+    document = yaml.safe_load(contract_text)
+    optional = next(c.name for c in contract.features if not c.required)
+    for column in document["schema"][0]["properties"]:
+        column["required"] = column.get("required", False) or column["name"] == optional
+    deploy(yaml.safe_dump(document))
+    assert look(app) == "3"
+    said = operational_log.getvalue()
+    assert f"column '{optional}' is now required; tell them, and start the service anew." in said
 
 
 def test_a_pointer_that_cannot_be_read_or_is_gone_changes_nothing(
