@@ -137,9 +137,7 @@ def test_a_prediction_names_its_model_and_is_logged(whole_run: WholeRun, service
     assert entry["probabilities"] == prediction["probabilities"]
 
 
-def test_deploy_says_that_the_running_service_has_it(
-    whole_run: WholeRun, service: Service
-) -> None:
+def test_deploy_says_that_the_running_service_has_it(whole_run: WholeRun, service: Service) -> None:
     port = service.address.rpartition(":")[2]
     said = run_in(whole_run.project, "make", "deploy", f"PORT={port}")
     assert f"All processes of the service at {service.address} answer with it: 1." in said

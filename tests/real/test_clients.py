@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ CLIENTS = Path(__file__).parent / "clients"
 PAGE = ROOT / "docs" / "protocols.md"
 PYTHONS = ("3.11", "3.12")  # of those that we support, what MLServer does
 ENOUGH = 60  # checks that ours and MLServer both pass, or the suite would be one of ours alone
+EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "5")
 WORDS = ("aircraft_manufacturer", "aircraft_model")  # columns of strings that may be missing
 
 
@@ -39,9 +41,15 @@ def clients(tmp_path_factory: pytest.TempPathFactory, parts: Parts) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(whole_run: WholeRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    log = tmp_path_factory.mktemp("service") / "log"
-    with log.open("wb") as output, serve(whole_run.project, output, make_environment()) as address:
+def service_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("service") / "log"
+
+
+@pytest.fixture(scope="module")
+def address(whole_run: WholeRun, service_log: Path) -> Iterator[str]:
+    predictions = str(service_log.with_name("predictions"))
+    environment = make_environment(SERVICE_LOG_DIRECTORY=predictions, SERVICE_ACCESS_LOG="false")
+    with service_log.open("wb") as output, serve(whole_run.project, output, environment) as address:
         yield address
 
 
@@ -117,6 +125,25 @@ def test_the_service_speaks_open_inference_and_the_suite_is_not_ours_alone(
     assert len(both) >= ENOUGH
     assert ours.keys() == theirs.keys()
     parts.note(f"    {len(ours)} checks hold here, {len(both)} of them against MLServer too")
+
+
+def test_the_service_does_what_its_own_document_says_whatever_is_sent(
+    clients: Path, address: str, service_log: Path, parts: Parts, tmp_path: Path
+) -> None:
+    command: list[str | Path] = [
+        *(clients / "bin" / "schemathesis", "--config-file", CLIENTS / "schemathesis.toml"),
+        *("run", f"{address}/openapi.json", "--max-examples", EXAMPLES, "--no-color"),
+    ]
+    # Random in the full proof, where what it finds is printed; else the same in every run.
+    command += [] if "SCHEMATHESIS_EXAMPLES" in os.environ else ["--generation-deterministic"]
+    with parts.measure(f"clients of others: Schemathesis, {EXAMPLES} examples of each operation"):
+        done = subprocess.run(
+            command, cwd=tmp_path, env=make_environment(), capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr
+    (found,) = re.findall(r"(\d+ generated, \d+ passed)", done.stdout)
+    parts.note(f"    {found}")
+    assert '"failure"' not in service_log.read_text()
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,15 @@ from .served import Champion, ServedModel
 
 _MODEL = "/v2/models/{name}"
 _VERSION = _MODEL + "/versions/{version}"
+_READY = "/ready"
+
+
+def _document_path(*names: str) -> dict[str, Any]:
+    path = {"in": "path", "required": True, "schema": {"type": "string"}}
+    return {"parameters": [{"name": name, **path} for name in names]}
+
+
+_NAMED, _BOTH = _document_path("name"), _document_path("name", "version")
 
 
 def invocations_route(model: ServedModel, answer: ASGIApp) -> APIRoute:
@@ -72,6 +81,7 @@ def protocol_routes(champion: Champion, log: PredictionLog) -> APIRouter:
     router = APIRouter()
     unready = documented(problems.LOG_UNAVAILABLE, problems.STOPPING)
     unknown = documented(problems.NO_SUCH_MODEL)
+    either = {**unknown, **unready}
 
     @router.get("/ping", summary="Can it answer?", responses=unready, response_class=Response)
     @router.get("/health", summary="Can it answer?", responses=unready, response_class=Response)
@@ -103,19 +113,15 @@ def protocol_routes(champion: Champion, log: PredictionLog) -> APIRouter:
         identity = champion.current.identity
         return {"name": identity.name, "version": identity.contract_version, "extensions": []}
 
-    @router.get(_MODEL, summary="The model's tensors", responses=unknown)
-    @router.get(_VERSION, summary="The model's tensors", responses=unknown)
+    @router.get(_MODEL, summary="The model's tensors", responses=unknown, openapi_extra=_NAMED)
+    @router.get(_VERSION, summary="The model's tensors", responses=unknown, openapi_extra=_BOTH)
     async def describe(request: Request) -> dict[str, Any]:
         """A tensor per feature column, and what the answers are."""
         check_model(champion.current, request.path_params)
         return describe_model(champion.current)
 
-    @router.get(
-        f"{_MODEL}/ready", summary="Can the model answer?", responses={**unknown, **unready}
-    )
-    @router.get(
-        f"{_VERSION}/ready", summary="Can the model answer?", responses={**unknown, **unready}
-    )
+    @router.get(_MODEL + _READY, summary="Can it answer?", responses=either, openapi_extra=_NAMED)
+    @router.get(_VERSION + _READY, summary="Can it answer?", responses=either, openapi_extra=_BOTH)
     async def model_ready(request: Request) -> dict[str, Any]:
         """As /health/ready, for this model."""
         check_model(champion.current, request.path_params)
