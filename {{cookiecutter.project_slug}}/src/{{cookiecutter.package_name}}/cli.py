@@ -159,9 +159,8 @@ def adopt(
         pii=frozenset(pii or ()),
     )
     place = Place(data, query, table, incremental, endpoint)
-    adopt_and_run(
-        open_project(), place, wishes, name=name, day_first=not month_first, yes=yes, force=force
-    )
+    paths = open_project(adopting=True)
+    adopt_and_run(paths, place, wishes, name=name, day_first=not month_first, yes=yes, force=force)
 
 
 app.add_typer(verbs)

@@ -78,6 +78,11 @@ class Paths:
         return self.root / "var"
 
     @property
+    def adopting(self) -> Path:
+        """What an adoption changes, while it does."""
+        return self.var / "adopting.json"
+
+    @property
     def store(self) -> Path:
         """Deployed bundles and the pointer to the one that is served."""
         return self.var / "deployed"

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 verbs = typer.Typer()
 
 
-def open_project() -> Paths:
+def open_project(*, adopting: bool = False) -> Paths:
     """The project in the current folder.
 
     Raises:
-        ProjectError: There is none.
+        ProjectError: There is none, or an adoption was interrupted that nobody goes on with.
     """
     paths = Paths(Path.cwd())
     if not paths.params.exists():
@@ -30,6 +30,8 @@ def open_project() -> Paths:
             f"{paths.root} holds no params.yaml, so it is no project; change to the project's "
             "folder."
         )
+    if paths.adopting.exists() and not adopting:
+        raise ProjectError("An adoption was interrupted; run the same `make adopt` once more.")
     return paths
 
 

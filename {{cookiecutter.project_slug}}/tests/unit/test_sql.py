@@ -63,6 +63,8 @@ def adopt(paths: Paths, **place: str) -> None:
     paths.contract.write_text(adoption.contract, encoding="utf-8")
     paths.params.write_text(adoption.params, encoding="utf-8")
     (paths.root / "dvc.yaml").write_text(adoption.pipeline, encoding="utf-8")
+    if adoption.query is not None:
+        (paths.root / "source.sql").write_text(adoption.query, encoding="utf-8")
 
 
 def stored(paths: Paths) -> dict[str, int]:
@@ -95,6 +97,16 @@ def test_the_pipeline_watches_the_query_and_asks_the_database_each_time(paths: P
     assert stage["always_changed"] is True
     assert "${source.query}" in stage["deps"]
     assert (paths.root / "source.sql").read_text() == "SELECT *\nFROM orders\n"
+
+
+def test_a_table_that_cannot_be_adopted_leaves_nothing_behind(paths: Paths) -> None:
+    before = {path: path.read_bytes() for path in paths.root.iterdir()}
+    place = Place("sqlite:///shop.db", table="orders")
+    for target, sentence in (("nothing", "no column 'nothing'"), ("id", "at most")):
+        with pytest.raises(ProjectError, match=sentence):
+            prepare(paths, Request(place, Wishes(target=target)), None, lambda _, safe: safe)
+
+    assert {path: path.read_bytes() for path in paths.root.iterdir()} == before
 
 
 def test_an_incremental_query_asks_for_the_last_month_and_what_came_after(paths: Paths) -> None:

@@ -1,8 +1,7 @@
 """`adopt`: from a team's files to a contract, settings and a deployed model."""
 
-import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from .. import features as features_module
 from ..columns import arrange_features, columns_from_frame
 from ..contract import Contract, load_contract, parse_contract
 from ..errors import ProjectError
-from ..files import replacing
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import encode_target
 from ..params import load_params
@@ -20,11 +18,12 @@ from ..paths import Paths
 from ..source_params import ColumnFormat, OwnParams
 from ..sources import read_words
 from ..sources.parsing import is_words, parse_column
+from ..sources.sql import ask_database
 from ..tables import conform
-from ..workflow import ensure_repository
+from .changes import carry_out, check_committed, finish
 from .draft import draft_contract, next_version, read_previous
 from .formats import Reading, read_kind
-from .opening import QUERY, Place, open_source
+from .opening import QUERY, Place, draft_query, open_source
 from .patching import set_pipeline, set_source, set_values
 from .plan import Ask, Planned, Wishes, plan_columns, plan_target
 from .profile import ColumnFacts, profile
@@ -62,6 +61,7 @@ class Adoption:
     contract: str
     params: str
     pipeline: str
+    query: str | None
     source: OwnParams
     open_questions: tuple[str, ...]
 
@@ -81,7 +81,9 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
     Raises:
         ProjectError: The data cannot be used, or the project has changes that are not committed.
     """
-    check_committed(paths.root, force=request.force)
+    if finish(paths):
+        say("adopt: finished what an interrupted run had begun")
+    check_committed(paths, force=request.force)
     first = is_sample_here(paths.root)
     previous = None if first else load_contract(paths.contract)
     adoption = prepare(paths, request, previous, ask)
@@ -89,20 +91,22 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
         raise ProjectError(
             "Nothing was changed: the new contract was not agreed to (--yes agrees)."
         )
+    changes = clear_outputs(paths)
     if first:
         features = Path(str(features_module.__file__))
-        say(remove_sample(paths, features, name_table(request.place)))
-        # The pipeline's file has lost the sample's lines.
-        pipeline = _edit_pipeline(paths, parse_contract(adoption.contract), adoption.source)
-        adoption = replace(adoption, pipeline=pipeline)
-    clear_outputs(paths)
-    for path, text in (
-        (paths.contract, adoption.contract),
-        (paths.params, adoption.params),
-        (paths.root / "dvc.yaml", adoption.pipeline),
-    ):
-        with replacing(path) as scratch:
-            scratch.write_text(text, encoding="utf-8")
+        removed, said = remove_sample(paths, features, name_table(request.place))
+        changes |= removed
+        say(said)
+    pipeline = changes.get("dvc.yaml") or (paths.root / "dvc.yaml").read_text(encoding="utf-8")
+    task = parse_contract(adoption.contract).task
+    changes |= {
+        "contract.yaml": adoption.contract,
+        "params.yaml": adoption.params,
+        "dvc.yaml": set_pipeline(pipeline, task, adoption.source),
+    }
+    if adoption.query is not None:
+        changes[QUERY] = adoption.query
+    carry_out(paths, changes)
     load_params(paths.params)
     return adoption.open_questions
 
@@ -110,9 +114,8 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
 def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask) -> Adoption:
     """Reads the data and drafts everything, without writing."""
     opened = open_source(request.place, paths.root)
-    # A profile is of all rows, whichever months are stored.
-    whole = opened.model_copy(update={"incremental": None}) if opened.kind == "sql" else opened
-    words = read_words(whole, paths.root)
+    query = draft_query(request.place, paths.root)
+    words = _read_all(opened, query, paths.root)
     if request.wishes.target not in words:
         # The plan refuses it with a hint; nothing needs to be read for that.
         plan_columns(dict.fromkeys(map(str, words), _NOTHING), {}, request.wishes, {}, ask)
@@ -141,9 +144,18 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
         text,
         set_source(params, source),
         _edit_pipeline(paths, contract, source),
+        query,
         source,
         (*_note_steps(settings), *_collect_questions(planned, request)),
     )
+
+
+def _read_all(opened: OwnParams, query: str | None, root: Path) -> pd.DataFrame:
+    """A profile is of all rows, whichever months are stored."""
+    if opened.kind != "sql":
+        return read_words(opened, root)
+    whole = opened.model_copy(update={"incremental": None})
+    return read_words(whole, root) if query is None else ask_database(whole, query, root)
 
 
 _NOTHING = ColumnFacts("", None, ColumnFormat(), "", 0, 0, 0)
@@ -203,25 +215,6 @@ def name_table(place: Place) -> str:
     stem = place.name.split(".")[-1 if place.table else 0]
     name = "".join(c if c.isalnum() and c.isascii() else "_" for c in stem.lower()).strip("_")
     return name or "table"
-
-
-def check_committed(root: Path, *, force: bool) -> None:
-    """Makes the project a repository where it is none, and refuses changes that git does not have.
-
-    Raises:
-        ProjectError: There are such changes; what adopt deletes could not be brought back.
-    """
-    ensure_repository(root)
-    # What the pipeline has written is made anew anyway.
-    kept = (".", ":!dvc.lock", ":!reports", f":!{QUERY}")
-    command = ["git", "status", "--porcelain", "--", *kept]
-    status = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    changed = [line[3:] for line in status.stdout.splitlines()]
-    if changed and not force:
-        raise ProjectError(
-            f"{len(changed)} changes are not committed (such as {changed[0]}), and adopt rewrites "
-            "and deletes files; commit them, or say --force."
-        )
 
 
 def _agreed(paths: Paths, adoption: Adoption, ask: Ask, say: Callable[[str], None]) -> bool:

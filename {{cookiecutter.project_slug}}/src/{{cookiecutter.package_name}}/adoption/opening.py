@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ProjectError
-from ..files import replacing
 from ..source_params import FilesParams, OwnParams, S3Params, SqlParams
 from ..sources.files import check_names, is_csv, list_files, open_packed
 from ..sources.s3 import fetched
@@ -52,7 +51,7 @@ class Place:
 
 
 def open_source(place: Place, root: Path) -> OwnParams:
-    """What params.yaml says about a source; the query of a table is written.
+    """What params.yaml is to say about a source.
 
     Raises:
         ProjectError: It is not there, or nobody said what to ask the database for.
@@ -73,14 +72,17 @@ def _open_database(place: Place, root: Path) -> SqlParams:
             "Say what to ask the database for: --query orders.sql, or --table orders for all of "
             "a table."
         )
-    url = resolve_url(place.data, root)
+    resolve_url(place.data, root)
     query = place.query or QUERY
-    if place.table is not None:
-        quote = url.get_dialect()().identifier_preparer.quote
-        name = ".".join(map(quote, place.table.split(".")))
-        with replacing(root / query) as scratch:
-            scratch.write_text(f"SELECT *\nFROM {name}\n", encoding="utf-8")
     return SqlParams(kind="sql", url=place.data, query=query, incremental=place.incremental)
+
+
+def draft_query(place: Place, root: Path) -> str | None:
+    """The query for a whole table of a database; None where the table lies elsewhere."""
+    if place.table is None or not place.is_database:
+        return None
+    quote = resolve_url(place.data, root).get_dialect()().identifier_preparer.quote
+    return f"SELECT *\nFROM {'.'.join(map(quote, place.table.split('.')))}\n"
 
 
 def open_files(data: str, root: Path) -> FilesParams:

@@ -1,13 +1,14 @@
 """Takes the sample problem out of a project: `sample.yaml` says what belongs to it."""
 
 import re
-import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import yaml
 
-from ..errors import ProjectError
 from ..paths import Paths
+from .changes import Changes
 
 LIST = "sample.yaml"
 _LINE = re.compile(r"^.*(?:#|<!--) sample-only(?: -->)? *\n", re.MULTILINE)
@@ -47,8 +48,8 @@ def is_sample_here(root: Path) -> bool:
     return (root / LIST).exists()
 
 
-def remove_sample(paths: Paths, features: Path, table: str) -> str:
-    """Deletes the sample's files, lines and wording, and all that was made from its data.
+def remove_sample(paths: Paths, features: Path, table: str) -> tuple[Changes, str]:
+    """Takes the sample's files, lines and wording away, and all that was made from its data.
 
     Args:
         paths: The project.
@@ -56,61 +57,62 @@ def remove_sample(paths: Paths, features: Path, table: str) -> str:
         table: A plain word for the table that comes instead.
 
     Returns:
-        What was done, in a line.
+        What is to be done, and the same in a line for people.
     """
     belonging = yaml.safe_load((paths.root / LIST).read_text(encoding="utf-8"))
-    for name in (*belonging["files"], LIST):
-        _delete(paths.root / name)
+    texts = _Texts(paths.root)
     for name in belonging["lines"]:
-        _drop_lines(paths.root / name)
+        texts.edit(name, lambda text: _LINE.sub("", _BLOCK.sub("", text)).rstrip("\n") + "\n")
     for sentence, names in belonging["wording"].items():
+        said = f"Predicts a column of the table {table}."
         for name in names:
-            _replace_text(paths.root / name, sentence, f"Predicts a column of the table {table}.")
+            texts.edit(name, partial(_replace, sentence, said))
     for copy, name in belonging["copies"].items():
-        shutil.copyfile(paths.root / name, paths.root / copy)
-    for name in belonging["packages"]:
-        _drop_package(paths.root / "requirements", name)
-    features.write_text(FEATURES, encoding="utf-8")
-    for folder in (paths.store, paths.predictions):
-        _delete(folder)
+        texts.changed[copy] = texts.read(name)
+    pins = "|".join(map(re.escape, belonging["packages"]))
+    pin = re.compile(rf"^(?:{pins})==.*\n(?: .*\n)*", re.MULTILINE)
+    for path in sorted((paths.root / "requirements").glob("*.txt")):
+        texts.edit(f"requirements/{path.name}", partial(pin.sub, ""))
+    own = str(features.relative_to(paths.root))
+    gone = dict.fromkeys(
+        [*belonging["files"], LIST, *_relative(paths, paths.store, paths.predictions)]
+    )
     deleted, changed = len(belonging["files"]), len(belonging["lines"])
-    return (
+    return {**texts.changed, own: FEATURES, **gone}, (
         f"sample: {deleted} files deleted (git has them), its lines taken out of {changed} others, "
         "features.py passes every column on; its deployed model and its prediction log are "
         "deleted, its runs stay in the registry in var/"
     )
 
 
-def clear_outputs(paths: Paths) -> None:
+def clear_outputs(paths: Paths) -> Changes:
     """Removes what the pipeline made from other rows, and nothing else; DVC's cache keeps it."""
     rows = (paths.raw, paths.accepted, paths.quarantine, paths.splits)
-    for path in (*rows, paths.models, paths.bundle, paths.reports, paths.dvc_lock):
-        _delete(path)
+    made = (*rows, paths.models, paths.bundle, paths.reports, paths.dvc_lock)
+    return dict.fromkeys(_relative(paths, *made))
 
 
-def _drop_lines(path: Path) -> None:
-    if not path.exists():
-        return
-    text = path.read_text(encoding="utf-8")
-    left = _LINE.sub("", _BLOCK.sub("", text)).rstrip("\n") + "\n"
-    path.write_text(left, encoding="utf-8")
+def _relative(paths: Paths, *places: Path) -> list[str]:
+    return [str(place.relative_to(paths.root)) for place in places]
 
 
-def _replace_text(path: Path, old: str, new: str) -> None:
-    if path.exists():
-        path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+def _replace(old: str, new: str, text: str) -> str:
+    return text.replace(old, new)
 
 
-def _drop_package(requirements: Path, name: str) -> None:
-    """Takes a pinned package and its hashes out of the compiled requirements."""
-    pin = re.compile(rf"^{re.escape(name)}==.*\n(?: .*\n)*", re.MULTILINE)
-    for path in requirements.glob("*.txt"):
-        text = path.read_text(encoding="utf-8")
-        path.write_text(pin.sub("", text), encoding="utf-8")
+class _Texts:
+    """Files as they will be, edit upon edit; one that is not there stays away."""
 
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.changed: Changes = {}
 
-def _delete(path: Path) -> None:
-    try:
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    except OSError as error:
-        raise ProjectError(f"{path} cannot be deleted ({error}); do it by hand.") from None
+    def read(self, name: str) -> str | None:
+        if name not in self.changed and (self._root / name).exists():
+            return (self._root / name).read_text(encoding="utf-8")
+        return self.changed.get(name)
+
+    def edit(self, name: str, edit: Callable[[str], str]) -> None:
+        text = self.read(name)
+        if text is not None:
+            self.changed[name] = edit(text)

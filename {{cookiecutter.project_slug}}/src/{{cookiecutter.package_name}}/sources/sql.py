@@ -25,7 +25,11 @@ def read_rows(params: SqlParams, root: Path) -> pd.DataFrame:
     Raises:
         ProjectError: The database does not answer, or does not understand the query.
     """
-    query = _read_query(root / params.query)
+    return ask_database(params, _read_query(root / params.query), root)
+
+
+def ask_database(params: SqlParams, query: str, root: Path) -> pd.DataFrame:
+    """As `read_rows`, for a query that is in no file yet."""
     url = resolve_url(params.url, root)
     try:
         # Without a pool the connection ends here, however the query ends.

@@ -1,0 +1,86 @@
+"""What adopt writes and deletes: decided whole and noted, then done; the next run does the rest."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+from ..errors import ProjectError
+from ..files import replacing
+from ..paths import Paths
+from ..workflow import ensure_repository
+
+Changes = dict[str, str | None]
+"""By path from the project's folder, a file's new text; None deletes a file or a folder."""
+
+_DONE = "adopted.json"
+"""What the last adoption changed, beside the note of one that goes on."""
+
+
+def carry_out(paths: Paths, changes: Changes) -> None:
+    """Makes all changes; where it is killed, `finish` makes the rest."""
+    with replacing(paths.adopting) as scratch:
+        scratch.write_text(json.dumps(changes), encoding="utf-8")
+    finish(paths)
+
+
+def finish(paths: Paths) -> bool:
+    """Makes the changes that are noted, and says whether there were any."""
+    if not paths.adopting.exists():
+        return False
+    changes: Changes = json.loads(paths.adopting.read_text(encoding="utf-8"))
+    # What is deleted may be needed by what the texts were before, so the texts come first.
+    for name, text in sorted(changes.items(), key=lambda change: change[1] is None):
+        path = paths.root / name
+        for scratch in path.parent.glob(f".{path.name}-????????"):
+            scratch.unlink()
+        if text is None:
+            _delete(path)
+            continue
+        with replacing(path) as scratch:
+            scratch.write_text(text, encoding="utf-8")
+    paths.adopting.replace(paths.var / _DONE)
+    return True
+
+
+def check_committed(paths: Paths, *, force: bool) -> None:
+    """Makes the project a repository where it is none, and refuses changes that git does not have.
+
+    Raises:
+        ProjectError: There are such changes; what adopt deletes could not be brought back.
+    """
+    ensure_repository(paths.root)
+    changed = _list_foreign(paths)
+    if changed and not force:
+        raise ProjectError(
+            f"{len(changed)} changes are not committed (such as {changed[0]}), and adopt rewrites "
+            "and deletes files; commit them, or say --force."
+        )
+
+
+def _list_foreign(paths: Paths) -> list[str]:
+    """Files that differ from git's and that the last adoption did not leave so."""
+    command = ["git", "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames"]
+    # What the pipeline has written is made anew anyway.
+    kept = (".", ":!dvc.lock", ":!reports")
+    status = subprocess.run(
+        [*command, "--", *kept], cwd=paths.root, capture_output=True, text=True, check=True
+    )
+    done: Changes = {}
+    if (paths.var / _DONE).exists():
+        done = json.loads((paths.var / _DONE).read_text(encoding="utf-8"))
+    names = [line[3:] for line in status.stdout.split("\0") if line]
+    return [name for name in names if name not in done or done[name] != _read(paths.root / name)]
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def _delete(path: Path) -> None:
+    try:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ProjectError(
+            f"{path} cannot be deleted ({error}); do it by hand, and run the same again."
+        ) from None
