@@ -21,8 +21,9 @@ CHANGES = {
     "src/old.py": None,
     "absent": None,
 }
-MOMENTS = 2 * (2 + 2 * 3 + 3 + 1)
-"""Before and after each step: the note, three texts (each written and renamed), three deletions."""
+MOMENTS = 2 * (2 + 2 * 3 + 3 + 2)
+"""Before and after each step: a note, three texts and another note, all written and renamed, and
+three deletions between."""
 AFTER = {
     "params.yaml": "kept",
     "contract.yaml": "new",
@@ -98,7 +99,7 @@ def test_an_adoption_that_is_killed_is_finished_by_the_next_one(
 
     # Until the note has its name, nothing has begun.
     assert read_all(paths) == (before if moment < 3 else AFTER)
-    assert finished == (3 <= moment < MOMENTS - 1)
+    assert finished == (3 <= moment < MOMENTS)
     check_committed(paths, force=False)
     assert not finish(paths)
 
@@ -125,6 +126,9 @@ def test_what_a_person_has_changed_is_refused_and_what_adopt_has_left_is_not(
 ) -> None:
     paths = make_project(tmp_path)
     carry_out(paths, CHANGES)
+    check_committed(paths, force=False)
+
+    carry_out(paths, {"params.yaml": "adopted later"})
     check_committed(paths, force=False)
 
     (tmp_path / "a new file.py").write_text("mine")

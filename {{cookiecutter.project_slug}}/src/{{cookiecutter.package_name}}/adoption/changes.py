@@ -39,7 +39,9 @@ def finish(paths: Paths) -> bool:
             continue
         with replacing(path) as scratch:
             scratch.write_text(text, encoding="utf-8")
-    paths.adopting.replace(paths.var / _DONE)
+    with replacing(paths.var / _DONE) as scratch:
+        scratch.write_text(json.dumps(_read_done(paths) | changes), encoding="utf-8")
+    paths.adopting.unlink()
     return True
 
 
@@ -66,11 +68,14 @@ def _list_foreign(paths: Paths) -> list[str]:
     status = subprocess.run(
         [*command, "--", *kept], cwd=paths.root, capture_output=True, text=True, check=True
     )
-    done: Changes = {}
-    if (paths.var / _DONE).exists():
-        done = json.loads((paths.var / _DONE).read_text(encoding="utf-8"))
+    done = _read_done(paths)
     names = [line[3:] for line in status.stdout.split("\0") if line]
     return [name for name in names if name not in done or done[name] != _read(paths.root / name)]
+
+
+def _read_done(paths: Paths) -> Changes:
+    found: Changes = json.loads(_read(paths.var / _DONE) or "{}")
+    return found
 
 
 def _read(path: Path) -> str | None:

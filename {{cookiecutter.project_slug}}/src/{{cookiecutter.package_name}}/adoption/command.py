@@ -7,11 +7,11 @@ from collections.abc import Callable
 import typer
 
 from ..errors import ProjectError
-from ..files import replacing
 from ..params import load_params
 from ..paths import Paths
 from ..reports import read_report
 from .adopt import Request, adopt
+from .changes import carry_out
 from .opening import Place
 from .patching import set_values
 from .plan import Wishes
@@ -85,8 +85,7 @@ def serve_linear(paths: Paths) -> None:
         ),
     }
     text = set_values(paths.params.read_text(encoding="utf-8"), settings)
-    with replacing(paths.params) as scratch:
-        scratch.write_text(text, encoding="utf-8")
+    carry_out(paths, {"params.yaml": text})
 
 
 def _may_serve_linear(paths: Paths) -> bool:
