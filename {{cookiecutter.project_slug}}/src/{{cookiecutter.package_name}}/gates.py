@@ -1,8 +1,8 @@
 """The gates: each a function from a case to rows of the judgement; `GATES` is the list of them.
 
 Wherever there is an interval its unfavourable end counts, so that a gate lets pass what was shown
-to be good enough, and not what merely was not shown to be bad. (Slices alone are many and small:
-their gate refuses what was shown to be bad.)
+to be good enough, and not what merely was not shown to be bad. (Slices and groups of people are
+many and small: their gates refuse what was shown to be bad.)
 """
 
 from collections.abc import Callable, Iterator, Mapping
