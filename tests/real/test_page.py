@@ -1,9 +1,10 @@
 """The page in a real browser: filled in, asked, read, on a phone, in the dark, and by keyboard."""
 
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -18,6 +19,7 @@ ALONE = (
     "--disable-component-update --disable-sync"
 ).split()
 WITHIN = 60_000  # milliseconds, for whatever the page is expected to show
+KEY = "6b1f" * 16
 PHONE = {"width": 360, "height": 740}
 
 # WCAG 2.2, success criterion 1.4.3: the contrast of every text with what lies behind it.
@@ -60,6 +62,17 @@ def browser() -> Iterator[Browser]:
 def address(whole_run: WholeRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("page") / "service.log"
     with log.open("wb") as output, serve(whole_run.project, output, make_environment()) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def guarded(whole_run: WholeRun, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a service that asks for `KEY`."""
+    folder = tmp_path_factory.mktemp("guarded")
+    (folder / "keys").write_text(f"{hashlib.sha256(KEY.encode()).hexdigest()} tests\n")
+    environment = make_environment(SERVICE_API_KEYS_FILE=str(folder / "keys"))
+    log = folder / "service.log"
+    with log.open("wb") as output, serve(whole_run.project, output, environment) as address:
         yield address
 
 
@@ -170,3 +183,37 @@ def test_it_fits_a_phone_and_every_text_can_be_read(page: Page, tmp_path: Path) 
     assert page.locator("button, input, select").evaluate_all(small) == []
     page.screenshot(path=tmp_path / "phone.png")
     assert (tmp_path / "phone.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_service_with_keys_opens_to_a_key_that_is_typed_in(
+    browser: Browser, guarded: str, tmp_path: Path, scheme: Literal["light", "dark"]
+) -> None:
+    context = browser.new_context(color_scheme=scheme, viewport=PHONE)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.set_default_timeout(WITHIN)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    shown = page.goto(f"{guarded}/")
+    assert shown
+    assert shown.status == 401
+    # Nothing of the model came with it.
+    assert page.evaluate("() => Object.keys(facts)") == []
+    expect(page.get_by_role("button", name="Predict")).to_be_hidden()
+    page.get_by_label("API key").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("does not know this key")
+    assert page.evaluate(FIND_FAINT_TEXT) == []
+    page.screenshot(path=tmp_path / f"door-{scheme}.png")
+    page.get_by_label("API key").fill(KEY)
+    page.keyboard.press("Enter")
+    predict(page)
+    expect(page.get_by_label("API key")).to_be_hidden()
+    page.screenshot(path=tmp_path / f"open-{scheme}.png", full_page=True)
+    # It is kept in the open page alone: not in an address, a cookie or any store.
+    assert [url for url in asked if KEY in url or not url.startswith((guarded, "data:"))] == []
+    assert context.cookies() == []
+    assert page.evaluate("() => [localStorage.length, sessionStorage.length]") == [0, 0]
+    page.reload()
+    expect(page.get_by_label("API key")).to_be_visible()
+    context.close()

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.serving import page
 from {{ cookiecutter.package_name }}.serving.app import create_app
 from {{ cookiecutter.package_name }}.serving.keys import OPEN_PATHS, load_digests
 from {{ cookiecutter.package_name }}.serving.served import ServedModel
@@ -61,6 +62,24 @@ def test_a_key_opens_and_another_does_not(client: TestClient) -> None:
         refused = client.get("/metrics", headers={b"X-API-Key": wrong.encode()})
         assert (refused.status_code, refused.json()["type"]) == (403, "/docs#key-refused")
         assert "x-request-id" in refused.headers
+
+
+def test_a_browser_without_a_key_gets_the_page_without_anything_of_a_model(
+    client: TestClient, model: ServedModel
+) -> None:
+    shut = client.get("/")
+    assert (shut.status_code, shut.headers["www-authenticate"]) == (401, "Bearer")
+    assert shut.text == Path(page.__file__).with_name("page.html").read_text(encoding="utf-8")
+    names = [column.name for column in model.contract.columns if "_" in column.name]
+    assert not [name for name in (model.identity.name, *names) if name in shut.text]
+    opened = client.get("/", headers={"Authorization": f"Bearer {KEY}"})
+    assert opened.status_code == 200
+    assert model.identity.name in opened.text
+    # What the browser got first must be allowed to run what it gets then, and no more.
+    policy = "content-security-policy"
+    assert shut.headers[policy] == opened.headers[policy]
+    for refused in (client.post("/"), client.get("/docs")):
+        assert refused.json()["type"] == "/docs#key-missing"
 
 
 def test_the_document_says_what_asks_for_a_key(guarded: FastAPI) -> None:

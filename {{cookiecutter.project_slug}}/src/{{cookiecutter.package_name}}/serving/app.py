@@ -24,7 +24,7 @@ from .metrics import Metrics
 from .native import Native
 from .observation import Observation
 from .open_inference import OpenInference
-from .page import page_route
+from .page import make_door, page_route
 from .prediction import Admission, PredictEndpoint
 from .prediction_log import PredictionLog
 from .problems import ProblemError, answer_http_exception, answer_problem
@@ -60,7 +60,6 @@ def create_app(
     log, metrics = PredictionLog(settings.log_directory), Metrics(shared=settings.workers > 1)
     roster = roster or Roster()
     log.open()
-    digests = load_digests(settings.api_keys_file) if settings.api_keys_file else None
     executor = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="predict")
     admission = Admission(settings.max_concurrency, metrics)
     native = PredictEndpoint(Native(), champion, log, metrics, admission, executor, settings)
@@ -111,9 +110,10 @@ def create_app(
     app.include_router(page_route(champion))
     app.add_exception_handler(ProblemError, answer_problem)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    if digests is not None:
+    if settings.api_keys_file:
+        digests = load_digests(settings.api_keys_file)
         app.asks_for_keys = True
-        app.add_middleware(KeyGuard, digests=digests)
+        app.add_middleware(KeyGuard, digests=digests, door=make_door())
     app.add_middleware(Observation, metrics, logger, access_log=settings.access_log)
     metrics.show_model(champion.current.identity)
     roster.enter(champion.current.identity.digest)

@@ -27,27 +27,27 @@ class KeyGuard:
 
     Args:
         digests: Hexadecimal SHA-256 digests of the keys.
+        door: Refuses who asks for the page without a key, as something that can take one.
     """
 
-    def __init__(self, app: ASGIApp, digests: Collection[str]) -> None:
-        self._app = app
-        self._digests = tuple(digests)
+    def __init__(self, app: ASGIApp, digests: Collection[str], door: ASGIApp) -> None:
+        self._app, self._door, self._digests = app, door, tuple(digests)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on or refuses it."""
-        if scope["type"] != "http" or scope["path"] in OPEN_PATHS:
-            await self._app(scope, receive, send)
-            return
-        key = _read_key(scope)
-        if key is not None and self._knows(key):
-            await self._app(scope, receive, send)
-            return
-        if key is None:
+        asks = scope["type"] == "http" and scope["path"] not in OPEN_PATHS
+        key = _read_key(scope) if asks else None
+        if not asks or (key is not None and self._knows(key)):
+            answer = self._app
+        elif key is not None:
+            answer = render_problem(ProblemError(KEY_REFUSED, "The key is not known."), scope)
+        elif (scope["method"], scope["path"]) == ("GET", "/"):
+            answer = self._door
+        else:
             detail = "Send it as Authorization: Bearer KEY, or as X-API-Key."
             problem = ProblemError(KEY_MISSING, detail, {"WWW-Authenticate": "Bearer"})
-        else:
-            problem = ProblemError(KEY_REFUSED, "The service does not know this key.")
-        await render_problem(problem, scope)(scope, receive, send)
+            answer = render_problem(problem, scope)
+        await answer(scope, receive, send)
 
     def _knows(self, key: bytes) -> bool:
         offered = hashlib.sha256(key).hexdigest()

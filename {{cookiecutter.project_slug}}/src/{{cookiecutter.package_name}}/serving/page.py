@@ -14,13 +14,14 @@ from ..schemas import example_record
 from .documentation import page_headers
 from .served import Champion, ServedModel
 
+_PAGE = Path(__file__).with_name("page.html")
 _FACTS = '<script type="application/json" id="facts">{}</script>'
 
 
 def page_route(champion: Champion) -> APIRouter:
     """The page about the model that answers now."""
     router = APIRouter(include_in_schema=False)
-    page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    page = _PAGE.read_text(encoding="utf-8")
     headers = page_headers(page)
 
     @router.get("/")
@@ -30,6 +31,15 @@ def page_route(champion: Champion) -> APIRouter:
         return HTMLResponse(page.replace(_FACTS, _FACTS.replace("{}", facts)), headers=headers)
 
     return router
+
+
+def make_door() -> HTMLResponse:
+    """What a browser without a key gets: the page as it lies here, which then asks for the key.
+
+    Nothing of a model is in it, and it is a refusal all the same.
+    """
+    page = _PAGE.read_text(encoding="utf-8")
+    return HTMLResponse(page, 401, {"WWW-Authenticate": "Bearer", **page_headers(page)})
 
 
 def describe(model: ServedModel) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from .served import Champion, ServedModel
 
 _MODEL = "/v2/models/{name}"
 _VERSION = _MODEL + "/versions/{version}"
-_READY = "/ready"
 
 
 def _document_path(*names: str) -> dict[str, Any]:
@@ -81,7 +80,7 @@ def protocol_routes(champion: Champion, log: PredictionLog) -> APIRouter:
     router = APIRouter()
     unready = documented(problems.LOG_UNAVAILABLE, problems.STOPPING)
     unknown = documented(problems.NO_SUCH_MODEL)
-    either = {**unknown, **unready}
+    risks = {**unknown, **unready}
 
     @router.get("/ping", summary="Can it answer?", responses=unready, response_class=Response)
     @router.get("/health", summary="Can it answer?", responses=unready, response_class=Response)
@@ -120,8 +119,8 @@ def protocol_routes(champion: Champion, log: PredictionLog) -> APIRouter:
         check_model(champion.current, request.path_params)
         return describe_model(champion.current)
 
-    @router.get(_MODEL + _READY, summary="Can it answer?", responses=either, openapi_extra=_NAMED)
-    @router.get(_VERSION + _READY, summary="Can it answer?", responses=either, openapi_extra=_BOTH)
+    @router.get(f"{_MODEL}/ready", summary="Can it answer?", responses=risks, openapi_extra=_NAMED)
+    @router.get(f"{_VERSION}/ready", summary="Can it answer?", responses=risks, openapi_extra=_BOTH)
     async def model_ready(request: Request) -> dict[str, Any]:
         """As /health/ready, for this model."""
         check_model(champion.current, request.path_params)

@@ -79,8 +79,7 @@ class Supervisor:
     def _fill_places(self) -> None:
         for place in set(range(self._settings.workers)) - {p for p, _ in self._workers.values()}:
             ours, theirs = _SPAWN.Pipe(duplex=False)
-            roster = replace(self._roster, own=place)
-            given = (self._settings, self._listener, roster, theirs)
+            given = (self._settings, self._listener, replace(self._roster, own=place), theirs)
             worker = _SPAWN.Process(target=_work, args=given)
             worker.start()
             theirs.close()
