@@ -24,10 +24,10 @@ class Gate(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    value: float | None
-    low: float | None
-    high: float | None
-    limit: float | None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    limit: float | None = None
     passed: bool
     sentence: str
 

@@ -183,8 +183,6 @@ def behaves(case: Case) -> Iterator[Gate]:
         yield Gate(
             name=f"behaviour: {test['name']}",
             value=share,
-            low=None,
-            high=None,
             limit=limit,
             passed=bool(share >= limit),
             sentence=f"{share:.1%} of {test['rows']} rows behave ({test['kind']}); at least "
@@ -281,12 +279,8 @@ def _on_interval(name: str, found: Interval, limit: float, passed: bool, sentenc
 def _on_value(name: str, value: float, limit: float, sentence: str) -> Gate:
     # Written so that NaN, which compares false with everything, is refused.
     passed = bool(value <= limit)
-    return Gate(
-        name=name, value=value, low=None, high=None, limit=limit, passed=passed, sentence=sentence
-    )
+    return Gate(name=name, value=value, limit=limit, passed=passed, sentence=sentence)
 
 
 def _without_value(name: str, passed: bool, sentence: str) -> Gate:
-    return Gate(
-        name=name, value=None, low=None, high=None, limit=None, passed=passed, sentence=sentence
-    )
+    return Gate(name=name, passed=passed, sentence=sentence)
