@@ -4,9 +4,10 @@ There is one way from a contract's row to numbers, whether the row came from a P
 MLflow caller's data frame or a JSON request.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,12 +45,46 @@ class FeatureMatrix:
     categorical: NDArray[np.object_]
 
 
+class ColumnBuilder:
+    """Turns rows of a contract's request columns, in their order, into its feature columns.
+
+    What follows from the contract alone is worked out once, and numbers become one array: for a
+    single row, an array per column would cost more than the model.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        positions = {column.name: i for i, column in enumerate(contract.request_columns)}
+        numbers = [c.name for c in contract.features if c.kind not in ("string", "timestamp")]
+        self._numbers = tuple(numbers)
+        self._pick = pick_values([positions[name] for name in numbers])
+        self._others = [
+            (c, positions[c.name]) for c in contract.features if c.name not in self._numbers
+        ]
+        self._order = [column.name for column in contract.features]
+
+    def build(self, rows: Sequence[tuple[Any, ...]]) -> Columns:
+        """The columns of these rows, each of shape (rows,)."""
+        block = _read_numbers(list(map(self._pick, rows)))
+        block = np.ascontiguousarray(block.reshape(len(rows), len(self._numbers)).T)
+        found: dict[str, NDArray[Any]] = dict(zip(self._numbers, block, strict=True))
+        if not self._others:
+            return found
+        for column, position in self._others:
+            found[column.name] = _column_from_values(column, [row[position] for row in rows])
+        return {name: found[name] for name in self._order}
+
+
+def pick_values(positions: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """A function that takes the values at some positions from a row."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return lambda row: tuple(row[position] for position in positions)
+
+
 def columns_from_rows(contract: Contract, rows: Sequence[Mapping[str, Any]]) -> Columns:
     """Turns records into the contract's feature columns; an absent field counts as missing."""
-    return {
-        column.name: _column_from_values(column, [row.get(column.name) for row in rows])
-        for column in contract.features
-    }
+    names = [column.name for column in contract.request_columns]
+    return ColumnBuilder(contract).build([tuple(map(row.get, names)) for row in rows])
 
 
 def columns_from_frame(contract: Contract, frame: "pd.DataFrame") -> Columns:
@@ -74,31 +109,32 @@ def arrange_features(features: Columns) -> FeatureMatrix:
     numeric = {name: values for name, values in features.items() if values.dtype.kind in "fiub"}
     categorical = {name: values for name, values in features.items() if name not in numeric}
     rows = len(next(iter(features.values())))
+    numbers = _stack(numeric, rows, np.float64)
+    np.minimum(np.maximum(numbers, -_LARGEST, out=numbers), _LARGEST, out=numbers)
     return FeatureMatrix(
         numeric_names=tuple(numeric),
-        numeric=_stack(
-            {name: np.clip(values, -_LARGEST, _LARGEST) for name, values in numeric.items()},
-            rows,
-            np.float32,
-        ),
+        numeric=np.ascontiguousarray(numbers.T, dtype=np.float32),
         categorical_names=tuple(categorical),
-        categorical=_stack(categorical, rows, np.object_),
+        categorical=np.ascontiguousarray(_stack(categorical, rows, np.object_).T),
     )
 
 
 def _stack(features: Columns, rows: int, dtype: type[np.generic]) -> NDArray[Any]:
-    matrix = np.empty((rows, len(features)), dtype=dtype)
-    for position, values in enumerate(features.values()):
-        matrix[:, position] = values
-    return matrix
+    """One feature below the other: shape (features, rows)."""
+    if not features:
+        return np.empty((0, rows), dtype=dtype)
+    return np.concatenate(list(features.values()), dtype=dtype).reshape(len(features), rows)
 
 
 def _column_from_values(column: Column, values: Sequence[Any]) -> NDArray[Any]:
     if column.kind == "string":
         return np.array([MISSING if value is None else value for value in values], dtype=object)
-    if column.kind == "timestamp":
-        values = [None if value is None else _seconds(value) for value in values]
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return _read_numbers([None if value is None else _seconds(value) for value in values])
+
+
+def _read_numbers(values: Sequence[Any]) -> NDArray[np.float64]:
+    """An array of numbers, of one dimension or more; NumPy reads None as NaN."""
+    return np.array(values, dtype=np.float64)
 
 
 def _column_from_series(column: Column, series: "pd.Series[Any]") -> NDArray[Any]:

@@ -37,9 +37,9 @@ PANDAS_TYPES: Mapping[Kind, str] = {
 }
 """pandas' nullable types: a missing value stays missing in all of them."""
 
-_MAX_STRING = 256
+MAX_STRING = 256
 """Longest string where the contract names no limit."""
-_INTEGERS = (-(2**63), 2**63 - 1)
+INTEGERS = (-(2**63), 2**63 - 1)
 """Smallest and largest integer that a table can hold."""
 
 
@@ -195,7 +195,7 @@ def _frame_checks(column: Column) -> "list[Check]":
         matches = match_pattern(column.pattern)
         found.append(Check(matches, element_wise=True, error=f"pattern {column.pattern}"))
     if column.kind == "string":
-        shortest, longest = column.min_length or 0, column.max_length or _MAX_STRING
+        shortest, longest = column.min_length or 0, column.max_length or MAX_STRING
         error = f"length {shortest} to {longest}"
         found.append(Check.str_length(shortest, longest, error=error))
     return found
@@ -227,13 +227,13 @@ def _request_field(column: Column, *, is_feature: bool) -> Any:
     limits: dict[str, Any] = {}
     if column.kind == "integer":
         values = cast("tuple[int, ...]", column.values or ())
-        kind = Annotated[int, _WholeNumber(*_integer_limits(column), values)]
+        kind = Annotated[int, _WholeNumber(*integer_limits(column), values)]
     elif column.values is not None:
         kind = Literal[column.values]
     elif column.kind == "string":
         limits = {
             "min_length": column.min_length,
-            "max_length": column.max_length or _MAX_STRING,
+            "max_length": column.max_length or MAX_STRING,
             "pattern": None if column.pattern is None else anchored(column.pattern),
         }
     elif column.kind == "number":
@@ -252,9 +252,9 @@ def _request_field(column: Column, *, is_feature: bool) -> Any:
     )
 
 
-def _integer_limits(column: Column) -> tuple[int, int]:
+def integer_limits(column: Column) -> tuple[int, int]:
     """The whole numbers between which a column's values lie."""
-    low, high = _INTEGERS
+    low, high = INTEGERS
     return (
         low if column.minimum is None else math.ceil(column.minimum),
         high if column.maximum is None else math.floor(column.maximum),

@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .bundle import Bundle, BundleError, load_bundle
-from .columns import Columns, FeatureMatrix, arrange_features, columns_from_frame, columns_from_rows
+from .columns import (
+    ColumnBuilder,
+    Columns,
+    FeatureMatrix,
+    arrange_features,
+    columns_from_frame,
+    columns_from_rows,
+)
 from .contract import class_name
 from .features import compute_features
 from .schemas import read_frame, request_model
@@ -31,6 +38,11 @@ class Answers:
 
     values: NDArray[Any]
     probabilities: NDArray[np.float64] | None
+
+    def __getitem__(self, rows: slice) -> "Answers":
+        """The answers to some of the rows."""
+        chosen = None if self.probabilities is None else self.probabilities[rows]
+        return Answers(self.values[rows], chosen)
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -77,12 +89,17 @@ class Scorer:
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
         self.bundle = bundle
+        self.builder = ColumnBuilder(bundle.contract)
         self._model = OnnxModel(bundle.model, threads)
         self._labels = np.array(bundle.metadata.classes, dtype=object)
 
     def score_rows(self, rows: Sequence[Mapping[str, Any]]) -> Answers:
         """Answers records that keep the contract."""
         return self.score(columns_from_rows(self.bundle.contract, rows))
+
+    def score_values(self, rows: Sequence[tuple[Any, ...]]) -> Answers:
+        """Answers rows of the contract's request columns, in their order."""
+        return self.score(self.builder.build(rows))
 
     def score_frame(self, frame: "pd.DataFrame") -> Answers:
         """Answers the rows of a data frame that has the contract's feature columns."""
@@ -120,6 +137,17 @@ class Scorer:
                 f"{found[worst].tolist()}, but training answered {expected[worst].tolist()}; "
                 "serving computes otherwise than training, so the bundle is refused."
             )
+
+    def answers_rows_apart(self) -> bool:
+        """Whether a row is answered alone as it is among others, to the bit.
+
+        Trees do so. Where numbers are summed in an order that depends on how many rows there are,
+        or a feature looks at other rows, the golden requests tell.
+        """
+        rows = [entry.request for entry in self.bundle.metadata.golden]
+        alone = np.concatenate([self.score_rows([row]).scores for row in rows])
+        together = self.score_rows([*rows, *reversed(rows)]).scores
+        return np.array_equal(together, np.concatenate([alone, alone[::-1]]))
 
     def _decide(self, probabilities: NDArray[np.float64]) -> NDArray[Any]:
         threshold = self.bundle.metadata.threshold

@@ -12,7 +12,7 @@ from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.modelling.reference import describe_columns
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
-from {{ cookiecutter.package_name }}.serving.explanation import MOST_ROWS, explain_answers
+from {{ cookiecutter.package_name }}.explanation import MOST_ROWS, explain_answers
 from {{ cookiecutter.package_name }}.serving.served import ServedModel
 
 
@@ -50,7 +50,7 @@ def test_only_the_input_that_the_model_uses_moves_the_answer(
     scorer.bundle = replace(described, contract=regression)
     answers = scorer.score_rows(rows)
     scorer.calls = 0
-    found = explain_answers(scorer, rows, answers)
+    found = explain_answers(scorer, columns_from_rows(contract, rows), answers)
     assert scorer.calls == 1
     usual = np.array(described.metadata.reference[name]["quantiles"])[[2, 6, 10, 14, 18]].mean()
     for row, explanation in zip(rows, found, strict=True):
@@ -64,7 +64,8 @@ def test_every_input_is_named_once_the_largest_effect_first(
     described: Bundle, contract: Contract, rows: list[dict[str, Any]]
 ) -> None:
     scorer = Scorer(described)
-    for explanation in explain_answers(scorer, rows, scorer.score_rows(rows)):
+    columns = columns_from_rows(contract, rows)
+    for explanation in explain_answers(scorer, columns, scorer.score(columns)):
         sizes = [abs(found["effect"]) for found in explanation["effects"]]
         assert sizes == sorted(sizes, reverse=True)
         names = {found["input"] for found in explanation["effects"]}

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from {{ cookiecutter.package_name }}.columns import Columns
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
 from {{ cookiecutter.package_name }}.serving.app import create_app
@@ -71,7 +72,7 @@ def test_an_unforeseen_failure_is_a_problem_without_its_message(
     settings: ServiceSettings, model: ServedModel, rows: list[dict[str, Any]]
 ) -> None:
     class Broken(Scorer):
-        def score_rows(self, rows: Any) -> Answers:
+        def score(self, columns: Columns) -> Answers:
             raise ValueError("SECRET")
 
     log = io.StringIO()

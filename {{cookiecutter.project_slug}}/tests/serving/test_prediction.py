@@ -1,7 +1,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from {{ cookiecutter.package_name }}.bundle import Bundle
+from {{ cookiecutter.package_name }}.columns import Columns
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
 from {{ cookiecutter.package_name }}.serving.app import create_app
@@ -28,9 +29,9 @@ class BlockedScorer(Scorer):
         super().__init__(bundle)
         self.go = threading.Event()
 
-    def score_rows(self, rows: Sequence[Mapping[str, Any]]) -> Answers:
+    def score(self, columns: Columns) -> Answers:
         self.go.wait()
-        return super().score_rows(rows)
+        return super().score(columns)
 
 
 @pytest.fixture

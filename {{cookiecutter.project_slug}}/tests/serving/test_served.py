@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from {{ cookiecutter.package_name }}.bundle import BundleError, write_bundle
+from {{ cookiecutter.package_name }}.columns import Columns
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
@@ -71,7 +72,7 @@ def test_a_personal_column_is_left_out_of_the_log(model: ServedModel, rows: Any)
 
 def test_an_answer_that_is_no_number_is_never_given(model: ServedModel, rows: Any) -> None:
     class Broken(Scorer):
-        def score_rows(self, rows: Any) -> Answers:
+        def score(self, columns: Columns) -> Answers:
             return Answers(np.array([np.nan]), np.array([[np.nan, np.nan]]))
 
     broken = replace(model, scorer=Broken(model.scorer.bundle))

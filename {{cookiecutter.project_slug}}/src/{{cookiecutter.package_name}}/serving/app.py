@@ -32,6 +32,7 @@ from .protocol_routes import infer_routes, invocations_route, protocol_routes
 from .roster import Roster
 from .routes import operation_routes, predict_route
 from .served import Champion, ServedModel, load_served_model
+from .shortcut import Shortcut
 
 
 def create_app(
@@ -114,6 +115,9 @@ def create_app(
         digests = load_digests(settings.api_keys_file)
         app.asks_for_keys = True
         app.add_middleware(KeyGuard, digests=digests, door=make_door())
+    else:
+        observation = Observation(native, metrics, logger, access_log=settings.access_log)
+        app.shortcut = Shortcut(native, observation)
     app.add_middleware(Observation, metrics, logger, access_log=settings.access_log)
     metrics.show_model(champion.current.identity)
     roster.enter(champion.current.identity.digest)

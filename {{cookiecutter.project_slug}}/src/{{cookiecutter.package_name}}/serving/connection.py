@@ -1,24 +1,45 @@
 """One connection: HTTP that cannot be read is answered like any other problem, and is bounded."""
 
 import os
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
+from .observation import HEADER
+from .prediction import answer_headers
 from .problems import REQUEST_REFUSED, ProblemError, render_problem
+from .shortcut import PATH
 
 MOST_HEADER_BYTES = 64 * 1024
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's connection, with a limit to what comes before a body."""
+    """uvicorn's connection, with a limit to what comes before a body, and a short way to answers.
+
+    A request that may go the short way waits for its body as long as the bytes last that just
+    arrived. Where they do not bring all of it, or it turns out not to be plain, it becomes the task
+    that uvicorn makes of every request.
+    """
 
     _awaits_headers = False
     _header_bytes = 0
+    _begins = False
+    _waiting: tuple[RequestResponseCycle, Any] | None = None
+    _whole: tuple[RequestResponseCycle, Any]
 
     def data_received(self, data: bytes) -> None:
         """Parses what arrived; the parser alone would keep headers without end."""
         waited = self._awaits_headers
         super().data_received(data)
+        if self._waiting is not None:
+            # The rest of the body is yet to come: that is for who can wait, and for how long.
+            waiting, self._waiting = self._waiting, None
+            super()._start_asgi_task(*waiting)
         if waited and self._awaits_headers:
             self._header_bytes += len(data)
             if self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
@@ -31,9 +52,58 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Its headers are whole; how many requests came before it and are not answered is noted."""
-        self._awaits_headers = False
-        self.scope["ahead"] = len(self.tasks)  # type: ignore[typeddict-unknown-key]
+        self._awaits_headers, self._begins = False, True
+        shortcut = getattr(self.app, "shortcut", None)
+        ahead = len(self.tasks) + (0 if shortcut is None else len(shortcut.callers))
+        self.scope["ahead"] = ahead  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
+        self._begins = False
+
+    def on_message_complete(self) -> None:
+        """Its body is whole."""
+        super().on_message_complete()
+        if self._waiting is not None:
+            self._whole, self._waiting = self._waiting, None
+            self.app.shortcut.enter(self)
+
+    def read(self) -> tuple[Scope, bytes] | None:
+        """The request that is whole."""
+        cycle = self._whole[0]
+        scope: Any = cycle.scope
+        return (scope, bytes(cycle.body)) if cycle.keep_alive else None
+
+    def write(self, request_id: str, body: bytes) -> None:
+        """Answers it, in one write."""
+        cycle = self._whole[0]
+        named = (HEADER, request_id.encode("ascii"))
+        headers = [*self.server_state.default_headers, *answer_headers(body), named]
+        lines = [b"%s: %s\r\n" % pair for pair in headers]
+        if not cycle.disconnected:
+            self.transport.write(b"".join([STATUS_LINE[200], *lines, b"\r\n", body]))
+        cycle.response_started = cycle.response_complete = True
+        self.on_response_complete()
+
+    def go_the_long_way(self) -> None:
+        """Makes it the task that uvicorn makes of every request."""
+        super()._start_asgi_task(*self._whole)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        # What was queued behind another request is not begun by its headers, and so does not wait.
+        if self._begins and self._may_wait(cycle):
+            self._waiting = (cycle, app)
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _may_wait(self, cycle: RequestResponseCycle) -> bool:
+        return (
+            getattr(self.app, "shortcut", None) is not None
+            and cycle.scope["path"] == PATH
+            and cycle.scope["method"] == "POST"
+            and cycle.keep_alive
+            and not cycle.waiting_for_100_continue
+            and not self.flow.write_paused
+            and not self.parser.should_upgrade()
+        )
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what is no HTTP, and closes: where the next request begins cannot be told."""

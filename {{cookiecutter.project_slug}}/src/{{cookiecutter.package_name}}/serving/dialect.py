@@ -13,7 +13,8 @@ from .problems import INVALID_RECORDS, MALFORMED_BODY, ProblemError
 if TYPE_CHECKING:
     from .served import ServedModel
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[tuple[Any, ...]]
+"""Rows that keep the contract: the values of its request columns, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Question:
     """What a request asks, whatever its dialect.
 
     Attributes:
-        rows: The contract's request columns, with None for what is absent.
+        rows: With None for what is absent.
         explain: Whether each answer comes with what moved it.
         request_id: Of the HTTP exchange.
         wishes: What the dialect needs again for its answer.
@@ -97,7 +98,11 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return document
 
 
-def validate_rows(model: "ServedModel", rows: Rows, locate: Callable[[Location], Location]) -> Rows:
+def validate_rows(
+    model: "ServedModel",
+    rows: Sequence[Mapping[str, Any]],
+    locate: Callable[[Location], Location],
+) -> Rows:
     """Holds rows of JSON values against the contract, exactly as `POST /predict` does.
 
     Args:
@@ -107,15 +112,28 @@ def validate_rows(model: "ServedModel", rows: Rows, locate: Callable[[Location],
     """
     # As JSON once more, so that there is one decoder with one idea of what a number is.
     # "constants" keeps an overflown number from becoming a harmless null.
-    body = to_json({"records": rows}, inf_nan_mode="constants")
+    return read_records(model, to_json({"records": rows}, inf_nan_mode="constants"), locate)[0]
+
+
+def read_records(
+    model: "ServedModel", body: bytes, locate: Callable[[Location], Location] = tuple
+) -> tuple[Rows, bool]:
+    """Reads the body of `POST /predict`: its rows, and whether they are to be explained.
+
+    Raises:
+        ProblemError: It is no JSON, or its records do not keep the contract.
+    """
+    found = model.decode(body)
+    if found is not None:
+        return found
     try:
         request: Any = model.request.__pydantic_validator__.validate_json(body)
     except ValidationError as error:
         raise explain_invalid(error, locate) from None
-    return [record.__dict__ for record in request.records]
+    return [tuple(record.__dict__.values()) for record in request.records], request.explain
 
 
-def rows_from_columns(columns: Mapping[str, Sequence[Any]], pointer: str) -> Rows:
+def rows_from_columns(columns: Mapping[str, Sequence[Any]], pointer: str) -> list[dict[str, Any]]:
     """Turns columns of one length into rows.
 
     Raises:

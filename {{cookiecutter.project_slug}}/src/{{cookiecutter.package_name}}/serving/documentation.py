@@ -12,12 +12,19 @@ from pydantic_core import to_json
 from .keys import OPEN_PATHS
 from .problems import KEY_MISSING, KEY_REFUSED, KINDS, ProblemDocument
 from .routes import documented
+from .shortcut import Shortcut
 
 
 class DocumentedAPI(FastAPI):
-    """FastAPI, with the problems among its components, and the need of keys where there is one."""
+    """FastAPI, with the problems among its components, and the need of keys where there is one.
+
+    Attributes:
+        asks_for_keys: Whether there is one.
+        shortcut: What answers plain requests without being asked as an ASGI application.
+    """
 
     asks_for_keys = False
+    shortcut: Shortcut | None = None
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, complete."""

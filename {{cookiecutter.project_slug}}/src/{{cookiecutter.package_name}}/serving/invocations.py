@@ -9,7 +9,8 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic_core import from_json, to_json
+import msgspec
+from pydantic_core import from_json
 
 from ..contract import Column
 from .dialect import (
@@ -29,6 +30,7 @@ from .served import ServedModel
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 Locate = Callable[[Location], Location]
+Records = list[dict[str, Any]]
 
 
 class Invocations:
@@ -51,7 +53,9 @@ class Invocations:
 
     def encode(self, answered: Answered) -> bytes:
         """Writes what the registered model's own frame of answers looks like."""
-        return to_json({"predictions": [flatten_prediction(p) for p in answered.predictions]})
+        return msgspec.json.encode(
+            {"predictions": [flatten_prediction(p) for p in answered.predictions]}
+        )
 
 
 def flatten_prediction(prediction: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,7 +67,7 @@ def flatten_prediction(prediction: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read_form(document: Mapping[str, Any]) -> tuple[Rows, Locate]:
+def _read_form(document: Mapping[str, Any]) -> tuple[Records, Locate]:
     given = [name for name in FORMS if name in document]
     if len(given) != 1:
         raise refuse("", f"Exactly one of {', '.join(FORMS)} must be there.")
@@ -80,7 +84,7 @@ def _read_form(document: Mapping[str, Any]) -> tuple[Rows, Locate]:
     return content, lambda found: (form, *found[1:])
 
 
-def _read_split(content: Any) -> tuple[Rows, Locate]:
+def _read_split(content: Any) -> tuple[Records, Locate]:
     pointer = "/dataframe_split"
     if not isinstance(content, dict) or not {"columns", "data"} <= set(content) <= {
         "columns",
@@ -107,7 +111,7 @@ def _read_split(content: Any) -> tuple[Rows, Locate]:
     return [dict(zip(names, row, strict=True)) for row in data], locate
 
 
-def _read_columns(content: Mapping[str, Any]) -> tuple[Rows, Locate]:
+def _read_columns(content: Mapping[str, Any]) -> tuple[Records, Locate]:
     if not all(isinstance(values, list) for values in content.values()):
         raise refuse("/inputs", "This must be a list of records, or an object of lists.")
     rows = rows_from_columns(content, "/inputs")

@@ -3,9 +3,13 @@
 They never hold what a client sent but for its request id.
 """
 
+import json
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TextIO, cast
 
+import msgspec
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
@@ -31,7 +35,7 @@ class _Stream:
 
 def make_logger(stream: TextIO) -> FilteringBoundLogger:
     """A logger of its own, which writes to `stream`; no global configuration is touched."""
-    renderer: Processor = structlog.processors.JSONRenderer()
+    renderer: Processor = structlog.processors.JSONRenderer(_dump)
     if stream.isatty():
         renderer = structlog.dev.ConsoleRenderer(
             exception_formatter=structlog.dev.plain_traceback, pad_event_to=12
@@ -48,6 +52,15 @@ def make_logger(stream: TextIO) -> FilteringBoundLogger:
         cache_logger_on_first_use=True,
     )
     return cast("FilteringBoundLogger", logger.bind())
+
+
+def _dump(event: Any, default: Callable[[Any], Any]) -> str:
+    """A line of JSON; what some call a line end is escaped, and so is what is no UTF-8."""
+    with suppress(UnicodeEncodeError):
+        line = msgspec.json.encode(event, enc_hook=default).decode()
+        if line.isascii():
+            return line
+    return json.dumps(event, default=default)
 
 
 class StructuredHandler(logging.Handler):

@@ -69,11 +69,17 @@ class Metrics:
             registry=self.registry,
         )
         self._identity: ModelIdentity | None = None
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Counts an answered request; `status` is 0 where the client left before."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        key = (route, method, status)
+        if key not in self._series:
+            requests = self._requests.labels(route, method, str(status))
+            self._series[key] = (requests, self._seconds.labels(route))
+        requests, latencies = self._series[key]
+        requests.inc()
+        latencies.observe(seconds)
 
     def count_rows(self, rows: int) -> None:
         """Counts rows that were answered."""

@@ -1,13 +1,9 @@
 """The dialect of `POST /predict`."""
 
-from typing import Any
+import msgspec
 
-from pydantic import ValidationError
-from pydantic_core import to_json
-
-from .dialect import Answered, Incoming, Question, refuse
-from .explanation import MOST_ROWS
-from .messages import explain_invalid
+from ..explanation import MOST_ROWS
+from .dialect import Answered, Incoming, Question, read_records, refuse
 from .served import ServedModel
 
 
@@ -23,18 +19,14 @@ class Native:
         Raises:
             ProblemError: The body is no JSON, or its records do not keep the contract.
         """
-        try:
-            request: Any = model.request.__pydantic_validator__.validate_json(incoming.body)
-        except ValidationError as error:
-            raise explain_invalid(error) from None
-        rows = [record.__dict__ for record in request.records]
-        if request.explain and len(rows) > MOST_ROWS:
+        rows, explain = read_records(model, incoming.body)
+        if explain and len(rows) > MOST_ROWS:
             raise refuse("/explain", f"At most {MOST_ROWS} records are explained at once.")
-        return Question(rows, incoming.request_id, request.explain)
+        return Question(rows, incoming.request_id, explain)
 
     def encode(self, answered: Answered) -> bytes:
         """Writes the answers with the model and the request's id."""
-        return to_json(
+        return msgspec.json.encode(
             {
                 "request_id": answered.question.request_id,
                 "model": answered.model.identity.__dict__,

@@ -1,6 +1,6 @@
 """Around every request: its id, metrics, log line, and an answer even when all else fails."""
 
-import os
+import random
 import re
 import time
 import traceback
@@ -22,7 +22,7 @@ def choose_request_id(offered: bytes | None) -> str:
     """The client's own request id where it is harmless, else a new one."""
     if offered is not None and _SAFE_ID.fullmatch(offered):
         return offered.decode("ascii")
-    return os.urandom(16).hex()
+    return f"{random.getrandbits(128):032x}"
 
 
 @dataclass(slots=True)
@@ -68,7 +68,9 @@ class Observation:
             self._log_failure(exchange, error)
             await self._answer_failure(scope, receive, exchange)
         finally:
-            self._account(scope, exchange)
+            method = scope["method"] if scope["method"] in _METHODS else "unknown"
+            route: str = getattr(scope.get("route"), "path", "unknown")
+            self.account(method, route, exchange.status, exchange.request_id, exchange.started)
 
     async def _answer_failure(self, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
         if not exchange.status:
@@ -76,19 +78,25 @@ class Observation:
             response = render_problem(ProblemError(INTERNAL_ERROR, detail), scope)
             await response(scope, receive, exchange.forward)
 
-    def _account(self, scope: Scope, exchange: _Exchange) -> None:
-        # A path that no route knows is the client's own text: neither a label nor a log field.
-        route = getattr(scope.get("route"), "path", "unknown")
-        method = scope["method"] if scope["method"] in _METHODS else "unknown"
-        seconds = time.perf_counter() - exchange.started
-        self._metrics.count_request(route, method, exchange.status, seconds)
+    def account(self, method: str, route: str, status: int, request_id: str, since: float) -> None:
+        """Counts an answered request, and logs it.
+
+        Args:
+            method: As it was asked.
+            route: The pattern of its path; a path that no route knows is the client's own text.
+            status: What it was answered with; 0 where the client left before.
+            request_id: Its id.
+            since: When it began, by `time.perf_counter`.
+        """
+        seconds = time.perf_counter() - since
+        self._metrics.count_request(route, method, status, seconds)
         if self._access_log and route not in _QUIET:
             self._logger.info(
                 "request",
-                request_id=exchange.request_id,
+                request_id=request_id,
                 method=method,
                 route=route,
-                status=exchange.status,
+                status=status,
                 milliseconds=round(1000 * seconds, 3),
             )
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_core import to_json
+import msgspec
 
 from ..contract import Column, Contract, Kind, class_name
 from .dialect import (
@@ -91,7 +91,7 @@ class OpenInference:
             for name in answered.question.wishes["names"]
         ]
         identity = answered.model.identity
-        return to_json(
+        return msgspec.json.encode(
             {
                 "model_name": identity.name,
                 "model_version": identity.version,

@@ -32,6 +32,10 @@ class Admission:
         self._metrics = metrics
         self._active = 0
 
+    def is_full(self, ahead: int) -> bool:
+        """Whether there is no slot for a request with so many before it."""
+        return max(self._active, ahead) >= self._limit
+
     @contextmanager
     def slot(self, ahead: int) -> Iterator[None]:
         """Takes a slot while the block runs.
@@ -43,7 +47,7 @@ class Admission:
         Raises:
             ProblemError: There is none left.
         """
-        if max(self._active, ahead) >= self._limit:
+        if self.is_full(ahead):
             raise ProblemError(OVERLOADED, f"{self._limit} predictions are in progress.", _RETRY)
         self.hold()
         try:
@@ -98,11 +102,8 @@ class PredictEndpoint:
                 reply = await self._answer_in_time(scope, receive, media_type)
             except ClientDisconnect:
                 return
-            self._record(reply)
-            headers = [
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % len(reply.body)),
-            ]
+            self.record(reply.log_lines, reply.rows)
+            headers = answer_headers(reply.body)
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": reply.body})
 
@@ -139,10 +140,20 @@ class PredictEndpoint:
         if not loop.is_closed():
             loop.call_soon_threadsafe(self.admission.release)
 
-    def _record(self, reply: Reply) -> None:
+    def record(self, lines: bytes, rows: int) -> None:
+        """Writes the log's lines; the answer may leave then.
+
+        Raises:
+            ProblemError: They cannot be written.
+        """
         try:
-            self.log.append(reply.log_lines)
+            self.log.append(lines)
         except PredictionLogError as error:
             self.metrics.count_log_failure()
             raise ProblemError(LOG_UNAVAILABLE, str(error), _RETRY) from None
-        self.metrics.count_rows(reply.rows)
+        self.metrics.count_rows(rows)
+
+
+def answer_headers(body: bytes) -> list[tuple[bytes, bytes]]:
+    """What stands above an answer."""
+    return [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]

@@ -60,7 +60,7 @@ class PredictionLog:
             PredictionLogError: They could not be written; the next call tries afresh.
         """
         try:
-            self._write(self._open(), lines)
+            self._write(*self._open(), lines)
         except OSError as error:
             self.close()
             raise self._failure(error) from None
@@ -72,19 +72,20 @@ class PredictionLog:
                 os.close(self._descriptor)
             self._descriptor = None
 
-    def _open(self) -> int:
+    def _open(self) -> tuple[int, int]:
+        """The open file and its size."""
         if self._descriptor is not None:
             # A file that was deleted takes writes as if nothing had happened.
-            if os.fstat(self._descriptor).st_nlink:
-                return self._descriptor
+            found = os.fstat(self._descriptor)
+            if found.st_nlink:
+                return self._descriptor, found.st_size
             self.close()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._descriptor = os.open(self.path, flags, 0o640)
-        return self._descriptor
+        return self._descriptor, os.fstat(self._descriptor).st_size
 
-    def _write(self, descriptor: int, lines: bytes) -> None:
-        before = os.fstat(descriptor).st_size
+    def _write(self, descriptor: int, before: int, lines: bytes) -> None:
         if self._torn:
             lines = b"\n" + lines
         written = os.write(descriptor, lines)

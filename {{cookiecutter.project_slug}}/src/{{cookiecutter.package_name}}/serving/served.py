@@ -1,24 +1,23 @@
 """A deployed bundle that has been warmed up, and what it answers to a request's bytes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
-from pydantic_core import to_json
 
 from ..bundle import BundleError, load_bundle, read_pointer
-from ..contract import Column, Contract, class_name
+from ..contract import Contract, class_name
+from ..decoding import Decode, compile_decoder
 from ..errors import ProjectError
+from ..explanation import explain_answers
 from ..scoring import Answers, Scorer
-from .dialect import Answered, Dialect, Incoming, Question
-from .explanation import explain_answers
+from .dialect import Answered, Dialect, Incoming, Question, Rows
+from .log_lines import LineWriter
 from .messages import ModelIdentity, predict_request
-
-LOG_FORMAT = 1
 
 
 class AnswerError(ProjectError):
@@ -47,6 +46,7 @@ class ServedModel:
     identity: ModelIdentity
     scorer: Scorer
     request: type[BaseModel]
+    decode: Decode
 
     @property
     def contract(self) -> Contract:
@@ -61,18 +61,38 @@ class ServedModel:
             AnswerError: The model's answer is not a number.
         """
         question = dialect.decode(self, incoming)
-        answers = self.scorer.score_rows(question.rows)
+        return self.reply(dialect, question, self.score(question.rows))
+
+    def score(self, rows: Rows) -> Answers:
+        """Answers rows.
+
+        Raises:
+            AnswerError: The model's answer is not a number.
+        """
+        answers = self.scorer.score_values(rows)
         if not np.isfinite(answers.scores).all():
             raise AnswerError("The model answered with something that is not a finite number.")
-        predictions = list(_predictions(self.contract, question.rows, answers))
+        return answers
+
+    def reply(self, dialect: Dialect, question: Question, answers: Answers) -> Reply:
+        """Encodes the answers to a question."""
+        predictions = _list_predictions(self.contract, question.rows, answers)
         if question.explain:
-            found = explain_answers(self.scorer, question.rows, answers)
+            columns = self.scorer.builder.build(question.rows)
+            found = explain_answers(self.scorer, columns, answers)
             for prediction, explanation in zip(predictions, found, strict=True):
                 prediction["explanation"] = explanation
-        lines = b"".join(_log_lines(self, question, predictions))
-        return Reply(
-            dialect.encode(Answered(self, question, predictions)), lines, len(question.rows)
-        )
+        body = dialect.encode(Answered(self, question, predictions))
+        return Reply(body, self._line_writer.write(question, predictions), len(question.rows))
+
+    @cached_property
+    def rows_apart(self) -> bool:
+        """Whether a row may be answered among those of other requests, and nobody can tell."""
+        return self.scorer.answers_rows_apart()
+
+    @cached_property
+    def _line_writer(self) -> LineWriter:
+        return LineWriter(self.contract, self.identity)
 
 
 @dataclass(slots=True)
@@ -113,46 +133,20 @@ def load_served_model(store: Path, max_rows: int, threads: int = 1) -> ServedMod
         digest=pointer.digest,
         contract_version=bundle.contract.version,
     )
-    return ServedModel(identity, scorer, predict_request(bundle.contract, max_rows))
+    request = predict_request(bundle.contract, max_rows)
+    return ServedModel(identity, scorer, request, compile_decoder(bundle.contract, max_rows))
 
 
-def _predictions(
-    contract: Contract, rows: Sequence[Mapping[str, Any]], answers: Answers
-) -> Iterator[dict[str, Any]]:
-    key = contract.key
+def _list_predictions(contract: Contract, rows: Rows, answers: Answers) -> list[dict[str, Any]]:
+    keys: Sequence[Any] = [None] * len(rows)
+    if contract.key is not None:
+        position = contract.request_columns.index(contract.key)
+        keys = [row[position] for row in rows]
     values = answers.values.tolist()
+    if answers.probabilities is None:
+        return [{"key": k, "prediction": v} for k, v in zip(keys, values, strict=True)]
     names = [class_name(label) for label in contract.classes]
-    probabilities = None if answers.probabilities is None else answers.probabilities.tolist()
-    for i, row in enumerate(rows):
-        answer = {"key": None if key is None else row[key.name], "prediction": values[i]}
-        if probabilities is not None:
-            answer["probabilities"] = dict(zip(names, probabilities[i], strict=True))
-        yield answer
-
-
-def _log_lines(
-    model: ServedModel, question: Question, predictions: Sequence[Mapping[str, Any]]
-) -> Iterator[bytes]:
-    contract, identity = model.contract, model.identity
-    inputs = [column.name for column in contract.features if column not in contract.pii]
-    time = datetime.now(UTC).isoformat()
-    for i, (row, prediction) in enumerate(zip(question.rows, predictions, strict=True)):
-        line = {
-            "format": LOG_FORMAT,
-            "time": time,
-            "request_id": question.request_id,
-            "row": i,
-            "key": _loggable(contract, contract.key, row),
-            "event_time": _loggable(contract, contract.event_time, row),
-            "inputs": {name: row[name] for name in inputs},
-            "prediction": prediction["prediction"],
-            "probabilities": prediction.get("probabilities"),
-            "digest": identity.digest,
-            "model_version": identity.version,
-            "contract_version": identity.contract_version,
-        }
-        yield to_json(line) + b"\n"
-
-
-def _loggable(contract: Contract, column: Column | None, row: Mapping[str, Any]) -> Any:
-    return None if column is None or column in contract.pii else row[column.name]
+    return [
+        {"key": k, "prediction": v, "probabilities": dict(zip(names, p, strict=True))}
+        for k, v, p in zip(keys, values, answers.probabilities.tolist(), strict=True)
+    ]

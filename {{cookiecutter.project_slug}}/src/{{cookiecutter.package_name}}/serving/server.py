@@ -1,5 +1,6 @@
 """The server of one process: its signals, its end, and where its logs go."""
 
+import gc
 import logging
 import math
 import signal
@@ -54,6 +55,9 @@ def run_server(
         timeout_graceful_shutdown=settings.drain_seconds,
     )
     server = _Server(config, app.state.champion, settings.linger_seconds, announce)
+    # What lives as long as the process need not be looked through for garbage ever again.
+    gc.collect()
+    gc.freeze()
     # uvicorn raises the signal again when it is done: an orderly end is no failure.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with suppress(KeyboardInterrupt):

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..columns import MISSING, Columns, columns_from_rows
-from ..contract import Column, class_name
-from ..scoring import Answers, Scorer
-from .dialect import Rows
+from .columns import MISSING, Columns
+from .contract import Column, class_name
+from .scoring import Answers, Scorer
 
 MOST_ROWS = 10
 """Rows to explain at once: each costs about as much as a hundred rows to predict."""
@@ -24,24 +23,23 @@ _SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Which quantiles of a number stand for what is usual."""
 
 
-def explain_answers(scorer: Scorer, rows: Rows, answers: Answers) -> list[dict[str, Any]]:
+def explain_answers(scorer: Scorer, columns: Columns, answers: Answers) -> list[dict[str, Any]]:
     """Says for each row what every input did to its answer, the largest effect first.
 
     For a binary answer it is the probability of the positive class that is explained, for several
     classes that of the predicted one. All changed rows are answered in one call of the model.
     """
     contract, reference = scorer.bundle.contract, scorer.bundle.metadata.reference
-    columns = columns_from_rows(contract, rows)
     usual = {c.name: _list_usual(c, reference.get(c.name) or {}) for c in contract.features}
     usual = {name: found for name, found in usual.items() if len(found[0])}
-    chosen = _choose_classes(answers)
+    chosen, rows = _choose_classes(answers), len(answers.values)
     scores = scorer.score(
         _replace_each(columns, {name: v for name, (v, _) in usual.items()})
     ).scores
     effects, start = {}, 0
     for name, (values, weights) in usual.items():
-        block = scores[start : start + len(values) * len(rows)].reshape(len(values), len(rows), -1)
-        start += len(values) * len(rows)
+        block = scores[start : start + len(values) * rows].reshape(len(values), rows, -1)
+        start += len(values) * rows
         mean = np.average(block, axis=0, weights=weights)
         effects[name] = _pick(answers.scores - mean, chosen)
     return [
@@ -52,7 +50,7 @@ def explain_answers(scorer: Scorer, rows: Rows, answers: Answers) -> list[dict[s
                 for name in sorted(effects, key=lambda name: -abs(effects[name][i]))
             ],
         }
-        for i in range(len(rows))
+        for i in range(rows)
     ]
 
 

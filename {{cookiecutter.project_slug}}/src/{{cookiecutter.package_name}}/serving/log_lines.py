@@ -1,0 +1,70 @@
+"""A prediction as a line of the log."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from ..columns import pick_values
+from ..contract import Contract
+from ..decoding import are_plain, define_record
+from .dialect import Question
+from .messages import ModelIdentity
+
+LOG_FORMAT = 1
+
+
+class LogLine(msgspec.Struct, gc=False):
+    """What the log holds of one row, in this order."""
+
+    format: int
+    time: str
+    request_id: str
+    row: int
+    key: Any
+    event_time: Any
+    inputs: Any
+    prediction: Any
+    probabilities: Mapping[str, float] | None
+    digest: str
+    model_version: str
+    contract_version: str
+
+
+class LineWriter:
+    """Writes the lines of one model's answers; personal columns stay out of them."""
+
+    def __init__(self, contract: Contract, identity: ModelIdentity) -> None:
+        loggable = {c.name: i for i, c in enumerate(contract.request_columns)}
+        for column in contract.pii:
+            loggable.pop(column.name, None)
+        inputs = [c.name for c in contract.features if c.name in loggable]
+        self._inputs = define_record("Inputs", dict.fromkeys(inputs, (Any,)))
+        self._pick = pick_values([loggable[name] for name in inputs])
+        self._key, self._time = (
+            None if c is None else loggable.get(c.name) for c in (contract.key, contract.event_time)
+        )
+        self._origin = (identity.digest, identity.version, identity.contract_version)
+        self._encoder = msgspec.json.Encoder()
+
+    def write(self, question: Question, predictions: Sequence[Mapping[str, Any]]) -> bytes:
+        """A line per row, each with its line end."""
+        time, key, moment = datetime.now(UTC).isoformat(), self._key, self._time
+        return self._encoder.encode_lines(
+            [
+                LogLine(
+                    LOG_FORMAT,
+                    time,
+                    question.request_id,
+                    i,
+                    None if key is None else row[key],
+                    None if moment is None else row[moment],
+                    self._inputs(*self._pick(row)),
+                    prediction["prediction"],
+                    prediction.get("probabilities"),
+                    *self._origin,
+                )
+                for i, (row, prediction) in enumerate(zip(question.rows, predictions, strict=True))
+            ]
+        )

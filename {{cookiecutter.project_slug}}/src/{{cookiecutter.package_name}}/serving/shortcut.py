@@ -1,0 +1,111 @@
+"""The short way to an answer, for requests that are as plain as nearly all are.
+
+A plain `POST /predict` arrives whole, is small, and keeps the contract. All that arrive in one turn
+of the event loop are answered together at its end: one call of the model, one write that puts their
+lines into the log, and then their answers leave. No task, router or middleware is between, since
+each costs as much as the model. What is not plain, or fails on the way, goes the long way from its
+beginning, and that way alone has words for refusals. What is answered here would be answered there
+in the same bytes.
+"""
+
+import asyncio
+import time
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from .body import check_headers
+from .dialect import Question
+from .observation import HEADER, Observation, choose_request_id
+from .prediction import PredictEndpoint
+from .problems import ProblemError
+from .served import Reply, ServedModel
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+PATH = "/predict"
+_MOST_ROWS = 64
+"""Rows that are answered together, at most, before answers leave: nobody waits long for others."""
+
+
+Group = list[tuple["Connection", Question]]
+
+
+class Shortcut:
+    """Answers plain requests to `POST /predict`, which carry no key, on the event loop.
+
+    Args:
+        endpoint: What answers on the long way.
+        observation: What is around it there.
+
+    Attributes:
+        callers: Whose requests are answered when this turn of the event loop ends.
+    """
+
+    def __init__(self, endpoint: PredictEndpoint, observation: Observation) -> None:
+        self._endpoint = endpoint
+        self._observation = observation
+        self.callers: list[Connection] = []
+
+    def enter(self, caller: "Connection") -> None:
+        """Takes a request that is answered before this turn of the event loop ends."""
+        if not self.callers:
+            asyncio.get_running_loop().call_soon(self._answer_all)
+        self.callers.append(caller)
+
+    def _answer_all(self) -> None:
+        started, callers, self.callers = time.perf_counter(), self.callers, []
+        model, group, count = self._endpoint.champion.current, [], 0
+        for caller in callers:
+            question = self._read(caller, model)
+            if question is None:
+                caller.go_the_long_way()
+                continue
+            group.append((caller, question))
+            count += len(question.rows)
+            if count >= _MOST_ROWS:
+                self._answer(model, group, started)
+                group, count = [], 0
+        if group:
+            self._answer(model, group, started)
+
+    def _read(self, caller: "Connection", model: ServedModel) -> Question | None:
+        endpoint, request = self._endpoint, caller.read()
+        if request is None or endpoint.champion.stopping:
+            return None
+        (scope, body), settings = request, endpoint.settings
+        if endpoint.admission.is_full(scope["ahead"]):
+            return None
+        decoded = model.decode(body) if len(body) <= settings.inline_bytes else None
+        if decoded is None or decoded[1]:
+            return None
+        try:
+            check_headers(scope, settings.max_body_bytes, endpoint.dialect.media_types)
+        except ProblemError:
+            return None
+        offered = next((value for name, value in scope["headers"] if name == HEADER), None)
+        return Question(decoded[0], choose_request_id(offered))
+
+    def _answer(self, model: ServedModel, group: Group, started: float) -> None:
+        try:
+            replies = self._reply(model, [question for _, question in group])
+            lines = b"".join([reply.log_lines for reply in replies])
+            self._endpoint.record(lines, sum(reply.rows for reply in replies))
+        except Exception:  # noqa: BLE001 - the long way meets it again, and says what it is
+            for caller, _ in group:
+                caller.go_the_long_way()
+            return
+        for (caller, question), reply in zip(group, replies, strict=True):
+            caller.write(question.request_id, reply.body)
+            self._observation.account("POST", PATH, 200, question.request_id, started)
+
+    def _reply(self, model: ServedModel, questions: list[Question]) -> list[Reply]:
+        dialect = self._endpoint.dialect
+        if not model.rows_apart:
+            return [model.reply(dialect, q, model.score(q.rows)) for q in questions]
+        answers = model.score([row for question in questions for row in question.rows])
+        ends = accumulate(len(question.rows) for question in questions)
+        return [
+            model.reply(dialect, q, answers[end - len(q.rows) : end])
+            for q, end in zip(questions, ends, strict=True)
+        ]
