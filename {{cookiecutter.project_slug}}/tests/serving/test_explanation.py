@@ -12,7 +12,7 @@ from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.modelling.reference import describe_columns
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
-from {{ cookiecutter.package_name }}.explanation import MOST_ROWS, explain_answers
+from {{ cookiecutter.package_name }}.serving.explanation import MOST_ROWS, explain_answers
 from {{ cookiecutter.package_name }}.serving.served import ServedModel
 
 

@@ -150,7 +150,6 @@ def app(settings: ServiceSettings, served: ServedModel) -> FastAPI:
 
 @pytest.fixture
 def short(app: FastAPI) -> Server:
-    assert app.shortcut is not None
     return Server(app)
 
 

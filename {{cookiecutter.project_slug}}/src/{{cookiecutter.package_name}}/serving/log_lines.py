@@ -8,7 +8,7 @@ import msgspec
 
 from ..columns import pick_values
 from ..contract import Contract
-from ..decoding import are_plain, define_record
+from .decoding import are_plain, define_record
 from .dialect import Question
 from .messages import ModelIdentity
 
@@ -40,7 +40,11 @@ class LineWriter:
         for column in contract.pii:
             loggable.pop(column.name, None)
         inputs = [c.name for c in contract.features if c.name in loggable]
-        self._inputs = define_record("Inputs", dict.fromkeys(inputs, (Any,)))
+        self._inputs = (
+            define_record("Inputs", dict.fromkeys(inputs, (Any,)))
+            if are_plain(inputs)
+            else lambda *values: dict(zip(inputs, values, strict=True))
+        )
         self._pick = pick_values([loggable[name] for name in inputs])
         self._key, self._time = (
             None if c is None else loggable.get(c.name) for c in (contract.key, contract.event_time)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ..explanation import MOST_ROWS
+from .explanation import MOST_ROWS
 from .dialect import Answered, Incoming, Question, read_records, refuse
 from .served import ServedModel
 

@@ -11,11 +11,11 @@ from pydantic import BaseModel
 
 from ..bundle import BundleError, load_bundle, read_pointer
 from ..contract import Contract, class_name
-from ..decoding import Decode, compile_decoder
 from ..errors import ProjectError
-from ..explanation import explain_answers
 from ..scoring import Answers, Scorer
+from .decoding import Decode, compile_decoder
 from .dialect import Answered, Dialect, Incoming, Question, Rows
+from .explanation import explain_answers
 from .log_lines import LineWriter
 from .messages import ModelIdentity, predict_request
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .columns import MISSING, Columns
-from .contract import Column, class_name
-from .scoring import Answers, Scorer
+from ..columns import MISSING, Columns
+from ..contract import Column, class_name
+from ..scoring import Answers, Scorer
 
 MOST_ROWS = 10
 """Rows to explain at once: each costs about as much as a hundred rows to predict."""

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
-from {{ cookiecutter.package_name }}.decoding import compile_decoder
 from {{ cookiecutter.package_name }}.schemas import generate_rows
+from {{ cookiecutter.package_name }}.serving.decoding import compile_decoder
 from {{ cookiecutter.package_name }}.serving.messages import predict_request
 
 GENERATED = int(os.environ.get("HOSTILE_EXAMPLES", "300"))

@@ -14,8 +14,8 @@ import msgspec
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.fields import FieldInfo
 
-from .contract import Column, Contract
-from .schemas import INTEGERS, MAX_STRING, integer_limits, request_model
+from ..contract import Column, Contract
+from ..schemas import INTEGERS, MAX_STRING, integer_limits, request_model
 
 Decoded = tuple[list[tuple[Any, ...]], bool]
 """Rows of the contract's request columns, in their order, and whether to explain the answers."""
