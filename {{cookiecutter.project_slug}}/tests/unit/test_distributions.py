@@ -1,5 +1,6 @@
 """What the data page tells about columns is what counting gives."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,11 @@ def test_a_column_without_a_value_or_of_times_has_its_gaps_alone(
 ) -> None:
     assert told["nothing"].keys() == told["booked"].keys() == {"description", "missing"}
     assert told["nothing"]["missing"] == {"2013-01": 1.0, "2013-02": 1.0}
+
+
+def test_the_largest_numbers_there_are_can_be_told(rows: pd.DataFrame) -> None:
+    spread = np.finfo(float).max * np.tile([-1, 1], 500) * np.linspace(0.5, 1, 1000)
+    json.dumps(describe_columns(rows.assign(length=spread), CONTRACT), allow_nan=False)
 
 
 def test_no_rows_at_all_are_no_error() -> None:

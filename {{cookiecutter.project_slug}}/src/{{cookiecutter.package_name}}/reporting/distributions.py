@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 
 from ..contract import Column, Contract
+from ..modelling.metrics import Floats
 
 BINS = 10
 WORDS = 8
+_LARGEST = 1e300
+"""The distance of larger numbers is too large for a number."""
 _TAIL = 0.01
 """Share of the values at each end that goes into the outermost bins: one error in a million would
 else make all others one bar."""
@@ -52,11 +55,11 @@ def _describe(
 def _describe_numbers(
     whole: "pd.Series[Any]", months: Mapping[str, "pd.Series[Any]"]
 ) -> dict[str, Any]:
-    values = whole.to_numpy(dtype=float)
+    values = _read_numbers(whole)
     low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
     edges = np.linspace(low, high, BINS - 1) if low < high else np.array([low])
     counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
-    medians = {month: part.dropna().to_numpy(dtype=float) for month, part in months.items()}
+    medians = {month: _read_numbers(part) for month, part in months.items()}
     return {
         "edges": edges.tolist(),
         "shares": (counts / len(values)).tolist(),
@@ -64,6 +67,11 @@ def _describe_numbers(
             month: float(np.median(part)) if len(part) else None for month, part in medians.items()
         },
     }
+
+
+def _read_numbers(values: "pd.Series[Any]") -> Floats:
+    found: Floats = values.dropna().to_numpy(dtype=float)
+    return found.clip(-_LARGEST, _LARGEST)
 
 
 def _describe_words(
