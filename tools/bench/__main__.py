@@ -61,9 +61,9 @@ def render(results: Results, remark: str) -> str:
         lines += [
             f"{size} row{'s' * (size > 1)} a request:",
             "",
-            "| server | requests/s (least to greatest) | to the echo app "
+            "| server | requests/s (least to greatest) | to the echo app | CPU a request, µs "
             "| p50, p99 at full load, ms | p50, p99 at half load, ms |",
-            "| --- | --- | --- | --- | --- |",
+            "| --- | --- | --- | --- | --- | --- |",
         ]
         for name, found in results.items():
             pace = found[key]
@@ -73,7 +73,10 @@ def render(results: Results, remark: str) -> str:
                 for at in ("", "half ")
             )
             spread = f"{pace['median']:,.0f} ({pace['least']:,.0f} to {pace['greatest']:,.0f})"
-            lines.append(f"| {SERVERS[name].title} | {spread} | {ratio} | {full} | {half} |")
+            work = f"{found[f'{size} work']['median']:,.0f}"
+            lines.append(
+                f"| {SERVERS[name].title} | {spread} | {ratio} | {work} | {full} | {half} |"
+            )
         lines.append("")
     lines += [
         "| server | first answer after, s | memory, MB | installed packages, MB |",

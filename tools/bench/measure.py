@@ -176,6 +176,20 @@ def measure_memory(session: int) -> float:
     return total * 1024 / 1e6
 
 
+def measure_work(session: int) -> float:
+    """Microseconds that all threads of a session have worked."""
+    total = 0
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                threads = (process / "task").iterdir()
+                total += sum(
+                    int((thread / "schedstat").read_text().split()[0]) for thread in threads
+                )
+    return total / 1000
+
+
 def measure(name: str, material: Material, seconds: float) -> Figures:
     """Start a server and measure it once."""
     port, figures = find_port(), {}
@@ -187,7 +201,9 @@ def measure(name: str, material: Material, seconds: float) -> Figures:
         check_answers(name, port, material)
         for size in BODIES:
             load(name, port, size, 1)
+            before = measure_work(process.pid)
             full = load(name, port, size, seconds)
+            full["work"] = (measure_work(process.pid) - before) / (full["per_second"] * seconds)
             # Twice the time that a connection takes at full load: half the load.
             pause = 2 * CONNECTIONS / full["per_second"] * 1000
             half = load(name, port, size, seconds, pause)

@@ -1,9 +1,11 @@
 """What the measurement stands on: the frozen model, its rows, and an environment per server."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from bake import PAYLOAD, ROOT, bake_defaults
@@ -53,33 +55,52 @@ def call(*command: str | Path, folder: Path = FOLDER) -> None:
         raise BenchError(f"'{' '.join(map(str, command))[:200]}' failed:\n{done.stdout[-3000:]}")
 
 
+def hash_files(paths: Iterable[Path]) -> str:
+    """Tell whether any of these files is another than it was."""
+    found = hashlib.sha256()
+    for path in sorted(paths):
+        found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
+
+
+def is_made_of(place: Path, origin: str) -> bool:
+    """Whether a folder was made whole, and of these files."""
+    note = place / "made-of"
+    return note.is_file() and note.read_text(encoding="utf-8") == origin
+
+
 def freeze_model() -> None:
     """Make the model and its rows with a project of its own, whose code is then served."""
-    if (FOLDER / "model" / "rows.json").exists():
+    script, model = Path(__file__).with_name("freeze.py"), FOLDER / "model"
+    origin = hash_files([script, *(p for p in PAYLOAD.rglob("*.*") if p.suffix in (".py", ".txt"))])
+    if is_made_of(model, origin):
         return
     FOLDER.mkdir(parents=True, exist_ok=True)
+    for place in (PROJECT, model):
+        shutil.rmtree(place, ignore_errors=True)
     bake_defaults(PROJECT)
     (PROJECT / "src" / "ml_service" / "features.py").write_text(IDENTITY, encoding="utf-8")
     call("make", "setup", folder=PROJECT)
-    script = Path(__file__).with_name("freeze.py")
-    call(PROJECT / ".venv" / "bin" / "python", script, FOLDER / "model")
+    call(PROJECT / ".venv" / "bin" / "python", script, model)
+    (model / "made-of").write_text(origin, encoding="utf-8")
 
 
 def make_environments(names: list[str]) -> None:
     """Install what each server needs and nothing else."""
     for name in {SERVERS[name].environment for name in names}:
         place = FOLDER / name
-        if (place / "ready").exists():
+        requirements = PAYLOAD if name == "serve" else ROOT
+        listed = requirements / "requirements" / f"{name}.txt"
+        origin = hash_files([listed])
+        if is_made_of(place, origin):
             continue
         print(f"--- installing {name}", flush=True)
         shutil.rmtree(place, ignore_errors=True)
-        requirements = PAYLOAD if name == "serve" else ROOT
-        listed = requirements / "requirements" / f"{name}.txt"
         call(sys.executable, "-m", "venv", "--without-pip", place)
         uv = Path(sys.executable).with_name("uv")
         python = place / "bin" / "python"
         call(uv, "pip", "install", "--python", python, "--require-hashes", "-r", listed)
-        (place / "ready").touch()
+        (place / "made-of").write_text(origin, encoding="utf-8")
     prepare_models(names)
 
 
