@@ -174,6 +174,26 @@ def test_the_engine_finds_it_healthy(container: Container) -> None:
     await_true(lambda: container.inspect("{{.State.Health.Status}}") == "healthy", "it is healthy")
 
 
+def test_the_engine_finds_a_service_unhealthy_that_answers_no_more(
+    engine: Engine, image: str, whole_run: WholeRun
+) -> None:
+    # The image's own check, only more often.
+    often = "--health-interval=1s --health-timeout=2s --health-retries=1".split()
+    store = whole_run.project / "var" / "deployed"
+    container = start(engine, image, *often, f"--volume={store}:/srv/deployed:ro")
+
+    def await_health(expected: str) -> None:
+        status = "{{.State.Health.Status}}"
+        await_true(lambda: container.inspect(status) == expected, f"it is {expected}")
+
+    await_health("healthy")
+    engine.docker("kill", "--signal=STOP", container.name)
+    await_health("unhealthy")
+    engine.docker("kill", "--signal=CONT", container.name)
+    await_health("healthy")
+    assert stop(container) == 0
+
+
 def test_it_holds_nothing_that_trains_or_unpickles(
     engine: Engine, image: str, whole_run: WholeRun, parts: Parts
 ) -> None:
