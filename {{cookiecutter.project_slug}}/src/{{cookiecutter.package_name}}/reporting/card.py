@@ -89,6 +89,12 @@ def describe(
     about = yaml.safe_load((bundle.path / "contract.yaml").read_text(encoding="utf-8"))
     told = about.get("description") or {}
     found = {"this model": facts["metrics"], **facts["baselines"]}
+    spelt = {
+        name: [spell_interval(model[name]) if name in model else "" for model in found.values()]
+        for name in facts["metrics"]
+    }
+    verdicts = {True: "passed", False: "REFUSED"}
+    unit = "whole days" if "from" in facts["window"] else "rows"
     weakest = sorted(facts["slices"], key=lambda part: part["gap"]["value"])
     split = read_report(paths.reports / "split.json")
     return [
@@ -99,21 +105,11 @@ def describe(
                 Text(
                     f"Measured on {facts['rows']:,} rows{_spell(facts['window'])}, which nothing "
                     "in training has seen. The ranges "
-                    f"hold {params.evaluate.confidence:.0%} of resamples of whole days."
+                    f"hold {params.evaluate.confidence:.0%} of resamples of {unit}."
                 ),
                 Table(
                     ("metric", *found, "meaning"),
-                    [
-                        (
-                            name,
-                            *(
-                                spell_interval(model[name]) if name in model else ""
-                                for model in found.values()
-                            ),
-                            _MEANINGS[name],
-                        )
-                        for name in facts["metrics"]
-                    ],
+                    [(name, *cells, _MEANINGS[name]) for name, cells in spelt.items()],
                 ),
                 *_curves(paths),
             ],
@@ -125,6 +121,8 @@ def describe(
                 Text(
                     f"{metric} in each of {len(weakest)} slices of at least "
                     f"{params.evaluate.min_slice_rows} rows; ranges are corrected for their number."
+                    if weakest
+                    else f"No slice has {params.evaluate.min_slice_rows} rows to be looked at."
                 ),
                 *_slices(weakest),
             ],
@@ -137,10 +135,7 @@ def describe(
             [
                 Table(
                     ("gate", "verdict", "finding"),
-                    [
-                        (gate.name, "passed" if gate.passed else "REFUSED", gate.sentence)
-                        for gate in judgement.gates
-                    ],
+                    [(g.name, verdicts[g.passed], g.sentence) for g in judgement.gates],
                 )
             ],
         ),

@@ -105,7 +105,7 @@ def _tell_broken(facts: Mapping[str, Any]) -> Iterator[Text | Table]:
 
 def _value_bars(found: Mapping[str, Any]) -> list[tuple[str, float, str]]:
     if "edges" in found:
-        ends = [f"{edge:.4g}" for edge in found["edges"]]
+        ends = [f"{e:.3g}" if abs(e) < 1000 else f"{e:.0f}" for e in found["edges"]]
         between = [f"{low} to {high}" for low, high in pairwise(ends)]
         labels = [f"up to {ends[0]}", *between, f"above {ends[-1]}"]
         # Edges that lie close look alike, so that labels may too.

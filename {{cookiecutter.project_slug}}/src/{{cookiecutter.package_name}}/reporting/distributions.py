@@ -83,10 +83,14 @@ def _describe_words(
         shown = shown.sort_index()
     shares = {month: (part.dropna() == commonest).mean() for month, part in months.items()}
     return {
-        "values": {str(word): int(n) / len(whole) for word, n in shown.items()},
+        "values": {_spell(word): int(n) / len(whole) for word, n in shown.items()},
         "distinct": len(counts),
-        "commonest": str(commonest),
+        "commonest": _spell(commonest),
         "typical": {
             month: None if pd.isna(part) else float(part) for month, part in shares.items()
         },
     }
+
+
+def _spell(word: Any) -> str:
+    return f"{word:.6g}" if isinstance(word, float) else str(word)
