@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -215,7 +216,12 @@ def _convert(column: Column, values: "pd.Series[Any]") -> "pd.Series[Any]":
         return moments.astype(kind)
     if column.kind == "boolean":
         return values.astype("string").str.lower().map(_WORDS).astype(kind)
-    numbers = pd.to_numeric(values.astype(object).where(values.notna(), None), errors="coerce")
+    if values.dtype.kind in "iuf":
+        found = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        numbers = pd.Series(found, index=values.index)
+    else:
+        words = values.astype(object).where(values.notna(), None)
+        numbers = pd.to_numeric(words, errors="coerce")
     if column.kind == "integer":
         numbers = numbers.where(numbers % 1 == 0)
     return numbers.astype("Float64").astype(kind)

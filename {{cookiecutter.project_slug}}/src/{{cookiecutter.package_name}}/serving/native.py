@@ -2,8 +2,8 @@
 
 import msgspec
 
-from .explanation import MOST_ROWS
 from .dialect import Answered, Incoming, Question, read_records, refuse
+from .explanation import MOST_ROWS
 from .served import ServedModel
 
 

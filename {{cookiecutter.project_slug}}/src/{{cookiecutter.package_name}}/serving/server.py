@@ -58,6 +58,8 @@ def run_server(
     # What lives as long as the process need not be looked through for garbage ever again.
     gc.collect()
     gc.freeze()
+    # Answers hold no cycles: there is no need to search for some every few requests.
+    gc.set_threshold(20_000)
     # uvicorn raises the signal again when it is done: an orderly end is no failure.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with suppress(KeyboardInterrupt):
