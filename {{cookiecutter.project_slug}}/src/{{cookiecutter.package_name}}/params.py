@@ -37,7 +37,7 @@ class ValidateParams(Section):
 
     max_quarantined: Share
     max_doubled: Share = 0.01
-    max_step: Share = 0.8
+    max_step: Share = 0.85
     known_steps: dict[str, tuple[Month, ...]] = Field(default_factory=dict)
 
 

@@ -76,6 +76,49 @@ def test_a_category_that_was_renamed_is_named_with_its_new_name() -> None:
     assert "'CHI' (3" in str(step)
 
 
+def change_from(month: int, day: int, column: str, convert: Any) -> dict[str, pd.DataFrame]:
+    """What arrives from a day of a month on is converted."""
+    months = make_months()
+    for k, name in enumerate(MONTHS[month:]):
+        values = months[name][column].copy()
+        first = day * ROWS // 30 if k == 0 else 0
+        values.iloc[first:] = convert(values.iloc[first:])
+        months[name] = months[name].assign(**{column: values})
+    return months
+
+
+@pytest.mark.parametrize("day", [3, 10, 15, 20, 27])
+@pytest.mark.parametrize("month", range(1, 11))
+def test_a_unit_that_changes_within_a_month_is_seen_even_in_the_first_ones(
+    month: int, day: int
+) -> None:
+    seconds = change_from(month, day, "length", lambda values: values * 60)
+    (step,) = find_steps(seconds, COLUMNS, 0.8)
+
+    late = MONTHS[month : month + 2]
+    assert step.column == "length"
+    assert step.month in late
+
+
+@pytest.mark.parametrize("day", [3, 15, 27])
+def test_what_is_renamed_or_no_longer_filled_within_a_month_is_seen(day: int) -> None:
+    renamed = change_from(3, day, "goal", lambda values: values.replace("ORD", "CHI"))
+    empty = change_from(3, day, "heat", lambda values: values * np.nan)
+
+    assert {step.column for step in find_steps(renamed, COLUMNS, 0.8)} == {"goal"}
+    assert {step.column for step in find_steps(empty, COLUMNS, 0.8)} == {"heat"}
+
+
+def test_rare_words_are_not_renamed_by_chance() -> None:
+    draw = np.random.default_rng(4)
+    months = {
+        month: rows.assign(goal=pd.Series(draw.zipf(1.5, 200).astype(str), dtype="string"))
+        for month, rows in make_months(rows=200).items()
+    }
+
+    assert find_steps(months, COLUMNS, 0.8) == []
+
+
 @pytest.mark.parametrize("goals", [["ORD", "MIA"], ["ORD", "MIA", "ATL", "LAX"]])
 def test_a_category_that_only_vanishes_or_only_comes_is_no_step(goals: list[str]) -> None:
     drawn = pd.Series(np.random.default_rng(2).choice(goals, ROWS), dtype="string")
@@ -89,7 +132,7 @@ def test_a_column_that_is_no_longer_filled_is_seen() -> None:
     empty = pd.Series(pd.NA, index=range(ROWS), dtype="string")
     (step,) = find_steps(change(months, "2013-12", goal=empty), COLUMNS, 0.8)
 
-    assert step.said == "100% of the rows have no value, of the month before 0%"
+    assert step.said == "100% of the rows have no value, before 0%"
 
 
 def test_a_month_that_has_just_begun_is_not_compared() -> None:

@@ -21,7 +21,7 @@ from ..sources.parsing import is_words, parse_column
 from ..sources.sql import ask_database
 from ..tables import conform
 from .changes import carry_out, check_committed, finish
-from .draft import draft_contract, next_version, read_previous
+from .draft import draft_contract, keep_reasons, next_version, read_previous
 from .formats import Reading, read_kind
 from .opening import QUERY, Place, draft_query, open_source
 from .patching import set_pipeline, set_source, set_values
@@ -127,6 +127,8 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     roles, descriptions = read_previous(previous) if previous else ({}, {})
     suspicion = suspect(table, facts, request.wishes)
     planned = plan_columns(facts, suspicion, request.wishes, roles, ask)
+    if previous:
+        planned = keep_reasons(planned, paths.contract.read_text(encoding="utf-8"))
     name = request.name or (previous.name if previous else name_table(request.place))
     about = f"{'the query or table' if opened.kind == 'sql' else 'the file or folder'} "
     about += request.place.name

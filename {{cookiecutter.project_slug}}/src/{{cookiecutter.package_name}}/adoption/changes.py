@@ -39,6 +39,10 @@ def finish(paths: Paths) -> bool:
             continue
         with replacing(path) as scratch:
             scratch.write_text(text, encoding="utf-8")
+    # What adopt takes out of the requirements needs no new environment: make's marks stay fresh.
+    for mark in (".venv/.dependencies", ".venv/.project"):
+        if (paths.root / mark).exists():
+            (paths.root / mark).touch()
     with replacing(paths.var / _DONE) as scratch:
         scratch.write_text(json.dumps(_read_done(paths) | changes), encoding="utf-8")
     paths.adopting.unlink()

@@ -3,12 +3,14 @@
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import yaml
 
 from ..contract import Contract
-from .plan import Planned
+from .plan import KEPT, Planned
 from .profile import ColumnFacts
 
 _HEAD = """\
@@ -158,6 +160,19 @@ def read_previous(contract: Contract) -> tuple[dict[str, tuple[str, ...]], dict[
         column.name: tuple(sorted(column.roles)) for column in contract.columns
     }
     return roles, {column.name: column.description for column in contract.columns}
+
+
+def keep_reasons(planned: Iterable[Planned], text: str) -> tuple[Planned, ...]:
+    """Columns that stay as they were decided, with the reasons that the contract's text gives."""
+    said = re.findall(r"^ *# (.*)\n *- \{?(name: .*?)(?:, logicalType.*)?$", text, re.MULTILINE)
+    reasons: dict[str, str] = {}
+    for reason, name in said:
+        with suppress(yaml.YAMLError):  # A name that goes on in the next line.
+            reasons[yaml.safe_load(name)["name"]] = reason
+    return tuple(
+        replace(c, reason=reasons.get(c.facts.name, KEPT)) if c.reason == KEPT else c
+        for c in planned
+    )
 
 
 def next_version(old: Contract, new: Contract) -> str:

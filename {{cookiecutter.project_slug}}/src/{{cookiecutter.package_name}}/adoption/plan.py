@@ -13,6 +13,7 @@ SUSPICIOUS_AUC = 0.95
 MOST_CLASSES = 50
 LEAST_ROWS_PER_CLASS = 10
 _MOST_CLASS_NUMBERS = 20
+KEPT = "as it was decided before"
 _MOST_SLICES = 3
 _MOST_SLICE_WORDS = 12
 
@@ -204,7 +205,7 @@ def _decide(
     if wished := _by_wish(column, wishes):
         return wished
     if column.name in previous:
-        return previous[column.name], "as it was decided before", ""
+        return previous[column.name], KEPT, ""
     if reason := _useless(column):
         return (), reason, ""
     return _by_doubt(column, auc, ask) or (

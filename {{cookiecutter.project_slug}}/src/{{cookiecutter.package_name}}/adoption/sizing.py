@@ -14,8 +14,8 @@ from .plan import SUSPICIOUS_AUC, Planned
 
 LEAST_DAYS = 20
 """A table of fewer days cannot be split by whole days into three windows."""
-MAX_STEP = 0.8
-"""Seasons move a column by less, from a month to the next; another unit moves it by more."""
+MAX_STEP = 0.85
+"""Seasons move a column by less, within a month; another unit moves it by more."""
 _RARE_CLASS = 0.05
 
 Setting = tuple[Any, str]
@@ -86,7 +86,7 @@ def _validate(rows: pd.DataFrame, contract: Contract) -> dict[str, Setting]:
             round(max(0.01, 1.5 * alike), 3),
             f"share of rows that equal another one; the table has {alike:.1%}",
         ),
-        "validate.max_step": (MAX_STEP, "distance of a feature from the month before, 0 to 1"),
+        "validate.max_step": (MAX_STEP, "distance of half a month from the last half but one, 0 to 1"),
         "validate.known_steps": (
             known,
             "months, by column, whose step the data had when they were adopted",

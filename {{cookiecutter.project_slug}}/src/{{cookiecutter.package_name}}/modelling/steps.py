@@ -1,12 +1,15 @@
-"""Steps: a column that is another one from one month to the next, though every row is allowed.
+"""Steps: a column that is another one from some moment on, though every row is allowed.
 
 A unit that changed upstream, a category that was renamed and a column that is no longer filled keep
-every limit of a contract. What gives them away is the month before.
+every limit of a contract. What gives them away is what was there before. Halves of months are held
+against the last half but one: where a step falls into a half, that one is neither here nor there,
+and its neighbours still show the step in full. Two halves lie a month apart, so seasons count as
+much as between months.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -24,7 +27,12 @@ _COMMON = 0.01
 _LEAST_STEPS, _NOTICEABLE, _UNUSUAL = 3, 0.25, 5.0
 """From so many steps on it is known how a column moves; one beyond both others is no such move."""
 _MOVING = 0.25
-"""A column with more large steps than this, of all its steps, moves with time: that is no fault."""
+"""A column with more steps than this, of all that it could have, moves with time: no fault."""
+_SURELY = 20
+"""A category of so many rows does not vanish by chance."""
+
+_Parts = Sequence[tuple[str, "pd.Series[Any]"]]
+"""Months or halves of them, in their order, each with a column's values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,49 +64,66 @@ def find_steps(
     least = max(
         LEAST_VALUES, _LEAST_SHARE * float(np.mean([len(rows) for rows in months.values()]))
     )
+    kept = {month: rows for month, rows in months.items() if len(rows) >= least}
+    lag = 2 if all(len(rows) >= 2 * LEAST_VALUES for rows in kept.values()) else 1
     for column in columns:
-        values = {m: rows[column.name] for m, rows in months.items() if len(rows) >= least}
-        said = dict(_find_gaps(values, limit))
+        parts = [
+            part for month, rows in kept.items() for part in _part(month, rows[column.name], lag)
+        ]
+        said = _find_gaps(parts, lag, limit)
         if column.kind in ("integer", "number"):
-            said |= _find_jumps(values, limit)
+            said |= _find_jumps(parts, lag, limit)
         elif column.kind == "string":
-            said |= dict(_find_renamed(values))
+            said |= _find_renamed(parts, lag)
         found += [Step(column.name, month, said[month]) for month in sorted(said)]
     return found
 
 
-def _find_gaps(months: "Mapping[str, pd.Series[Any]]", limit: float) -> Iterator[tuple[str, str]]:
-    shares = {m: float(v.isna().mean()) for m, v in months.items()}
-    steps = [(b, shares[a], shares[b]) for a, b in pairwise(shares)]
-    large = [(m, before, after) for m, before, after in steps if abs(after - before) > limit]
-    if len(large) <= max(1, _MOVING * len(steps)):
-        for month, before, after in large:
-            yield month, f"{after:.0%} of the rows have no value, of the month before {before:.0%}"
+def _part(month: str, values: "pd.Series[Any]", parts: int) -> _Parts:
+    edges = np.linspace(0, len(values), parts + 1).astype(int)
+    return [(month, values.iloc[edges[k] : edges[k + 1]]) for k in range(parts)]
 
 
-def _find_jumps(months: "Mapping[str, pd.Series[Any]]", limit: float) -> dict[str, str]:
-    present = {month: np.sort(v.dropna().to_numpy(float)) for month, v in months.items()}
-    present = {month: values for month, values in present.items() if len(values) >= LEAST_VALUES}
-    steps = list(pairwise(present))
-    distances = [measure_distance(present[a], present[b]) for a, b in steps]
-    large = [steps[k] for k in range(len(steps)) if _is_large(distances[: k + 1], limit)]
-    if len(large) > _MOVING * len(steps):
-        return {}
-    # What has one value in each month tells the time, such as a year.
+def _find_gaps(parts: _Parts, lag: int, limit: float) -> dict[str, str]:
+    shares = [(month, float(values.isna().mean())) for month, values in parts]
+    pairs = list(zip(shares, shares[lag:], strict=False))
     return {
-        b: f"its median is {np.median(present[b]):.4g}, of the month before "
-        f"{np.median(present[a]):.4g}, and so far it never moved like that; its unit or its "
-        "meaning seems to have changed"
-        for a, b in large
-        if present[a][0] < present[a][-1] or present[b][0] < present[b][-1]
+        pairs[k][1][
+            0
+        ]: f"{pairs[k][1][1]:.0%} of the rows have no value, before {pairs[k][0][1]:.0%}"
+        for k in _find_starts([abs(b - a) > limit for (_, a), (_, b) in pairs], lag)
     }
 
 
-def _is_large(distances: Sequence[float], limit: float) -> bool:
+def _find_jumps(parts: _Parts, lag: int, limit: float) -> dict[str, str]:
+    present = [(month, np.sort(v.dropna().to_numpy(float))) for month, v in parts]
+    present = [(month, values) for month, values in present if len(values) >= LEAST_VALUES]
+    pairs = list(zip(present, present[lag:], strict=False))
+    distances = [measure_distance(one, other) for (_, one), (_, other) in pairs]
+    large = [_is_large(distances[: k + 1], lag, limit) for k in range(len(distances))]
+    # What has one value in each part tells the time, such as a year.
+    return {
+        month: f"its median is {np.median(new):.4g}, before it was {np.median(old):.4g}, and so far "
+        "it never moved like that; its unit or its meaning seems to have changed"
+        for (_, old), (month, new) in (pairs[k] for k in _find_starts(large, lag))
+        if old[0] < old[-1] or new[0] < new[-1]
+    }
+
+
+def _find_starts(large: Sequence[bool], lag: int) -> list[int]:
+    """Where steps begin: one lies in `lag` pairs or one more; there and back again are two."""
+    runs = [(is_large, [*run]) for is_large, run in groupby(range(len(large)), large.__getitem__)]
+    starts = [run[0] for is_large, run in runs if is_large and len(run) <= 2 * lag]
+    moves = len(runs) == 1 or len(starts) > max(1, _MOVING * len(large) / lag)
+    return [] if moves else starts
+
+
+def _is_large(distances: Sequence[float], lag: int, limit: float) -> bool:
     """Whether the last distance is beyond the limit, or far beyond those before it."""
-    *before, last = distances
+    # A pair that shares a part with the last one may hold half of its step.
+    before = distances[:-lag]
     usual = max(before) if len(before) >= _LEAST_STEPS else 1.0
-    return last > min(limit, max(_NOTICEABLE, _UNUSUAL * usual))
+    return distances[-1] > min(limit, max(_NOTICEABLE, _UNUSUAL * usual))
 
 
 def measure_distance(one: Floats, other: Floats) -> float:
@@ -108,19 +133,20 @@ def measure_distance(one: Floats, other: Floats) -> float:
     return float(np.abs(shares[0] - shares[1]).max())
 
 
-def _find_renamed(months: "Mapping[str, pd.Series[Any]]") -> Iterator[tuple[str, str]]:
+def _find_renamed(parts: _Parts, lag: int) -> dict[str, str]:
     """Common categories of which one vanishes just as another comes that was never there."""
-    shares = {
-        month: values.value_counts(normalize=True)
-        for month, values in months.items()
-        if values.notna().sum() >= LEAST_VALUES
-    }
+    present = [(month, v.dropna()) for month, v in parts if v.notna().sum() >= LEAST_VALUES]
+    shares = [(month, v.value_counts(normalize=True), len(v)) for month, v in present]
     seen: set[Any] = set()
-    for before, month in pairwise(shares):
-        seen |= {*shares[before].index}
-        gone = shares[before][shares[before] >= _COMMON].drop(shares[month].index, errors="ignore")
-        new = shares[month][shares[month] >= _COMMON].drop([*seen], errors="ignore")
+    said: dict[str, str] = {}
+    for (_, before, rows), (month, after, more) in zip(shares, shares[lag:], strict=False):
+        seen |= {*before.index}
+        gone = before[before >= max(_COMMON, _SURELY / rows)].drop(after.index, errors="ignore")
+        new = after[after >= max(_COMMON, _SURELY / more)].drop([*seen], errors="ignore")
         for (old, was), (name, is_now) in zip(gone.items(), new.items(), strict=False):
             if was / 2 <= is_now <= was * 2:
-                gone_and_new = f"'{old}' ({was:.1%} of the month before) is gone and '{name}'"
-                yield month, f"{gone_and_new} ({is_now:.1%}) is new; it seems to be renamed"
+                gone_and_new = f"'{old}' ({was:.1%} before) is gone and '{name}'"
+                said.setdefault(
+                    month, f"{gone_and_new} ({is_now:.1%}) is new; it seems to be renamed"
+                )
+    return said
