@@ -42,26 +42,6 @@ class Measure(NamedTuple):
     whole: Floats
 
 
-class Counted(NamedTuple):
-    """A measure within one group of people."""
-
-    part: Slice
-    measure: Measure
-
-    def prepare(self, groups: Groups) -> Statistic:
-        """As a function of the weights of the resampling units."""
-        rows = self.part.rows
-        return share(self.measure.part[rows], self.measure.whole[rows], groups[rows])
-
-    def is_like(self, other: "Counted") -> bool:
-        """Whether the two are the same measure of groups by the same columns."""
-        return self.measure is other.measure and self.part.where.keys() == other.part.where.keys()
-
-    def describe(self, value: float) -> dict[str, Any]:
-        """For a report."""
-        return {"where": dict(self.part.where), "rows": len(self.part.rows), "value": value}
-
-
 def list_measures(
     contract: Contract, target: Floats, scores: Floats, threshold: float | None
 ) -> list[Measure]:
@@ -102,18 +82,14 @@ def measure_gaps(
         groups: The resampling unit of each row.
         settings: Those of `bootstrap`; all intervals hold at once.
     """
-    counted = [
-        Counted(part, measure)
-        for part in slices
-        for measure in measures
-        if measure.whole[part.rows].sum() >= _FEWEST
-    ]
-    statistics = [each.prepare(groups) for each in counted]
-    values, draws = resample(statistics, groups, settings["resamples"], settings["seed"])
+    counted = [(s, m) for s in slices for m in measures if m.whole[s.rows].sum() >= _FEWEST]
+    shares = [share(m.part[s.rows], m.whole[s.rows], groups[s.rows]) for s, m in counted]
+    values, draws = resample(shares, groups, settings["resamples"], settings["seed"])
+    like = [(m.name, *s.where) for s, m in counted]
     pairs = [
         (i, j) if values[i] >= values[j] else (j, i)
         for i, j in combinations(range(len(counted)), 2)
-        if counted[i].is_like(counted[j])
+        if like[i] == like[j]
     ]
     if not pairs:
         return []
@@ -122,9 +98,9 @@ def measure_gaps(
     gaps = simultaneous(*differences, settings["confidence"])
     return [
         {
-            "kind": counted[pair[0]].measure.kind,
-            "measure": counted[pair[0]].measure.name,
-            "groups": [counted[k].describe(float(values[k])) for k in pair],
+            "kind": counted[pair[0]][1].kind,
+            "measure": counted[pair[0]][1].name,
+            "groups": [{**counted[k][0].as_dict(), "value": float(values[k])} for k in pair],
             "gap": gap.as_dict(),
         }
         for pair, gap in zip(pairs, gaps, strict=True)

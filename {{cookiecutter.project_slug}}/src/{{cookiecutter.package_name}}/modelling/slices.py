@@ -33,6 +33,10 @@ class Slice:
     where: Mapping[str, str]
     rows: NDArray[np.intp]
 
+    def as_dict(self) -> dict[str, Any]:
+        """For a report: what its rows have in common, and how many there are."""
+        return {"where": dict(self.where), "rows": len(self.rows)}
+
 
 def find_slices(rows: pd.DataFrame, columns: Sequence[str], min_rows: int) -> list[Slice]:
     """Every value of the columns, and of their pairs, that has at least so many rows."""
@@ -68,24 +72,15 @@ def measure_slices(
         parts = [(s, part) for s, part in parts if np.isfinite(part(ones))]
         if not parts:
             return []
-        values, draws = resample(
-            [whole, *(part for _, part in parts)],
-            groups,
-            settings["resamples"],
-            settings["seed"],
-        )
+        statistics = [whole, *(part for _, part in parts)]
+        values, draws = resample(statistics, groups, settings["resamples"], settings["seed"])
     confidence = settings["confidence"]
     absolute = simultaneous(values[1:], draws[:, 1:], confidence)
     gaps = simultaneous(
         sign * (values[1:] - values[0]), sign * (draws[:, 1:] - draws[:, :1]), confidence
     )
     return [
-        {
-            "where": dict(part.where),
-            "rows": len(part.rows),
-            "value": value.as_dict(),
-            "gap": gap.as_dict(),
-        }
+        {**part.as_dict(), "value": value.as_dict(), "gap": gap.as_dict()}
         for (part, _), value, gap in zip(parts, absolute, gaps, strict=True)
     ]
 
@@ -100,37 +95,20 @@ def compare_slices(
     **settings: Any,
 ) -> list[dict[str, Any]]:
     """How much better `scores` are than `other` in each slice, the worst first; else as above."""
+    ones = np.ones(int(groups.max()) + 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        pairs = [
-            (
-                s,
-                _within(s.rows, metric, target, scores, groups),
-                _within(s.rows, metric, target, other, groups),
-            )
-            for s in slices
-        ]
-        ones = np.ones(int(groups.max()) + 1)
-        pairs = [found for found in pairs if np.isfinite(found[1](ones))]
+        mine = [_within(s.rows, metric, target, scores, groups) for s in slices]
+        theirs = [_within(s.rows, metric, target, other, groups) for s in slices]
+        pairs = [p for p in zip(slices, mine, theirs, strict=True) if np.isfinite(p[1](ones))]
         if not pairs:
             return []
-        values, draws = resample(
-            [gain(metric, mine, theirs) for _, mine, theirs in pairs],
-            groups,
-            settings["resamples"],
-            settings["seed"],
-        )
-        found = [
-            {
-                "where": dict(part.where),
-                "rows": len(part.rows),
-                "value": mine(ones),
-                "other": theirs(ones),
-                "gain": interval.as_dict(),
-            }
-            for (part, mine, theirs), interval in zip(
-                pairs, simultaneous(values, draws, settings["confidence"]), strict=True
-            )
-        ]
+        gains = [gain(metric, new, old) for _, new, old in pairs]
+        values, draws = resample(gains, groups, settings["resamples"], settings["seed"])
+    intervals = simultaneous(values, draws, settings["confidence"])
+    found = [
+        {**s.as_dict(), "value": new(ones), "other": old(ones), "gain": interval.as_dict()}
+        for (s, new, old), interval in zip(pairs, intervals, strict=True)
+    ]
     return sorted(found, key=lambda part: part["gain"]["value"])
 
 
