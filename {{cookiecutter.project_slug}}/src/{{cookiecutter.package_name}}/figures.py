@@ -37,19 +37,12 @@ def describe_curves(
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     truth, score = _as_binary(task, target, scores)
-    false_positive, true_positive, _ = roc_curve(truth, score)
+    alarms, found, _ = roc_curve(truth, score)
     precision, recall, _ = precision_recall_curve(truth, score)
-    return {
-        "roc": _thin(
-            pd.DataFrame(
-                {"false_positive_rate": false_positive, "true_positive_rate": true_positive}
-            )
-        ),
-        "precision_recall": _thin(
-            pd.DataFrame({"recall": recall[::-1], "precision": precision[::-1]})
-        ),
-        "calibration": _reliability(truth, score, bins),
-    }
+    roc = pd.DataFrame({"false_positive_rate": alarms, "true_positive_rate": found})
+    pairs = pd.DataFrame({"recall": recall[::-1], "precision": precision[::-1]})
+    calibration = _reliability(truth, score, bins)
+    return {"roc": _thin(roc), "precision_recall": _thin(pairs), "calibration": calibration}
 
 
 def _as_binary(task: Task, target: Floats, scores: Floats) -> tuple[Floats, Floats]:

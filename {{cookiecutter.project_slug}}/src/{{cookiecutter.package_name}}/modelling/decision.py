@@ -89,9 +89,9 @@ def describe_confusion(
     )
     places = range(len(classes) if len(classes) <= _MOST else 0)
     cells = {
-        f"{true}/{answered}": share((target == true) & (chosen == answered), target == true, groups)
+        f"{true}/{given}": share((target == true) & (chosen == given), target == true, groups)
         for true in places
-        for answered in places
+        for given in places
     }
     # A class that nobody has, or that is never answered, leaves nothing to divide by.
     ones = np.ones(int(groups.max()) + 1)
@@ -100,7 +100,7 @@ def describe_confusion(
     return {
         "classes": list(classes),
         "confusion": count_confusion(target, chosen, len(classes)),
-        "shares": [[found.get(f"{true}/{answered}") for answered in places] for true in places],
+        "shares": [[found.get(f"{true}/{given}") for given in places] for true in places],
         "measured": {name: found[name] for name in measured if name in found},
     }
 

@@ -45,7 +45,8 @@ class Window:
 def run(paths: Paths, params: Params) -> str:
     """Measures the bundle and the baselines on the test window, with intervals by days."""
     bundle = load_bundle(paths.bundle)
-    contract, scorer = bundle.contract, Scorer(bundle, threads=0)
+    contract, threshold = bundle.contract, bundle.metadata.threshold
+    scorer, settings = Scorer(bundle, threads=0), {"min_rows": params.evaluate.min_slice_rows}
     check_metric(params, contract)
     valid, test = (answer_window(paths, params, scorer, name) for name in ("valid", "test"))
     found = measure_all(
@@ -62,23 +63,12 @@ def run(paths: Paths, params: Params) -> str:
         "primary_metric": params.judge.metric,
         **found,
         "slices": break_down(contract, test, params),
-        "behaviour": run_tests(
-            load_tests(paths.behaviour),
-            test.rows,
-            contract,
-            ask,
-        ),
+        "behaviour": run_tests(load_tests(paths.behaviour), test.rows, contract, ask),
         "fairness": describe_fairness(
-            test.rows,
-            contract,
-            ask,
-            bundle.metadata.threshold,
-            test.groups,
-            min_rows=params.evaluate.min_slice_rows,
-            **params.resampling,
+            test.rows, contract, ask, threshold, test.groups, **settings, **params.resampling
         ),
-        "threshold": bundle.metadata.threshold,
-        "decision": describe_decision(contract, bundle.metadata.threshold, valid, test, params),
+        "threshold": threshold,
+        "decision": describe_decision(contract, threshold, valid, test, params),
         "surprise": measure_surprise(contract, valid, test, params),
         "seen_until": bundle.metadata.seen_until,
         **describe_window(paths, params),
@@ -91,10 +81,8 @@ def run(paths: Paths, params: Params) -> str:
     curves = (contract.task, test.target, test.scores["candidate"])
     write_curves(paths.plots, *curves, params.evaluate.calibration_bins)
     main = found["metrics"][params.judge.metric]
-    return (
-        f"{params.judge.metric} {main['value']:.4f} ({main['low']:.4f} to {main['high']:.4f}) on "
-        f"{len(test.rows):,} rows"
-    )
+    spread = "{value:.4f} ({low:.4f} to {high:.4f})".format(**main)
+    return f"{params.judge.metric} {spread} on {len(test.rows):,} rows"
 
 
 def check_metric(params: Params, contract: Contract) -> None:
