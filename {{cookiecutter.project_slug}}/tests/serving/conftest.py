@@ -108,7 +108,9 @@ def read_log(settings: ServiceSettings) -> Callable[[], list[dict[str, Any]]]:
 
     def read() -> list[dict[str, Any]]:
         paths = sorted(settings.log_directory.glob("*.jsonl"))
-        return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
+        # A kill can cut the last line short, between two pages; its request was not answered then.
+        lines = [line for path in paths for line in path.read_bytes().splitlines(keepends=True)]
+        return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
     return read
 
