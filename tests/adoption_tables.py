@@ -73,6 +73,29 @@ def write_nasty(path: Path, rows: int = 3000, more: int = 40) -> None:
         packed.write(frame.to_csv(index=False, sep=";").encode("latin-1"))
 
 
+def write_crowd(path: Path, rows: int = 5000, columns: int = 500) -> None:
+    """Write a wide table of customers with several rows each, of which one in 200 is a fraud."""
+    np, pd = import_module("numpy"), import_module("pandas")
+    draw = np.random.default_rng(4)
+    who = draw.integers(0, rows // 8, rows)
+    telling = {
+        "size": draw.normal(size=rows),
+        "price": draw.normal(size=rows),
+        "haste": draw.normal(size=rows),
+        # What a customer is like, the same in each of their rows.
+        "habit": draw.normal(size=rows // 8)[who],
+    }
+    score = sum(telling.values()) + 0.2 * draw.normal(size=rows)
+    noise = {f"count {number}": draw.poisson(1.0, rows) for number in range(columns - 6)}
+    frame = {
+        "customer": [f"C{number:05d}" for number in who],
+        **{name: values.round(3) for name, values in telling.items()},
+        **noise,
+        "fraud": (score >= np.quantile(score, 0.995)).astype(int),
+    }
+    pd.DataFrame(frame).to_csv(path, index=False)
+
+
 def swap(number: str) -> str:
     """Write a number with a decimal comma and points between thousands."""
     return number.translate(str.maketrans(",.", ".,"))
@@ -81,3 +104,4 @@ def swap(number: str) -> str:
 if __name__ == "__main__":
     write_bundled(Path(sys.argv[1]))
     write_nasty(Path(sys.argv[1]) / "nasty.csv.gz")
+    write_crowd(Path(sys.argv[1]) / "crowd.csv")

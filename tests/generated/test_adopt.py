@@ -19,7 +19,9 @@ TABLES = {
     "wine.csv": ("target", "multiclass"),
     "digits.csv": ("target", "multiclass"),
     "nasty.csv.gz": ("returned", "binary"),
+    "crowd.csv": ("fraud", "binary"),
 }
+OPTIONS = {"crowd.csv": "--group customer"}
 EXPLORED = ("diabetes.csv", "nasty.csv.gz")
 """Tables in whose projects the notebook is run; it takes seconds, and the others are alike."""
 TRACES = r"flight\|nycflights\|departure_minute"
@@ -37,8 +39,29 @@ def adopt(whole_run: WholeRun, table: Path, folder: Path, *arguments: str) -> Pa
     """Copy the project that has run the sample, and adopt a table in it."""
     project = copy_project(whole_run.project, folder / "ml-service")
     target = TABLES[table.name][0]
-    run_in(project, "make", "adopt", f"DATA={table}", f"TARGET={target}", *arguments)
+    command = ("make", "adopt", f"DATA={table}", f"TARGET={target}")
+    run_in(project, *command, f"ARGS={OPTIONS.get(table.name, '')}", *arguments)
     return project
+
+
+COUNT_GROUPS = """
+import pandas as pd
+parts = [pd.read_parquet(f"data/splits/{name}.parquet") for name in ("train", "valid", "test")]
+groups = [set(part["customer"]) for part in parts]
+rare = [part["fraud"].sum() for part in parts]
+print(sum(map(len, groups)), len(set.union(*groups)), parts[0].shape[1], *rare)
+"""
+
+
+def check_crowd(project: Path) -> None:
+    """Hold each customer to one window, and each window to some of the rare class."""
+    printed = run_in(project, "python", "-c", COUNT_GROUPS)
+    in_windows, groups, columns, *rare = map(int, printed.split())
+    assert in_windows == groups == 625
+    assert columns == 500
+    assert min(rare) >= 1
+    assert sum(rare) == 25
+    assert "  metric: pr_auc" in (project / "params.yaml").read_text()
 
 
 def explore(project: Path, home: Path) -> None:
@@ -62,6 +85,8 @@ def test_a_table_reaches_a_served_prediction(
     assert answer["model"]["digest"] == facts["digest"]
     assert answer["model"]["name"] == name.split(".")[0]
     assert len(answer["predictions"]) == 1
+    if name == "crowd.csv":
+        check_crowd(project)
     if name in EXPLORED:
         explore(project, tmp_path / "jupyter")
     run_in(project, "git", "add", "--all")

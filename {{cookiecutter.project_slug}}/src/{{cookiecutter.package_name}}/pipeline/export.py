@@ -46,7 +46,9 @@ def run(paths: Paths, params: Params) -> str:
             f"The graph has {size:.1f} MB, above export.max_megabytes "
             f"({params.export.max_megabytes:g}); use fewer or smaller trees, or raise the limit."
         )
-    hard = hard_columns({n: v[:HARD_ROWS] for n, v in columns.items()}, contract)
+    # Each column makes copies of them: of a wide table a few do, or they would fill the memory.
+    few = min(HARD_ROWS, max(1, 10_000 // len(contract.features)))
+    hard = hard_columns({n: v[:few] for n, v in columns.items()}, contract)
     parities = {
         name: compare_scores(trained_scores(model, part), graph_scores(graph, part))
         for name, part in (("test_rows", columns), ("hard_rows", hard))
