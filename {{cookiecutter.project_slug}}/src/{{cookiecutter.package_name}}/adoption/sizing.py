@@ -86,7 +86,10 @@ def _validate(rows: pd.DataFrame, contract: Contract) -> dict[str, Setting]:
             round(max(0.01, 1.5 * alike), 3),
             f"share of rows that equal another one; the table has {alike:.1%}",
         ),
-        "validate.max_step": (MAX_STEP, "distance of half a month from the last half but one, 0 to 1"),
+        "validate.max_step": (
+            MAX_STEP,
+            "distance of half a month from the last half but one, 0 to 1",
+        ),
         "validate.known_steps": (
             known,
             "months, by column, whose step the data had when they were adopted",
