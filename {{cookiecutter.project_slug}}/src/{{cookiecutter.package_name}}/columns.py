@@ -76,9 +76,10 @@ class ColumnBuilder:
 
 def pick_values(positions: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
     """A function that takes the values at some positions from a row."""
-    if len(positions) > 1:
-        return itemgetter(*positions)
-    return lambda row: tuple(row[position] for position in positions)
+    first = min(positions, default=0)
+    if list(positions) == list(range(first, first + len(positions))):
+        return itemgetter(slice(first, first + len(positions)))
+    return itemgetter(*positions)
 
 
 def columns_from_rows(contract: Contract, rows: Sequence[Mapping[str, Any]]) -> Columns:
