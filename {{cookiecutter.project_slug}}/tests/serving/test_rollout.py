@@ -46,17 +46,22 @@ def at(settings: ServiceSettings, url: str) -> ServiceSettings:
 
 
 def test_it_ends_when_the_last_process_has_it_and_says_which_lack_it(
-    start: Callable[..., Any], settings: ServiceSettings, deploy: Callable[[], Pointer]
+    start: Callable[..., Any],
+    web: httpx2.Client,
+    settings: ServiceSettings,
+    deploy: Callable[[], Pointer],
 ) -> None:
     url = start(WORKERS="2", WATCH_SECONDS="0.05").wait_until_serving()
     asleep = min(int(path.stem.split("-")[1]) for path in settings.log_directory.glob("*"))
     os.kill(asleep, signal.SIGSTOP)
     try:
         pointer = deploy()
+        while len(web.get(f"{url}/health/ready").json()["processes"]) == 1:
+            time.sleep(0.01)
         with pytest.raises(
-            ProjectError, match=r"After 3 s not all processes .* \(1 with \w+ and 1 with "
+            ProjectError, match=r"After 0.2 s not all processes .* \(1 with \w+ and 1 with "
         ):
-            await_rollout(at(settings, url), pointer, settings.store, 3)
+            await_rollout(at(settings, url), pointer, settings.store, 0.2)
     finally:
         os.kill(asleep, signal.SIGCONT)
     said = await_rollout(at(settings, url), pointer, settings.store, PATIENCE)
