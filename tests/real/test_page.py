@@ -7,55 +7,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from browser import FIND_FAINT_TEXT, PHONE, open_browser
 from project_copy import make_environment
 from service import fetch, serve
 from whole_run import WholeRun
 
-CHROMIUM = Path("/usr/bin/chromium")
-ALONE = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
 WITHIN = 60_000  # milliseconds, for whatever the page is expected to show
 KEY = "6b1f" * 16
-PHONE = {"width": 360, "height": 740}
-
-# WCAG 2.2, success criterion 1.4.3: the contrast of every text with what lies behind it.
-FIND_FAINT_TEXT = """
-() => {
-  const channels = text => text.match(/[\\d.]+/g).map(Number);
-  const light = rgb => rgb.slice(0, 3).map(c => c / 255)
-    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = node => {
-    for (; node; node = node.parentElement) {
-      const color = channels(getComputedStyle(node).backgroundColor);
-      if (color.length < 4 || color[3] > 0) return color;
-    }
-    return [255, 255, 255];
-  };
-  const faint = [];
-  for (const node of document.querySelectorAll("body *")) {
-    const own = [...node.childNodes].some(child => child.nodeType === 3 && child.data.trim());
-    if (!own || !node.checkVisibility()) continue;
-    const pair = [light(channels(getComputedStyle(node).color)), light(behind(node))];
-    const contrast = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-    if (contrast < 4.5) faint.push(`${node.tagName} ${contrast.toFixed(2)} ${node.textContent}`);
-  }
-  return faint;
-}
-"""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    assert CHROMIUM.exists(), "Chromium is missing; on Debian: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ALONE)
+    with open_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +140,7 @@ def test_a_wrong_value_is_said_beside_its_field_which_gets_the_focus(page: Page)
 
 
 def test_it_fits_a_phone_and_every_text_can_be_read(page: Page, tmp_path: Path) -> None:
-    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.set_viewport_size(PHONE)
     predict(page)
     assert page.evaluate("() => document.scrollingElement.scrollWidth") <= PHONE["width"]
     expect(page.locator("#value")).to_be_in_viewport()
@@ -189,7 +155,7 @@ def test_it_fits_a_phone_and_every_text_can_be_read(page: Page, tmp_path: Path) 
 def test_a_service_with_keys_opens_to_a_key_that_is_typed_in(
     browser: Browser, guarded: str, tmp_path: Path, scheme: Literal["light", "dark"]
 ) -> None:
-    context = browser.new_context(color_scheme=scheme, viewport=PHONE)  # type: ignore[arg-type]
+    context = browser.new_context(color_scheme=scheme, viewport=PHONE)
     page = context.new_page()
     page.set_default_timeout(WITHIN)
     asked: list[str] = []
