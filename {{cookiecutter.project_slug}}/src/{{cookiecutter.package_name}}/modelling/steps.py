@@ -7,7 +7,7 @@ and its neighbours still show the step in full. Two halves lie a month apart, so
 much as between months.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -103,8 +103,8 @@ def _find_jumps(parts: _Parts, lag: int, limit: float) -> dict[str, str]:
     large = [_is_large(distances[: k + 1], lag, limit) for k in range(len(distances))]
     # What has one value in each part tells the time, such as a year.
     return {
-        month: f"its median is {np.median(new):.4g}, before it was {np.median(old):.4g}, and so far "
-        "it never moved like that; its unit or its meaning seems to have changed"
+        month: f"its median is {np.median(new):.4g}, before it was {np.median(old):.4g}, and so "
+        "far it never moved like that; its unit or its meaning seems to have changed"
         for (_, old), (month, new) in (pairs[k] for k in _find_starts(large, lag))
         if old[0] < old[-1] or new[0] < new[-1]
     }
