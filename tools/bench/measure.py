@@ -164,29 +164,36 @@ def load(name: str, port: int, size: int, seconds: float, pause: float = 0) -> F
     return figures
 
 
-def measure_memory(session: int) -> float:
-    """Megabytes of all processes of a session, shared pages counted once."""
-    total = 0
-    for process in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError, IndexError):
+def list_processes(first: int) -> list[Path]:
+    """A process and all that came of it, whatever session they made themselves."""
+    parents = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
             fields = (process / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session:
-                lines = (process / "smaps_rollup").read_text().splitlines()
-                total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+            parents[int(process.name)] = int(fields[1])
+    found = {first}
+    while fresh := {p for p, parent in parents.items() if parent in found} - found:
+        found |= fresh
+    return [Path("/proc", str(process)) for process in found]
+
+
+def measure_memory(first: int) -> float:
+    """Megabytes of a process and all that came of it, shared pages counted once."""
+    total = 0
+    for process in list_processes(first):
+        with contextlib.suppress(OSError):
+            lines = (process / "smaps_rollup").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total * 1024 / 1e6
 
 
-def measure_work(session: int) -> float:
-    """Microseconds that all threads of a session have worked."""
+def measure_work(first: int) -> float:
+    """Microseconds that all threads of a process and of what came of it have worked."""
     total = 0
-    for process in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            fields = (process / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session:
-                threads = (process / "task").iterdir()
-                total += sum(
-                    int((thread / "schedstat").read_text().split()[0]) for thread in threads
-                )
+    for process in list_processes(first):
+        with contextlib.suppress(OSError):
+            threads = (process / "task").iterdir()
+            total += sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
     return total / 1000
 
 
