@@ -146,6 +146,27 @@ def test_a_column_that_knows_the_answer_is_marked_and_asked_about(paths: Paths) 
     assert any("'e-mail' may be about a person" in question for question in asked)
 
 
+def test_of_two_times_somebody_says_which_is_the_events(paths: Paths) -> None:
+    table = make_table()
+    table.assign(**{"shipped at": table["ordered at"]}).to_csv(paths.root / "two.csv", index=False)
+    request = Request(Place("two.csv"), Wishes(target="returned"))
+    asked: list[str] = []
+
+    def answer(question: str, safe: bool) -> bool:
+        asked.append(question)
+        return "'shipped at' say when" in question or safe
+
+    with pytest.raises(ProjectError, match=r"ordered at, shipped at.*--event-time none"):
+        prepare(paths, request, None, answer_safely)
+    contract = parse_contract(prepare(paths, request, None, answer).contract)
+
+    assert contract.event_time is not None
+    assert contract.event_time.name == "shipped at"
+    assert asked[:2] == [
+        f"Does '{name}' say when a row's event took place?" for name in ("ordered at", "shipped at")
+    ]
+
+
 def test_the_rarer_word_is_what_is_to_be_found(drafted: Contract) -> None:
     assert drafted.classes == ("kept", "back")
     assert drafted.task == "binary"

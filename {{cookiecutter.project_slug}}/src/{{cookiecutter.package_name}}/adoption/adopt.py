@@ -45,6 +45,7 @@ class Request:
         name: Of the contract and the model; None takes it from the data.
         day_first: How a date that can be read in two ways is to be read.
         force: Go on over uncommitted changes.
+        agreed: To whatever changes in the contract.
     """
 
     place: Place
@@ -52,6 +53,7 @@ class Request:
     name: str | None = None
     day_first: bool = True
     force: bool = False
+    agreed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
     first = is_sample_here(paths.root)
     previous = None if first else load_contract(paths.contract)
     adoption = prepare(paths, request, previous, ask)
-    if previous is not None and not _agreed(paths, adoption, ask, say):
+    if previous is not None and not _agree(paths, request, adoption, ask, say):
         raise ProjectError(
             "Nothing was changed: the new contract was not agreed to (--yes agrees)."
         )
@@ -219,7 +221,9 @@ def name_table(place: Place) -> str:
     return name or "table"
 
 
-def _agreed(paths: Paths, adoption: Adoption, ask: Ask, say: Callable[[str], None]) -> bool:
+def _agree(
+    paths: Paths, request: Request, adoption: Adoption, ask: Ask, say: Callable[[str], None]
+) -> bool:
     old = paths.contract.read_text(encoding="utf-8")
     diff = unified_diff(
         old.splitlines(),
@@ -237,7 +241,7 @@ def _agreed(paths: Paths, adoption: Adoption, ask: Ask, say: Callable[[str], Non
         return True
     for line in lines:
         say(line)
-    return ask("Change contract.yaml so, and the settings that follow?", False)
+    return request.agreed or ask("Change contract.yaml so, and the settings that follow?", False)
 
 
 def _edit_pipeline(paths: Paths, contract: Contract, source: OwnParams) -> str:

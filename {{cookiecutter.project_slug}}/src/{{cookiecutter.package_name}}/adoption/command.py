@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 
 import typer
 
@@ -28,8 +27,8 @@ def adopt_and_run(
     force: bool,
 ) -> None:
     """Adopts a table, runs everything on it, and says what a person should decide next."""
-    request = Request(place, wishes, name, day_first, force)
-    questions = adopt(paths, request, make_ask(yes=yes), typer.echo)
+    request = Request(place, wishes, name, day_first, force, yes)
+    questions = adopt(paths, request, ask_at_terminal, typer.echo)
     code = run_all(paths)
     if code and _may_serve_linear(paths):
         serve_linear(paths)
@@ -58,18 +57,9 @@ def run_all(paths: Paths) -> int:
     return subprocess.call([sys.executable, "-m", package, "run"], cwd=paths.root)
 
 
-def make_ask(*, yes: bool) -> Callable[[str, bool], bool]:
-    """Asks at the terminal; without one, what is safe is the answer."""
-
-    def ask(question: str, safe: bool) -> bool:
-        # The only question whose safe answer is no is whether to change what is there.
-        if yes and not safe:
-            return True
-        if not sys.stdin.isatty():
-            return safe
-        return typer.confirm(question, default=safe)
-
-    return ask
+def ask_at_terminal(question: str, safe: bool) -> bool:
+    """Asks whoever sits there; without a terminal, what is safe is the answer."""
+    return typer.confirm(question, default=safe) if sys.stdin.isatty() else safe
 
 
 def serve_linear(paths: Paths) -> None:

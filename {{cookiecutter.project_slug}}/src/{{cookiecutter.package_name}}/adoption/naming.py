@@ -9,16 +9,19 @@ from ..errors import ProjectError
 from .profile import ColumnFacts
 
 if TYPE_CHECKING:
-    from .plan import Wishes
+    from .plan import Ask, Wishes
 
 
 def choose_event_time(
-    facts: Mapping[str, ColumnFacts], wishes: "Wishes", previous: Mapping[str, tuple[str, ...]]
+    facts: Mapping[str, ColumnFacts],
+    wishes: "Wishes",
+    previous: Mapping[str, tuple[str, ...]],
+    ask: "Ask",
 ) -> str | None:
     """The column that says when a row's event took place, or None.
 
     Raises:
-        ProjectError: Several could be it.
+        ProjectError: Several could be it, and nobody says which.
     """
     settled = _settled("event_time", wishes.event_time, previous)
     if settled:
@@ -26,6 +29,9 @@ def choose_event_time(
     candidates = [c.name for c in facts.values() if c.may_be_event_time and c.name != wishes.target]
     named = [name for name in candidates if facts[name].named_as_event_time]
     if len(named) > 1 or (candidates and not named):
+        for name in named or candidates:
+            if ask(f"Does '{name}' say when a row's event took place?", False):
+                return name
         raise ProjectError(
             f"It cannot be told which column says when a row's event took place "
             f"({', '.join(named or candidates)}); name it with --event-time, or say "

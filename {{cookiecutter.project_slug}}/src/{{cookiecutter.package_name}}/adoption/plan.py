@@ -93,7 +93,7 @@ def plan_columns(
     check_names(facts, wishes)
     special = {
         wishes.target: "target",
-        choose_event_time(facts, wishes, previous): "event_time",
+        choose_event_time(facts, wishes, previous, ask): "event_time",
         choose_key(facts, wishes, previous): "key",
     }
     planned, slices = [], 0
