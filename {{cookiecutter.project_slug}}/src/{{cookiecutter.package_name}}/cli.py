@@ -3,6 +3,7 @@
 Nothing heavy is imported before the command that needs it runs.
 """
 
+import gc
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -58,6 +59,9 @@ app = typer.Typer(
 @app.callback()
 def prepare() -> None:
     """Runs before every command."""
+    # Libraries make much that lives on when they are imported: a search for garbage at every 700
+    # objects takes a tenth of the time and finds none.
+    gc.set_threshold(50_000)
     silence_telemetry()
 
 

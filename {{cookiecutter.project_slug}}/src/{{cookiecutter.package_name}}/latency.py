@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 from .scoring import Scorer
 
@@ -21,12 +22,10 @@ def measure_latency(scorer: Scorer, clock: Callable[[], int] = time.perf_counter
     """
     records = [[golden.request] for golden in scorer.bundle.metadata.golden]
     scorer.score_rows(records[0])
-    medians = []
-    for _ in range(ROUNDS):
-        taken = []
-        for record in records:
-            begin = clock()
-            scorer.score_rows(record)
-            taken.append(clock() - begin)
-        medians.append(statistics.median(taken))
-    return min(medians) / 1000
+
+    def ask(record: list[dict[str, Any]]) -> int:
+        begin = clock()
+        scorer.score_rows(record)
+        return clock() - begin
+
+    return min(statistics.median(map(ask, records)) for _ in range(ROUNDS)) / 1000

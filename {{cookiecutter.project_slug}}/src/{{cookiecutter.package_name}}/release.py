@@ -17,14 +17,7 @@ from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
 
-from .bundle import (
-    Bundle,
-    BundleError,
-    Pointer,
-    deploy_bundle,
-    load_bundle,
-    read_pointer,
-)
+from .bundle import Bundle, BundleError, Pointer, deploy_bundle, load_bundle, read_pointer
 from .case import Case, ChampionFacts
 from .comparison import Challenge, NotComparableError, measure_gain
 from .contract import load_contract

@@ -8,8 +8,6 @@ import typer
 from .errors import ProjectError
 from .params import Params, load_params
 from .paths import Paths
-from .rollout import await_rollout
-from .settings import load_service_settings
 
 if TYPE_CHECKING:
     from .release import Deployment
@@ -188,6 +186,9 @@ def study(
 
 
 def _await_service(done: "Deployment") -> None:
+    from .rollout import await_rollout
+    from .settings import load_service_settings
+
     typer.echo(done.sentence)
     typer.echo(await_rollout(load_service_settings(), done.pointer, open_project().store))
 

@@ -5,9 +5,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import release
+from .contract import load_contract
 from .errors import ProjectError
 from .judgement import RefusedError
 from .params import Params, load_params
@@ -32,7 +33,11 @@ def run_everything(paths: Paths, say: Callable[[str], None]) -> None:
     made = ensure_repository(paths.root)
     if made:
         say(made)
-    repro(paths)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        beside.submit(_open_registry, paths)
+        repro(paths)
+    from . import release
+
     try:
         judgement = release.judge(paths, params)
     except RefusedError:
@@ -46,6 +51,14 @@ def run_everything(paths: Paths, say: Callable[[str], None]) -> None:
     say(f"deploy: {release.deploy(paths).sentence}")
     for line in summarise(paths, params):
         say(line)
+
+
+def _open_registry(paths: Paths) -> None:
+    """Imports and opens ahead what takes seconds; what fails here fails again where it is used."""
+    from . import release  # noqa: F401
+    from .tracking import connect
+
+    connect(paths, load_contract(paths.contract).name)
 
 
 def ensure_repository(root: Path) -> str:

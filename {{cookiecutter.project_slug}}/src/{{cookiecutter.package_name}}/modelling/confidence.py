@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..contract import Contract
 from .metrics import Floats, Groups, Metric, Statistic
@@ -67,15 +68,15 @@ def resample(
     statistics: Sequence[Statistic], groups: Groups, resamples: int, seed: int
 ) -> tuple[Floats, Floats]:
     """The statistics as they are, and in each resample: shape (resamples, statistics)."""
-    generator = np.random.default_rng(seed)
-    count = int(groups.max()) + 1
-    draws = np.empty((resamples, len(statistics)))
-    for position in range(resamples):
-        drawn = np.bincount(generator.integers(count, size=count), minlength=count)
-        weights = drawn.astype(np.float64)
-        draws[position] = [statistic(weights) for statistic in statistics]
-    ones = np.ones(count)
-    return np.array([statistic(ones) for statistic in statistics]), draws
+    generator, count = np.random.default_rng(seed), int(groups.max()) + 1
+
+    def measure(weights: NDArray[Any]) -> list[float]:
+        weights = weights.astype(np.float64)  # One array for all, which `once` knows again.
+        return [statistic(weights) for statistic in statistics]
+
+    drawn = (generator.integers(count, size=count) for _ in range(resamples))
+    draws = [measure(np.bincount(these, minlength=count)) for these in drawn]
+    return np.array(measure(np.ones(count))), np.array(draws)
 
 
 def paired_difference(

@@ -58,12 +58,12 @@ def fit_models(
     rare, task, settings = params.train.rare, contract.task, params.train.candidate
     with ThreadPoolExecutor(max_workers=1) as beside:  # Neither needs the interpreter for long.
         fit = beside.submit(fit_linear, train, task, params.train.linear, rare, params.seed)
-        if settings.kind == "trees":
-            candidate = fit_candidate(train, valid, task, settings, rare, params.seed)
-        else:
-            candidate = fit.result()
-        linear = fit.result()
-    return {"prior": fit_prior(train, task), "linear": linear, "candidate": candidate}
+        candidate = (
+            fit_candidate(train, valid, task, settings, rare, params.seed)
+            if settings.kind == "trees"
+            else fit.result()
+        )
+    return {"prior": fit_prior(train, task), "linear": fit.result(), "candidate": candidate}
 
 
 def check_leakage(alone: dict[str, float], contract: Contract, limit: float) -> None:
