@@ -2,7 +2,10 @@
 
 import asyncio
 import io
+import itertools
 import json
+import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,16 +29,21 @@ from {{ cookiecutter.package_name }}.settings import ServiceSettings
 ReadLog = Callable[[], list[dict[str, Any]]]
 
 
+_ORDER = itertools.count()
+
+
 class Wire(asyncio.Transport):
-    """What a connection writes to."""
+    """What a connection writes to; `order` is when it last did, among all."""
 
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[bytes] = []
+        self.order = math.inf
         self.closed = False
 
     def write(self, data: Any) -> None:
         self.writes.append(bytes(data))
+        self.order = next(_ORDER)
 
     def close(self) -> None:
         self.closed = True
@@ -263,6 +271,70 @@ def test_requests_of_one_turn_are_answered_together_each_with_its_own(
     logged = [(line["request_id"], line["row"]) for line in read_log()]
     counts = [len(rows[i : i + 2]) for i in range(4)]
     assert logged == [(f"id-{i}", row) for i in range(4) for row in range(counts[i])]
+
+
+def test_those_beyond_the_limit_are_refused_as_on_the_long_way_and_after_the_others_are_answered(
+    settings: ServiceSettings, served: ServedModel, rows: Any, read_log: ReadLog
+) -> None:
+    tight = settings.model_copy(update={"max_concurrency": 2})
+    requests = [[write_request(write_records(rows))]] * 5
+    logs = [io.StringIO(), io.StringIO()]
+    short, long = (Server(create_app(tight, served, make_logger(log))) for log in logs)
+    long.app.shortcut = None
+    wires = short.ask(*requests)
+    assert [wire.answers[0][0] for wire in wires] == [200, 200, 503, 503, 503]
+    assert max(wire.order for wire in wires[:2]) < min(wire.order for wire in wires[2:])
+    assert len(read_log()) == 2 * len(rows)
+    assert [plain_answers(wire) for wire in wires] == [
+        plain_answers(wire) for wire in long.ask(*requests)
+    ]
+    statuses = [Counter(json.loads(line)["status"] for line in read_lines(log)) for log in logs]
+    assert statuses[0] == statuses[1] == {200: 2, 503: 3}
+
+
+class Insisting(Wire):
+    """A client that asks again as soon as it is answered, so many times."""
+
+    connection: Connection
+    request: bytes
+    times: int
+
+    def write(self, data: Any) -> None:
+        super().write(data)
+        self.times -= data.endswith(b"}")  # A body ends so, and what is above it does not.
+        if data.endswith(b"}") and self.times:
+            asyncio.get_running_loop().call_soon(self.connection.data_received, self.request)
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
+def test_a_crowd_that_insists_keeps_nobody_from_being_answered(
+    settings: ServiceSettings, model: ServedModel, rows: Any, way: str
+) -> None:
+    tight = settings.model_copy(update={"max_concurrency": 2})
+    app: Any = create_app(tight, model, make_logger(io.StringIO()))
+    if way == "long":
+        app.shortcut = None
+
+    async def scenario() -> list[Insisting]:
+        state, wires = ServerState(), [Insisting() for _ in range(10)]
+        for wire in wires:
+            wire.connection, wire.times = connect(app, state), 20
+            wire.request = write_request(write_records(rows))
+            wire.connection.connection_made(wire)
+            wire.connection.data_received(wire.request)
+        while any(wire.times for wire in wires):
+            await asyncio.sleep(0)
+        return wires
+
+    statuses = Counter(answer[0] for wire in asyncio.run(scenario()) for answer in wire.answers)
+    assert statuses.total() == 200
+    # Two of ten each time that the loop comes round.
+    assert statuses[200] >= 40
+    assert statuses[503] >= 100
+
+
+def read_lines(log: io.StringIO) -> list[str]:
+    return [line for line in log.getvalue().splitlines() if '"request"' in line]
 
 
 def test_one_request_that_is_refused_spoils_none_of_its_turn(

@@ -10,13 +10,7 @@ from ..columns import FeatureMatrix
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
 from ..files import replacing
-from ..modelling.estimators import (
-    Examples,
-    fit_candidate,
-    fit_linear,
-    fit_prior,
-    predict_scores,
-)
+from ..modelling.estimators import Examples, fit_candidate, fit_linear, fit_prior, predict_scores
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import metrics_for
 from ..params import Params

@@ -1,5 +1,6 @@
 """One connection: HTTP that cannot be read is answered like any other problem, and is bounded."""
 
+import asyncio
 import os
 from typing import Any
 
@@ -10,12 +11,11 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from .observation import HEADER
-from .prediction import answer_headers
 from .problems import REQUEST_REFUSED, ProblemError, render_problem
 from .shortcut import PATH
 
 MOST_HEADER_BYTES = 64 * 1024
+Headers = list[tuple[bytes, bytes]]
 
 
 class Connection(HttpToolsProtocol):
@@ -53,9 +53,8 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Its headers are whole; how many requests came before it and are not answered is noted."""
         self._awaits_headers, self._begins = False, True
-        shortcut = getattr(self.app, "shortcut", None)
-        ahead = len(self.tasks) + (0 if shortcut is None else len(shortcut.callers))
-        self.scope["ahead"] = ahead  # type: ignore[typeddict-unknown-key]
+        callers = getattr(getattr(self.app, "shortcut", None), "callers", ())
+        self.scope["ahead"] = len(self.tasks) + len(callers)  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
         self._begins = False
 
@@ -72,16 +71,19 @@ class Connection(HttpToolsProtocol):
         scope: Any = cycle.scope
         return (scope, bytes(cycle.body)) if cycle.keep_alive else None
 
-    def write(self, request_id: str, body: bytes) -> None:
+    def write(self, status: int, headers: Headers, body: bytes) -> None:
         """Answers it, in one write."""
         cycle = self._whole[0]
-        named = (HEADER, request_id.encode("ascii"))
-        headers = [*self.server_state.default_headers, *answer_headers(body), named]
-        lines = [b"%s: %s\r\n" % pair for pair in headers]
+        lines = [b"%s: %s\r\n" % pair for pair in (*self.server_state.default_headers, *headers)]
         if not cycle.disconnected:
-            self.transport.write(b"".join([STATUS_LINE[200], *lines, b"\r\n", body]))
+            self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
         cycle.response_started = cycle.response_complete = True
         self.on_response_complete()
+
+    def on_response_complete(self) -> None:
+        """Its answer is written: nobody waits for it any more, though its task is not gone yet."""
+        self.tasks.discard(asyncio.current_task())
+        super().on_response_complete()
 
     def go_the_long_way(self) -> None:
         """Makes it the task that uvicorn makes of every request."""

@@ -99,9 +99,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def validate_rows(
-    model: "ServedModel",
-    rows: Sequence[Mapping[str, Any]],
-    locate: Callable[[Location], Location],
+    model: "ServedModel", rows: Sequence[Mapping[str, Any]], locate: Callable[[Location], Location]
 ) -> Rows:
     """Holds rows of JSON values against the contract, exactly as `POST /predict` does.
 

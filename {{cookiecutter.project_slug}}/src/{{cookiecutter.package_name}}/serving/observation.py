@@ -4,6 +4,7 @@ import random
 import re
 import time
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,8 +19,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
-def choose_request_id(offered: bytes | None) -> str:
+def choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The client's own request id where it is harmless, else a new one."""
+    offered = next((value for name, value in headers if name == HEADER), None)
     if offered is not None and _SAFE_ID.fullmatch(offered):
         return offered.decode("ascii")
     return f"{random.getrandbits(128):032x}"
@@ -59,8 +61,7 @@ class Observation:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        offered = next((value for name, value in scope["headers"] if name == HEADER), None)
-        exchange = _Exchange(choose_request_id(offered), send)
+        exchange = _Exchange(choose_request_id(scope["headers"]), send)
         scope["request_id"] = exchange.request_id
         try:
             await self._app(scope, receive, exchange.forward)

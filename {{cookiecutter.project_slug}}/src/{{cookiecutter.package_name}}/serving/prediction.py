@@ -36,6 +36,10 @@ class Admission:
         """Whether there is no slot for a request with so many before it."""
         return max(self._active, ahead) >= self._limit
 
+    def refusal(self) -> ProblemError:
+        """What is said to one too many."""
+        return ProblemError(OVERLOADED, f"{self._limit} predictions are in progress.", _RETRY)
+
     @contextmanager
     def slot(self, ahead: int) -> Iterator[None]:
         """Takes a slot while the block runs.
@@ -48,7 +52,7 @@ class Admission:
             ProblemError: There is none left.
         """
         if self.is_full(ahead):
-            raise ProblemError(OVERLOADED, f"{self._limit} predictions are in progress.", _RETRY)
+            raise self.refusal()
         self.hold()
         try:
             yield

@@ -2,22 +2,27 @@
 
 A plain `POST /predict` arrives whole, is small, and keeps the contract. All that arrive in one turn
 of the event loop are answered together at its end: one call of the model, one write that puts their
-lines into the log, and then their answers leave. No task, router or middleware is between, since
-each costs as much as the model. What is not plain, or fails on the way, goes the long way from its
-beginning, and that way alone has words for refusals. What is answered here would be answered there
-in the same bytes.
+lines into the log, and then their answers leave. Those beyond the limit of what may be in progress
+are refused after that: under overload they are most. No task, router or middleware is between,
+since each costs as much as the model. What is not plain, or fails on the way, goes the long way
+from its beginning, and that way alone has words for other refusals. What is answered here would be
+answered there in the same bytes.
 """
 
 import asyncio
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING
+
+from starlette.types import Scope
 
 from .body import check_headers
 from .dialect import Question
 from .observation import HEADER, Observation, choose_request_id
-from .prediction import PredictEndpoint
-from .problems import ProblemError
+from .prediction import PredictEndpoint, answer_headers
+from .problems import ProblemError, render_problem
 from .served import Reply, ServedModel
 
 if TYPE_CHECKING:
@@ -29,6 +34,8 @@ _MOST_ROWS = 64
 
 
 Group = list[tuple["Connection", Question]]
+Said = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
+"""Status, headers, body."""
 
 
 class Shortcut:
@@ -55,10 +62,14 @@ class Shortcut:
 
     def _answer_all(self) -> None:
         started, callers, self.callers = time.perf_counter(), self.callers, []
-        model, group, count = self._endpoint.champion.current, [], 0
+        model, group, count, refused = self._endpoint.champion.current, [], 0, []
         for caller in callers:
-            question = self._read(caller, model)
-            if question is None:
+            request = None if self._endpoint.champion.stopping else caller.read()
+            if request and self._endpoint.admission.is_full(request[0]["ahead"]):
+                refused.append((caller, request[0]))
+                continue
+            question = request and self._read(*request, model)
+            if not question:
                 caller.go_the_long_way()
                 continue
             group.append((caller, question))
@@ -68,23 +79,24 @@ class Shortcut:
                 group, count = [], 0
         if group:
             self._answer(model, group, started)
+        # Who is answered does not wait for who is not.
+        for caller, scope in refused:
+            self._refuse(caller, scope, started)
 
-    def _read(self, caller: "Connection", model: ServedModel) -> Question | None:
-        endpoint, request = self._endpoint, caller.read()
-        if request is None or endpoint.champion.stopping:
-            return None
-        (scope, body), settings = request, endpoint.settings
-        if endpoint.admission.is_full(scope["ahead"]):
-            return None
+    def _read(self, scope: Scope, body: bytes, model: ServedModel) -> Question | None:
+        endpoint, settings = self._endpoint, self._endpoint.settings
         decoded = model.decode(body) if len(body) <= settings.inline_bytes else None
-        if decoded is None or decoded[1]:
-            return None
-        try:
-            check_headers(scope, settings.max_body_bytes, endpoint.dialect.media_types)
-        except ProblemError:
-            return None
-        offered = next((value for name, value in scope["headers"] if name == HEADER), None)
-        return Question(decoded[0], choose_request_id(offered))
+        with suppress(ProblemError):  # The long way refuses it in its words.
+            if decoded is not None and not decoded[1]:
+                check_headers(scope, settings.max_body_bytes, endpoint.dialect.media_types)
+                return Question(decoded[0], choose_request_id(scope["headers"]))
+        return None
+
+    def _refuse(self, caller: "Connection", scope: Scope, started: float) -> None:
+        scope["request_id"] = choose_request_id(scope["headers"])
+        answer = render_problem(self._endpoint.admission.refusal(), scope)
+        said = (answer.status_code, answer.raw_headers, bytes(answer.body))
+        self._send(caller, said, scope["request_id"], started)
 
     def _answer(self, model: ServedModel, group: Group, started: float) -> None:
         try:
@@ -96,16 +108,20 @@ class Shortcut:
                 caller.go_the_long_way()
             return
         for (caller, question), reply in zip(group, replies, strict=True):
-            caller.write(question.request_id, reply.body)
-            self._observation.account("POST", PATH, 200, question.request_id, started)
+            said = (200, answer_headers(reply.body), reply.body)
+            self._send(caller, said, question.request_id, started)
+
+    def _send(self, caller: "Connection", said: Said, request_id: str, started: float) -> None:
+        status, headers, body = said
+        caller.write(status, [*headers, (HEADER, request_id.encode("ascii"))], body)
+        self._observation.account("POST", PATH, status, request_id, started)
 
     def _reply(self, model: ServedModel, questions: list[Question]) -> list[Reply]:
-        dialect = self._endpoint.dialect
         if not model.rows_apart:
-            return [model.reply(dialect, q, model.score(q.rows)) for q in questions]
+            return [model.reply(self._endpoint.dialect, q, model.score(q.rows)) for q in questions]
         answers = model.score([row for question in questions for row in question.rows])
         ends = accumulate(len(question.rows) for question in questions)
         return [
-            model.reply(dialect, q, answers[end - len(q.rows) : end])
+            model.reply(self._endpoint.dialect, q, answers[end - len(q.rows) : end])
             for q, end in zip(questions, ends, strict=True)
         ]
