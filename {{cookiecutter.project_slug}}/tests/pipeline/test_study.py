@@ -128,35 +128,54 @@ def test_too_few_months_say_nothing_about_age(task: Task) -> None:
         measure_age(task, months, lambda _: None)
 
 
-def test_every_trial_is_a_run_and_a_stopped_search_goes_on(
+def test_every_trial_is_a_run_and_a_killed_search_ends_as_an_undisturbed_one(
     task: Task,
     examples: tuple[Examples, Examples],
     tracker: Tracker,
     project: Paths,
     open_registry: Callable[[Paths], Any],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def go_on(trials: int) -> dict[str, Any]:
-        study = task.params.study.model_copy(update={"trials": trials})
-        wanted = replace(task, params=task.params.model_copy(update={"study": study}))
-        return search(wanted, *examples, tracker, tmp_path / "study.db", lambda _: None)
+    trials = 13  # the first ten are drawn, the others follow from what was found
+    study = task.params.study.model_copy(update={"trials": trials})
+    wanted = replace(task, params=task.params.model_copy(update={"study": study}))
 
-    go_on(2)
-    found = go_on(4)
+    def go_on(database: str) -> dict[str, Any]:
+        return search(wanted, *examples, tracker, tmp_path / database, lambda _: None)
+
+    log_trial = Tracker.log_trial
+
+    def die(after: int) -> Callable[..., None]:
+        left = iter(range(after))
+
+        def log_or_die(*arguments: Any) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            log_trial(*arguments)
+
+        return log_or_die
+
+    for after in (0, 4, 7):  # in the middle of the first trial, of the fifth and of the twelfth
+        monkeypatch.setattr(Tracker, "log_trial", die(after))
+        with pytest.raises(KeyboardInterrupt):
+            go_on("killed.db")
+    monkeypatch.setattr(Tracker, "log_trial", log_trial)
+    found = go_on("killed.db")
     client = open_registry(project)
     experiment = client.get_experiment_by_name(f"{CONTRACT.name}-study")
     runs = client.search_runs([experiment.experiment_id])
-    assert found["trials"] == 4
-    assert len(runs) == 4
+    assert found["trials"] == trials
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert len({run.data.tags["study"] for run in runs}) == 1
-    values = [run.data.metrics["valid/roc_auc"] for run in runs]
-    assert found["best"] == max(values)
+    assert sorted(int(run.data.tags["trial"]) for run in runs) == list(range(trials))
+    assert found["best"] == max(run.data.metrics["valid/roc_auc"] for run in runs)
     assert found["best"] >= found["current"]
     assert found["holds"]
     low, high = task.params.study.search["learning_rate"]
     assert 0.2 * low <= found["settings"]["learning_rate"] <= min(1.0, 0.2 * high)
-    assert go_on(4) == found
+    assert go_on("killed.db") == found
+    assert go_on("undisturbed.db") == found
 
 
 def test_a_choice_is_written_where_it_holds_and_refused_where_it_was_luck(

@@ -93,20 +93,25 @@ def _try(
     """One trial: fitted, measured, written into MLflow, and told to the study last."""
     import optuna
 
-    trial, name = found.ask(), task.params.judge.metric
+    number, name = len(_finished(found)), task.params.judge.metric
+    # Seeded anew for each trial, and blind to those that were killed: a search that was stopped
+    # chooses as one that was not.
+    seed = task.params.seed + number
+    found.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=False)
+    trial = found.ask()
     settings = _choose(trial, task)
     try:
         value = task.measure(task.fit(train, valid, settings), valid)
     except TrainingError as error:
         found.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        say(f"search: trial {trial.number + 1} was given up: {error}")
+        say(f"search: trial {number + 1} was given up: {error}")
         return
-    tags = {"study": found.study_name, "trial": str(trial.number)}
+    tags = {"study": found.study_name, "trial": str(number)}
     record = TrialRecord(tags, settings.model_dump(mode="json"), {f"valid/{name}": value})
-    tracker.log_trial(f"{found.study_name}-{trial.number}", record)
+    tracker.log_trial(f"{found.study_name}-{number}", record)
     found.tell(trial, value)
     say(
-        f"search: trial {len(_finished(found))} of {task.params.study.trials}: {name} "
+        f"search: trial {number + 1} of {task.params.study.trials}: {name} "
         f"{value:.4f}, best {found.best_value:.4f}"
     )
 
@@ -155,8 +160,7 @@ def _open_study(task: Task, train: Examples, database: Path) -> "optuna.Study":
         load_if_exists=True,
         direction="maximize" if higher else "minimize",
     )
-    found.sampler = optuna.samplers.TPESampler(seed=task.params.seed + len(_finished(found)))
-    if not _finished(found):
+    if not _finished(found) and not found.get_trials(states=(optuna.trial.TrialState.WAITING,)):
         base = task.params.train.candidate
         found.enqueue_trial({name: getattr(base, name) for name in task.params.study.search})
     return found
