@@ -59,7 +59,12 @@ def list_pages(app: FastAPI) -> list[str]:
 def app(settings: ServiceSettings, model: ServedModel) -> Iterator[FastAPI]:
     """The service, whose operational log is kept nowhere."""
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        yield create_app(settings, model, make_logger(nowhere))
+        app = create_app(settings, model, make_logger(nowhere))
+        # What other tests imported need not be searched for garbage after each series.
+        gc.collect()
+        gc.freeze()
+        yield app
+        gc.unfreeze()
 
 
 def measure_kept(app: FastAPI, exchange: type[Any], method: str, path: str, body: Any) -> float:
