@@ -13,6 +13,7 @@ from {{ cookiecutter.package_name }}.modelling.confidence import (
     group_rows,
     once,
     paired_difference,
+    rise_between_windows,
 )
 from {{ cookiecutter.package_name }}.modelling.metrics import (
     Floats,
@@ -147,6 +148,18 @@ def test_a_model_is_asked_once_about_the_same_weights_and_again_about_others() -
 
     assert [remembered(weights) for weights in (ones, ones, twos, ones)] == [3, 3, 6, 3]
     assert asked == [3, 6, 3]
+
+
+def test_a_rise_between_windows_is_as_uncertain_as_both_windows_together() -> None:
+    # Windows of the same days, of which each is drawn by itself all the same.
+    values, groups = draw_days(1)
+    before, after = mean_of(values, groups), mean_of(values + 2, groups)
+    alone = bootstrap({"mean": before}, groups, **SETTINGS)["mean"]
+    rise = rise_between_windows((before, groups), (after, groups), **SETTINGS)
+
+    assert rise.value == pytest.approx(2)
+    width = rise.high - rise.low
+    assert width == pytest.approx(np.sqrt(2) * (alone.high - alone.low), rel=0.25)
 
 
 def test_resamples_that_say_nothing_are_left_out() -> None:

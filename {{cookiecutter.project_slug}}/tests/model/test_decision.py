@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from {{ cookiecutter.package_name }}.modelling.decision import Costs, describe_confusion
+from {{ cookiecutter.package_name }}.modelling.decision import Costs, decide, describe_confusion
 
 SETTINGS = {"resamples": 200, "confidence": 0.95, "seed": 1}
 COSTS = Costs(1.0, 3.0)
@@ -31,6 +31,12 @@ def test_every_share_of_the_confusion_has_its_interval() -> None:
     assert recall == pytest.approx(found["confusion"][1][1] / (target == 1).sum())
     precision = found["measured"]["precision of never"]["value"]
     assert precision == pytest.approx(found["confusion"][1][1] / (chosen == 1).sum())
+
+
+def test_an_answer_is_positive_from_the_threshold_on_and_else_the_most_likely() -> None:
+    scores = np.array([[0.7, 0.3], [0.6, 0.4], [0.4, 0.6]])
+    assert decide(scores, 0.4).tolist() == [0, 1, 1]
+    assert decide(scores, None).tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize("names", [["no", "yes"], CLASSES])
