@@ -79,8 +79,8 @@ def unseen_rows(rows: pd.DataFrame, candidate: Bundle, champion: Bundle) -> pd.D
     event_time = candidate.contract.event_time
     if event_time is None or None in moments:
         raise NotComparableError(
-            "The champion saw other rows, and without an event time it cannot be told which; the "
-            "two cannot be compared."
+            "The champion saw other rows, and without an event time it cannot be told which; go "
+            "back to its rows and seed, or give the model a name of its own in contract.yaml."
         )
     latest = max(datetime.fromisoformat(moment) for moment in moments if moment)
     return rows[rows[event_time.name] > latest].reset_index(drop=True)

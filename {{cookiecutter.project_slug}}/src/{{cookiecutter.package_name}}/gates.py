@@ -72,7 +72,7 @@ def untouched(case: Case) -> Iterator[Gate]:
         rise.low <= limit,
         f"Its gain over the baseline '{facts['surprise']['baseline']}' is {_signed(rise)} on the "
         "test window than on the validation window; an interval wholly above "
-        f"{limit:.4f} is too good to be true: the model has seen those rows.",
+        f"{limit:.4f} is too good to be true and says that the model has seen those rows.",
     )
 
 
@@ -218,7 +218,7 @@ def graph_equals_model(case: Case) -> Iterator[Gate]:
 def small_enough(case: Case) -> Iterator[Gate]:
     """A large graph loads slowly and crowds the cache."""
     size, limit = case.facts["bundle_bytes"] / 1e6, case.params.export.max_megabytes
-    sentence = f"The graph has {size:.2f} MB; {limit:g} MB are allowed."
+    sentence = f"The graph has {size:.2g} MB; {limit:g} MB are allowed."
     yield _on_value("size", size, limit, sentence)
 
 

@@ -167,7 +167,8 @@ def compare(
 @verbs.command(rich_help_panel="Verbs")
 def study(
     only: Annotated[
-        list[str] | None, typer.Option(help="worth, age or search; all of them if left out.")
+        list[str] | None,
+        typer.Option(help="worth, age or search; left out: all that can be asked."),
     ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Write what the search chose into params.yaml.")
@@ -182,7 +183,7 @@ def study(
     for name in only or ():
         if name not in STUDIES:
             raise ProjectError(f"There is no study '{name}'; there are {', '.join(STUDIES)}.")
-    run_studies(*read_project(), tuple(only or STUDIES), typer.echo, apply=apply)
+    run_studies(*read_project(), only or (), typer.echo, apply=apply)
 
 
 def _await_service(done: "Deployment") -> None:

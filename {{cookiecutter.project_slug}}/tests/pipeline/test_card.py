@@ -60,6 +60,7 @@ def test_the_card_has_the_metadata_that_hugging_face_reads(
     (result,) = entry["results"]
     name = load_bundle(project.bundle).metadata.name
     assert (entry["name"], result["dataset"]["name"]) == (name, name)
+    assert {"type", "name", "split"} == result["dataset"].keys()
     assert result["task"]["type"] == front_matter["pipeline_tag"]
     assert front_matter["pipeline_tag"].startswith("tabular-")
     assert {"type": "roc_auc", "value": 0.7} in result["metrics"]
@@ -108,6 +109,7 @@ def test_curves_are_drawn_where_the_task_has_them(
     assert "false positive rate" in page
 
 
+WINDOW = {"from": "2013-07-01T00:00:00+00:00", "until": "2013-08-31T23:00:00+00:00"}
 ALIKE = {"value": 0.5, "low": 0.4, "high": 0.6}
 
 
@@ -128,6 +130,30 @@ def test_errors_are_told_by_class_and_a_layman_reads_how_many_are_found(
     if contract.classes:
         assert '<div class="tile"><b>69 of 100</b><span>cases that are' in page
         assert '<div class="tile"><b>43 of 100</b><span>cases that it calls' in page
+
+
+def test_numbers_have_few_digits_and_no_exponent(
+    project: Paths, told: Callable[[], tuple[str, str]]
+) -> None:
+    Path(project.plots / "calibration.csv").write_text("predicted,observed\n0,0\n123456.7,98765\n")
+    prices = {"value": 123456.789, "low": -0.00002277, "high": 0.00123456}
+    change_facts(project, lambda facts: facts["metrics"].update(log_loss=prices))
+    for text in told():
+        assert "123,457 (0 to 0.001235)" in text
+    assert '>123,000</text><text x="40"' in told()[0]
+
+
+def test_the_first_screen_speaks_of_days_only_where_rows_have_them(
+    project: Paths, told: Callable[[], tuple[str, str]]
+) -> None:
+    change_facts(project, lambda facts: facts.update(window={}))
+    page, card = told()
+    assert "is what other cases like those could have shown" in page
+    assert "resamples of rows" in card
+    change_facts(project, lambda facts: facts.update(window=WINDOW))
+    page, card = told()
+    assert "is what other days like those could have shown" in page
+    assert "resamples of whole days" in card
 
 
 def test_groups_of_people_are_told_where_a_column_makes_them(

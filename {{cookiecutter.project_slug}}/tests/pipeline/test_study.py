@@ -14,13 +14,14 @@ from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.modelling.estimators import Examples
 from {{ cookiecutter.package_name }}.params import Params, load_params
 from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.reports import read_report
 from {{ cookiecutter.package_name }}.study.age import measure_age
-from {{ cookiecutter.package_name }}.study.command import describe_age
+from {{ cookiecutter.package_name }}.study.command import describe_age, run_studies
 from {{ cookiecutter.package_name }}.study.fitting import Task
 from {{ cookiecutter.package_name }}.study.search import apply_choice, search
 from {{ cookiecutter.package_name }}.study.worth import NOISE, measure_worth
 from {{ cookiecutter.package_name }}.study.worth import __package__ as study
-from {{ cookiecutter.package_name }}.tables import conform
+from {{ cookiecutter.package_name }}.tables import conform, write_table
 from {{ cookiecutter.package_name }}.tracking import Tracker, connect
 
 PACKAGE = str(study).partition(".")[0]
@@ -207,3 +208,22 @@ def test_a_linear_candidate_has_nothing_to_search(
     linear = replace(task, params=task.params.model_copy(update={"train": train}))
     with pytest.raises(ProjectError, match="has nothing to search"):
         search(linear, *examples, tracker, tmp_path / "study.db", lambda _: None)
+
+
+def test_a_study_that_cannot_be_made_is_left_out_unless_it_is_asked_for_by_name(
+    task: Task, project: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = task.params.train.candidate.model_copy(update={"kind": "linear"})
+    train = task.params.train.model_copy(update={"candidate": candidate})
+    params = task.params.model_copy(update={"train": train})
+    monkeypatch.setattr(f"{study}.command.load_contract", lambda _: CONTRACT)
+    for month, name in ((1, "train"), (2, "valid")):
+        write_table(project.splits / f"{name}.parquet", make_rows(month))
+    write_table(project.accepted / "2013-01.parquet", make_rows(1))
+    said: list[str] = []
+    run_studies(project, params, (), said.append, apply=True)
+    assert "age: left out. The table has 1 months" in "\n".join(said)
+    assert "search: left out. train.candidate.kind is 'linear'" in "\n".join(said)
+    assert read_report(project.reports / "study.json").keys() == {"data_hash", "worth"}
+    with pytest.raises(ProjectError, match="The table has 1 months"):
+        run_studies(project, params, ("age",), said.append, apply=False)

@@ -124,3 +124,11 @@ def test_other_targets_have_no_share_and_no_rows_are_no_error(
     empty = write(tmp_path, trips, rows=0, accepted=0, quarantined=0, months={}, columns={})
     assert "0 of 100" in empty
     assert "of those are" not in empty
+
+
+def test_rows_without_a_time_are_not_told_by_months(tmp_path: Path, trips: Contract) -> None:
+    page = write(tmp_path, trips, months={"all": FACTS["months"]["2013-01"]})
+    assert re.findall("<h2>([^<]+)</h2>", page) == [
+        *("All rows", "What was set aside, and what is odd", "Column by column", "Every column")
+    ]
+    assert "from one month to the next" not in page

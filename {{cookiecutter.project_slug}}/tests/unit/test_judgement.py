@@ -134,6 +134,20 @@ def test_a_good_candidate_passes_every_gate(params: Params) -> None:
     assert all(gate.sentence.endswith(".") for gate in judgement.gates)
 
 
+def test_a_gate_has_an_interval_or_one_value_or_says_in_words_what_it_found(params: Params) -> None:
+    gates = judge(Case(FACTS, "1.3.0", params, CHAMPION, FAST)).gates
+    without = {gate.name for gate in gates if gate.low is None}
+    assert without == {
+        *("threshold", "behaviour: rain", "fresh", "latency", "parity", "size", "contract")
+    }
+    assert {gate.name for gate in gates if gate.value is None} == {"contract"}
+    assert all((gate.low is None) == (gate.high is None) for gate in gates)
+    assert all((gate.value is None) == (gate.limit is None) for gate in gates)
+    text = (ROOT / "docs" / "gates.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"have no interval: ([^;]+);", text)
+    assert set(said.split(", ")) == {name.split(":")[0] for name in without} - {"contract"}
+
+
 def test_the_first_candidate_needs_no_champion(params: Params) -> None:
     judgement = judge(Case(FACTS, "1.0.0", params, None, FAST))
     assert judgement.verdict == "passed"

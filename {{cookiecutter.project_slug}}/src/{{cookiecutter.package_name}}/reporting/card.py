@@ -28,7 +28,17 @@ from .findings import (
     fold,
     spell_interval,
 )
-from .rendering import Block, Curve, Lead, Section, Table, Text, render_markdown, render_page
+from .rendering import (
+    Block,
+    Curve,
+    Lead,
+    Section,
+    Table,
+    Text,
+    render_markdown,
+    render_page,
+    spell_number,
+)
 
 _TASKS: Mapping[Task, tuple[str, str]] = {
     "binary": ("tabular-classification", "Answers yes or no, with a probability"),
@@ -85,78 +95,56 @@ def describe(
     judgement: Judgement,
 ) -> list[Section]:
     """All that is told, in the order in which one asks."""
-    metric = facts["primary_metric"]
     about = yaml.safe_load((bundle.path / "contract.yaml").read_text(encoding="utf-8"))
     told = about.get("description") or {}
-    found = {"this model": facts["metrics"], **facts["baselines"]}
-    spelt = {
-        name: [spell_interval(model[name]) if name in model else "" for model in found.values()]
-        for name in facts["metrics"]
-    }
     verdicts = {True: "passed", False: "REFUSED"}
-    unit = "whole days" if "from" in facts["window"] else "rows"
-    weakest = sorted(facts["slices"], key=lambda part: part["gap"]["value"])
-    split = read_report(paths.reports / "split.json")
+    asked = [(gate.name, verdicts[gate.passed], gate.sentence) for gate in judgement.gates]
     return [
         Section("What it answers", [Text(_answer(bundle)), Text(told.get("usage", ""))]),
-        Section(
-            "How good it is",
-            [
-                Text(
-                    f"Measured on {facts['rows']:,} rows{_spell(facts['window'])}, which nothing "
-                    "in training has seen. The ranges "
-                    f"hold {params.evaluate.confidence:.0%} of resamples of {unit}."
-                ),
-                Table(
-                    ("metric", *found, "meaning"),
-                    [(name, *cells, _MEANINGS[name]) for name, cells in spelt.items()],
-                ),
-                *_curves(paths),
-            ],
-        ),
+        Section("How good it is", [*_goodness(params, facts), *_curves(paths)]),
         *describe_errors(facts),
-        Section(
-            "For whom it is better or worse",
-            [
-                Text(
-                    f"{metric} in each of {len(weakest)} slices of at least "
-                    f"{params.evaluate.min_slice_rows} rows; ranges are corrected for their number."
-                    if weakest
-                    else f"No slice has {params.evaluate.min_slice_rows} rows to be looked at."
-                ),
-                *_slices(weakest),
-            ],
-        ),
+        Section("For whom it is better or worse", _slices(params, facts)),
         *describe_groups(facts),
         *describe_worth(_read(paths, "study"), bundle.metadata.data_hash),
         *describe_rival(_read(paths, "comparison"), bundle.digest),
         Section(
             "What was asked of it before it may be served",
-            [
-                Table(
-                    ("gate", "verdict", "finding"),
-                    [(g.name, verdicts[g.passed], g.sentence) for g in judgement.gates],
-                )
-            ],
+            [Table(("gate", "verdict", "finding"), asked)],
         ),
-        Section(
-            "The data",
-            [
-                Table(
-                    ("window", "rows", "from", "until"),
-                    [
-                        (name, f"{part['rows']:,}", part.get("from", ""), part.get("until", ""))
-                        for name, part in split["windows"].items()
-                    ],
-                ),
-                Table(
-                    ("rows", "count"),
-                    [(k.replace("_", " "), f"{v:,}") for k, v in split["account"].items()],
-                ),
-                Text("What the rows hold, month by month, is in reports/data.html."),
-            ],
-        ),
+        Section("The data", _data(read_report(paths.reports / "split.json"))),
         Section("Limits, and whom it may concern", [Text(t) for t in _limits(bundle, told)]),
+    ]
+
+
+def _goodness(params: Params, facts: Mapping[str, Any]) -> list[Block]:
+    unit = "whole days" if "from" in facts["window"] else "rows"
+    found = {"this model": facts["metrics"], **facts["baselines"]}
+    rows = [
+        (
+            name,
+            *(spell_interval(model[name]) if name in model else "" for model in found.values()),
+            _MEANINGS[name],
+        )
+        for name in facts["metrics"]
+    ]
+    how = (
+        f"Measured on {facts['rows']:,} rows{_spell(facts['window'])}, which nothing in training "
+        f"has seen. The ranges hold {params.evaluate.confidence:.0%} of resamples of {unit}."
+    )
+    return [Text(how), Table(("metric", *found, "meaning"), rows)]
+
+
+def _data(split: Mapping[str, Any]) -> list[Block]:
+    windows = split["windows"].items()
+    ends = [end for end in ("from", "until") if all(end in part for _, part in windows)]
+    rows = [
+        (name, f"{part['rows']:,}", *(part[end][:10] for end in ends)) for name, part in windows
+    ]
+    account = [(name.replace("_", " "), f"{count:,}") for name, count in split["account"].items()]
+    return [
+        Table(("window", "rows", *ends), rows),
+        Table(("rows", "count"), account),
+        Text("What the rows hold, column by column, is in reports/data.html."),
     ]
 
 
@@ -167,15 +155,16 @@ def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) ->
     checks = len(judgement.gates)
     verdict = f"Must not be served: {refused}" if refused else f"Fit: passed all {checks} checks"
     # Shares are told in words that need no statistics; other metrics have a unit of their own.
-    share, meaning = (100, _SHARES[metric]) if metric in _SHARES else (1, _MEANINGS[metric])
-    of = " of 100" if share == 100 else ""
+    meaning, of = _SHARES.get(metric, _MEANINGS[metric]), " of 100" * (metric in _SHARES)
+    best, least, most, dull = (
+        f"{100 * value:.3g}" if of else spell_number(value)
+        for value in (main["value"], main["low"], main["high"], guess["value"])
+    )
+    others = "days" if "from" in facts["window"] else "cases"
     tiles = [
-        (f"{share * main['value']:.3g}{of}", f"{meaning} ({metric})"),
-        (f"{share * guess['value']:.3g}{of}", "reached by giving everybody the same answer"),
-        (
-            f"{share * main['low']:.3g} to {share * main['high']:.3g}{of}",
-            "is what other days like those could have shown",
-        ),
+        (f"{best}{of}", f"{meaning} ({metric})"),
+        (f"{dull}{of}", "reached by giving everybody the same answer"),
+        (f"{least} to {most}{of}", f"is what other {others} like those could have shown"),
         *_decision_tiles(contract, facts),
         (f"{facts['rows']:,}", f"cases it had never seen{_spell(facts['window'])}"),
     ]
@@ -201,7 +190,11 @@ def _answer(bundle: Bundle) -> str:
     return f"{kind}: {target.name}. {target.description}."
 
 
-def _slices(parts: list[dict[str, Any]]) -> list[Block]:
+def _slices(params: Params, facts: Mapping[str, Any]) -> list[Block]:
+    parts = sorted(facts["slices"], key=lambda part: part["gap"]["value"])
+    least = f"{params.evaluate.min_slice_rows} rows"
+    if not parts:
+        return [Text(f"No slice has {least} to be looked at.")]
     rows = [
         (
             name_rows(part["where"]),
@@ -211,8 +204,12 @@ def _slices(parts: list[dict[str, Any]]) -> list[Block]:
         )
         for part in parts
     ]
+    how = (
+        f"{facts['primary_metric']} in each of {len(parts)} slices of at least {least}; ranges are "
+        "corrected for their number."
+    )
     header = ("slice", "rows", "value", "better (+) or worse (-) than the whole")
-    return fold(header, rows, 8, "slices")
+    return [Text(how), *fold(header, rows, 8, "slices")]
 
 
 def _read(paths: Paths, name: str) -> Mapping[str, Any]:
@@ -261,7 +258,7 @@ def _curves(paths: Paths) -> list[Curve]:
 def _metadata(bundle: Bundle, facts: Mapping[str, Any]) -> str:
     task = {"type": _TASKS[bundle.metadata.task][0]}
     values = [{"type": n, "value": found["value"]} for n, found in facts["metrics"].items()]
-    data = {"name": bundle.metadata.name, "type": bundle.metadata.name}
+    data = {"name": bundle.metadata.name, "type": bundle.metadata.name, "split": "test"}
     document = {
         "library_name": "onnx",
         "pipeline_tag": task["type"],

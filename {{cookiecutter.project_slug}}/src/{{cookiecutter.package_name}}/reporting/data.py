@@ -53,7 +53,8 @@ def _lead(contract: Contract, facts: Mapping[str, Any], trouble: str) -> Lead:
 
 def _describe(contract: Contract, facts: Mapping[str, Any]) -> Iterator[Section]:
     months, columns = facts["months"], facts["columns"]
-    yield Section("Month by month", list(_month_bars(contract, months)))
+    several = len(months) > 1
+    yield Section("Month by month" if several else "All rows", list(_month_bars(contract, months)))
     yield Section("What was set aside, and what is odd", list(_tell_broken(facts)))
     yield Section(
         "Column by column",
@@ -63,7 +64,7 @@ def _describe(contract: Contract, facts: Mapping[str, Any]) -> Iterator[Section]
         ],
     )
     yield Section(
-        "Every column, month beside month",
+        "Every column, month beside month" if several else "Every column",
         [
             Text(
                 "Of numbers the middle one (half of the values are smaller), of words how often "
@@ -96,6 +97,8 @@ def _tell_broken(facts: Mapping[str, Any]) -> Iterator[Text | Table]:
         yield Text("Every row keeps the contract: none was set aside.")
     if facts["doubled"]:
         yield Text(f"{facts['doubled']:,} rows equal an earlier one in every column.")
+    if len(facts["months"]) < 2:
+        return
     if facts["steps"]:
         yield Text("From one month to the next these columns became others:")
         yield Table(("jump",), [(step,) for step in facts["steps"]])

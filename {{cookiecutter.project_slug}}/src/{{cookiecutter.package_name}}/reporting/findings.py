@@ -4,14 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..gates import name_rows
-from .rendering import Bars, Block, Section, Table, Text
+from .rendering import Bars, Block, Section, Table, Text, spell_number
 
 _MOST_GAPS = 8
 
 
 def spell_interval(found: Mapping[str, float]) -> str:
     """A value and its range."""
-    return f"{found['value']:.4g} ({found['low']:.4g} to {found['high']:.4g})"
+    value, low, high = (spell_number(found[end]) for end in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
 
 
 def describe_errors(facts: Mapping[str, Any]) -> Iterator[Section]:
@@ -121,7 +122,11 @@ def describe_rival(comparison: Mapping[str, Any], digest: str) -> Iterator[Secti
         return
     a, b = (f"version {comparison[side]['version']}" for side in "ab")
     metrics = [
-        (name, *(f"{found[side]['value']:.4g}" for side in "ab"), spell_interval(found["gain"]))
+        (
+            name,
+            *(spell_number(found[side]["value"]) for side in "ab"),
+            spell_interval(found["gain"]),
+        )
         for name, found in comparison["metrics"].items()
     ]
     churn, better = comparison["churn"], "better (+) or worse (-) by"

@@ -75,6 +75,13 @@ class Lead:
     tiles: Sequence[tuple[str, str]]
 
 
+def spell_number(value: float) -> str:
+    """About four digits, and no exponent that a layman would stumble on."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if abs(value) >= 0.001 else f"{round(value, 4) + 0.0:g}"
+
+
 def render_page(title: str, lead: Lead, sections: Sequence[Section]) -> str:
     """A whole HTML page without any address outside."""
     template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
@@ -151,7 +158,7 @@ def _draw_bars(block: Bars) -> str:
 
 
 def _draw(curve: Curve) -> str:
-    """A curve as SVG, 300 by 240, that takes the colours of the page."""
+    """A curve as SVG that takes the colours of the page; on its left is room for six digits."""
     across, up = zip(*curve.points, strict=True)
     low, high = min(0.0, *across, *up), max(1.0, *across, *up)
     span = high - low
@@ -162,16 +169,17 @@ def _draw(curve: Curve) -> str:
     line = " ".join(place(x, y) for x, y in curve.points if math.isfinite(x + y))
     diagonal = f'<polyline class="grid" points="{place(low, low)} {place(high, high)}"/>'
     ticks = "".join(
-        f'<text x="{place(value, low).split(",")[0]}" y="216" text-anchor="middle">{value:g}</text>'
-        f'<text x="40" y="{place(low, value).split(",")[1]}" text-anchor="end">{value:g}</text>'
-        for value in (round(low, 2), round(low + span / 2, 2), round(high, 2))
+        f'<text x="{place(value, low).split(",")[0]}" y="216" text-anchor="{anchor}">{said}</text>'
+        f'<text x="40" y="{place(low, value).split(",")[1]}" text-anchor="end">{said}</text>'
+        for value, anchor in ((low, "middle"), (low + span / 2, "middle"), (high, "end"))
+        for said in [spell_number(float(f"{value:.3g}"))]
     )
     return (
-        f'<figure><figcaption>{html.escape(curve.title)}</figcaption><svg viewBox="0 0 300 240" '
+        f'<figure><figcaption>{html.escape(curve.title)}</figcaption><svg viewBox="-15 0 315 240" '
         f'role="img" aria-label="{html.escape(curve.title)}">'
         f'<path class="axes" d="M45 10V200H290"/>'
         f'{diagonal if curve.diagonal else ""}<polyline class="line" points="{line}"/>{ticks}'
         f'<text x="167" y="234" text-anchor="middle">{html.escape(curve.across)}</text>'
-        f'<text transform="translate(10 105) rotate(-90)" text-anchor="middle">'
+        f'<text transform="translate(-5 105) rotate(-90)" text-anchor="middle">'
         f"{html.escape(curve.up)}</text></svg></figure>"
     )

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import ProjectError
 from ..modelling.confidence import gain, group_rows, once, resample
 from ..modelling.estimators import predict_scores
-from .fitting import Task
+from .fitting import NothingToStudyError, Task
 
 _LEAST_MONTHS = 2
 """Months of training that the oldest model has."""
@@ -31,11 +30,11 @@ def measure_age(
         say: Shows one line to the user, for each fit.
 
     Raises:
-        ProjectError: There is no time, or too few months.
+        NothingToStudyError: There is no time, or too few months.
     """
     names = sorted(months)
     if task.contract.event_time is None or len(names) < _LEAST_MONTHS + 2:
-        raise ProjectError(
+        raise NothingToStudyError(
             f"The table has {len(names)} months, and to see how a model ages takes at least "
             f"{_LEAST_MONTHS + 2}: leave the study 'age' out until there are more."
         )

@@ -1,6 +1,6 @@
 """`make study`: the questions one after the other, and `reports/study.json` with the answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,7 @@ from ..reports import read_report, write_report
 from ..tables import read_table
 from ..tracking import connect
 from .age import measure_age
-from .fitting import Task
+from .fitting import NothingToStudyError, Task
 from .search import apply_choice, check_choice, search
 from .worth import measure_worth
 
@@ -21,37 +21,50 @@ STUDIES = ("worth", "age", "search")
 
 
 def run_studies(
-    paths: Paths,
-    params: Params,
-    wanted: tuple[str, ...],
-    say: Callable[[str], None],
-    *,
-    apply: bool,
+    paths: Paths, params: Params, only: Sequence[str], say: Callable[[str], None], *, apply: bool
 ) -> None:
-    """Answers the wanted questions; what was answered before on the same data stays.
+    """Answers the questions of `only`, or all that can be asked of this project.
+
+    What was answered before on the same data stays.
 
     Raises:
-        ProjectError: A study cannot be made, or the choice of the search was luck.
+        ProjectError: A study of `only` cannot be made, or the choice of the search was luck.
     """
     task = Task(load_contract(paths.contract), params)
     train, valid = (read_table(paths.splits / f"{name}.parquet") for name in ("train", "valid"))
     report = _begin(paths, hash_rows(train, valid))
-    if "worth" in wanted:
-        report["worth"] = measure_worth(task, train, valid, say)
-        _finish(paths, report, describe_worth(report["worth"]), say)
-    if "age" in wanted:
-        report["age"] = measure_age(task, _read_months(paths, task), say)
-        _finish(paths, report, describe_age(report["age"]), say)
-    if "search" in wanted:
-        tracker = connect(paths, task.contract.name)
+
+    def ask_search() -> dict[str, Any]:
         examples = (task.examples(train), task.examples(valid))
-        found = search(task, *examples, tracker, paths.var / "study.db", say)
-        report["search"] = found
-        _finish(paths, report, describe_search(found), say)
-        check_choice(found)
-        if apply:
-            apply_choice(paths.params, found)
-            say("search: params.yaml holds the choice now; run `make run`")
+        tracker = connect(paths, task.contract.name)
+        return search(task, *examples, tracker, paths.var / "study.db", say)
+
+    asks: dict[str, tuple[Callable[[], Any], Callable[[Any], list[str]]]] = {
+        "worth": (lambda: measure_worth(task, train, valid, say), describe_worth),
+        "age": (lambda: measure_age(task, _read_months(paths, task), say), describe_age),
+        "search": (ask_search, describe_search),
+    }
+    for name in only or STUDIES:
+        ask, describe = asks[name]
+        try:
+            found = report[name] = ask()
+        except NothingToStudyError as error:
+            if only:
+                raise
+            say(f"{name}: left out. {error}")
+            continue
+        write_report(paths.reports / "study.json", report)
+        for line in describe(found):
+            say(line)
+        if name == "search":
+            _take(paths, found, say, apply=apply)
+
+
+def _take(paths: Paths, found: dict[str, Any], say: Callable[[str], None], *, apply: bool) -> None:
+    check_choice(found)
+    if apply:
+        apply_choice(paths.params, found)
+        say("search: params.yaml holds the choice now; run `make run`")
 
 
 def describe_worth(found: list[dict[str, Any]]) -> list[str]:
@@ -59,11 +72,9 @@ def describe_worth(found: list[dict[str, Any]]) -> list[str]:
     lines = []
     for part in found:
         worth = "{value:+.4f} ({low:+.4f} to {high:+.4f})".format(**part["worth"])
-        costs = (
-            ""
-            if part["missing"] is None
-            else (f", {part['missing']:.1%} missing, {part['microseconds']:.2f} µs a row")
-        )
+        costs = ""
+        if part["missing"] is not None:
+            costs = f", {part['missing']:.1%} missing, {part['microseconds']:.2f} µs a row"
         verdict = "" if part["shown"] else ", not shown to be worth anything"
         lines.append(f"worth: {part['column']:<24} {worth}{costs}{verdict}")
     return lines
@@ -99,14 +110,6 @@ def _begin(paths: Paths, data_hash: str) -> dict[str, Any]:
     place = paths.reports / "study.json"
     old: dict[str, Any] = read_report(place) if place.exists() else {}
     return old if old.get("data_hash") == data_hash else {"data_hash": data_hash}
-
-
-def _finish(
-    paths: Paths, report: dict[str, Any], lines: list[str], say: Callable[[str], None]
-) -> None:
-    write_report(paths.reports / "study.json", report)
-    for line in lines:
-        say(line)
 
 
 def _read_months(paths: Paths, task: Task) -> dict[str, pd.DataFrame]:

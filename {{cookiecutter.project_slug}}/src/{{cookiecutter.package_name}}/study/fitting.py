@@ -7,10 +7,15 @@ import numpy as np
 import pandas as pd
 
 from ..contract import Contract
+from ..errors import ProjectError
 from ..modelling.estimators import Examples, fit_candidate, fit_linear, predict_scores
 from ..modelling.metrics import Floats, Metric, metrics_for
 from ..params import CandidateParams, Params
 from ..windows import window_examples
+
+
+class NothingToStudyError(ProjectError):
+    """The project has not what a study asks about; the other studies can be made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from ..files import replacing
 from ..modelling.estimators import Examples, TrainingError
 from ..params import CandidateParams
 from ..tracking import Tracker
-from .fitting import Task
+from .fitting import NothingToStudyError, Task
 
 if TYPE_CHECKING:
     import optuna
@@ -52,10 +52,11 @@ def search(
         say: Shows one line to the user, for each trial.
 
     Raises:
-        ProjectError: There is nothing to search.
+        NothingToStudyError: A linear candidate has nothing to search.
+        ProjectError: No trial could be trained.
     """
     if task.params.train.candidate.kind == "linear":
-        raise ProjectError(
+        raise NothingToStudyError(
             "train.candidate.kind is 'linear', which has nothing to search: leave the study "
             "'search' out, or choose trees in params.yaml."
         )
