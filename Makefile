@@ -18,7 +18,7 @@ PREVIEW := build/preview
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --python-version 3.11
 ARGS ?=
 
-.PHONY: demo test faults prove preview lint bench bench-demo lock clean help
+.PHONY: demo test faults prove preview lint bench bench-demo bench-overload lock clean help
 
 demo: $(READY)  ## generate a project into build/demo, run all of it, ask its API for one prediction
 	@$(BIN)/python tools/demo.py
@@ -47,6 +47,9 @@ bench: $(READY)  ## the service beside five others: same model, rows, cores (ARG
 
 bench-demo: $(READY)  ## the demo three times: the median of each part's time
 	@$(BIN)/python tools/demo.py --times 3
+
+bench-overload: $(READY)  ## ten times what the demo's service can answer (ARGS=--help; needs h2load)
+	@$(BIN)/python tools/overload.py $(ARGS)
 
 lock: $(READY)  ## compile requirements/ anew from pyproject.toml
 	@for group in bootstrap dev s3-server clients; do \
