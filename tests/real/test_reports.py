@@ -11,6 +11,12 @@ from whole_run import WholeRun
 
 DESKTOP: ViewportSize = {"width": 1200, "height": 800}
 
+FIND_CUT_FINDINGS = """
+() => [...document.querySelectorAll(".wide")]
+  .filter(table => table.textContent.includes("finding") && table.scrollWidth > table.clientWidth)
+  .map(table => table.textContent)
+"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -39,6 +45,8 @@ def test_a_report_can_be_read_anywhere_and_asks_nobody(
     assert page.evaluate(FIND_FAINT_TEXT) == []
     # Wide tables scroll by themselves; the page does not.
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # What the gates found is read without it.
+    assert page.evaluate(FIND_CUT_FINDINGS) == []
     # The verdict is on the first screen.
     box = page.locator(".verdict").bounding_box()
     assert box is not None

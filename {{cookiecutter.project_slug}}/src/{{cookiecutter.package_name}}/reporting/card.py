@@ -204,12 +204,10 @@ def _slices(params: Params, facts: Mapping[str, Any]) -> list[Block]:
         )
         for part in parts
     ]
-    how = (
-        f"{facts['primary_metric']} in each of {len(parts)} slices of at least {least}; ranges are "
-        "corrected for their number."
-    )
+    how = f"{facts['primary_metric']} in each slice of at least {least}"
+    corrected = f"; ranges are corrected for their number, {len(parts)}."
     header = ("slice", "rows", "value", "better (+) or worse (-) than the whole")
-    return [Text(how), *fold(header, rows, 8, "slices")]
+    return [Text(how + corrected), *fold(header, rows, 8, "slices")]
 
 
 def _read(paths: Paths, name: str) -> Mapping[str, Any]:
@@ -222,6 +220,7 @@ def _read(paths: Paths, name: str) -> Mapping[str, Any]:
 def _limits(bundle: Bundle, told: Mapping[str, str]) -> list[str]:
     pii = ", ".join(column.name for column in bundle.contract.pii)
     seen, threshold = bundle.metadata.seen_until, bundle.metadata.threshold
+    end = seen[:10] if seen else "its data end"
     persons = (
         f"Columns about persons: {pii}. They are left out of logs; whether they may decide is for "
         "those to say who answer for it."
@@ -231,7 +230,7 @@ def _limits(bundle: Bundle, told: Mapping[str, str]) -> list[str]:
     )
     limits = [
         told.get("limitations", ""),
-        f"It knows the world until {seen or 'its data end'}, and nothing that changed since.",
+        f"It knows the world until {end}, and nothing that changed since.",
         persons,
         "A slice in which it is worse is a group of people or things that it serves worse.",
     ]
