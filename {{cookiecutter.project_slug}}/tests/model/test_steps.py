@@ -76,6 +76,14 @@ def test_a_category_that_was_renamed_is_named_with_its_new_name() -> None:
     assert "'CHI' (3" in str(step)
 
 
+def test_a_category_that_comes_back_was_not_renamed() -> None:
+    months = make_months()
+    for month in MONTHS[4:6]:
+        months[month] = months[month].assign(goal=months[month]["goal"].replace("ORD", "CHI"))
+
+    assert [step.month for step in find_steps(months, COLUMNS, 0.8)] == ["2013-05"]
+
+
 def change_from(month: int, day: int, column: str, convert: Any) -> dict[str, pd.DataFrame]:
     """What arrives from a day of a month on is converted."""
     months = make_months()
@@ -107,6 +115,15 @@ def test_what_is_renamed_or_no_longer_filled_within_a_month_is_seen(day: int) ->
 
     assert {step.column for step in find_steps(renamed, COLUMNS, 0.8)} == {"goal"}
     assert {step.column for step in find_steps(empty, COLUMNS, 0.8)} == {"heat"}
+
+
+def test_what_moves_every_quarter_moves_with_time_and_is_no_step() -> None:
+    months = {
+        month: rows.assign(length=rows["length"] * 10.0 ** (k // 3))
+        for k, (month, rows) in enumerate(make_months().items())
+    }
+
+    assert find_steps(months, COLUMNS, 0.8) == []
 
 
 def test_rare_words_are_not_renamed_by_chance() -> None:
