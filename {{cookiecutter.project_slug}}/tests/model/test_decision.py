@@ -5,7 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from {{ cookiecutter.package_name }}.modelling.decision import Costs, decide, describe_confusion
+from {{ cookiecutter.package_name }}.modelling.decision import (
+    Costs,
+    decide,
+    describe_confusion,
+    excess_cost,
+)
 
 SETTINGS = {"resamples": 200, "confidence": 0.95, "seed": 1}
 COSTS = Costs(1.0, 3.0)
@@ -37,6 +42,12 @@ def test_an_answer_is_positive_from_the_threshold_on_and_else_the_most_likely() 
     scores = np.array([[0.7, 0.3], [0.6, 0.4], [0.4, 0.6]])
     assert decide(scores, 0.4).tolist() == [0, 1, 1]
     assert decide(scores, None).tolist() == [0, 0, 1]
+
+
+def test_where_no_error_is_needed_any_error_is_all_too_dear() -> None:
+    target, probability = np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.2, 0.8, 0.9])
+    assert excess_cost(target, probability, 0.5, COSTS) == 0
+    assert excess_cost(target, probability, 0.15, COSTS) == 1
 
 
 @pytest.mark.parametrize("names", [["no", "yes"], CLASSES])

@@ -1,6 +1,7 @@
 """Parity: the largest error, whatever it is made of, on rows of every kind."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,9 @@ def test_what_is_no_number_is_an_infinite_error(wrong: float) -> None:
     parity = compare_scores(SCORES, found)
 
     assert (parity.max_error, parity.row) == (math.inf, 1)
-    with pytest.raises(ParityError):
-        check_parity(parity, 1e9)
+    for error in (parity.max_error, math.nan):
+        with pytest.raises(ParityError):
+            check_parity(replace(parity, max_error=error), 1e9)
 
 
 def test_a_graph_beyond_the_tolerance_is_refused_by_what_and_where() -> None:

@@ -201,6 +201,7 @@ def test_the_account_says_where_every_row_went() -> None:
         (INGEST, VALIDATION, 61),
         ({**INGEST, "offered": 101}, VALIDATION, 60),
         (INGEST, {**VALIDATION, "quarantined": 4}, 60),
+        (INGEST, {**VALIDATION, "accepted": 74}, 60),
         ({**INGEST, "offered": 99}, {**VALIDATION, "accepted": 74}, 60),
     ],
 )

@@ -257,5 +257,6 @@ def test_rows_that_a_join_doubled_stop_it_although_no_key_tells_them_apart(
     if not stops:
         validate.run(paths, settings())
         return
+    validate.check_doubled(50, 100, limit=0.5)
     with pytest.raises(ProjectError, match=r"\(50\.0%\) equal an earlier row in every column"):
         validate.run(paths, settings())

@@ -163,5 +163,7 @@ def test_an_incompatible_contract_is_told_by_what_clients_would_miss(contract: C
     assert "gone" in find_incompatibility(contract, replace(contract, columns=gone))
     assert "now required" in find_incompatibility(contract, changed(optional, required=True))
     assert "is now" in find_incompatibility(contract, changed(optional, kind="timestamp"))
+    other = changed(contract.target.name, values=("one", "other"), kind="string")
+    assert "something else" in find_incompatibility(contract, other)
     other = changed(contract.target.name, values=None, kind="number")
     assert "something else" in find_incompatibility(contract, other) or not contract.classes

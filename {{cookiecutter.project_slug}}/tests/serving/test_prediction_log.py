@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -77,6 +78,15 @@ def test_a_full_device_is_an_error(log: PredictionLog) -> None:
     log.path.symlink_to("/dev/full")
     with pytest.raises(PredictionLogError, match="No space left"):
         log.append(b"{}\n")
+
+
+def test_a_check_sees_a_full_device_before_a_line_is_lost(
+    log: PredictionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.check()
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=0))
+    with pytest.raises(PredictionLogError, match="the device is full"):
+        log.check()
 
 
 def test_a_deleted_file_is_made_anew(log: PredictionLog) -> None:

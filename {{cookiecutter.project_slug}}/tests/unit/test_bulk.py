@@ -1,12 +1,14 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from {{ cookiecutter.package_name }} import bulk
 from {{ cookiecutter.package_name }}.bulk import list_inputs, score_files
 from {{ cookiecutter.package_name }}.bundle import load_bundle
-from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.contract import Column, Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.schemas import PANDAS_TYPES, generate_rows
 from {{ cookiecutter.package_name }}.scoring import Scorer
@@ -78,12 +80,17 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
         return done
 
     run("whole.parquet", 0)
+    kept: dict[Path, int] = {}
     for stop in (1, 2, 4):
         with pytest.raises(KilledError):
             run("killed.parquet", stop)
         assert not (tmp_path / "killed.parquet").exists()
-    parts = {p: p.stat().st_mtime_ns for p in (tmp_path / "killed.parquet.parts").glob("*.answers")}
-    assert len(parts) == 4
+        folder = tmp_path / "killed.parquet.parts"
+        found = {path: path.stat().st_mtime_ns for path in folder.glob("*.answers")}
+        # What was answered before is not answered again.
+        assert kept.items() <= found.items()
+        kept = found
+    assert len(kept) == 4
     run("killed.parquet", 0)
     for name in ("parquet", "quarantine.parquet"):
         whole, killed = (tmp_path / f"{run}.{name}" for run in ("whole", "killed"))
@@ -112,15 +119,31 @@ def test_broken_rows_go_to_quarantine_with_their_reason(
     assert not set(answers["row"]) & {3, 5, 7}
 
 
-def test_changed_input_starts_over(source: Path, scorer: Scorer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", ["input", "model"])
+def test_with_other_input_or_another_model_it_starts_over(
+    source: Path, scorer: Scorer, tmp_path: Path, change: str
+) -> None:
     def stop(rows: int) -> None:
         raise KilledError
 
-    output = tmp_path / "out.parquet"
+    output, anew = tmp_path / "out.parquet", tmp_path / "anew.parquet"
     with pytest.raises(KilledError):
         score_files(str(source), output, scorer, stop, chunk_rows=60)
-    (source / "a.parquet").unlink()
-    assert score_files(str(source), output, scorer, count([]), chunk_rows=60).scored == 120
+    if change == "input":
+        (source / "a.parquet").unlink()
+    else:
+        metadata = scorer.bundle.metadata.model_copy(update={"threshold": 2.0})
+        scorer = Scorer(replace(scorer.bundle, digest="f" * 64, metadata=metadata))
+    for target in (output, anew):
+        score_files(str(source), target, scorer, count([]), chunk_rows=60)
+    assert output.read_bytes() == anew.read_bytes()
+
+
+def test_a_number_that_is_not_whole_is_no_integer() -> None:
+    column = Column("seats", "integer", False, "", (), frozenset({"feature"}))
+    found = bulk._convert(column, pd.Series(["7", "7.5", "many", None]))
+    assert found.notna().tolist() == [True, False, False, False]
+    assert found[0] == 7
 
 
 def test_what_cannot_be_read_is_refused_with_a_sentence(

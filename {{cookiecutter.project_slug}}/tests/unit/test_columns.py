@@ -1,5 +1,6 @@
 """Rows and tables become the same columns, whatever kind of frame the rows came in."""
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -187,3 +188,18 @@ def test_a_number_beyond_what_the_model_holds_becomes_the_largest_that_it_does()
     largest = np.finfo(np.float32).max
 
     np.testing.assert_array_equal(matrix.numeric[:, 0], [largest, -largest, np.nan])
+
+
+def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    contract = parse_contract(EVERY_KIND)
+    try:
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setenv("TZ", "America/New_York")
+            time.tzset()
+            found = columns_from_rows(contract, [{"moment": "1970-01-01T00:01:00"}])
+    finally:
+        time.tzset()
+
+    assert found["moment"].tolist() == [60.0]

@@ -72,6 +72,18 @@ def test_too_few_new_rows_are_no_ground_for_a_verdict(
         measure_gain(Challenge(bundle, bundle), rows, params, tmp_path)
 
 
+def test_few_days_or_one_class_are_no_ground_for_a_verdict(
+    bundle: Bundle, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    params = load_params(ROOT / "params.yaml")
+    many = pd.concat([rows] * params.split.min_rows, ignore_index=True)
+    moment, late = rows.columns
+    few = many[many[moment] < rows[moment][6]]
+    for found, said in ((few, "from 6 days"), (many[many[late]], "none of class False")):
+        with pytest.raises(NotComparableError, match=said):
+            measure_gain(Challenge(bundle, bundle), found, params, tmp_path)
+
+
 def test_a_champion_with_another_target_is_not_compared(
     bundle: Bundle, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
