@@ -94,7 +94,7 @@ def promote(
 ) -> None:
     """Give a judged version the alias champion.
 
-    Example: python -m PACKAGE promote --version 2 --reason "fewer misses at the same cost"
+    Example: make promote VERSION=2 REASON="fewer misses at the same cost"
     """
     from .release import promote as move_champion
 
