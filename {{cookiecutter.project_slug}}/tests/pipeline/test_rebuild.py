@@ -76,6 +76,38 @@ def test_a_version_made_of_files_that_were_never_committed_says_so(
         make_again(project, connect(project, version.name))
 
 
+def test_a_version_whose_files_were_committed_afterwards_is_made_of_that_commit(
+    project: Paths, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, adopted = project.contract.read_bytes(), project.contract.read_bytes() + b"# Adopted\n"
+    digest = hashlib.md5(adopted, usedforsecurity=False).hexdigest()
+    lock = json.loads(project.dvc_lock.read_text())
+    lock["stages"]["validate"] = {"deps": [{"path": "contract.yaml", "md5": digest}]}
+    me = ("-c", "user.name=Somebody", "-c", "user.email=somebody@localhost")
+
+    def commit(content: bytes) -> None:
+        project.contract.write_bytes(content)
+        for command in (("add", "contract.yaml"), (*me, "commit", "-qm", "Contract")):
+            subprocess.run(["git", *command], cwd=project.root, check=True)
+
+    commit(before)
+    project.dvc_lock.write_text(json.dumps(lock))
+    release.judge(project, params)
+    name = release.register(project, params).name
+    commit(adopted)
+    commit(before + b"# Later\n")
+    found: list[bytes] = []
+
+    def stop(_paths: Paths, copy: Paths, *_: Any) -> None:
+        found.append(copy.contract.read_bytes())
+        raise RebuildError("far enough")
+
+    monkeypatch.setattr(f"{rebuild.__module__}._environment", stop)
+    with pytest.raises(RebuildError, match="far enough"):
+        make_again(project, connect(project, name))
+    assert found == [adopted]
+
+
 def test_the_inputs_of_a_lock_are_compared_and_what_stages_made_is_not(tmp_path: Path) -> None:
     for name in ("kept.py", "edited.py", "made.json"):
         (tmp_path / name).write_text(name)

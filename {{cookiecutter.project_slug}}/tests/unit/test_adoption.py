@@ -34,7 +34,7 @@ from {{ cookiecutter.package_name }}.adoption.profile import (
     ColumnFacts,
     profile,
 )
-from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
+from {{ cookiecutter.package_name }}.contract import Contract, Task, parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import load_params
 from {{ cookiecutter.package_name }}.paths import Paths
@@ -203,12 +203,83 @@ def test_the_same_data_drafts_the_same_contract_again(paths: Paths) -> None:
     assert again == text, "the reasons too: a diff shows nothing but what the data changed"
 
 
+def test_a_target_of_few_numbers_is_either_and_the_other_is_offered(paths: Paths) -> None:
+    draw = np.random.default_rng(1)
+    stars = draw.choice(["0.5", "1.5", "2.5"], 400)
+    pd.DataFrame({"size": draw.normal(size=400), "stars": stars}).to_csv(paths.root / "s.csv")
+
+    def draft(task: Task | None) -> tuple[Contract, str]:
+        request = Request(Place("s.csv"), Wishes(target="stars", task=task))
+        prepared = prepare(paths, request, None, answer_safely)
+        return parse_contract(prepared.contract), " ".join(prepared.open_questions)
+
+    numbers, said = draft(None)
+    assert numbers.task == "regression"
+    assert "for classes run again with --task multiclass" in said
+    assert "error cost" not in said, "a number has no two kinds of error"
+    classes, said = draft("multiclass")
+    assert classes.classes == ("0.5", "1.5", "2.5")
+    assert "--task" not in said
+    with pytest.raises(ProjectError, match=r"--task is binary, but .* has 3 different values"):
+        draft("binary")
+
+
+def test_a_flag_about_the_target_is_obeyed_or_refused(paths: Paths) -> None:
+    draw = np.random.default_rng(1)
+    table = pd.DataFrame({"size": draw.normal(size=400), "paid": draw.choice(["yes", "no"], 400)})
+    table.to_csv(paths.root / "p.csv")
+
+    def draft(wishes: Wishes) -> Contract:
+        prepared = prepare(paths, Request(Place("p.csv"), wishes), None, answer_safely)
+        return parse_contract(prepared.contract)
+
+    assert draft(Wishes(target="paid", positive="no")).classes == ("yes", "no")
+    with pytest.raises(ProjectError, match=r"--positive is 'nope'.*'no' or 'yes'; name one"):
+        draft(Wishes(target="paid", positive="nope"))
+    with pytest.raises(ProjectError, match="--task is regression, but the target 'paid' has 2"):
+        draft(Wishes(target="paid", task="regression"))
+
+
+def test_a_column_that_counts_the_rows_is_left_out(paths: Paths) -> None:
+    draw = np.random.default_rng(1)
+    table = pd.DataFrame({"size": range(400), "paid": draw.choice(["a", "b"], 400)})
+    table.to_csv(paths.root / "i.csv")
+    table.assign(**{"Unnamed: 0": range(1, 401)}).to_csv(paths.root / "j.csv", index=False)
+    for name in ("i.csv", "j.csv"):
+        request = Request(Place(name), Wishes(target="paid"))
+        text = prepare(paths, request, None, answer_safely).contract
+
+        assert [column.name for column in parse_contract(text).features] == ["size"]
+        assert "counts the rows" in text
+
+
+def test_a_path_below_the_home_folder_is_found(
+    paths: Paths, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    make_table().to_csv(home / "my orders.csv")
+    monkeypatch.setenv("HOME", str(home))
+
+    assert open_files("~/my orders.csv", paths.root).path == str(home / "my orders.csv")
+
+
+def test_a_type_of_parquet_that_no_contract_has_is_refused(tmp_path: Path) -> None:
+    table = pd.DataFrame({"took": pd.to_timedelta([1, 2], unit="s"), "raw": [b"\xff", b"x"]})
+    for name, kind in (("took", "duration"), ("raw", "binary")):
+        table[[name]].to_parquet(tmp_path / "a.parquet")
+        with pytest.raises(ProjectError, match=f"column '{name}' of type {kind}.*, which no"):
+            read_words(open_files("a.parquet", tmp_path), tmp_path)
+
+
 REFUSED = [
     ("a;a;t\n1;2;3\n", "t", "2 columns named 'a'"),
     ("a;t\n1;2\n2;2\n", "t", "has 1 value alone"),
     ("a;size\n1;2\n", "sise", "no column 'sise'; did you mean 'size'"),
     ("", "t", "is empty"),
     ("a;t\n", "t", "holds no rows"),
+    ("a^t\n1^2\n", "t", r"single column, 'a\^t'; its first line must name the columns, parted by"),
+    ('[{"a": 1, "t": 2}]', "t", "is no CSV file; save the table as CSV or Parquet"),
+    ("PK\x03\x04\x00\x00a,t\n", "t", "is no CSV file; save the table as CSV or Parquet"),
 ]
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from .. import features as features_module
 from ..columns import arrange_features, columns_from_frame
-from ..contract import Contract, load_contract, parse_contract
+from ..contract import Contract, Task, load_contract, parse_contract
 from ..errors import ProjectError
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import encode_target
@@ -132,25 +132,24 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     if previous:
         planned = keep_reasons(planned, paths.contract.read_text(encoding="utf-8"))
     name = request.name or (previous.name if previous else name_table(request.place))
-    about = f"{'the query or table' if opened.kind == 'sql' else 'the file or folder'} "
-    about += request.place.name
 
     def draft(version: str) -> str:
-        return draft_contract(name, version, about, planned, descriptions)
+        return draft_contract(name, version, request.place.name, planned, descriptions)
 
     text = draft(previous.version if previous else "1.0.0")
     if previous and text != paths.contract.read_text(encoding="utf-8"):
         text = draft(next_version(previous, parse_contract(text)))
     contract = parse_contract(text)
+    pipeline = (paths.root / "dvc.yaml").read_text(encoding="utf-8")
     settings = choose_settings(table, contract, planned, request.wishes.group)
     params = set_values(paths.params.read_text(encoding="utf-8"), settings)
     return Adoption(
         text,
         set_source(params, source),
-        _edit_pipeline(paths, contract, source),
+        set_pipeline(pipeline, contract.task, source),
         query,
         source,
-        (*_note_steps(settings), *_collect_questions(planned, request)),
+        (*_note_steps(settings), *_collect_questions(planned, request, contract.task)),
     )
 
 
@@ -166,13 +165,17 @@ _NOTHING = ColumnFacts("", None, ColumnFormat(), "", 0, 0, 0)
 
 
 def read_columns(words: pd.DataFrame, request: Request) -> dict[str, Reading]:
-    """What each column is taken for; a target of two odd numbers is taken for two words."""
+    """What each column is taken for; a target of classes that are no whole numbers, for words."""
     readings = {str(name): read_kind(words[name], day_first=request.day_first) for name in words}
     target, task = request.wishes.target, request.wishes.task
     two = words[target].nunique() == 2
-    if (two and readings[target].kind == "number" and task != "regression") or (
-        readings[target].kind == "timestamp"
-    ):
+    as_words = {
+        "number": two if task is None else task != "regression",
+        "timestamp": True,
+        # Which of the two is to be found is said by the word that stands there.
+        "boolean": request.wishes.positive is not None,
+    }
+    if as_words.get(str(readings[target].kind), False):
         readings[target] = Reading("string", ColumnFormat())
     return readings
 
@@ -225,17 +228,8 @@ def _agree(
     paths: Paths, request: Request, adoption: Adoption, ask: Ask, say: Callable[[str], None]
 ) -> bool:
     old = paths.contract.read_text(encoding="utf-8")
-    diff = unified_diff(
-        old.splitlines(),
-        adoption.contract.splitlines(),
-        "contract.yaml",
-        "its new draft",
-        "",
-        "",
-        1,
-        "",
-    )
-    lines = list(diff)
+    new, names = adoption.contract.splitlines(), ("contract.yaml", "its new draft")
+    lines = list(unified_diff(old.splitlines(), new, *names, n=1, lineterm=""))
     if not lines:
         say("contract.yaml: the data says what it says already; no change")
         return True
@@ -244,18 +238,15 @@ def _agree(
     return request.agreed or ask("Change contract.yaml so, and the settings that follow?", False)
 
 
-def _edit_pipeline(paths: Paths, contract: Contract, source: OwnParams) -> str:
-    text = (paths.root / "dvc.yaml").read_text(encoding="utf-8")
-    return set_pipeline(text, contract.task, source)
-
-
 def _with_formats(opened: OwnParams, facts: Mapping[str, ColumnFacts]) -> OwnParams:
     plain = ColumnFormat()
     odd = {name: column.form for name, column in facts.items() if column.form != plain}
     return opened.model_copy(update={"columns": odd})
 
 
-def _collect_questions(planned: tuple[Planned, ...], request: Request) -> tuple[str, ...]:
+def _collect_questions(
+    planned: tuple[Planned, ...], request: Request, task: Task
+) -> tuple[str, ...]:
     questions = [f"'{c.facts.name}': {c.question}" for c in planned if c.question]
     questions += _group_notes(planned)
     if request.wishes.group is None:
@@ -265,10 +256,11 @@ def _collect_questions(planned: tuple[Planned, ...], request: Request) -> tuple[
             for c in planned
             if c.facts.may_be_group and c.has("feature")
         ]
+    costs = "what the two kinds of error cost, and "
     return (
         *questions,
         "contract.yaml: descriptions, units and true limits, which no data can tell",
-        "params.yaml: what the two kinds of error cost, and the gates' limits",
+        f"params.yaml: {costs if task == 'binary' else ''}the gates' limits",
     )
 
 

@@ -95,17 +95,27 @@ def open_files(data: str, root: Path) -> FilesParams:
     Raises:
         ProjectError: There is no such file, or its header cannot be used.
     """
+    if data.startswith("~/"):
+        data = str(Path(data).expanduser())  # Not every shell does it behind `DATA=`.
     files = [file for file in list_files(root / data) if is_csv(file)]
     if not files:
         return FilesParams(kind="files", path=data)
     encoding = next((e for e in map(_detect_encoding, files) if e != "utf-8-sig"), "utf-8-sig")
     with open_packed(files[0]) as stream:
-        sample = stream.read(_SAMPLE_BYTES).decode(encoding, errors="replace")
+        raw = stream.read(_SAMPLE_BYTES)
+    sample = raw.decode(encoding, errors="replace")
     if not sample.strip():
         raise ProjectError(f"{files[0]} is empty; give it the table with its header.")
+    if raw.startswith((b"[", b"{")) or (b"\0" in raw and encoding != "utf-16"):
+        raise ProjectError(f"{files[0]} is no CSV file; save the table as CSV or Parquet.")
     delimiter = detect_delimiter(sample)
     header = next(csv.reader(sample.splitlines(), delimiter=delimiter, skipinitialspace=True))
     names = [name.strip() for name in header]
+    if len(names) == 1:
+        raise ProjectError(
+            f"{files[0]} reads as a single column, '{names[0][:60]}'; its first line must name the "
+            "columns, parted by commas, semicolons, tabs or |."
+        )
     check_names(names, files[0])
     return FilesParams(
         kind="files",

@@ -135,9 +135,10 @@ def plan_target(column: ColumnFacts, wishes: Wishes) -> Planned:
             f"{'alone ' if column.distinct else ''}in {column.rows} rows; there is nothing to "
             "learn: bring rows of every outcome."
         )
+    numbers = column.kind in ("integer", "number")
+    _check_task(column, wishes.task, numbers=numbers)
     if column.kind == "boolean":
         return Planned(column, "boolean", ("target",), "two values: true is what is to be found")
-    numbers = column.kind in ("integer", "number")
     many = column.distinct > (_MOST_CLASS_NUMBERS if numbers else MOST_CLASSES)
     if (
         numbers
@@ -145,7 +146,8 @@ def plan_target(column: ColumnFacts, wishes: Wishes) -> Planned:
         and (many or wishes.task or not column.every)
     ):
         reason = f"{column.distinct:,} different numbers: regression"
-        return Planned(column, column.kind, ("target",), reason)
+        doubt = "" if many or wishes.task else _MAY_BE_CLASSES
+        return Planned(column, column.kind, ("target",), reason, question=doubt)
     if many or not column.every:
         raise ProjectError(
             f"The target '{column.name}' has {column.distinct:,} different values of kind "
@@ -164,6 +166,20 @@ def plan_target(column: ColumnFacts, wishes: Wishes) -> Planned:
             "its numbers were taken for classes; for numbers run again with --task regression"
         )
     return Planned(column, column.kind, ("target",), reason, classes, question)
+
+
+_MAY_BE_CLASSES = (
+    "it has few numbers, which were taken as such; for classes run again with --task multiclass"
+)
+
+
+def _check_task(column: ColumnFacts, task: Task | None, *, numbers: bool) -> None:
+    fits = {"binary": column.distinct == 2, "multiclass": column.distinct > 2}
+    if task and not fits.get(task, numbers):
+        raise ProjectError(
+            f"--task is {task}, but the target '{column.name}' has {column.distinct:,} different "
+            f"values of kind {column.kind}; leave --task out, or name another column."
+        )
 
 
 def _check_classes(column: ColumnFacts) -> None:
@@ -252,6 +268,8 @@ def _useless(column: ColumnFacts) -> str:
         return "no value in any row: left out"
     if column.constant:
         return "the same value in every row: left out"
+    if column.counts_rows:
+        return "counts the rows, so it tells nothing: left out"
     if column.person:
         return ""  # Where it goes is decided with more care.
     if column.is_text:

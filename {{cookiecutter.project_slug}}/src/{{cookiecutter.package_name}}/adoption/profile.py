@@ -22,6 +22,8 @@ LONG_TEXT = 60
 """Words of this mean length are sentences, which this project does not read."""
 
 _KEY_NAME = re.compile(r"(?i:(^|[\W_])(id|key|uuid|guid|nr|no|number))$|[a-z](Id|ID|Key)$")
+_COUNTER_NAME = re.compile(r"(?i:unnamed: \d+|column \d+|level_\d+|(row[ _])?index)")
+"""What pandas and others call the column that has no name; blank ones are called `column 1`."""
 _TIME_NAME = re.compile(
     r"time|date|day|created|start|stamp|zeit|datum|when|event|month|[._ ]at$", re.IGNORECASE
 )
@@ -111,6 +113,13 @@ class ColumnFacts:
     def named_as_key(self) -> bool:
         """Whether its name is one that keys have."""
         return bool(_KEY_NAME.search(self.name))
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether it is a row's number, as tools write it beside a table."""
+        if not (self.unique and self.kind == "integer" and _COUNTER_NAME.fullmatch(self.name)):
+            return False
+        return (self.high or 0) - (self.low or 0) == self.rows - 1
 
     @property
     def may_be_event_time(self) -> bool:

@@ -129,6 +129,12 @@ def open_packed(path: Path) -> IO[bytes]:
 def _read_parquet(path: Path, _params: FilesParams) -> pd.DataFrame:
     table = pq.read_table(path)
     check_names(table.column_names, path)
+    for field in table.schema:
+        if pa.types.is_duration(field.type) or field.type in (pa.binary(), pa.large_binary()):
+            raise ProjectError(
+                f"{path.name} has the column '{field.name}' of type {field.type}, which no "
+                "contract can name; write it as numbers or words, or leave it out."
+            )
     nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
     frame: pd.DataFrame = table.drop_columns(nested).to_pandas(types_mapper=_map_type)
     return frame.reset_index() if _has_index(frame) else frame

@@ -75,6 +75,7 @@ def rebuild(
         commit = version.tags["git_commit"]
         say(f"rebuild: checking out {commit[:12]}")
         copy = Paths(_check_out(paths.root, commit, scratch / "project"))
+        _seek_files(copy.root, commit, stored / "dvc.lock")
         _restore_facts(copy, stored, wish)
         environment = _environment(paths, copy, wish, say)
         say(f"rebuild: pulling the data {version.tags['data_md5'][:12]}")
@@ -103,7 +104,7 @@ def _check_out(root: Path, commit: str, into: Path) -> Path:
         ("git", "clone", "--quiet", "--shared", "--no-checkout", str(root), str(into)),
         ("git", "-C", str(into), "checkout", "--quiet", "--detach", commit),
     ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = _ask(root, None, *command)
         if done.returncode:
             detail = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise RebuildError(
@@ -113,20 +114,30 @@ def _check_out(root: Path, commit: str, into: Path) -> Path:
     return into
 
 
+def _seek_files(copy: Path, commit: str, lock: Path) -> None:
+    """Checks out the next commit that holds the files of a version, where its own does not.
+
+    What `make adopt` writes and makes a version of is committed only when a person has read it.
+    """
+    stored = yaml.safe_load(lock.read_text(encoding="utf-8"))
+    first = differing = find_differences(copy, stored)
+    later = _ask(copy, None, "git", "rev-list", "--reverse", "--all", f"^{commit}").stdout.split()
+    while differing and later:
+        _ask(copy, None, "git", "checkout", "--quiet", "--detach", later.pop(0))
+        differing = find_differences(copy, stored)
+    if differing:
+        raise RebuildError(
+            f"{first[0]} of the commit is not the file that the version was made of, nor that of "
+            "a later one, so the version cannot be made again; commit before `make run`."
+        )
+
+
 def _restore_facts(copy: Paths, stored: Path, wish: Wish) -> None:
-    """Lays out what the run kept, and refuses where the commit is not what the run was made of."""
+    """Lays out what the run kept."""
     shutil.copy(stored / "params.yaml", copy.params)
     shutil.copy(stored / "dvc.lock", copy.dvc_lock)
     copy.reports.mkdir(exist_ok=True)
     shutil.copy(stored / "ingest.json", copy.reports)
-    lock = yaml.safe_load(copy.dvc_lock.read_text(encoding="utf-8"))
-    differing = find_differences(copy.root, lock)
-    if differing:
-        raise RebuildError(
-            f"{differing[0]} of the commit is not the file that the version was made of: it held "
-            "changes that were never committed, so the version cannot be made again; commit before "
-            "`make run`."
-        )
     if wish.threads is not None:
         document = yaml.safe_load(copy.params.read_text(encoding="utf-8"))
         document["train"]["candidate"]["threads"] = wish.threads
@@ -157,9 +168,7 @@ def _environment(
     if wish.clean or _requirements(paths.root) != _requirements(copy.root):
         say("rebuild: making an environment from the commit's requirements")
         kept.pop("VIRTUAL_ENV", None)
-        done = subprocess.run(
-            ["make", "setup"], cwd=copy.root, env=kept, capture_output=True, text=True, check=False
-        )
+        done = _ask(copy.root, kept, "make", "setup")
         if done.returncode:
             detail = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise RebuildError(f"The commit's environment cannot be made: {detail}")
@@ -181,11 +190,11 @@ def _pull_data(paths: Paths, copy: Paths, environment: Mapping[str, str]) -> Non
     local = paths.root / ".dvc" / "config.local"
     if local.exists():
         shutil.copy(local, copy.root / ".dvc")
-    cache = _ask_dvc(paths.root, environment, "cache", "dir").stdout.strip()
-    _ask_dvc(copy.root, environment, "cache", "dir", "--local", cache)
+    cache = _ask(paths.root, environment, "dvc", "cache", "dir").stdout.strip()
+    _ask(copy.root, environment, "dvc", "cache", "dir", "--local", cache)
     place = str(copy.raw.relative_to(copy.root))
-    if _ask_dvc(copy.root, environment, "checkout", "--quiet", place).returncode:
-        pulled = _ask_dvc(copy.root, environment, "pull", "--quiet", place)
+    if _ask(copy.root, environment, "dvc", "checkout", "--quiet", place).returncode:
+        pulled = _ask(copy.root, environment, "dvc", "pull", "--quiet", place)
         if pulled.returncode:
             detail = " ".join(pulled.stderr.split())[-200:]
             raise RebuildError(
@@ -194,11 +203,11 @@ def _pull_data(paths: Paths, copy: Paths, environment: Mapping[str, str]) -> Non
             )
 
 
-def _ask_dvc(
-    root: Path, environment: Mapping[str, str], *arguments: str
+def _ask(
+    root: Path, environment: Mapping[str, str] | None, *command: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["dvc", *arguments], cwd=root, env=environment, capture_output=True, text=True, check=False
+        command, cwd=root, env=environment, capture_output=True, text=True, check=False
     )
 
 
