@@ -156,6 +156,20 @@ def test_the_first_screen_speaks_of_days_only_where_rows_have_them(
     assert "resamples of whole days" in card
 
 
+def test_the_first_screen_tells_a_share_where_one_was_measured(
+    project: Paths, told: Callable[[], tuple[str, str]]
+) -> None:
+    loss = {"value": 0.5, "low": 0.4, "high": 0.6}
+
+    def judge_by_loss(facts: dict[str, Any]) -> None:
+        facts["primary_metric"] = "log_loss"
+        for model in (facts["metrics"], *facts["baselines"].values()):
+            model |= {"log_loss": loss, "accuracy": ALIKE}
+
+    change_facts(project, judge_by_loss)
+    assert "<b>50 of 100</b><span>cases are answered rightly (accuracy)</span>" in told()[0]
+
+
 def test_groups_of_people_are_told_where_a_column_makes_them(
     project: Paths, told: Callable[[], tuple[str, str]]
 ) -> None:
@@ -213,7 +227,7 @@ def test_another_version_is_told_of_where_this_one_was_compared_with_it(
     place.write_text(json.dumps(comparison))
     for text in told():
         assert "Beside version 3" in text
-        assert "60 of them (5.0%) get another answer. From no to yes: 60." in text
+        assert "60 of them (5.0%) get another answer. From no to yes: 60. Scores move" in text
     place.write_text(json.dumps({**comparison, "b": comparison["a"]}))
     assert not any("Beside version" in text for text in told())
 

@@ -57,8 +57,8 @@ _MEANINGS = {
     "r2": "share of the target's variance that is explained",
 }
 _SHARES = {
-    "roc_auc": "pairs of two cases that end differently are put in the right order",
     "accuracy": "cases are answered rightly",
+    "roc_auc": "pairs of two cases that end differently are put in the right order",
 }
 _CURVES = {
     "roc": ("True against false alarms", True),
@@ -119,14 +119,11 @@ def describe(
 def _goodness(params: Params, facts: Mapping[str, Any]) -> list[Block]:
     unit = "whole days" if "from" in facts["window"] else "rows"
     found = {"this model": facts["metrics"], **facts["baselines"]}
-    rows = [
-        (
-            name,
-            *(spell_interval(model[name]) if name in model else "" for model in found.values()),
-            _MEANINGS[name],
-        )
+    spelt = [
+        [spell_interval(model[name]) if name in model else "" for model in found.values()]
         for name in facts["metrics"]
     ]
+    rows = [(n, *cells, _MEANINGS[n]) for n, cells in zip(facts["metrics"], spelt, strict=True)]
     how = (
         f"Measured on {facts['rows']:,} rows{_spell(facts['window'])}, which nothing in training "
         f"has seen. The ranges hold {params.evaluate.confidence:.0%} of resamples of {unit}."
@@ -149,7 +146,8 @@ def _data(split: Mapping[str, Any]) -> list[Block]:
 
 
 def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) -> Lead:
-    metric = facts["primary_metric"]
+    shares = (name for name in (facts["primary_metric"], *_SHARES) if name in _SHARES)
+    metric = next((n for n in shares if n in facts["metrics"]), facts["primary_metric"])
     main, guess = facts["metrics"][metric], facts["baselines"]["prior"][metric]
     refused = ", ".join(gate.name for gate in judgement.refusals)
     checks = len(judgement.gates)

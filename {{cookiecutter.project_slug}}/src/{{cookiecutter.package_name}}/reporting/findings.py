@@ -140,7 +140,7 @@ def describe_rival(comparison: Mapping[str, Any], digest: str) -> Iterator[Secti
             Text(
                 f"This is {b}; both answered {comparison['rows']:,} test rows that neither has "
                 f"seen. {churn['rows']:,} of them ({churn['share']:.1%}) get another answer."
-                f"{changes}"
+                f"{changes} Scores move by {spell_number(churn['mean_move'])} on average."
             ),
             Table(("metric", a, b, better), metrics),
         ],
