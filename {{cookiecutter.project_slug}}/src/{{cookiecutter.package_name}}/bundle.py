@@ -56,7 +56,9 @@ class Metadata(_Record):
         features_digest: SHA-256 of `features.py` as it was in training.
         data_hash: SHA-256 over the training and validation rows.
         params_hash: SHA-256 over the parameters that shape the model.
-        seen_until: Latest event time that the model or its tuning has seen (ISO 8601), or None.
+        seen_until: Latest event time that the model or its tuning has seen (ISO 8601), where time
+            decides which rows those are.
+        split: What else decides: a model with the same has not seen this one's test rows either.
         reference: Per raw feature column, what training saw: for monitoring.
         tolerance: Largest error, absolute or relative, against the golden answers.
     """
@@ -73,6 +75,7 @@ class Metadata(_Record):
     data_hash: str
     params_hash: str
     seen_until: str | None
+    split: str | None = None
     validation_metrics: dict[str, float]
     reference: dict[str, Any]
     tolerance: float

@@ -75,12 +75,15 @@ def unseen_rows(rows: pd.DataFrame, candidate: Bundle, champion: Bundle) -> pd.D
     """
     if candidate.metadata.data_hash == champion.metadata.data_hash:
         return rows
+    if candidate.metadata.split and candidate.metadata.split == champion.metadata.split:
+        return rows
     moments = [candidate.metadata.seen_until, champion.metadata.seen_until]
     event_time = candidate.contract.event_time
     if event_time is None or None in moments:
         raise NotComparableError(
             "The champion saw other rows, and without an event time it cannot be told which; go "
-            "back to its rows and seed, or give the model a name of its own in contract.yaml."
+            "back to its seed and split in params.yaml and to its columns in contract.yaml, or "
+            "give the model a name of its own there."
         )
     latest = max(datetime.fromisoformat(moment) for moment in moments if moment)
     return rows[rows[event_time.name] > latest].reset_index(drop=True)

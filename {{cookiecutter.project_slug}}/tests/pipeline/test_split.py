@@ -16,6 +16,7 @@ from {{ cookiecutter.package_name }}.pipeline import split
 from {{ cookiecutter.package_name }}.pipeline.split import (
     account_rows,
     check_windows,
+    describe_split,
     describe_windows,
     split_rows,
 )
@@ -125,11 +126,47 @@ def test_shares_are_kept_and_follow_from_the_seed(
     assert not first["test"].equals(other["test"])
 
 
-def test_a_strategy_without_its_column_is_refused(rows: pd.DataFrame, visits: Contract) -> None:
-    untimed = [replace(column, roles=column.roles - {"event_time"}) for column in visits.columns]
+def without(contract: Contract, role: str) -> Contract:
+    columns = [replace(column, roles=column.roles - {role}) for column in contract.columns]
+    return replace(contract, columns=tuple(columns))
 
+
+@pytest.mark.parametrize("strategy", ["random", "group"])
+@pytest.mark.parametrize("lost", ["nothing", "key"])
+def test_a_row_stays_in_its_window_when_rows_come_and_go(
+    rows: pd.DataFrame, visits: Contract, strategy: str, lost: str
+) -> None:
+    params, contract = settings(strategy=strategy, group="patient"), without(visits, lost)
+    all_windows = split_rows(rows, contract, params, seed=1)
+    shuffled = rows.sample(frac=0.4, random_state=1).reset_index(drop=True)
+    for name, window in split_rows(shuffled, contract, params, seed=1).items():
+        assert len(window) > 40
+        assert set(window["visit"]) <= set(all_windows[name]["visit"])
+
+
+def test_equal_rows_are_in_one_window(rows: pd.DataFrame, visits: Contract) -> None:
+    twice = pd.concat([rows, rows], ignore_index=True)
+    windows = split_rows(twice, without(visits, "key"), settings(strategy="random"), seed=1)
+    assert {count for w in windows.values() for count in w["visit"].value_counts()} == {2}
+
+
+def test_what_decides_a_window_is_told_where_time_does_not(visits: Contract) -> None:
+    by_key, by_group = settings(strategy="random"), settings(strategy="group", group="patient")
+    assert describe_split(visits, settings(), 1) is None
+    assert describe_split(visits, by_key, 1) == "seed 1, valid 0.2, test 0.3, by visit"
+    told = {
+        describe_split(visits, by_key, 1),
+        describe_split(visits, by_key, 2),
+        describe_split(visits, by_group, 1),
+        describe_split(visits, settings(strategy="random", test_share=0.4), 1),
+        describe_split(without(visits, "key"), by_key, 1),
+    }
+    assert len(told) == 5
+
+
+def test_a_strategy_without_its_column_is_refused(rows: pd.DataFrame, visits: Contract) -> None:
     with pytest.raises(ProjectError, match="no column tagged event_time; choose 'random' or"):
-        split_rows(rows, replace(visits, columns=tuple(untimed)), settings(), seed=1)
+        split_rows(rows, without(visits, "event_time"), settings(), seed=1)
     with pytest.raises(ProjectError, match=r"split\.group names no column"):
         split_rows(rows, visits, settings(strategy="group"), seed=1)
     with pytest.raises(ContractError, match="no column 'patent'; did you mean 'patient'"):

@@ -64,6 +64,19 @@ def test_without_a_time_it_cannot_be_told_what_the_champion_saw(
         unseen_rows(rows, candidate, trained_on(bundle, "2", None))
 
 
+def test_where_the_same_split_decides_no_row_of_the_window_was_seen(
+    bundle: Bundle, rows: pd.DataFrame
+) -> None:
+    candidate, champion = (
+        replace(found, metadata=found.metadata.model_copy(update={"split": "seed 1, by visit"}))
+        for found in (trained_on(bundle, number, None) for number in "12")
+    )
+    assert len(unseen_rows(rows, candidate, champion)) == 31
+    changed = champion.metadata.model_copy(update={"split": "seed 2, by visit"})
+    with pytest.raises(NotComparableError, match="go back to its seed and split"):
+        unseen_rows(rows, candidate, replace(champion, metadata=changed))
+
+
 def test_too_few_new_rows_are_no_ground_for_a_verdict(
     bundle: Bundle, rows: pd.DataFrame, tmp_path: Path
 ) -> None:

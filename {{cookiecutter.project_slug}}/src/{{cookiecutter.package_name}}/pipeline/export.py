@@ -19,12 +19,13 @@ from ..modelling.metrics import Floats
 from ..modelling.parity import check_parity, compare_scores, hard_columns
 from ..modelling.reference import describe_columns
 from ..modelling.threshold import choose_threshold
-from ..params import Params
+from ..params import Params, SplitParams
 from ..paths import Paths
 from ..reports import read_report, write_report
 from ..scoring import OnnxModel, Scorer
 from ..tables import read_table
 from ..windows import window_examples
+from .split import describe_split
 
 HARD_ROWS = 200
 """Ordinary rows from which each kind of hard row is made."""
@@ -116,7 +117,8 @@ def describe_model(
         features_digest=features_digest(),
         data_hash=hash_rows(rows["train"], rows["valid"]),
         params_hash=params.digest(),
-        seen_until=_latest(rows["valid"], contract),
+        seen_until=_latest(rows["valid"], contract, params.split),
+        split=describe_split(contract, params.split, params.seed),
         validation_metrics=training["valid"]["candidate"],
         reference=describe_columns(columns_from_frame(contract, rows["train"]), contract),
         tolerance=params.export.tolerance,
@@ -161,8 +163,8 @@ def hash_rows(*windows: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
-def _latest(rows: pd.DataFrame, contract: Contract) -> str | None:
-    if contract.event_time is None:
+def _latest(rows: pd.DataFrame, contract: Contract, split: SplitParams) -> str | None:
+    if contract.event_time is None or split.strategy != "time":
         return None
     latest: str = rows[contract.event_time.name].max().isoformat()
     return latest

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pandas.util import hash_array, hash_pandas_object
 
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
@@ -51,18 +53,8 @@ def split_rows(
                 "choose 'random' or 'group' in params.yaml."
             )
         window = _windows_by_day(rows[contract.event_time.name], params)
-    elif params.strategy == "group":
-        if params.group is None:
-            raise ProjectError(
-                "split.strategy is 'group', but split.group names no column; name the one whose "
-                "rows must stay together."
-            )
-        contract.column(params.group)
-        groups = rows[params.group].astype(str)
-        window = groups.map(_windows_at_random(groups.drop_duplicates(), params, seed))
     else:
-        keys = pd.Series(np.arange(len(rows)))
-        window = keys.map(_windows_at_random(keys, params, seed))
+        window = pd.Series(_windows_by_hash(rows[_name_identity(contract, params)], params, seed))
     return {name: rows[(window == name).to_numpy()].reset_index(drop=True) for name in WINDOWS}
 
 
@@ -77,11 +69,32 @@ def _windows_by_day(moments: pd.Series, params: SplitParams) -> pd.Series:
     return window
 
 
-def _windows_at_random(keys: pd.Series, params: SplitParams, seed: int) -> Mapping[Any, str]:
-    draws = np.random.default_rng(seed).random(len(keys))
+def describe_split(contract: Contract, params: SplitParams, seed: int) -> str | None:
+    """What decides the window of a row, whatever other rows there are; None where time does."""
+    if params.strategy == "time":
+        return None
+    shares = f"valid {params.valid_share:g}, test {params.test_share:g}"
+    return f"seed {seed}, {shares}, by {', '.join(_name_identity(contract, params))}"
+
+
+def _name_identity(contract: Contract, params: SplitParams) -> list[str]:
+    """The columns by which a row, or a group of rows, is the same one in other data."""
+    if params.strategy == "random":
+        return [contract.key.name] if contract.key else [c.name for c in contract.columns]
+    if params.group is None:
+        raise ProjectError(
+            "split.strategy is 'group', but split.group names no column; name the one whose "
+            "rows must stay together."
+        )
+    return [contract.column(params.group).name]
+
+
+def _windows_by_hash(parts: pd.DataFrame, params: SplitParams, seed: int) -> NDArray[Any]:
+    """By what a row is: it stays where it is when rows come or go, and equal ones stay together."""
+    content = hash_pandas_object(parts, index=False).astype(str).to_numpy(dtype=object)
+    draws = hash_array(content, hash_key=f"{seed % 10**16:016d}", categorize=False) / 2**64
     bounds = [params.test_share, params.test_share + params.valid_share]
-    names = np.array(["test", "valid", "train"])[np.digitize(draws, bounds)]
-    return dict(zip(keys, names, strict=True))
+    return np.array(["test", "valid", "train"])[np.digitize(draws, bounds)]
 
 
 def check_windows(
