@@ -5,6 +5,7 @@ of the service, `/invocations`, a table before training and the registered model
 ones, and whoever takes one must answer it alike.
 """
 
+import csv
 import io
 import json
 import math
@@ -75,7 +76,7 @@ schema:
         required: true
         tags: [feature]
         logicalTypeOptions: {minLength: 2, maxLength: 4}
-      - name: a/b.c "d"
+      - name: a/b, c "d"
         logicalType: string
         tags: [feature]
         logicalTypeOptions: {pattern: '\\d+|[a-c].?'}
@@ -306,6 +307,11 @@ def test_every_door_takes_the_same_rows_of_a_contract_with_every_form_of_column(
     with open_doors(EVERY_FORM, dict) as doors:
         rows = vary_each(doors.contract)
         assert 0 < check_agreement(doors, rows) < len(rows)
+        document = doors.client.get("/openapi.json").json()
+        offered = document["paths"]["/invocations"]["post"]["requestBody"]["content"]
+        names, values = csv.reader(io.StringIO(offered["text/csv"]["example"]))
+        record = offered["application/json"]["schema"]["examples"][0]["dataframe_records"][0]
+        assert dict(zip(names, values, strict=True)) == {n: str(v) for n, v in record.items()}
 
 
 NAMES = st.one_of(

@@ -33,8 +33,8 @@ def adopt_and_run(
     if code and _may_serve_linear(paths):
         serve_linear(paths)
         typer.echo(
-            "adopt: the trees are not shown to be better than the linear model, so that one is "
-            "served; train.candidate.kind in params.yaml says so"
+            "adopt: that is no failure: the trees are not shown to be better than the linear "
+            "model, so that one is judged now; train.candidate.kind in params.yaml says so"
         )
         code = run_all(paths)
     typer.echo("Decide next, then commit:")

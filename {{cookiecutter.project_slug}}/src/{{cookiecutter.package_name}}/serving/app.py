@@ -55,9 +55,8 @@ def create_app(
     """
     silence_telemetry()
     logger = logger or make_logger(sys.stdout)
-    champion = Champion(
-        model or load_served_model(settings.store, settings.max_rows, settings.model_threads)
-    )
+    model = model or load_served_model(settings.store, settings.max_rows, settings.model_threads)
+    champion = Champion(model)
     log, metrics = PredictionLog(settings.log_directory), Metrics(shared=settings.workers > 1)
     roster = roster or Roster()
     log.open()

@@ -41,7 +41,8 @@ def invocations_route(model: ServedModel, answer: ASGIApp) -> APIRoute:
         "instances": [record],
         "inputs": {name: [value] for name, value in record.items()},
     }
-    table = "\n".join(",".join(map(str, line)) for line in (record, record.values()))
+    lines = [[str(v).replace('"', '""') for v in line] for line in (record, record.values())]
+    table = "\n".join('"' + '","'.join(line) + '"' for line in lines)
     content = {
         "application/json": {
             "schema": {"type": "object", "examples": [{"dataframe_records": [record]}]},
