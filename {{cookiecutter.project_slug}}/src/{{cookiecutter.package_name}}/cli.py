@@ -105,8 +105,7 @@ def repro() -> None:
 @app.command(rich_help_panel="Everything")
 def adopt(
     data: Annotated[
-        str,
-        typer.Argument(help="A CSV or Parquet file or folder, s3://BUCKET/KEY, or a database."),
+        str, typer.Argument(help="A CSV or Parquet file or folder, s3://BUCKET/KEY, or a database.")
     ],
     target: Annotated[str, typer.Argument(help="The column to predict.")],
     task: Annotated[

@@ -93,11 +93,12 @@ def repro(paths: Paths) -> None:
         ProjectError: A stage failed; it has said why.
     """
     _mend_lock(paths.root)
+    if paths.dvc_lock.exists():
+        _put_cut_lock_aside(paths)
     # The environment that runs this module, whether or not it was activated.
     tools = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
-    code = subprocess.call([sys.executable, "-m", "dvc", "repro"], cwd=paths.root, env=environment)
-    if code:
+    if subprocess.call([sys.executable, "-m", "dvc", "repro"], cwd=paths.root, env=environment):
         raise ProjectError(
             "The pipeline stopped: the stage above says why; mend that and run it again, finished "
             "stages are not repeated."
@@ -134,6 +135,21 @@ def _mend_lock(root: Path) -> None:
     holders = re.findall(r'"pid": *(\d+)', lock.read_text(encoding="utf-8", errors="replace"))
     if not any(_runs_dvc(int(pid)) for pid in holders):
         lock.unlink(missing_ok=True)
+
+
+def _put_cut_lock_aside(paths: Paths) -> None:
+    """Moves a `dvc.lock` that a killed DVC wrote in part to where DVC keeps what is temporary.
+
+    DVC refuses it for ever; without it, it looks into its cache of runs, and repeats none.
+    """
+    import yaml
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import Invalid
+
+    try:
+        COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(paths.dvc_lock.read_text(encoding="utf-8")))
+    except (Invalid, yaml.YAMLError, UnicodeDecodeError):
+        paths.dvc_lock.replace(paths.root / ".dvc" / "tmp" / "dvc.lock.cut")
 
 
 def _runs_dvc(pid: int) -> bool:

@@ -138,6 +138,24 @@ def test_the_empty_lock_of_a_killed_run_stops_dvc_but_not_us(tmp_path: Path) -> 
     assert (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize("kept", [0, 5, 30, 60, None])
+def test_a_dvc_lock_that_a_killed_run_cut_short_stops_dvc_but_not_us(
+    tmp_path: Path, kept: int | None
+) -> None:
+    paths = make_pipeline(tmp_path, "echo 1 >> made")
+    repro(paths)
+    whole = paths.dvc_lock.read_text(encoding="utf-8")
+    cut = whole[:kept] if kept is not None else f"<<<<<<< HEAD\n{whole}"
+    paths.dvc_lock.write_text(cut, encoding="utf-8")
+
+    repro(paths)
+
+    assert paths.dvc_lock.read_text(encoding="utf-8") == whole
+    aside = tmp_path / ".dvc" / "tmp" / "dvc.lock.cut"
+    if aside.exists():
+        assert aside.read_text(encoding="utf-8") == cut
+
+
 def leave_lock(folder: Path, pid: int) -> Path:
     """A lock as DVC writes it: a process reads one path and writes another."""
     info = {"pid": pid, "cmd": "dvc repro"}

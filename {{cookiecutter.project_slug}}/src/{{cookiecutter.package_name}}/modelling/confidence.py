@@ -80,12 +80,7 @@ def resample(
 
 
 def paired_difference(
-    metric: Metric,
-    target: Floats,
-    scores: Floats,
-    other: Floats,
-    groups: Groups,
-    **settings: Any,
+    metric: Metric, target: Floats, scores: Floats, other: Floats, groups: Groups, **settings: Any
 ) -> Interval:
     """How much better `scores` are than `other` on the same rows; positive is better.
 

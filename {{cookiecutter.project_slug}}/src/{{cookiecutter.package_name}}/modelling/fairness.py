@@ -69,10 +69,7 @@ def list_measures(
 
 
 def measure_gaps(
-    slices: Sequence[Slice],
-    measures: Sequence[Measure],
-    groups: Groups,
-    **settings: Any,
+    slices: Sequence[Slice], measures: Sequence[Measure], groups: Groups, **settings: Any
 ) -> list[dict[str, Any]]:
     """Every two groups of the same columns beside each other, the one with the higher value first.
 
