@@ -144,11 +144,10 @@ def _put_cut_lock_aside(paths: Paths) -> None:
     """
     import yaml
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-    from voluptuous import Invalid
 
     try:
         COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(paths.dvc_lock.read_text(encoding="utf-8")))
-    except (Invalid, yaml.YAMLError, UnicodeDecodeError):
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, DVC would refuse it
         paths.dvc_lock.replace(paths.root / ".dvc" / "tmp" / "dvc.lock.cut")
 
 
