@@ -148,6 +148,7 @@ def _put_cut_lock_aside(paths: Paths) -> None:
     try:
         COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(paths.dvc_lock.read_text(encoding="utf-8")))
     except Exception:  # noqa: BLE001 - whatever is wrong with it, DVC would refuse it
+        (paths.root / ".dvc" / "tmp").mkdir(exist_ok=True)  # A fresh clone has none.
         paths.dvc_lock.replace(paths.root / ".dvc" / "tmp" / "dvc.lock.cut")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -147,6 +148,7 @@ def test_a_dvc_lock_that_a_killed_run_cut_short_stops_dvc_but_not_us(
     whole = paths.dvc_lock.read_text(encoding="utf-8")
     cut = whole[:kept] if kept is not None else f"<<<<<<< HEAD\n{whole}"
     paths.dvc_lock.write_text(cut, encoding="utf-8")
+    shutil.rmtree(tmp_path / ".dvc" / "tmp")
 
     repro(paths)
 
