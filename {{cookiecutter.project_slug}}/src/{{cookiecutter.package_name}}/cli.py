@@ -99,7 +99,7 @@ def repro() -> None:
     """
     from .workflow import repro as run_stages
 
-    run_stages(open_project())
+    run_stages(open_project(), typer.echo)
 
 
 @app.command(rich_help_panel="Everything")

@@ -35,15 +35,17 @@ def read_data_hash(paths: Paths) -> str:
     """DVC's hash of the raw data that the pipeline ran on.
 
     Raises:
-        ProjectError: `dvc.lock` is missing, or does not speak of the raw data.
+        ProjectError: `dvc.lock` is missing or broken, or does not speak of the raw data.
     """
     place = paths.raw.relative_to(paths.root).as_posix()
     try:
-        lock = yaml.safe_load(paths.dvc_lock.read_text(encoding="utf-8")) or {}
+        stages = yaml.safe_load(paths.dvc_lock.read_text(encoding="utf-8"))["stages"].values()
+        parts = [stage.get(kind, ()) for stage in stages for kind in ("outs", "deps")]
+        found = [e["md5"] for part in parts for e in part if e["path"] == place and e.get("md5")]
     except FileNotFoundError:
         raise ProjectError("dvc.lock is missing; run `dvc repro`, which writes it.") from None
-    for stage in lock.get("stages", {}).values():
-        for entry in (*stage.get("outs", ()), *stage.get("deps", ())):
-            if entry.get("path") == place and "md5" in entry:
-                return str(entry["md5"])
-    raise ProjectError(f"dvc.lock does not say what {place} held; run `dvc repro`.")
+    except (yaml.YAMLError, UnicodeError, LookupError, TypeError, AttributeError):
+        raise ProjectError("dvc.lock is cut short or broken; `make repro` mends it.") from None
+    if not found:
+        raise ProjectError(f"dvc.lock does not say what {place} held; run `dvc repro`.")
+    return str(found[0])

@@ -35,7 +35,7 @@ def run_everything(paths: Paths, say: Callable[[str], None]) -> None:
         say(made)
     with ThreadPoolExecutor(max_workers=1) as beside:
         beside.submit(_open_registry, paths)
-        repro(paths)
+        repro(paths, say)
     from . import release
 
     try:
@@ -75,26 +75,27 @@ def ensure_repository(root: Path) -> str:
         _git(root, "init", "--quiet")
         done = "git: made this folder a repository"
     if _git(root, "rev-parse", "--verify", "--quiet", "HEAD", check=False).returncode:
-        identity = (
-            () if _git(root, "var", "GIT_AUTHOR_IDENT", check=False).returncode == 0 else _NOBODY
-        )
+        unknown = _git(root, "var", "GIT_AUTHOR_IDENT", check=False).returncode
         _git(root, "add", "--all")
-        _git(
-            root, *identity, "commit", "--quiet", "--no-verify", "--message", "Generate the project"
-        )
+        identity = _NOBODY if unknown else ()
+        _git(root, *identity, "commit", "--quiet", "--no-verify", "-m", "Generate the project")
         done = f"{done or 'git: this repository was empty'}, with a first commit"
     return done
 
 
-def repro(paths: Paths) -> None:
+def repro(paths: Paths, say: Callable[[str], None]) -> None:
     """Runs the stages whose inputs changed, after clearing away what a killed run left.
+
+    Args:
+        paths: The project.
+        say: Shows one line to the user.
 
     Raises:
         ProjectError: A stage failed; it has said why.
     """
     _mend_lock(paths.root)
     if paths.dvc_lock.exists():
-        _put_cut_lock_aside(paths)
+        _put_cut_lock_aside(paths, say)
     # The environment that runs this module, whether or not it was activated.
     tools = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
@@ -111,15 +112,12 @@ def summarise(paths: Paths, params: Params) -> list[str]:
     facts = read_report(paths.reports / "evaluation.json")
     metric = params.judge.metric
     rows = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in account.items())
-    lines = [f"rows: {rows}"]
     models = {"candidate": facts["metrics"], **facts["baselines"]}
     shown = {name: found[metric] for name, found in models.items()}
     shown |= {f"gain over {name}": found[metric] for name, found in facts["gains"].items()}
-    for name, found in shown.items():
-        lines.append(
-            f"{metric}: {name:<17} {found['value']:.4f} ({found['low']:.4f} to {found['high']:.4f})"
-        )
-    return lines
+    spread = "{value:.4f} ({low:.4f} to {high:.4f})"
+    lines = [f"{metric}: {name:<17} {spread.format(**found)}" for name, found in shown.items()]
+    return [f"rows: {rows}", *lines]
 
 
 def _mend_lock(root: Path) -> None:
@@ -137,7 +135,7 @@ def _mend_lock(root: Path) -> None:
         lock.unlink(missing_ok=True)
 
 
-def _put_cut_lock_aside(paths: Paths) -> None:
+def _put_cut_lock_aside(paths: Paths, say: Callable[[str], None]) -> None:
     """Moves a `dvc.lock` that a killed DVC wrote in part to where DVC keeps what is temporary.
 
     DVC refuses it for ever; without it, it looks into its cache of runs, and repeats none.
@@ -148,8 +146,10 @@ def _put_cut_lock_aside(paths: Paths) -> None:
     try:
         COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(paths.dvc_lock.read_text(encoding="utf-8")))
     except Exception:  # noqa: BLE001 - whatever is wrong with it, DVC would refuse it
-        (paths.root / ".dvc" / "tmp").mkdir(exist_ok=True)  # A fresh clone has none.
-        paths.dvc_lock.replace(paths.root / ".dvc" / "tmp" / "dvc.lock.cut")
+        place = ".dvc/tmp/dvc.lock.cut"
+        (paths.root / place).parent.mkdir(exist_ok=True)  # A fresh clone has none.
+        paths.dvc_lock.replace(paths.root / place)
+        say(f"repro: dvc.lock was cut short or broken; moved it to {place}, going on without it")
 
 
 def _runs_dvc(pid: int) -> bool:

@@ -34,3 +34,32 @@ def test_the_data_hash_is_dvcs(tmp_path: Path) -> None:
     lock.write_text("schema: '2.0'\nstages: {ingest: {outs: [{path: data/other, md5: 12ab}]}}\n")
     with pytest.raises(ProjectError, match="does not say what data/raw held"):
         read_data_hash(Paths(tmp_path))
+
+
+LOCK = """\
+schema: '2.0'
+stages:
+  ingest:
+    cmd: python -m orders ingest
+    outs:
+    - path: data/raw
+      md5: 12ab.dir
+"""
+
+
+def test_a_dvc_lock_that_was_cut_short_anywhere_says_what_mends_it(tmp_path: Path) -> None:
+    for kept in range(LOCK.index("12ab")):
+        (tmp_path / "dvc.lock").write_text(LOCK[:kept])
+        with pytest.raises(ProjectError, match=r"^dvc\.lock (is cut|does not say).*; .*repro`"):
+            read_data_hash(Paths(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"\0" * 64, b"\xff\xfe", f"<<<<<<< HEAD\n{LOCK}".encode()],
+    ids=["zeros", "no UTF-8", "conflict"],
+)
+def test_a_dvc_lock_that_cannot_be_read_says_what_mends_it(tmp_path: Path, broken: bytes) -> None:
+    (tmp_path / "dvc.lock").write_bytes(broken)
+    with pytest.raises(ProjectError, match=r"is cut short or broken; `make repro` mends it\.$"):
+        read_data_hash(Paths(tmp_path))

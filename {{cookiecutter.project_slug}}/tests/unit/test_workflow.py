@@ -134,7 +134,7 @@ def test_the_empty_lock_of_a_killed_run_stops_dvc_but_not_us(tmp_path: Path) -> 
     assert plain.returncode != 0
     assert not (tmp_path / "made").exists()
 
-    repro(paths)
+    repro(paths, print)
 
     assert (tmp_path / "made").exists()
 
@@ -144,18 +144,22 @@ def test_a_dvc_lock_that_a_killed_run_cut_short_stops_dvc_but_not_us(
     tmp_path: Path, kept: int | None
 ) -> None:
     paths = make_pipeline(tmp_path, "echo 1 >> made")
-    repro(paths)
+    repro(paths, print)
     whole = paths.dvc_lock.read_text(encoding="utf-8")
     cut = whole[:kept] if kept is not None else f"<<<<<<< HEAD\n{whole}"
     paths.dvc_lock.write_text(cut, encoding="utf-8")
     shutil.rmtree(tmp_path / ".dvc" / "tmp")
+    said: list[str] = []
 
-    repro(paths)
+    repro(paths, said.append)
 
     assert paths.dvc_lock.read_text(encoding="utf-8") == whole
     aside = tmp_path / ".dvc" / "tmp" / "dvc.lock.cut"
     if aside.exists():
         assert aside.read_text(encoding="utf-8") == cut
+    # What was put aside is said, and nothing else is.
+    line = "repro: dvc.lock was cut short or broken; moved it to .dvc/tmp/dvc.lock.cut"
+    assert [one.partition(", ")[0] for one in said] == [line] * aside.exists()
 
 
 def leave_lock(folder: Path, pid: int) -> Path:
@@ -206,7 +210,7 @@ def test_a_stage_that_fails_ends_in_a_sentence(
     paths = make_pipeline(tmp_path, "echo the reason; exit 3")
 
     with pytest.raises(ProjectError, match="The pipeline stopped: the stage above says why"):
-        repro(paths)
+        repro(paths, print)
     assert "the reason" in capfd.readouterr().out
 
 
@@ -221,7 +225,7 @@ def test_stages_run_in_the_environment_of_the_caller(
 
     monkeypatch.setattr(subprocess, "call", call)
     monkeypatch.setenv("PATH", "/elsewhere")
-    repro(Paths(tmp_path))
+    repro(Paths(tmp_path), print)
 
     assert called[0]["env"]["PATH"].split(os.pathsep) == [
         str(Path(sys.executable).parent),
