@@ -278,6 +278,17 @@ REFUSED = [
     ("", "t", "is empty"),
     ("a;t\n", "t", "holds no rows"),
     ("a^t\n1^2\n", "t", r"single column, 'a\^t'; its first line must name the columns, parted by"),
+    (
+        "Orders of 2024\n\nid;size;t\n1;2,5;3\n2;1,5;4\n3;0,5;5\n",
+        "t",
+        r"line 3 has 3 cells \('id', 'size', 't'\); delete what stands above .* columns in line 1",
+    ),
+    (
+        "Orders, by day\n\nid,city,size,t\n" + "1,a,2,3\n" * 5,
+        "t",
+        r"line 1 is 'Orders, by day', and line 3 has 4 cells \('id', 'city', 'size', …\)",
+    ),
+    ("Orders;;\n;;\nid;size;t\n1;2,5;3\n2;1,5;4\n", "t", "line 1 is 'Orders;;', and line 3 has 3"),
     ('[{"a": 1, "t": 2}]', "t", "is no CSV file; save the table as CSV or Parquet"),
     ("PK\x03\x04\x00\x00a,t\n", "t", "is no CSV file; save the table as CSV or Parquet"),
 ]
@@ -325,6 +336,50 @@ def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path: Path) -> None:
     opened = open_files("a.csv", tmp_path)
 
     assert list(read_words(opened, tmp_path)) == ["name", "id", "column 3"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("first", ["", "sep=;\n", '"sep=;"\r\n'])
+def test_a_line_that_names_the_delimiter_is_no_header(
+    tmp_path: Path, first: str, encoding: str
+) -> None:
+    text = f"{first}name;size\na;1,5\nb;2,5\n"
+    (tmp_path / "a.csv").write_bytes(text.encode(encoding))
+    words = read_words(open_files("a.csv", tmp_path), tmp_path)
+
+    assert words.to_dict("list") == {"name": ["a", "b"], "size": ["1,5", "2,5"]}
+
+
+def test_a_delimiter_that_the_first_line_names_is_taken_whatever_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("sep=^\nname^size\na^1;5\nb^2;5\n")
+
+    assert list(read_words(open_files("a.csv", tmp_path), tmp_path)) == ["name", "size"]
+
+
+@pytest.mark.parametrize("text", ["\n\na,b\n1,2\n3,4\n", ",b\n1,2\n3,4\n", "a,b\n1,2,\n3,4,\n"])
+def test_a_header_that_is_odd_but_one_is_taken(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    opened = open_files("a.csv", tmp_path)
+
+    assert (opened.delimiter, list(opened.rename.values())) in [(",", []), (",", ["column 1"])]
+
+
+def test_columns_of_lists_and_structs_are_left_out_and_named(paths: Paths) -> None:
+    lists, structs = (pd.Series([one] * 400, dtype=object) for one in (["a", "b"], {"x": 1.5}))
+    table = make_table().assign(tags=lists, place=structs)
+    folder = paths.root / "nested"
+    folder.mkdir()
+    for name, part in (("1", table[:200]), ("2", table[200:].drop(columns="tags"))):
+        part.to_parquet(folder / f"{name}.parquet", index=False)
+    request = Request(Place("nested"), Wishes(target="returned"))
+    adoption = prepare(paths, request, None, answer_safely)
+    line = "'place', 'tags': lists or structs, which are not read; if they tell something"
+
+    assert [one.startswith(line) for one in adoption.open_questions].count(True) == 1
+    assert not {"tags", "place"} & {c.name for c in parse_contract(adoption.contract).columns}
+    request = Request(Place("orders.csv.gz"), Wishes(target="returned"))
+    said = prepare(paths, request, None, answer_safely).open_questions
+    assert not any("lists or structs" in one for one in said)
 
 
 def test_a_folder_of_csv_and_parquet_is_one_table(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """`adopt`: from a team's files to a contract, settings and a deployed model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..params import load_params
 from ..paths import Paths
 from ..source_params import ColumnFormat, OwnParams
 from ..sources import read_words
+from ..sources.files import NESTED
 from ..sources.parsing import is_words, parse_column
 from ..sources.sql import ask_database
 from ..tables import conform
@@ -124,6 +125,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     readings = read_columns(words, request)
     table = parse_table(words, readings)
     facts = profile(table, readings)
+    nested = _note_nested(words.attrs.get(NESTED, ()))
     del words
     source = _with_formats(opened, facts)
     roles, descriptions = read_previous(previous) if previous else ({}, {})
@@ -149,7 +151,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
         set_pipeline(pipeline, contract.task, source),
         query,
         source,
-        (*_note_steps(settings), *_collect_questions(planned, request, contract.task)),
+        (*nested, *_note_steps(settings), *_collect_questions(planned, request, contract.task)),
     )
 
 
@@ -264,19 +266,20 @@ def _collect_questions(
     )
 
 
-def _note_steps(settings: Mapping[str, Setting]) -> tuple[str, ...]:
+def _note_nested(names: Sequence[str]) -> list[str]:
+    listed = ", ".join(f"'{name}'" for name in names)
+    why = "lists or structs, which are not read; if they tell something, give it columns of its own"
+    return [f"{listed}: {why}"] if names else []
+
+
+def _note_steps(settings: Mapping[str, Setting]) -> list[str]:
     known: Mapping[str, list[str]] = settings["validate.known_steps"][0]
     alike = settings["validate.max_doubled"]
-    doubled = (
-        [f"rows: {alike[1]}; if a join doubled them, mend it"] if alike[0] > _MANY_ALIKE else []
-    )
-    return (
-        *doubled,
-        *(
-            f"'{name}' jumps in {', '.join(months[:3])}: if its unit changed then, mend the source"
-            for name, months in known.items()
-        ),
-    )
+    doubled = f"rows: {alike[1]}; if a join doubled them, mend it"
+    return ([doubled] if alike[0] > _MANY_ALIKE else []) + [
+        f"'{name}' jumps in {', '.join(months[:3])}: if its unit changed then, mend the source"
+        for name, months in known.items()
+    ]
 
 
 def _group_notes(planned: tuple[Planned, ...]) -> list[str]:

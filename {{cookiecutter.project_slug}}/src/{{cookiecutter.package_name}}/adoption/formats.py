@@ -150,10 +150,7 @@ def _read_dates(words: "pd.Series[Any]", *, day_first: bool) -> Reading | None:
     dates = () if used == ["ISO8601"] else tuple(used)
     several = f"{len(used)} forms of dates" if len(used) > 1 else ""
     return _fit(
-        words,
-        "timestamp",
-        ColumnFormat(dates=dates),
-        "; ".join(filter(None, (several, note))),
+        words, "timestamp", ColumnFormat(dates=dates), "; ".join(filter(None, (several, note)))
     )
 
 

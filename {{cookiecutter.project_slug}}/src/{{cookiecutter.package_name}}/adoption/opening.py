@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import ProjectError
 from ..source_params import FilesParams, OwnParams, S3Params, SqlParams
-from ..sources.files import check_names, is_csv, list_files, open_packed
+from ..sources.files import check_beginning, check_names, is_csv, list_files, open_packed, read_sep
 from ..sources.s3 import fetched
 from ..sources.sql import resolve_url
 
@@ -108,8 +108,16 @@ def open_files(data: str, root: Path) -> FilesParams:
         raise ProjectError(f"{files[0]} is empty; give it the table with its header.")
     if raw.startswith((b"[", b"{")) or (b"\0" in raw and encoding != "utf-16"):
         raise ProjectError(f"{files[0]} is no CSV file; save the table as CSV or Parquet.")
-    delimiter = detect_delimiter(sample)
-    header = next(csv.reader(sample.splitlines(), delimiter=delimiter, skipinitialspace=True))
+    lines = sample.splitlines()[:50]
+    lines = lines[:-1] if len(lines) > 2 else lines  # The last one may be cut.
+    named = read_sep(files[0], encoding)
+    if named:
+        lines[0] = ""
+    agreed = named or detect_delimiter(lines)
+    check_beginning(files[0], lines, agreed or _DELIMITERS)
+    delimiter = agreed or ","
+    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    header = next(filter(None, rows), [])
     names = [name.strip() for name in header]
     if len(names) == 1:
         raise ProjectError(
@@ -126,13 +134,11 @@ def open_files(data: str, root: Path) -> FilesParams:
     )
 
 
-def detect_delimiter(sample: str) -> str:
-    """The delimiter that parts the header and the next lines into equally many cells."""
-    lines = sample.splitlines()[:50]
-    lines = lines[:-1] if len(lines) > 2 else lines  # The last one may be cut.
-    best, most = ",", 1
+def detect_delimiter(lines: list[str]) -> str:
+    """The delimiter that parts the header and the next lines into equally many cells, or none."""
+    best, most = "", 1
     for delimiter in _DELIMITERS:
-        rows = list(csv.reader(lines, delimiter=delimiter))
+        rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
         width = len(rows[0]) if rows else 0
         agree = sum(len(row) == width for row in rows)
         if width > most and agree > 0.8 * len(rows):

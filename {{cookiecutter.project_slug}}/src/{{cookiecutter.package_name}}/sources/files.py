@@ -7,9 +7,12 @@ import bz2
 import csv
 import gzip
 import lzma
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
+from statistics import mode
 from typing import IO, Any, cast
 
 import pandas as pd
@@ -19,11 +22,15 @@ import pyarrow.parquet as pq
 from ..errors import ProjectError
 from ..source_params import FilesParams
 
+NESTED = "nested"
+"""Attribute of a frame: the columns of lists or structs, which are not read."""
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
 _OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _MISSING = ["?"]
 """Read as missing beside what pandas reads so: an empty cell, NA, NaN, null, None and the like."""
+
+_NAMED_DELIMITER = re.compile(r'"?sep=(.)"? *\r?\n')
 
 
 def read_files(params: FilesParams, root: Path) -> pd.DataFrame:
@@ -42,7 +49,9 @@ def read_files(params: FilesParams, root: Path) -> pd.DataFrame:
                 f"{file.name} and {files[0].name} do not have the same columns ('{odd[0]}' is in "
                 "one of them alone); a folder holds files of one table."
             )
+    nested = {name for frame in frames for name in frame.attrs.get(NESTED, ())}
     rows = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    rows.attrs[NESTED] = sorted(nested)
     if rows.empty:
         raise ProjectError(f"{params.path} holds no rows; give it the table with its header.")
     return rows.rename(columns=params.rename)
@@ -95,6 +104,7 @@ def _read_file(path: Path, params: FilesParams) -> pd.DataFrame:
 def _read_csv(path: Path, params: FilesParams) -> pd.DataFrame:
     options: dict[str, Any] = {
         "sep": params.delimiter,
+        "skiprows": 1 if read_sep(path, params.encoding) else 0,
         "encoding": params.encoding,
         "dtype": "str",
         "skipinitialspace": True,
@@ -110,12 +120,19 @@ def _read_csv(path: Path, params: FilesParams) -> pd.DataFrame:
     return cells
 
 
+def read_sep(path: Path, encoding: str) -> str | None:
+    """The delimiter that a line before the header names for Excel, such as `sep=;`; else None."""
+    with open_packed(path) as stream:
+        found = _NAMED_DELIMITER.match(stream.read(64).decode(encoding, errors="replace"))
+    return found and found[1]
+
+
 def _check_end(path: Path, params: FilesParams, width: int) -> None:
     """Refuses a file that ends within a row: pandas would take its last cells for missing ones."""
     with open_packed(path) as stream:
-        tail = b"".join(deque(stream, maxlen=2)).decode(params.encoding, errors="replace")
-    lines = tail.splitlines(keepends=True)
-    last = next(csv.reader(lines[-1:], delimiter=params.delimiter))
+        text = TextIOWrapper(stream, params.encoding, errors="replace", newline="")
+        lines = deque(text, maxlen=1)
+    last = next(csv.reader(lines, delimiter=params.delimiter))
     if len(last) < width and not lines[-1].endswith(("\n", "\r")):
         raise ValueError(f"its last row has {len(last)} of {width} cells and no end")
 
@@ -137,7 +154,9 @@ def _read_parquet(path: Path, _params: FilesParams) -> pd.DataFrame:
             )
     nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
     frame: pd.DataFrame = table.drop_columns(nested).to_pandas(types_mapper=_map_type)
-    return frame.reset_index() if _has_index(frame) else frame
+    frame = frame.reset_index() if _has_index(frame) else frame
+    frame.attrs[NESTED] = nested
+    return frame
 
 
 def _map_type(kind: pa.DataType) -> Any:
@@ -165,3 +184,36 @@ def check_names(names: Sequence[str], path: Path) -> None:
                 f"{path.name} has {names.count(name)} columns named '{name}'; rename all but one, "
                 "since it cannot be told which is meant."
             )
+
+
+def check_beginning(path: Path, lines: Sequence[str], delimiters: str) -> None:
+    """Refuses a CSV file that has a title or notes above its header.
+
+    Args:
+        path: The file.
+        lines: Its first ones.
+        delimiters: What may part its cells.
+
+    Raises:
+        ProjectError: Its first line names fewer columns than the lines below have.
+    """
+    found = []
+    for delimiter in delimiters:
+        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+        width = mode(len(row) for _, row in rows) if rows else 0
+        usual = [(number, row) for number, row in rows if len(row) == width]
+        first = rows[0][1] if rows else []
+        # One name less is no title: tools write an index without any, or a delimiter at the end.
+        short = len(first) == 1 < width or sum(map(bool, first)) < width - 1
+        if short and 2 * len(usual) >= len(rows):
+            start = next((one for one in usual if all(one[1])), usual[0])
+            found.append((width, rows[0][0], *start))
+    if found:
+        width, top, number, header = max(found)
+        title, shown = lines[top - 1], "', '".join(header[:3])
+        raise ProjectError(
+            f"{path.name} does not begin with its header: line {top} is '{title:.60}', and line "
+            f"{number} has {width} cells ('{shown}'{', …' if width > 3 else ''}); delete what "
+            f"stands above the header, or name all {width} columns in line {top}."
+        )
