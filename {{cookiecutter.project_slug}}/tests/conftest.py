@@ -22,7 +22,8 @@ from {{ cookiecutter.package_name }}.modelling.estimators import (
     fit_linear,
     predict_scores,
 )
-from {{ cookiecutter.package_name }}.params import LinearParams
+from {{ cookiecutter.package_name }}.modelling.reference import describe_columns
+from {{ cookiecutter.package_name }}.params import JudgeParams, LinearParams, Params, load_params
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 
 ROOT = Path(__file__).parent.parent
@@ -38,11 +39,31 @@ def contract(contract_text: str) -> Contract:
     return parse_contract(contract_text)
 
 
+@pytest.fixture
+def fixed_params() -> Params:
+    """This project's parameters, with the costs and limits for which the tests' facts are made."""
+    own = load_params(ROOT / "params.yaml")
+    limits = JudgeParams(
+        metric="roc_auc",
+        min_gain=0.0,
+        max_regression=0.005,
+        max_calibration_error=0.08,
+        max_slice_gap=0.5,
+        max_surprise=0.1,
+        max_excess_cost=0.001,
+        max_age_days=14,
+        max_microseconds=5000.0,
+    )
+    costs = {"cost_false_positive": 1.0, "cost_false_negative": 3.0}
+    return own.model_copy(update={"judge": limits, "train": own.train.model_copy(update=costs)})
+
+
 def make_bundle(path: Path, contract_text: str, compute: Callable[[Columns], Columns]) -> Path:
     """Writes a bundle with a linear model of chance, on rows that keep a contract."""
     contract = parse_contract(contract_text)
     rows = generate_rows(contract, count=400, seed=7)
-    matrix = arrange_features(compute(columns_from_rows(contract, rows)))
+    columns = columns_from_rows(contract, rows)
+    matrix = arrange_features(compute(columns))
     features = feature_frame(matrix)
     kinds = max(2, len(contract.classes))
     target = np.random.default_rng(7).integers(kinds, size=len(rows)).astype(np.float64)
@@ -63,7 +84,7 @@ def make_bundle(path: Path, contract_text: str, compute: Callable[[Columns], Col
         params_hash="0" * 64,
         seen_until=None,
         validation_metrics={},
-        reference={},
+        reference=describe_columns(columns, contract),
         tolerance=1e-4,
         golden=[
             Golden(request=row, scores=scores)

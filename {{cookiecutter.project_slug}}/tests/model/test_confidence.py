@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.contract import Column, Contract
 from {{ cookiecutter.package_name }}.modelling.confidence import (
     bootstrap,
     gain,
@@ -172,11 +172,10 @@ def test_resamples_that_say_nothing_are_left_out() -> None:
     assert (interval.value, interval.low, interval.high) == (1, 1, 1)
 
 
-def test_rows_of_one_day_of_utc_are_one_group(contract: Contract) -> None:
-    assert contract.event_time is not None
+def test_rows_of_one_day_of_utc_are_one_group() -> None:
+    moment = Column("moment", "timestamp", True, "", (), frozenset({"event_time"}))
+    contract = Contract("visits", "1.0.0", "", (moment,))
     moments = ["2013-01-02T00:00:00Z", "2013-01-01T23:59:00Z", "2013-01-01T20:00:00-05:00"]
-    rows = pd.DataFrame({contract.event_time.name: moments}).reindex(
-        columns=[column.name for column in contract.columns]
-    )
+    rows = pd.DataFrame({moment.name: moments})
 
     assert group_rows(conform(rows, contract), contract).tolist() == [0, 1, 0]

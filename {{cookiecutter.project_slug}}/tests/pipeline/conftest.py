@@ -98,7 +98,10 @@ def project(
 
 @pytest.fixture
 def params() -> Params:
-    return load_params(ROOT / "params.yaml")
+    own = load_params(ROOT / "params.yaml")
+    # In the measure of the small bundle's answers, which for numbers is not that of the target.
+    judged = own.judge.model_copy(update={"max_regression": 0.005})
+    return own.model_copy(update={"judge": judged})
 
 
 @pytest.fixture(scope="session")

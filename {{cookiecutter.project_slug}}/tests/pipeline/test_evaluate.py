@@ -57,11 +57,10 @@ BEHAVIOUR = (
 
 
 @pytest.fixture
-def limits(params: Params) -> Params:
-    judged = params.judge.model_copy(
-        update={"metric": "roc_auc", "max_regression": 0.01, "max_calibration_error": 0.1}
-    )
-    return params.model_copy(update={"judge": judged, "evaluate": EVALUATE})
+def limits(fixed_params: Params) -> Params:
+    wide = {"max_regression": 0.01, "max_calibration_error": 0.1}
+    judged = fixed_params.judge.model_copy(update=wide)
+    return fixed_params.model_copy(update={"judge": judged, "evaluate": EVALUATE})
 
 
 @dataclass(frozen=True)

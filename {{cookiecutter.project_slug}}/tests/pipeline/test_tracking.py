@@ -31,7 +31,9 @@ model = mlflow.pyfunc.load_model(sys.argv[1])
 records = json.load(open(sys.argv[2]))
 frames = [pandas.DataFrame(records), *(pandas.DataFrame([record]) for record in records)]
 whole, *single = [model.predict(frame) for frame in frames]
-pandas.concat([whole, *single]).drop(columns="prediction").to_json(sys.argv[3], orient="values")
+answers = pandas.concat([whole, *single])
+scores = answers.iloc[:, 1:] if len(answers.columns) > 1 else answers
+scores.to_json(sys.argv[3], orient="values")
 """
 
 

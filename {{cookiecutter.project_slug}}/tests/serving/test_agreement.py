@@ -179,10 +179,14 @@ class Doors:
             if (table := self._table(row)) is not None
         }
         table = pd.concat(kept.values(), keys=kept).reset_index(level=1, drop=True)
-        unkeyed = [replace(c, roles=c.roles - {"key"}) for c in self.contract.columns]
-        table = table.drop(
-            index=find_reasons(table, replace(self.contract, columns=tuple(unkeyed))).index
+        # Keys may come again, and what no request holds need not be there.
+        asked = self.contract.request_columns
+        columns = (
+            replace(c, roles=c.roles - {"key"}, required=c.required and c in asked)
+            for c in self.contract.columns
         )
+        lenient = replace(self.contract, columns=tuple(columns))
+        table = table.drop(index=find_reasons(table, lenient).index)
         if len(table):
             for position, scores in zip(
                 table.index, self.scorer.score_frame(table).scores, strict=True

@@ -103,7 +103,7 @@ def test_golden_requests_that_lie_are_refused(
     app: FastAPI, deploy: Deploy, model: ServedModel, operational_log: Any
 ) -> None:
     golden = model.scorer.bundle.metadata.golden
-    lie = golden[0].model_copy(update={"scores": golden[0].scores[::-1]})
+    lie = golden[0].model_copy(update={"scores": [score + 0.1 for score in golden[0].scores]})
     deploy(golden=[lie, *golden[1:]])
     assert look(app) == "3"
     assert "golden request 0" in operational_log.getvalue()
@@ -129,14 +129,18 @@ def test_a_bundle_of_other_feature_code_is_refused(
 def test_a_bundle_whose_contract_todays_clients_do_not_keep_is_refused(
     app: FastAPI, deploy: Deploy, contract: Contract, contract_text: str, operational_log: Any
 ) -> None:
+    name = contract.features[0].name
     document = yaml.safe_load(contract_text)
-    optional = next(c.name for c in contract.features if not c.required)
-    for column in document["schema"][0]["properties"]:
-        column["required"] = column.get("required", False) or column["name"] == optional
-    deploy(yaml.safe_dump(document))
-    assert look(app) == "3"
+    (column,) = (c for c in document["schema"][0]["properties"] if c["name"] == name)
+    digests = []
+    for required in (False, True):
+        column["required"] = required
+        digests.append(deploy(yaml.safe_dump(document)))
+        look(app)
+    assert app.state.champion.current.identity.digest == digests[0]
     said = operational_log.getvalue()
-    assert f"column '{optional}' is now required; tell them, and start the service anew." in said
+    shown = json.dumps(name)[1:-1]
+    assert f"column '{shown}' is now required; tell them, and start the service anew." in said
 
 
 def test_a_pointer_that_cannot_be_read_or_is_gone_changes_nothing(
@@ -151,12 +155,18 @@ def test_a_pointer_that_cannot_be_read_or_is_gone_changes_nothing(
 
 
 def test_an_incompatible_contract_is_told_by_what_clients_would_miss(contract: Contract) -> None:
+    # One column that must be there and one that need not, whatever this project's are.
+    first, *others = contract.features
+    optional, required = "may be there", "must be there"
+    columns = (
+        replace(first, name=name, required=name == required) for name in (optional, required)
+    )
+    contract = replace(contract, columns=(*columns, *others, contract.target))
+
     def changed(name: str, **changes: Any) -> Contract:
         columns = tuple(replace(c, **changes) if c.name == name else c for c in contract.columns)
         return replace(contract, columns=columns)
 
-    optional = next(c.name for c in contract.features if not c.required)
-    required = next(c.name for c in contract.features if c.required)
     gone = tuple(c for c in contract.columns if c.name != optional)
     assert find_incompatibility(contract, contract) == ""
     assert find_incompatibility(contract, changed(required, required=False)) == ""

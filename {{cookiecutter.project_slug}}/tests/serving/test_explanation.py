@@ -8,62 +8,62 @@ from fastapi.testclient import TestClient
 
 from {{ cookiecutter.package_name }}.bundle import Bundle
 from {{ cookiecutter.package_name }}.columns import Columns, columns_from_rows
-from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.contract import Column, Contract, Role
 from {{ cookiecutter.package_name }}.modelling.reference import describe_columns
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
 from {{ cookiecutter.package_name }}.serving.explanation import MOST_ROWS, explain_answers
 from {{ cookiecutter.package_name }}.serving.served import ServedModel
 
-
-@pytest.fixture
-def described(model: ServedModel, contract: Contract) -> Bundle:
-    """The bundle with what training saw."""
-    bundle = model.scorer.bundle
-    seen = columns_from_rows(contract, generate_rows(contract, count=200, seed=1))
-    reference = describe_columns(seen, contract)
-    return replace(bundle, metadata=bundle.metadata.model_copy(update={"reference": reference}))
+FEATURE: frozenset[Role] = frozenset({"feature"})
+SHOP = Contract(
+    "shop",
+    "1.0.0",
+    "",
+    (
+        Column("size", "number", True, "", (), FEATURE),
+        Column("colour", "string", False, "", (), FEATURE),
+        Column("price", "number", False, "", (), frozenset({"target"})),
+    ),
+)
 
 
 class Known(Scorer):
-    """A model of one numeric input alone, of which it gives a tenth."""
+    """A model of the size alone, of which it gives a tenth."""
 
-    def __init__(self, bundle: Bundle, name: str) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         super().__init__(bundle)
-        self.name = name
         self.calls = 0
 
     def score(self, columns: Columns) -> Answers:
         self.calls += 1
-        found = np.nan_to_num(columns[self.name]) / 10
+        found = np.nan_to_num(columns["size"]) / 10
         return Answers(found, None)
 
 
-def test_only_the_input_that_the_model_uses_moves_the_answer(
-    described: Bundle, contract: Contract, rows: list[dict[str, Any]]
-) -> None:
-    name = next(c.name for c in contract.features if c.kind == "number" and c.required)
-    scorer = Known(described, name)
-    columns = (c for c in contract.columns if c is not contract.target)
-    number = replace(contract.target, values=None, kind="number")
-    regression = replace(contract, columns=(*columns, number))
-    scorer.bundle = replace(described, contract=regression)
+def test_only_the_input_that_the_model_uses_moves_the_answer(model: ServedModel) -> None:
+    seen = columns_from_rows(SHOP, generate_rows(SHOP, count=200, seed=1))
+    reference = describe_columns(seen, SHOP)
+    bundle = model.scorer.bundle
+    metadata = bundle.metadata.model_copy(update={"reference": reference})
+    scorer = Known(replace(bundle, contract=SHOP, metadata=metadata))
+    rows = generate_rows(SHOP, count=5, seed=11)
     answers = scorer.score_rows(rows)
     scorer.calls = 0
-    found = explain_answers(scorer, columns_from_rows(contract, rows), answers)
+    found = explain_answers(scorer, columns_from_rows(SHOP, rows), answers)
     assert scorer.calls == 1
-    usual = np.array(described.metadata.reference[name]["quantiles"])[[2, 6, 10, 14, 18]].mean()
+    usual = np.array(reference["size"]["quantiles"])[[2, 6, 10, 14, 18]].mean()
     for row, explanation in zip(rows, found, strict=True):
-        first, *others = explanation["effects"]
-        assert first["input"] == name
-        assert first["effect"] == pytest.approx((row[name] - usual) / 10)
-        assert all(other["effect"] == pytest.approx(0) for other in others)
+        first, other = explanation["effects"]
+        assert (first["input"], other["input"]) == ("size", "colour")
+        assert first["effect"] == pytest.approx((row["size"] - usual) / 10)
+        assert other["effect"] == pytest.approx(0)
 
 
 def test_every_input_is_named_once_the_largest_effect_first(
-    described: Bundle, contract: Contract, rows: list[dict[str, Any]]
+    model: ServedModel, contract: Contract, rows: list[dict[str, Any]]
 ) -> None:
-    scorer = Scorer(described)
+    scorer = model.scorer
     columns = columns_from_rows(contract, rows)
     for explanation in explain_answers(scorer, columns, scorer.score(columns)):
         sizes = [abs(found["effect"]) for found in explanation["effects"]]

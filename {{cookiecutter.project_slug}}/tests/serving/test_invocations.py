@@ -168,7 +168,7 @@ def test_what_is_no_number_in_json_is_refused(
 ) -> None:
     name = next(column.name for column in contract.features if column.is_numeric)
     others = {key: value for key, value in full_rows[0].items() if key != name}
-    record = json.dumps(others).encode()[:-1] + b', "%s": %s}' % (name.encode(), number)
+    record = json.dumps(others).encode()[:-1] + b", %s: %s}" % (json.dumps(name).encode(), number)
     body = b'{"dataframe_records": [%s]}' % record
     headers = {"Content-Type": "application/json"}
     assert client.post("/invocations", content=body, headers=headers).status_code in {400, 422}

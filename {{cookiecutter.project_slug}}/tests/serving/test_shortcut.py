@@ -135,7 +135,10 @@ class RowWise(Scorer):
         found = super().score(columns)
         first = next(values for values in columns.values() if values.dtype.kind == "f")
         shares = 1 / (2 + np.abs(np.nan_to_num(first)))
-        return Answers(found.values, np.column_stack([shares, 1 - shares]))
+        if found.probabilities is None:
+            return Answers(shares, None)
+        others = [(1 - shares) / (found.scores.shape[1] - 1)] * (found.scores.shape[1] - 1)
+        return Answers(found.values, np.column_stack([shares, *others]))
 
 
 class Sociable(Scorer):
@@ -143,6 +146,8 @@ class Sociable(Scorer):
 
     def score(self, columns: Columns) -> Answers:
         found = super().score(columns)
+        if found.probabilities is None:
+            return Answers(np.full(len(found.values), 1 / len(found.values)), None)
         return Answers(found.values, np.full_like(found.scores, 1 / len(found.scores)))
 
 
@@ -396,11 +401,12 @@ def test_a_client_that_left_is_answered_nothing(
         connection.data_received(write_request(write_records(rows)))
         wire.close()
         connection.connection_lost(ConnectionResetError())
-        while not read_log():
+        for _ in range(100):
             await asyncio.sleep(0)
         return wire
 
     assert asyncio.run(scenario()).writes == []
+    assert len(read_log()) == len(rows)
 
 
 def test_a_model_that_looks_at_other_rows_never_sees_those_of_another_request(

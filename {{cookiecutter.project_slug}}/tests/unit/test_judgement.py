@@ -11,7 +11,7 @@ from {{ cookiecutter.package_name }}.case import Case, ChampionFacts
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.judgement import Judgement, judge
 from {{ cookiecutter.package_name }}.modelling.confidence import Interval
-from {{ cookiecutter.package_name }}.params import Params, load_params
+from {{ cookiecutter.package_name }}.params import Params
 
 ROOT = Path(__file__).parent.parent.parent
 DIGEST = "a" * 64
@@ -90,11 +90,8 @@ CHAMPION = ChampionFacts(
 
 
 @pytest.fixture
-def params() -> Params:
-    shipped = load_params(ROOT / "params.yaml")
-    return shipped.model_copy(
-        update={"judge": shipped.judge.model_copy(update={"metric": "roc_auc"})}
-    )
+def params(fixed_params: Params) -> Params:
+    return fixed_params
 
 
 def refused(judgement: Judgement) -> list[str]:

@@ -53,7 +53,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("train.rae", 1, "unknown key 'train.rae'; did you mean 'rare'"),
     ("train.candidate.leafs", 1, "unknown key 'train.candidate.leafs'; did you mean 'leaves'"),
     ("validate.max_quarantine", 1, "did you mean 'max_quarantined'"),
-    ("source.zzz", 1, "unknown key 'source.zzz'; known are kind"),
+    ("source.zzz", 1, "unknown key 'source.zzz'; known are "),
     ("split.min_rows", ..., "'split.min_rows' is missing; add it, with its unit and reason"),
     ("judge", ..., "'judge' is missing"),
     ("source.kind", "kafka", "'source.kind' is missing or unknown; known are"),

@@ -123,10 +123,17 @@ def make_table(rows: list[dict[str, Any]], contract: Contract) -> pd.DataFrame:
 
 
 def find_broken(rows: list[dict[str, Any]], contract: Contract) -> set[int]:
-    """The positions of rows that would go to quarantine, were keys allowed to come again."""
-    unkeyed = [replace(column, roles=column.roles - {"key"}) for column in contract.columns]
-    unkeyed_contract = replace(contract, columns=tuple(unkeyed))
-    return set(find_reasons(make_table(rows, unkeyed_contract), unkeyed_contract).index)
+    """The positions of rows that would go to quarantine.
+
+    Keys are allowed to come again, and what no request holds need not be there.
+    """
+    asked = contract.request_columns
+    columns = (
+        replace(c, roles=c.roles - {"key"}, required=c.required and c in asked)
+        for c in contract.columns
+    )
+    lenient = replace(contract, columns=tuple(columns))
+    return set(find_reasons(make_table(rows, lenient), lenient).index)
 
 
 def find_refused(rows: list[dict[str, Any]], contract: Contract) -> set[int]:
