@@ -132,7 +132,8 @@ def test_an_equal_challenger_passes_and_a_worse_one_is_refused(
     replace_bundle(project)
     assert release_bundle(project, params) == "2"
     replace_bundle(project, opposite=True)
-    with pytest.raises(RefusedError, match=r"\w+ is \d\S* worse .* champion \(version 2\)"):
+    worse = rf"{params.judge.metric} is \d\S* worse .* champion \(version 2\)"
+    with pytest.raises(RefusedError, match=worse):
         release.judge(project, params)
     assert champion_of(project, open_registry) == "2"
 
