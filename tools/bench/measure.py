@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -78,6 +79,8 @@ def start(name: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server on a core of its own; stop it, and whatever it started, afterwards."""
     server = SERVERS[name]
     place = FOLDER / server.environment
+    # Gigabytes of earlier logs that wait for the disk would slow down whoever writes next.
+    shutil.rmtree(FOLDER / "predictions", ignore_errors=True)
     filled = server.command.format(port=port, folder=FOLDER / "model", apps=APPS)
     program, *arguments = filled.split()
     with (FOLDER / f"{name}.log").open("wb") as log:

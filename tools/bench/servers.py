@@ -66,7 +66,7 @@ SERVERS = {
     "ours": Server(
         "this template",
         "serve",
-        "bin/python -m ml_service serve",
+        "bin/python -m ml_service.serving",
         "/predict",
         ask_records,
         lambda answer: [found["probabilities"]["true"] for found in answer["predictions"]],

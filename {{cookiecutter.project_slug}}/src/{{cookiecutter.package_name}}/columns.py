@@ -4,9 +4,10 @@ There is one way from a contract's row to numbers, whether the row came from a P
 MLflow caller's data frame or a JSON request.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +65,9 @@ class ColumnBuilder:
 
     def build(self, rows: Sequence[tuple[Any, ...]]) -> Columns:
         """The columns of these rows, each of shape (rows,)."""
-        block = _read_numbers(list(map(self._pick, rows)))
-        block = np.ascontiguousarray(block.reshape(len(rows), len(self._numbers)).T)
+        shape = len(rows), len(self._numbers)
+        numbers = _read_numbers(chain.from_iterable(map(self._pick, rows)), shape[0] * shape[1])
+        block = np.ascontiguousarray(numbers.reshape(shape).T)
         found: dict[str, NDArray[Any]] = dict(zip(self._numbers, block, strict=True))
         if not self._others:
             return found
@@ -130,12 +132,13 @@ def _stack(features: Columns, rows: int, dtype: type[np.generic]) -> NDArray[Any
 def _column_from_values(column: Column, values: Sequence[Any]) -> NDArray[Any]:
     if column.kind == "string":
         return np.array([MISSING if value is None else value for value in values], dtype=object)
-    return _read_numbers([None if value is None else _seconds(value) for value in values])
+    moments = [None if value is None else _seconds(value) for value in values]
+    return _read_numbers(moments, len(moments))
 
 
-def _read_numbers(values: Sequence[Any]) -> NDArray[np.float64]:
-    """An array of numbers, of one dimension or more; NumPy reads None as NaN."""
-    return np.array(values, dtype=np.float64)
+def _read_numbers(values: Iterable[Any], count: int) -> NDArray[np.float64]:
+    """An array of so many numbers; NumPy reads None as NaN."""
+    return np.fromiter(values, np.float64, count)
 
 
 def _column_from_series(column: Column, series: "pd.Series[Any]") -> NDArray[Any]:

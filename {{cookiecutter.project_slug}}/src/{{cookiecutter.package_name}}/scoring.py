@@ -39,11 +39,6 @@ class Answers:
     values: NDArray[Any]
     probabilities: NDArray[np.float64] | None
 
-    def __getitem__(self, rows: slice) -> "Answers":
-        """The answers to some of the rows."""
-        chosen = None if self.probabilities is None else self.probabilities[rows]
-        return Answers(self.values[rows], chosen)
-
     @property
     def scores(self) -> NDArray[np.float64]:
         """Probabilities, or the predicted numbers as one column: shape (rows, classes or 1)."""

@@ -17,18 +17,16 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }} import errors
-from {{ cookiecutter.package_name }} import settings as settings_module
+from {{ cookiecutter.package_name }} import serving
 from {{ cookiecutter.package_name }}.bundle import deploy_bundle
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.serving import process
 from {{ cookiecutter.package_name }}.serving.app import create_app
 from {{ cookiecutter.package_name }}.serving.logs import make_logger
 from {{ cookiecutter.package_name }}.serving.served import ServedModel, load_served_model
 from {{ cookiecutter.package_name }}.settings import ServiceSettings
 
-# Serves, and says at the end what was loaded and what an auditor saw.
+# Serves as the image does, and says at the end what was loaded and what an auditor saw.
 PROGRAM = f"""
 import json, os, sys
 
@@ -45,13 +43,8 @@ class Absent:
             raise ModuleNotFoundError(name, name=name)
 
 sys.meta_path.insert(0, Absent())
-from {process.__name__} import serve
-from {settings_module.__name__} import load_service_settings
-from {errors.__name__} import ProjectError
-try:
-    serve(load_service_settings())
-except ProjectError as error:
-    sys.exit(str(error))
+from {serving.__name__}.__main__ import main
+main()
 print(json.dumps(dict(modules=sorted(sys.modules), refused=refused, seen=seen)))
 """
 

@@ -35,7 +35,7 @@ def test_an_answer_says_what_the_scorer_says(
     model: ServedModel, rows: list[dict[str, Any]]
 ) -> None:
     expected = model.scorer.score_rows(rows)
-    document = json.loads(ask(model, rows).body)
+    document = json.loads(ask(model, rows).bodies[0])
     found = document["predictions"]
     assert [answer["prediction"] for answer in found] == expected.values.tolist()
     if expected.probabilities is not None:
@@ -50,7 +50,7 @@ def test_absent_and_null_are_answered_alike(
     optional = [column.name for column in contract.features if not column.required]
     absent = {name: value for name, value in rows[0].items() if name not in optional}
     null = {**absent, **dict.fromkeys(optional)}
-    first, second = (json.loads(ask(model, [row]).body) for row in (absent, null))
+    first, second = (json.loads(ask(model, [row]).bodies[0]) for row in (absent, null))
     assert first == second
 
 

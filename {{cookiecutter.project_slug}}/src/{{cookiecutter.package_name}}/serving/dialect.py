@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
@@ -49,17 +50,27 @@ class Question:
     wishes: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A question with its answers.
+class Prediction(msgspec.Struct, gc=False):
+    """The answer to one row, as JSON shows it.
 
     Attributes:
-        predictions: Per row `key`, `prediction` and, but for regression, `probabilities`.
+        probabilities: By the name of the class; not there for regression.
+        explanation: Where it was asked for.
     """
+
+    key: Any
+    prediction: Any
+    probabilities: Any = msgspec.UNSET
+    explanation: Any = msgspec.UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question with its answers, one per row."""
 
     model: "ServedModel"
     question: Question
-    predictions: Sequence[Mapping[str, Any]]
+    predictions: Sequence[Prediction]
 
 
 class Dialect(Protocol):

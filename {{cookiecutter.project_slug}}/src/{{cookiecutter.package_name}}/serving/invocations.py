@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from pydantic_core import from_json
 
-from ..contract import Column
+from ..contract import Column, Contract, class_name
 from .dialect import (
     Answered,
     Incoming,
@@ -23,6 +23,7 @@ from .dialect import (
     rows_from_columns,
     validate_rows,
 )
+from .log_lines import list_values
 from .messages import Location
 from .problems import MALFORMED_BODY, ProblemError
 from .served import ServedModel
@@ -53,18 +54,21 @@ class Invocations:
 
     def encode(self, answered: Answered) -> bytes:
         """Writes what the registered model's own frame of answers looks like."""
-        return msgspec.json.encode(
-            {"predictions": [flatten_prediction(p) for p in answered.predictions]}
-        )
+        return msgspec.json.encode({"predictions": flatten_predictions(answered)})
 
 
-def flatten_prediction(prediction: Mapping[str, Any]) -> dict[str, Any]:
-    """A prediction as the columns of the registered model's answer."""
-    probabilities = prediction.get("probabilities") or {}
-    return {
-        "prediction": prediction["prediction"],
-        **{f"probability_{name}": value for name, value in probabilities.items()},
-    }
+def name_outputs(contract: Contract) -> list[str]:
+    """The columns of the registered model's answer."""
+    return ["prediction", *(f"probability_{class_name(label)}" for label in contract.classes)]
+
+
+def flatten_predictions(answered: Answered) -> list[dict[str, Any]]:
+    """Predictions as rows of the registered model's answer."""
+    names = name_outputs(answered.model.contract)
+    return [
+        dict(zip(names, (p.prediction, *list_values(p.probabilities or {})), strict=True))
+        for p in answered.predictions
+    ]
 
 
 def _read_form(document: Mapping[str, Any]) -> tuple[Records, Locate]:

@@ -1,6 +1,6 @@
 """A prediction as a line of the log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ import msgspec
 from ..columns import pick_values
 from ..contract import Contract
 from .decoding import are_plain, define_record
-from .dialect import Question
+from .dialect import Prediction, Question
 from .messages import ModelIdentity
 
 LOG_FORMAT = 1
@@ -26,7 +26,7 @@ class LogLine(msgspec.Struct, gc=False):
     event_time: Any
     inputs: Any
     prediction: Any
-    probabilities: Mapping[str, float] | None
+    probabilities: Any
     digest: str
     model_version: str
     contract_version: str
@@ -40,11 +40,7 @@ class LineWriter:
         for column in contract.pii:
             loggable.pop(column.name, None)
         inputs = [c.name for c in contract.features if c.name in loggable]
-        self._inputs = (
-            define_record("Inputs", dict.fromkeys(inputs, (Any,)))
-            if are_plain(inputs)
-            else lambda *values: dict(zip(inputs, values, strict=True))
-        )
+        self._inputs = name_values(inputs)
         self._pick = pick_values([loggable[name] for name in inputs])
         self._key, self._time = (
             None if c is None else loggable.get(c.name) for c in (contract.key, contract.event_time)
@@ -52,9 +48,10 @@ class LineWriter:
         self._origin = (identity.digest, identity.version, identity.contract_version)
         self._encoder = msgspec.json.Encoder()
 
-    def write(self, question: Question, predictions: Sequence[Mapping[str, Any]]) -> bytes:
-        """A line per row, each with its line end."""
+    def write(self, questions: Sequence[Question], predictions: Sequence[Prediction]) -> bytes:
+        """A line per row of all these questions, each with its line end."""
         time, key, moment = datetime.now(UTC).isoformat(), self._key, self._time
+        found = iter(predictions)
         return self._encoder.encode_lines(
             [
                 LogLine(
@@ -65,10 +62,24 @@ class LineWriter:
                     None if key is None else row[key],
                     None if moment is None else row[moment],
                     self._inputs(*self._pick(row)),
-                    prediction["prediction"],
-                    prediction.get("probabilities"),
+                    prediction.prediction,
+                    prediction.probabilities or None,
                     *self._origin,
                 )
-                for i, (row, prediction) in enumerate(zip(question.rows, predictions, strict=True))
+                for question in questions
+                for i, (row, prediction) in enumerate(zip(question.rows, found, strict=False))
             ]
         )
+
+
+def name_values(names: Sequence[str]) -> Callable[..., Any]:
+    """A function of as many values, which gives what JSON shows as an object of these names."""
+    if are_plain(names):
+        record: Callable[..., Any] = define_record("Named", dict.fromkeys(names, (Any,)))
+        return record
+    return lambda *values: dict(zip(names, values, strict=True))
+
+
+def list_values(named: Any) -> Sequence[Any]:
+    """The values that were named."""
+    return tuple(named.values()) if isinstance(named, dict) else msgspec.structs.astuple(named)

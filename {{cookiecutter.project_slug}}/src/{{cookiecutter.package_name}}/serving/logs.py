@@ -45,13 +45,23 @@ def make_logger(stream: TextIO) -> FilteringBoundLogger:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
+            _render_lines(renderer),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         context_class=dict,
         cache_logger_on_first_use=True,
     )
     return cast("FilteringBoundLogger", logger.bind())
+
+
+def _render_lines(render: Processor) -> Processor:
+    """Renders an event with `lines` as a line for each of them: much of the cost is the event's."""
+
+    def render_lines(logger: Any, method: str, event: Any) -> Any:
+        lines = event.pop("lines", [{}])
+        return "\n".join([str(render(logger, method, {**line, **event})) for line in lines])
+
+    return render_lines
 
 
 def _dump(event: Any, default: Callable[[Any], Any]) -> str:

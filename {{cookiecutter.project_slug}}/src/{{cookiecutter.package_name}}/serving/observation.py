@@ -4,7 +4,7 @@ import random
 import re
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -71,7 +71,7 @@ class Observation:
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "unknown"
             route: str = getattr(scope.get("route"), "path", "unknown")
-            self.account(method, route, exchange.status, exchange.request_id, exchange.started)
+            self.account(method, route, exchange.started, [(exchange.request_id, exchange.status)])
 
     async def _answer_failure(self, scope: Scope, receive: Receive, exchange: _Exchange) -> None:
         if not exchange.status:
@@ -79,26 +79,27 @@ class Observation:
             response = render_problem(ProblemError(INTERNAL_ERROR, detail), scope)
             await response(scope, receive, exchange.forward)
 
-    def account(self, method: str, route: str, status: int, request_id: str, since: float) -> None:
-        """Counts an answered request, and logs it.
+    def account(
+        self, method: str, route: str, since: float, answered: Sequence[tuple[str, int]]
+    ) -> None:
+        """Counts requests that were answered together, and logs each.
 
         Args:
-            method: As it was asked.
-            route: The pattern of its path; a path that no route knows is the client's own text.
-            status: What it was answered with; 0 where the client left before.
-            request_id: Its id.
-            since: When it began, by `time.perf_counter`.
+            method: As they were asked.
+            route: The pattern of their path; a path that no route knows is the client's own text.
+            since: When they began, by `time.perf_counter`.
+            answered: The id of each, and its status: 0 where the client left before.
         """
         seconds = time.perf_counter() - since
-        self._metrics.count_request(route, method, status, seconds)
+        for _, status in answered:
+            self._metrics.count_request(route, method, status, seconds)
         if self._access_log and route not in _QUIET:
             self._logger.info(
                 "request",
-                request_id=request_id,
                 method=method,
                 route=route,
-                status=status,
                 milliseconds=round(1000 * seconds, 3),
+                lines=[{"request_id": name, "status": status} for name, status in answered],
             )
 
     def _log_failure(self, exchange: _Exchange, error: Exception) -> None:

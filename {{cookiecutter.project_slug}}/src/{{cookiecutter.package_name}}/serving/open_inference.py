@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..contract import Column, Contract, Kind, class_name
+from ..contract import Column, Contract, Kind
 from .dialect import (
     Answered,
     Incoming,
@@ -22,7 +22,7 @@ from .dialect import (
     rows_from_columns,
     validate_rows,
 )
-from .invocations import flatten_prediction
+from .invocations import flatten_predictions, name_outputs
 from .messages import Location
 from .problems import NO_SUCH_MODEL, ProblemError
 from .served import ServedModel
@@ -79,7 +79,7 @@ class OpenInference:
 
     def encode(self, answered: Answered) -> bytes:
         """Writes a tensor per column of the registered model's answer."""
-        answers = [flatten_prediction(prediction) for prediction in answered.predictions]
+        answers = flatten_predictions(answered)
         datatypes = output_datatypes(answered.model.contract)
         tensors = [
             {
@@ -139,8 +139,7 @@ def describe_model(model: ServedModel) -> dict[str, Any]:
 def output_datatypes(contract: Contract) -> dict[str, str]:
     """The answer's tensors, by name."""
     kind: Kind = "number" if contract.task == "regression" else contract.target.kind
-    found = {"prediction": DATATYPES[kind][0]}
-    return found | {f"probability_{class_name(label)}": "FP64" for label in contract.classes}
+    return dict.fromkeys(name_outputs(contract), "FP64") | {"prediction": DATATYPES[kind][0]}
 
 
 def _read_outputs(wished: Any, contract: Contract) -> list[str]:

@@ -107,9 +107,10 @@ class PredictEndpoint:
             except ClientDisconnect:
                 return
             self.record(reply.log_lines, reply.rows)
-            headers = answer_headers(reply.body)
+            (body,) = reply.bodies
+            headers = answer_headers(body)
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": reply.body})
+            await send({"type": "http.response.body", "body": body})
 
     async def _answer_in_time(self, scope: Scope, receive: Receive, media_type: bytes) -> Reply:
         body: bytes | None = None

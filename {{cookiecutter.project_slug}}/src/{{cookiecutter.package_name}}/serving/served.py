@@ -1,6 +1,6 @@
 """A deployed bundle that has been warmed up, and what it answers to a request's bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,9 @@ from ..contract import Contract, class_name
 from ..errors import ProjectError
 from ..scoring import Answers, Scorer
 from .decoding import Decode, compile_decoder
-from .dialect import Answered, Dialect, Incoming, Question, Rows
+from .dialect import Answered, Dialect, Incoming, Prediction, Question, Rows
 from .explanation import explain_answers
-from .log_lines import LineWriter
+from .log_lines import LineWriter, name_values
 from .messages import ModelIdentity, predict_request
 
 
@@ -26,15 +26,15 @@ class AnswerError(ProjectError):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What leaves the service for one request.
+    """What leaves the service for requests that were answered together.
 
     Attributes:
-        body: The answer, as JSON.
-        log_lines: The prediction log's lines for it, each with its line end.
+        bodies: The answer to each of them, as JSON.
+        log_lines: The prediction log's lines for all, each with its line end.
         rows: How many rows were answered.
     """
 
-    body: bytes
+    bodies: Sequence[bytes]
     log_lines: bytes
     rows: int
 
@@ -61,10 +61,17 @@ class ServedModel:
             AnswerError: The model's answer is not a number.
         """
         question = dialect.decode(self, incoming)
-        return self.reply(dialect, question, self.score(question.rows))
+        answers = self.score(question.rows)
+        predictions = self.predict(question.rows, answers)
+        if question.explain:
+            columns = self.scorer.builder.build(question.rows)
+            found = explain_answers(self.scorer, columns, answers)
+            for prediction, explanation in zip(predictions, found, strict=True):
+                prediction.explanation = explanation
+        return self.reply(dialect, [question], predictions)
 
     def score(self, rows: Rows) -> Answers:
-        """Answers rows.
+        """Asks the model.
 
         Raises:
             AnswerError: The model's answer is not a number.
@@ -74,16 +81,28 @@ class ServedModel:
             raise AnswerError("The model answered with something that is not a finite number.")
         return answers
 
-    def reply(self, dialect: Dialect, question: Question, answers: Answers) -> Reply:
-        """Encodes the answers to a question."""
-        predictions = _list_predictions(self.contract, question.rows, answers)
-        if question.explain:
-            columns = self.scorer.builder.build(question.rows)
-            found = explain_answers(self.scorer, columns, answers)
-            for prediction, explanation in zip(predictions, found, strict=True):
-                prediction["explanation"] = explanation
-        body = dialect.encode(Answered(self, question, predictions))
-        return Reply(body, self._line_writer.write(question, predictions), len(question.rows))
+    def predict(self, rows: Rows, answers: Answers) -> list[Prediction]:
+        """What the model's answers say of each row."""
+        keys: Sequence[Any] = [None] * len(rows)
+        if self._key is not None:
+            keys = [row[self._key] for row in rows]
+        values = answers.values.tolist()
+        if answers.probabilities is None:
+            return list(map(Prediction, keys, values))
+        name = self._name_probabilities
+        named = [name(*probabilities) for probabilities in answers.probabilities.tolist()]
+        return list(map(Prediction, keys, values, named))
+
+    def reply(
+        self, dialect: Dialect, questions: Sequence[Question], predictions: Sequence[Prediction]
+    ) -> Reply:
+        """Encodes the answers to questions, whose rows follow upon each other."""
+        bodies, start = [], 0
+        for question in questions:
+            end = start + len(question.rows)
+            bodies.append(dialect.encode(Answered(self, question, predictions[start:end])))
+            start = end
+        return Reply(bodies, self._line_writer.write(questions, predictions), start)
 
     @cached_property
     def rows_apart(self) -> bool:
@@ -93,6 +112,15 @@ class ServedModel:
     @cached_property
     def _line_writer(self) -> LineWriter:
         return LineWriter(self.contract, self.identity)
+
+    @cached_property
+    def _name_probabilities(self) -> Callable[..., Any]:
+        return name_values([class_name(label) for label in self.contract.classes])
+
+    @cached_property
+    def _key(self) -> int | None:
+        key = self.contract.key
+        return None if key is None else self.contract.request_columns.index(key)
 
 
 @dataclass(slots=True)
@@ -135,18 +163,3 @@ def load_served_model(store: Path, max_rows: int, threads: int = 1) -> ServedMod
     )
     request = predict_request(bundle.contract, max_rows)
     return ServedModel(identity, scorer, request, compile_decoder(bundle.contract, max_rows))
-
-
-def _list_predictions(contract: Contract, rows: Rows, answers: Answers) -> list[dict[str, Any]]:
-    keys: Sequence[Any] = [None] * len(rows)
-    if contract.key is not None:
-        position = contract.request_columns.index(contract.key)
-        keys = [row[position] for row in rows]
-    values = answers.values.tolist()
-    if answers.probabilities is None:
-        return [{"key": k, "prediction": v} for k, v in zip(keys, values, strict=True)]
-    names = [class_name(label) for label in contract.classes]
-    return [
-        {"key": k, "prediction": v, "probabilities": dict(zip(names, p, strict=True))}
-        for k, v, p in zip(keys, values, answers.probabilities.tolist(), strict=True)
-    ]

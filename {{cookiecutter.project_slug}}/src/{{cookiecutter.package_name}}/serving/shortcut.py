@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import accumulate
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from starlette.types import Scope
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 PATH = "/predict"
-_MOST_ROWS = 64
+_MOST_ROWS = 1000
 """Rows that are answered together, at most, before answers leave: nobody waits long for others."""
 
 
 Group = list[tuple["Connection", Question]]
-Said = tuple[int, Sequence[tuple[bytes, bytes]], bytes]
-"""Status, headers, body."""
+Said = tuple["Connection", str, int, Sequence[tuple[bytes, bytes]], bytes]
+"""To whom, request id, status, headers, body."""
 
 
 class Shortcut:
@@ -80,8 +80,8 @@ class Shortcut:
         if group:
             self._answer(model, group, started)
         # Who is answered does not wait for who is not.
-        for caller, scope in refused:
-            self._refuse(caller, scope, started)
+        if refused:
+            self._send([self._refuse(*request) for request in refused], started)
 
     def _read(self, scope: Scope, body: bytes, model: ServedModel) -> Question | None:
         endpoint, settings = self._endpoint, self._endpoint.settings
@@ -92,36 +92,30 @@ class Shortcut:
                 return Question(decoded[0], choose_request_id(scope["headers"]))
         return None
 
-    def _refuse(self, caller: "Connection", scope: Scope, started: float) -> None:
-        scope["request_id"] = choose_request_id(scope["headers"])
+    def _refuse(self, caller: "Connection", scope: Scope) -> Said:
+        request_id = scope["request_id"] = choose_request_id(scope["headers"])
         answer = render_problem(self._endpoint.admission.refusal(), scope)
-        said = (answer.status_code, answer.raw_headers, bytes(answer.body))
-        self._send(caller, said, scope["request_id"], started)
+        return caller, request_id, answer.status_code, answer.raw_headers, bytes(answer.body)
 
     def _answer(self, model: ServedModel, group: Group, started: float) -> None:
         try:
-            replies = self._reply(model, [question for _, question in group])
-            lines = b"".join([reply.log_lines for reply in replies])
-            self._endpoint.record(lines, sum(reply.rows for reply in replies))
+            reply = self._reply(model, [question for _, question in group])
+            self._endpoint.record(reply.log_lines, reply.rows)
         except Exception:  # noqa: BLE001 - the long way meets it again, and says what it is
             for caller, _ in group:
                 caller.go_the_long_way()
             return
-        for (caller, question), reply in zip(group, replies, strict=True):
-            said = (200, answer_headers(reply.body), reply.body)
-            self._send(caller, said, question.request_id, started)
+        answers = zip(group, reply.bodies, strict=True)
+        self._send([(c, q.request_id, 200, answer_headers(b), b) for (c, q), b in answers], started)
 
-    def _send(self, caller: "Connection", said: Said, request_id: str, started: float) -> None:
-        status, headers, body = said
-        caller.write(status, [*headers, (HEADER, request_id.encode("ascii"))], body)
-        self._observation.account("POST", PATH, status, request_id, started)
+    def _send(self, answers: Sequence[Said], started: float) -> None:
+        for caller, request_id, status, headers, body in answers:
+            caller.write(status, [*headers, (HEADER, request_id.encode("ascii"))], body)
+        self._observation.account("POST", PATH, started, [said[1:3] for said in answers])
 
-    def _reply(self, model: ServedModel, questions: list[Question]) -> list[Reply]:
-        if not model.rows_apart:
-            return [model.reply(self._endpoint.dialect, q, model.score(q.rows)) for q in questions]
-        answers = model.score([row for question in questions for row in question.rows])
-        ends = accumulate(len(question.rows) for question in questions)
-        return [
-            model.reply(self._endpoint.dialect, q, answers[end - len(q.rows) : end])
-            for q, end in zip(questions, ends, strict=True)
-        ]
+    def _reply(self, model: ServedModel, questions: list[Question]) -> Reply:
+        asked = [question.rows for question in questions]
+        if model.rows_apart:
+            asked = [list(chain.from_iterable(asked))]
+        predictions = [p for rows in asked for p in model.predict(rows, model.score(rows))]
+        return model.reply(self._endpoint.dialect, questions, predictions)
