@@ -297,6 +297,34 @@ def test_those_beyond_the_limit_are_refused_as_on_the_long_way_and_after_the_oth
     assert statuses[0] == statuses[1] == {200: 2, 503: 3}
 
 
+def test_as_many_as_may_are_answered_before_the_rest_of_the_turn_is_read(
+    settings: ServiceSettings, served: ServedModel, rows: Any
+) -> None:
+    tight = settings.model_copy(update={"max_concurrency": 2})
+    app = create_app(tight, served, make_logger(io.StringIO()))
+    request = write_request(write_records(rows))
+
+    async def scenario() -> None:
+        state, wires = ServerState(), [Wire() for _ in range(4)]
+        connections = [connect(app, state) for _ in wires]
+        for connection, wire in zip(connections, wires, strict=True):
+            connection.connection_made(wire)
+        for connection, answered in zip(connections[:3], (0, 2, 2), strict=True):
+            connection.data_received(request)
+            assert sum(bool(wire.writes) for wire in wires) == answered
+        # One that is too many is refused without its body, which is then no request of its own.
+        connections[3].data_received(request[:-5])
+        await asyncio.sleep(0)
+        assert [answer[0] for wire in wires for answer in wire.answers] == [200, 200, 503, 503]
+        assert not state.tasks
+        connections[3].data_received(request[-5:])
+        connections[3].data_received(request)
+        await asyncio.sleep(0)
+        assert [answer[0] for answer in wires[3].answers] == [503, 200]
+
+    asyncio.run(scenario())
+
+
 class Insisting(Wire):
     """A client that asks again as soon as it is answered, so many times."""
 

@@ -30,16 +30,16 @@ class Connection(HttpToolsProtocol):
     _header_bytes = 0
     _begins = False
     _waiting: tuple[RequestResponseCycle, Any] | None = None
-    _whole: tuple[RequestResponseCycle, Any]
+    _taken: Any = None
 
     def data_received(self, data: bytes) -> None:
         """Parses what arrived; the parser alone would keep headers without end."""
         waited = self._awaits_headers
         super().data_received(data)
         if self._waiting is not None:
-            # The rest of the body is yet to come: that is for who can wait, and for how long.
-            waiting, self._waiting = self._waiting, None
-            super()._start_asgi_task(*waiting)
+            self._enter()
+        if self._taken is not None:
+            self.app.shortcut.begin()
         if waited and self._awaits_headers:
             self._header_bytes += len(data)
             if self._header_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
@@ -62,18 +62,26 @@ class Connection(HttpToolsProtocol):
         """Its body is whole."""
         super().on_message_complete()
         if self._waiting is not None:
-            self._whole, self._waiting = self._waiting, None
-            self.app.shortcut.enter(self)
+            self._enter()
 
-    def read(self) -> tuple[Scope, bytes] | None:
-        """The request that is whole."""
-        cycle = self._whole[0]
-        scope: Any = cycle.scope
-        return (scope, bytes(cycle.body)) if cycle.keep_alive else None
+    def _enter(self) -> None:
+        self._taken, self._waiting = self._waiting, None
+        self.app.shortcut.enter(self)
+
+    @property
+    def request(self) -> Scope:
+        """What was asked."""
+        scope: Scope = self._taken[0].scope
+        return scope
+
+    def read(self) -> bytes | None:
+        """Its body where that is whole; else it is for who can wait, and for how long."""
+        cycle = self._taken[0]
+        return None if cycle.more_body or not cycle.keep_alive else bytes(cycle.body)
 
     def write(self, status: int, headers: Headers, body: bytes) -> None:
         """Answers it, in one write."""
-        cycle = self._whole[0]
+        cycle = self._taken[0]
         lines = [b"%s: %s\r\n" % pair for pair in (*self.server_state.default_headers, *headers)]
         if not cycle.disconnected:
             self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n", body]))
@@ -87,7 +95,7 @@ class Connection(HttpToolsProtocol):
 
     def go_the_long_way(self) -> None:
         """Makes it the task that uvicorn makes of every request."""
-        super()._start_asgi_task(*self._whole)
+        super()._start_asgi_task(*self._taken)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         # What was queued behind another request is not begun by its headers, and so does not wait.

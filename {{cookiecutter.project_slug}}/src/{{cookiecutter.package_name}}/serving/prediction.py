@@ -28,17 +28,17 @@ class Admission:
     """Counts predictions in progress, and refuses one too many at once."""
 
     def __init__(self, limit: int, metrics: Metrics) -> None:
-        self._limit = limit
+        self.limit = limit
         self._metrics = metrics
         self._active = 0
 
     def is_full(self, ahead: int) -> bool:
         """Whether there is no slot for a request with so many before it."""
-        return max(self._active, ahead) >= self._limit
+        return max(self._active, ahead) >= self.limit
 
     def refusal(self) -> ProblemError:
         """What is said to one too many."""
-        return ProblemError(OVERLOADED, f"{self._limit} predictions are in progress.", _RETRY)
+        return ProblemError(OVERLOADED, f"{self.limit} predictions are in progress.", _RETRY)
 
     @contextmanager
     def slot(self, ahead: int) -> Iterator[None]:

@@ -13,10 +13,11 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from starlette.types import Scope
+from starlette.responses import Response
 
 from .body import check_headers
 from .dialect import Question
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .connection import Connection
 
 PATH = "/predict"
+_SOME_ID = "{request_id}"
 _MOST_ROWS = 1000
 """Rows that are answered together, at most, before answers leave: nobody waits long for others."""
 
@@ -53,22 +55,33 @@ class Shortcut:
         self._endpoint = endpoint
         self._observation = observation
         self.callers: list[Connection] = []
+        self._begun = 0
 
     def enter(self, caller: "Connection") -> None:
         """Takes a request that is answered before this turn of the event loop ends."""
         if not self.callers:
-            asyncio.get_running_loop().call_soon(self._answer_all)
+            asyncio.get_running_loop().call_soon(self._end)
         self.callers.append(caller)
 
+    def begin(self) -> None:
+        """Answers where as many have come as may: who comes later in this turn is refused."""
+        if self._begun < self._endpoint.admission.limit <= len(self.callers):
+            self._answer_all()
+
+    def _end(self) -> None:
+        self._answer_all()
+        self.callers, self._begun = [], 0
+
     def _answer_all(self) -> None:
-        started, callers, self.callers = time.perf_counter(), self.callers, []
-        model, group, count, refused = self._endpoint.champion.current, [], 0, []
+        started, callers = time.perf_counter(), self.callers[self._begun :]
+        self._begun = len(self.callers)
+        model, stopping = self._endpoint.champion.current, self._endpoint.champion.stopping
+        group, count, refused = [], 0, []
         for caller in callers:
-            request = None if self._endpoint.champion.stopping else caller.read()
-            if request and self._endpoint.admission.is_full(request[0]["ahead"]):
-                refused.append((caller, request[0]))
+            if not stopping and self._endpoint.admission.is_full(caller.request["ahead"]):
+                refused.append(caller)
                 continue
-            question = request and self._read(*request, model)
+            question = None if stopping else self._read(caller, model)
             if not question:
                 caller.go_the_long_way()
                 continue
@@ -81,21 +94,32 @@ class Shortcut:
             self._answer(model, group, started)
         # Who is answered does not wait for who is not.
         if refused:
-            self._send([self._refuse(*request) for request in refused], started)
+            self._send(list(map(self._refuse, refused)), started)
 
-    def _read(self, scope: Scope, body: bytes, model: ServedModel) -> Question | None:
+    def _read(self, caller: "Connection", model: ServedModel) -> Question | None:
         endpoint, settings = self._endpoint, self._endpoint.settings
-        decoded = model.decode(body) if len(body) <= settings.inline_bytes else None
+        body, scope = caller.read(), caller.request
+        if body is None or len(body) > settings.inline_bytes:
+            return None
+        decoded = model.decode(body)
         with suppress(ProblemError):  # The long way refuses it in its words.
             if decoded is not None and not decoded[1]:
                 check_headers(scope, settings.max_body_bytes, endpoint.dialect.media_types)
                 return Question(decoded[0], choose_request_id(scope["headers"]))
         return None
 
-    def _refuse(self, caller: "Connection", scope: Scope) -> Said:
-        request_id = scope["request_id"] = choose_request_id(scope["headers"])
-        answer = render_problem(self._endpoint.admission.refusal(), scope)
-        return caller, request_id, answer.status_code, answer.raw_headers, bytes(answer.body)
+    @cached_property
+    def _refusal(self) -> Response:
+        """Rendered once: under overload it is most of what is said."""
+        scope = {"request_id": _SOME_ID, "path": PATH}
+        return render_problem(self._endpoint.admission.refusal(), scope)
+
+    def _refuse(self, caller: "Connection") -> Said:
+        request_id = choose_request_id(caller.request["headers"])
+        body = bytes(self._refusal.body).replace(_SOME_ID.encode(), request_id.encode())
+        headers = [pair for pair in self._refusal.raw_headers if pair[0] != b"content-length"]
+        headers.append((b"content-length", b"%d" % len(body)))
+        return caller, request_id, self._refusal.status_code, headers, body
 
     def _answer(self, model: ServedModel, group: Group, started: float) -> None:
         try:
