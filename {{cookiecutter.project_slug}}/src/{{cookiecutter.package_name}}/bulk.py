@@ -6,10 +6,14 @@ there. So a run that was killed goes on where it was, and ends with the same byt
 
 import glob
 import json
+import os
 import shutil
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,14 +24,14 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from .bundle import load_bundle, read_pointer
-from .contract import Column, Contract, class_name
+from .contract import Column, Contract
 from .errors import ProjectError
 from .files import replacing
 from .pipeline.validate import find_reasons
 from .schemas import PANDAS_TYPES
 from .scoring import Scorer
 
-CHUNK_ROWS = 50_000
+CHUNK_ROWS = 100_000
 _SUFFIXES = (".csv", ".parquet")
 _WORDS = {"true": True, "false": False, "1": True, "0": False}
 
@@ -46,6 +50,7 @@ def score_files(
     scorer: Scorer,
     progress: Callable[[int], None],
     chunk_rows: int = CHUNK_ROWS,
+    workers: int = 1,
 ) -> Summary:
     """Answers every row of the files and writes them in their order.
 
@@ -58,7 +63,8 @@ def score_files(
         output: The Parquet file to write.
         scorer: Answers.
         progress: Called with the number of rows of each chunk that is done.
-        chunk_rows: Rows in memory at once.
+        chunk_rows: Rows of a chunk; up to two more of them than `workers` are in memory at once.
+        workers: Chunks that are answered at once.
 
     Raises:
         ProjectError: There is nothing to read, or it lacks a column.
@@ -66,21 +72,20 @@ def score_files(
     inputs = list_inputs(source)
     parts = output.with_name(f"{output.name}.parts")
     _prepare(parts, inputs, scorer.bundle.digest, chunk_rows)
-    start = count = 0
-    for count, chunk in enumerate(_read_chunks(inputs, chunk_rows), start=1):
-        paths = [parts / f"{count:08d}.{kind}" for kind in ("answers", "quarantine")]
-        if not all(path.exists() for path in paths):
-            for path, frame in zip(paths, _score_chunk(chunk, start, scorer), strict=True):
-                _write(path, frame)
-        start += len(chunk)
-        progress(len(chunk))
-    quarantine = output.with_suffix(".quarantine.parquet")
-    summary = Summary(
-        scored=_join(sorted(parts.glob("*.answers")), output),
-        quarantined=_join(sorted(parts.glob("*.quarantine")), quarantine),
-    )
+    start, running = 0, deque[Future[int]]()
+    # While a chunk is in the model, which needs no interpreter, others are read, checked, written.
+    with ThreadPoolExecutor(workers) as executor:
+        for count, chunk in enumerate(_read_chunks(inputs, chunk_rows), start=1):
+            running.append(executor.submit(_work, parts / f"{count:08d}", chunk, start, scorer))
+            start += len(chunk)
+            if len(running) > workers:
+                progress(running.popleft().result())
+        for future in running:
+            progress(future.result())
+    scored = _join(sorted(parts.glob("*.answers")), output)
+    broken = _join(sorted(parts.glob("*.quarantine")), output.with_suffix(".quarantine.parquet"))
     shutil.rmtree(parts)
-    return summary
+    return Summary(scored, broken)
 
 
 def list_inputs(source: str) -> list[Path]:
@@ -158,6 +163,15 @@ def _to_frame(table: pa.Table) -> pd.DataFrame:
     return cast("pd.DataFrame", table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True))
 
 
+def _work(part: Path, chunk: pd.DataFrame, start: int, scorer: Scorer) -> int:
+    """Writes the answers to a chunk unless an earlier run did; returns how many rows it has."""
+    paths = [part.with_suffix(suffix) for suffix in (".answers", ".quarantine")]
+    if not all(path.exists() for path in paths):
+        for path, frame in zip(paths, _score_chunk(chunk, start, scorer), strict=True):
+            _write(path, frame)
+    return len(chunk)
+
+
 def _score_chunk(
     chunk: pd.DataFrame, start: int, scorer: Scorer
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -175,16 +189,18 @@ def _score_chunk(
     for column in contract.features:
         typed[column.name] = _convert(column, given[column.name])
         wrong = typed[column.name].isna() & given[column.name].notna()
-        found = pd.Series(f"{column.name}: is no {column.kind}", index=chunk.index[wrong])
-        reasons = reasons.combine_first(found)
+        if wrong.any():
+            found = pd.Series(f"{column.name}: is no {column.kind}", index=chunk.index[wrong])
+            reasons = reasons.combine_first(found)
     frame = pd.DataFrame(typed)
     # A target or a key that is there twice is no business of a row that is to be answered.
     features = tuple(replace(c, roles=c.roles - {"key"}) for c in contract.features)
     reasons = reasons.combine_first(find_reasons(frame, replace(contract, columns=features)))
-    good = chunk.index.difference(reasons.index)
+    if len(reasons):
+        frame = frame.drop(reasons.index)
     named = [c.name for c in (contract.key, contract.event_time) if c and c.name in chunk]
-    answers = _answer(frame.loc[good], scorer)
-    kept = chunk.loc[good, named].assign(row=good + start)
+    answers = _answer(frame, scorer)
+    kept = chunk.loc[frame.index, named].assign(row=frame.index + start)
     broken = chunk.loc[reasons.sort_index().index].astype("string")
     broken = broken.assign(row=broken.index + start, reason=reasons.sort_index().astype("string"))
     return pd.concat([kept, answers], axis=1), broken
@@ -192,18 +208,10 @@ def _score_chunk(
 
 def _answer(frame: pd.DataFrame, scorer: Scorer) -> pd.DataFrame:
     contract: Contract = scorer.bundle.contract
-    names = [f"probability_{class_name(label)}" for label in contract.classes]
     kind = PANDAS_TYPES["number" if contract.task == "regression" else contract.target.kind]
-    if frame.empty:
-        columns: dict[str, Any] = {"prediction": pd.Series([], dtype=cast("Any", kind))}
-        return pd.DataFrame(columns | {n: pd.Series([], dtype="float64") for n in names})
-    answers = scorer.score_frame(frame)
-    found = pd.DataFrame(
-        {"prediction": pd.array(answers.values, dtype=cast("Any", kind))}, index=frame.index
-    )
-    for position, name in enumerate(names):
-        found[name] = answers.scores[:, position]
-    return found
+    columns = [()] * len(contract.outputs) if frame.empty else scorer.score_frame(frame).columns
+    found = pd.DataFrame(dict(zip(contract.outputs, columns, strict=True)), index=frame.index)
+    return found.astype({"prediction": kind, **dict.fromkeys(contract.outputs[1:], "float64")})
 
 
 def _convert(column: Column, values: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -230,22 +238,26 @@ def _convert(column: Column, values: "pd.Series[Any]") -> "pd.Series[Any]":
 def _write(path: Path, frame: pd.DataFrame) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     with replacing(path) as scratch:
-        pq.write_table(table, scratch, compression="zstd")
+        # Read once and then removed: to make it small would cost more than it saves.
+        pq.write_table(table, scratch, compression="none", use_dictionary=False)
 
 
 def _join(parts: list[Path], target: Path) -> int:
     """Writes the parts one below the other, a row group each; returns the number of rows."""
     if not parts:
         return 0
-    rows = 0
+    schema = pq.read_schema(parts[0])
+    # Words come again and again; of numbers, each is mostly another.
+    words = [
+        f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)
+    ]
     with (
         replacing(target) as scratch,
-        pq.ParquetWriter(scratch, pq.read_schema(parts[0]), compression="zstd") as writer,
+        pq.ParquetWriter(scratch, schema, compression="zstd", use_dictionary=words) as writer,
     ):
         for part in parts:
-            table = pq.read_table(part).cast(writer.schema)
-            rows += table.num_rows
-            writer.write_table(table)
+            writer.write_table(pq.read_table(part).cast(schema))
+    rows: int = pq.read_metadata(target).num_rows
     return rows
 
 
@@ -257,16 +269,18 @@ def score_deployed(store: Path, source: str, output: Path) -> str:
     pointer = read_pointer(store)
     if pointer is None:
         raise ProjectError(f"Nothing is deployed in {store}; run `make deploy`.")
-    scorer = Scorer(load_bundle(store / "bundles" / pointer.digest), threads=0)
+    # More would wait for each other: what is not the model needs the one interpreter.
+    workers = min(4, os.cpu_count() or 1)
+    threads = (os.cpu_count() or 1) // workers
+    scorer = Scorer(load_bundle(store / "bundles" / pointer.digest), threads)
     files = list_inputs(source)
     known = all(path.suffix == ".parquet" for path in files)
     total = sum(pq.read_metadata(path).num_rows for path in files) if known else None
     started = time.perf_counter()
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("rows", total=total)
-        found = score_files(source, output, scorer, lambda rows: bar.advance(task, rows))
-    rows = found.scored + found.quarantined
-    pace = rows / (time.perf_counter() - started)
+        found = score_files(source, output, scorer, partial(bar.advance, task), workers=workers)
+    pace = (found.scored + found.quarantined) / (time.perf_counter() - started)
     return (
         f"{output}: {found.scored:,} rows answered, {found.quarantined:,} in quarantine "
         f"({pace:,.0f} rows/s)"

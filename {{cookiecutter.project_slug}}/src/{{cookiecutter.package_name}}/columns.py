@@ -132,12 +132,11 @@ def _stack(features: Columns, rows: int, dtype: type[np.generic]) -> NDArray[Any
 def _column_from_values(column: Column, values: Sequence[Any]) -> NDArray[Any]:
     if column.kind == "string":
         return np.array([MISSING if value is None else value for value in values], dtype=object)
-    moments = [None if value is None else _seconds(value) for value in values]
-    return _read_numbers(moments, len(moments))
+    return _read_numbers(None if value is None else _seconds(value) for value in values)
 
 
-def _read_numbers(values: Iterable[Any], count: int) -> NDArray[np.float64]:
-    """An array of so many numbers; NumPy reads None as NaN."""
+def _read_numbers(values: Iterable[Any], count: int = -1) -> NDArray[np.float64]:
+    """An array of numbers, whose count makes it faster; NumPy reads None as NaN."""
     return np.fromiter(values, np.float64, count)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 
 from .bundle import Bundle, features_digest
-from .contract import class_name
 from .errors import ProjectError
 from .modelling.confidence import Interval, group_rows, paired_difference
 from .modelling.metrics import Floats, encode_target, metrics_for
@@ -131,6 +130,5 @@ def answer_rows(bundle: Bundle, rows: pd.DataFrame, scratch: Path, whose: str) -
     if outcome.returncode != 0:
         detail = (outcome.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise NotComparableError(f"{whose} own code cannot answer the test rows: {detail}")
-    answers = pd.read_parquet(answered)
-    names = [f"probability_{class_name(label)}" for label in bundle.metadata.classes]
-    return answers[names or ["prediction"]].to_numpy(dtype=float)
+    names = bundle.contract.outputs
+    return pd.read_parquet(answered, columns=list(names[1:] or names)).to_numpy(dtype=float)

@@ -119,6 +119,11 @@ class Contract:
         return (*extra, *self.features)
 
     @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """The columns of a registered model's answer: the prediction, each class' probability."""
+        return ("prediction", *(f"probability_{class_name(label)}" for label in self.classes))
+
+    @cached_property
     def classes(self) -> tuple[ClassLabel, ...]:
         """The target's classes in the order of the model's probabilities; empty for regression.
 

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
@@ -161,6 +162,7 @@ def example_record(contract: Contract, position: int = 0) -> dict[str, Any]:
     }
 
 
+@lru_cache(8)
 def frame_schema(contract: Contract) -> "DataFrameSchema":
     """The Pandera schema of a table: one row per event, every column of the contract."""
     from pandera.pandas import Column as FrameColumn

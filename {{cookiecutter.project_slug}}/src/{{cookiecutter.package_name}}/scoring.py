@@ -17,7 +17,6 @@ from .columns import (
     columns_from_frame,
     columns_from_rows,
 )
-from .contract import class_name
 from .features import compute_features
 from .schemas import read_frame, request_model
 from .telemetry import silence_telemetry
@@ -38,6 +37,11 @@ class Answers:
 
     values: NDArray[Any]
     probabilities: NDArray[np.float64] | None
+
+    @property
+    def columns(self) -> list[NDArray[Any]]:
+        """The values, then the probabilities of each class."""
+        return [self.values, *([] if self.probabilities is None else self.probabilities.T)]
 
     @property
     def scores(self) -> NDArray[np.float64]:
@@ -176,11 +180,8 @@ class _Pyfunc:
     def _tabulate(self, answers: Answers) -> "pd.DataFrame":
         import pandas as pd
 
-        frame = pd.DataFrame({"prediction": answers.values})
-        if answers.probabilities is not None:
-            for position, label in enumerate(self._scorer.bundle.metadata.classes):
-                frame[f"probability_{class_name(label)}"] = answers.probabilities[:, position]
-        return frame
+        names = self._scorer.bundle.contract.outputs
+        return pd.DataFrame(dict(zip(names, answers.columns, strict=True)))
 
 
 def _load_pyfunc(data_path: str) -> _Pyfunc:

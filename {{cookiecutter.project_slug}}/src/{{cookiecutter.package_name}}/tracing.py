@@ -10,7 +10,6 @@ import numpy as np
 
 from .bundle import load_bundle
 from .columns import columns_from_rows
-from .contract import class_name
 from .errors import ProjectError
 from .features import compute_features
 from .scoring import Scorer
@@ -79,12 +78,8 @@ def _trace_row(scorer: Scorer, entry: Mapping[str, Any]) -> Generator[str, None,
     features = compute_features(columns)
     yield from _tabulate("feature", {name: values[0] for name, values in features.items()})
     answers = scorer.score(columns)
-    if answers.probabilities is None:
-        then, now = {"number": entry["prediction"]}, {"number": float(answers.values[0])}
-    else:
-        then = entry["probabilities"]
-        names = [class_name(label) for label in contract.classes]
-        now = dict(zip(names, answers.probabilities[0].tolist(), strict=True))
+    then = entry["probabilities"] or {"number": entry["prediction"]}
+    now = dict(zip(then, answers.scores[0].tolist(), strict=True))
     yield from _tabulate("answered", {**then, contract.target.name: entry["prediction"]})
     yield from _tabulate("now", {**now, contract.target.name: answers.values[0]})
     error = max(abs(now[name] - value) / max(1.0, abs(value)) for name, value in then.items())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from . import scoring
 from .address import Address, resolve_address
-from .contract import Column, Contract, Kind, class_name
+from .contract import Column, Contract, Kind
 from .database import create_database, mend_addresses, probe_database
 from .errors import ProjectError
 from .experiment import DIGEST_TAG, RunRecord, TrialRecord
@@ -270,7 +270,7 @@ def _signature(contract: Contract) -> "ModelSignature":
     from mlflow.types import ColSpec, Schema
 
     answer = ColSpec(_KINDS[contract.target.kind], "prediction")
-    probabilities = [ColSpec("double", f"probability_{class_name(c)}") for c in contract.classes]
+    probabilities = [ColSpec("double", name) for name in contract.outputs[1:]]
     return ModelSignature(
         Schema([ColSpec(_input_type(c), c.name, c.required) for c in contract.features]),
         Schema([answer, *probabilities]),

@@ -1,4 +1,4 @@
-"""Serves what is deployed, with what the service itself needs alone: this is what the image runs."""
+"""Serves what is deployed, with what the service itself needs alone: the image runs this."""
 
 import argparse
 import sys

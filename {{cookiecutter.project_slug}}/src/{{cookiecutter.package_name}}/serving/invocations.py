@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from pydantic_core import from_json
 
-from ..contract import Column, Contract, class_name
+from ..contract import Column
 from .dialect import (
     Answered,
     Incoming,
@@ -57,14 +57,9 @@ class Invocations:
         return msgspec.json.encode({"predictions": flatten_predictions(answered)})
 
 
-def name_outputs(contract: Contract) -> list[str]:
-    """The columns of the registered model's answer."""
-    return ["prediction", *(f"probability_{class_name(label)}" for label in contract.classes)]
-
-
 def flatten_predictions(answered: Answered) -> list[dict[str, Any]]:
     """Predictions as rows of the registered model's answer."""
-    names = name_outputs(answered.model.contract)
+    names = answered.model.contract.outputs
     return [
         dict(zip(names, (p.prediction, *list_values(p.probabilities or {})), strict=True))
         for p in answered.predictions

@@ -1,6 +1,7 @@
 """What Prometheus reads: requests, latency, rows, and which model answers."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
 
 from prometheus_client import (
     CollectorRegistry,
@@ -14,7 +15,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from .messages import ModelIdentity
 
-_LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_Metric = TypeVar("_Metric", Counter, Gauge, Histogram)
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
@@ -31,45 +33,30 @@ class Metrics:
             MultiProcessCollector(self._shown)  # type: ignore[no-untyped-call]
         else:
             ProcessCollector(registry=self.registry)
-        self._requests = Counter(
-            "service_requests", "Requests", ["route", "method", "status"], registry=self.registry
+        labels = ["route", "method", "status"]
+        self._requests = self._add(Counter, "service_requests", "Requests", labels)
+        text = "Time from a request's headers to the end of its answer"
+        self._seconds = self._add(
+            Histogram, "service_request_seconds", text, ["route"], buckets=_BUCKETS
         )
-        self._seconds = Histogram(
-            "service_request_seconds",
-            "Time from a request's headers to the end of its answer",
-            ["route"],
-            buckets=_LATENCIES,
-            registry=self.registry,
-        )
-        self._rows = Counter("service_predicted_rows", "Rows answered", registry=self.registry)
-        self._log_failures = Counter(
-            "service_prediction_log_failures",
-            "Requests refused because the prediction log could not be written",
-            registry=self.registry,
-        )
-        self._active = Gauge(
-            "service_predictions_in_progress",
-            "Predictions in progress",
-            multiprocess_mode="livesum",
-            registry=self.registry,
-        )
-        self._swaps = Counter(
-            "service_swaps",
-            "Bundles deployed while the service ran",
-            ["outcome"],
-            registry=self.registry,
-        )
+        self._rows = self._add(Counter, "service_predicted_rows", "Rows answered")
+        text = "Requests refused because the prediction log could not be written"
+        self._log_failures = self._add(Counter, "service_prediction_log_failures", text)
+        text, of_all = "Predictions in progress", {"multiprocess_mode": "livesum"}
+        self._active = self._add(Gauge, "service_predictions_in_progress", text, **of_all)
+        text = "Bundles deployed while the service ran"
+        self._swaps = self._add(Counter, "service_swaps", text, ["outcome"])
         for outcome in ("done", "refused"):
             self._swaps.labels(outcome)
-        self._model = Gauge(
-            "service_model_info",
-            "Processes that answer with a model",
-            list(ModelIdentity.model_fields),
-            multiprocess_mode="livesum",
-            registry=self.registry,
-        )
+        text, fields = "Processes that answer with a model", list(ModelIdentity.model_fields)
+        self._model = self._add(Gauge, "service_model_info", text, fields, **of_all)
         self._identity: ModelIdentity | None = None
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def _add(
+        self, kind: type[_Metric], name: str, text: str, labels: Sequence[str] = (), **more: Any
+    ) -> _Metric:
+        return kind(name, text, labels, registry=self.registry, **more)
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Counts an answered request; `status` is 0 where the client left before."""

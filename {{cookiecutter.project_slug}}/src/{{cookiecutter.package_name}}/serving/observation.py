@@ -94,12 +94,12 @@ class Observation:
         for _, status in answered:
             self._metrics.count_request(route, method, status, seconds)
         if self._access_log and route not in _QUIET:
+            taken, lines = (
+                round(1000 * seconds, 3),
+                [{"request_id": i, "status": s} for i, s in answered],
+            )
             self._logger.info(
-                "request",
-                method=method,
-                route=route,
-                milliseconds=round(1000 * seconds, 3),
-                lines=[{"request_id": name, "status": status} for name, status in answered],
+                "request", method=method, route=route, milliseconds=taken, lines=lines
             )
 
     def _log_failure(self, exchange: _Exchange, error: Exception) -> None:

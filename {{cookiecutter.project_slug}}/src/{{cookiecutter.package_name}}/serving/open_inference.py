@@ -22,7 +22,7 @@ from .dialect import (
     rows_from_columns,
     validate_rows,
 )
-from .invocations import flatten_predictions, name_outputs
+from .invocations import flatten_predictions
 from .messages import Location
 from .problems import NO_SUCH_MODEL, ProblemError
 from .served import ServedModel
@@ -139,7 +139,7 @@ def describe_model(model: ServedModel) -> dict[str, Any]:
 def output_datatypes(contract: Contract) -> dict[str, str]:
     """The answer's tensors, by name."""
     kind: Kind = "number" if contract.task == "regression" else contract.target.kind
-    return dict.fromkeys(name_outputs(contract), "FP64") | {"prediction": DATATYPES[kind][0]}
+    return dict.fromkeys(contract.outputs, "FP64") | {"prediction": DATATYPES[kind][0]}
 
 
 def _read_outputs(wished: Any, contract: Contract) -> list[str]:
