@@ -105,6 +105,15 @@ def test_the_answer_is_that_of_the_api_in_plain_words(page: Page, address: str) 
     assert "roc auc" in card.lower()
 
 
+def test_what_is_small_is_not_shown_as_nothing(page: Page) -> None:
+    effects = [{"input": "x", "effect": value} for value in (0.2, -0.0004, 2e-6)]
+    shown = page.evaluate(
+        "effects => showEffects({class: 'true', effects}, {x: 1})[3].textContent", effects
+    )
+    assert shown == "x1+20.0 ppx1\N{MINUS SIGN}0.040 ppx1< 0.001 pp"
+    assert page.evaluate("[0.00012, 0, 0.5].map(percent)") == ["0.012 %", "0.0 %", "50.0 %"]
+
+
 def test_everything_can_be_done_with_the_keyboard_alone(page: Page) -> None:
     reached = []
     for _ in range(40):

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -14,8 +15,9 @@ from typing import Any
 from bake import ROOT, BakeError
 from bench.measure import CONNECTIONS, measure, read_material, say, summarise, write_bodies
 from bench.servers import SERVERS
-from bench.setting import FOLDER, BenchError, freeze_model, make_environments, measure_size
+from bench.setting import FOLDER, PROJECT, BenchError, freeze_model, make_environments, measure_size
 
+BATCH = Path(__file__).with_name("batch.py")
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 MARKS = ("<!-- figures: begin -->\n", "<!-- figures: end -->\n")
 Results = Mapping[str, Mapping[str, Any]]
@@ -106,9 +108,13 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=SERVERS, default=list(SERVERS))
     parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT.name}")
     parser.add_argument("--note", default="", help="a remark to stand above the figures")
+    parser.add_argument("--batch", action="store_true", help="whole files instead of servers")
     options = parser.parse_args()
     missing = [program for program in ("wrk", "taskset") if not shutil.which(program)]
     try:
+        if options.batch:
+            freeze_model()
+            return subprocess.call([PROJECT / ".venv/bin/python", BATCH, FOLDER / "model"])
         if missing:
             raise BenchError(
                 f"{missing[0]} is not on PATH; on Debian: apt-get install {missing[0]}"

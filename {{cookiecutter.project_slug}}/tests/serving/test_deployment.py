@@ -68,10 +68,11 @@ def test_a_deployed_bundle_takes_the_place_of_the_old_one(
 def test_what_the_service_says_of_itself_changes_with_the_model(
     app: FastAPI, deploy: Deploy, contract_text: str
 ) -> None:
-    before = app.openapi()
-    name = next(iter(before["components"]["schemas"]["Record"]["properties"]))
-    described = before["components"]["schemas"]["Record"]["properties"][name]["description"]
-    deploy(contract_text.replace(described, "Now otherwise"))
+    document = yaml.safe_load(contract_text)
+    name = next(iter(app.openapi()["components"]["schemas"]["Record"]["properties"]))
+    column = next(c for c in document["schema"][0]["properties"] if c["name"] == name)
+    column["description"] = "Now otherwise"
+    deploy(yaml.safe_dump(document, sort_keys=False))
     assert look(app) == "4"
     fields = app.openapi()["components"]["schemas"]["Record"]["properties"]
     assert fields[name]["description"] == "Now otherwise"

@@ -53,10 +53,12 @@ def test_a_request_holds_the_key_the_event_time_and_the_features(contract: Contr
     assert contract.request_columns == (*named, *contract.features)
 
 
+# sample-only: begin
 def test_every_column_of_a_request_says_what_it_is(contract: Contract) -> None:
     assert [column.name for column in contract.request_columns if not column.description] == []
 
 
+# sample-only: end
 def test_every_feature_shows_an_example(contract: Contract) -> None:
     assert [column.name for column in contract.features if not column.examples] == []
 

@@ -56,7 +56,7 @@ def draft_contract(
     parts = [_HEAD, _dump(document), f"schema:\n  - name: {name}\n", "    physicalType: table\n"]
     parts.append("    properties:\n")
     for column in planned:
-        about = descriptions.get(column.facts.name) or f"As in {source}"
+        about = descriptions.get(column.facts.name, "")
         parts.append(f"      # {_one_line(column.reason)}\n")
         parts.append(_indent(_dump([draft_column(column, about)]), 6))
     return "".join(parts)
@@ -70,7 +70,7 @@ def draft_column(column: Planned, description: str) -> dict[str, Any]:
         found["required"] = True
     if column.tags:
         found["tags"] = list(column.tags)
-    found["description"] = description
+    found |= {"description": description} if description else {}
     if column.classes:
         return {**found, "enum": [{"value": label} for label in column.classes]}
     if column.has("target") or facts.kind is None:

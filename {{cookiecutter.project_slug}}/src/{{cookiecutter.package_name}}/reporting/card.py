@@ -185,7 +185,7 @@ def _decision_tiles(contract: Contract, facts: Mapping[str, Any]) -> list[tuple[
 
 def _answer(bundle: Bundle) -> str:
     kind, target = _TASKS[bundle.metadata.task][1], bundle.contract.target
-    return f"{kind}: {target.name}. {target.description}."
+    return f"{kind}: {target.name}. {target.description}".rstrip(". ") + "."
 
 
 def _slices(params: Params, facts: Mapping[str, Any]) -> list[Block]:

@@ -144,8 +144,8 @@ def _tell_target(
     if contract.target.kind != "boolean" or not any("target_mean" in m for m in months.values()):
         return []
     share = _average(months, "target_mean")
-    said = f"of those are '{contract.target.name}' ({contract.target.description})"
-    return [(f"{_of_100(share)} of 100", said)]
+    about = f" ({contract.target.description})" if contract.target.description else ""
+    return [(f"{_of_100(share)} of 100", f"of those are '{contract.target.name}'{about}")]
 
 
 def _tell_missing(columns: Mapping[str, Mapping[str, Any]]) -> str:
