@@ -1,9 +1,10 @@
 """The short way to an answer, for requests that are as plain as nearly all are.
 
 A plain `POST /predict` arrives whole, is small, and keeps the contract. All that arrive in one turn
-of the event loop are answered together at its end: one call of the model, one write that puts their
-lines into the log, and then their answers leave. Those beyond the limit of what may be in progress
-are refused after that: under overload they are most. No task, router or middleware is between,
+of the event loop are answered together at its end, or as soon as as many have come as may be in
+progress: one call of the model, one write that puts their lines into the log, and then their
+answers leave. Those beyond that limit are refused at the turn's end: under overload they are most,
+and nobody who is accepted waits for them. No task, router or middleware is between,
 since each costs as much as the model. What is not plain, or fails on the way, goes the long way
 from its beginning, and that way alone has words for other refusals. What is answered here would be
 answered there in the same bytes.
