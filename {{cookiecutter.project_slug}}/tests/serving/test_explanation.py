@@ -1,6 +1,7 @@
 from dataclasses import replace
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from fastapi import FastAPI
@@ -91,3 +92,9 @@ def test_more_rows_than_can_be_explained_are_refused(
     answer = client.post("/predict", json=many)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/explain"
+    # What the document calls valid is taken, and nothing else.
+    document = client.get("/openapi.json").json()
+    schema = {**document["components"]["schemas"]["PredictRequest"], **document}
+    for body in (many, {**many, "explain": False}, {**many, "records": rows[:1] * MOST_ROWS}):
+        valid = jsonschema.Draft202012Validator(schema).is_valid(body)
+        assert valid == (client.post("/predict", json=body).status_code == 200)

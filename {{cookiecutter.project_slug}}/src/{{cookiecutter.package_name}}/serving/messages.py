@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, cr
 
 from ..contract import Contract, class_name
 from ..schemas import example_record, request_model
+from .explanation import MOST_ROWS
 from .problems import INVALID_RECORDS, MALFORMED_BODY, ProblemError
 
 Location = tuple[int | str, ...]
@@ -33,12 +34,12 @@ def predict_request(contract: Contract, max_rows: int) -> type[BaseModel]:
     # is then bounded by one record's.
     record: Any = request_model(contract)
     records: Any = Annotated[list[record], FailFast()]
-    examples: Any = [{"records": [example_record(contract)]}]
+    explains: Any = {"properties": {"explain": {"const": True}}, "required": ["explain"]}
+    few: Any = {"properties": {"records": {"maxItems": MOST_ROWS}}}
+    more = {"examples": [{"records": [example_record(contract)]}], "if": explains, "then": few}
     return create_model(
         "PredictRequest",
-        __config__=ConfigDict(
-            extra="forbid", strict=True, json_schema_extra={"examples": examples}
-        ),
+        __config__=ConfigDict(extra="forbid", strict=True, json_schema_extra=more),
         __doc__="One or many records to predict.",
         records=(records, Field(min_length=1, max_length=max_rows)),
         explain=(bool, Field(False, description="Whether to say what moved each answer")),

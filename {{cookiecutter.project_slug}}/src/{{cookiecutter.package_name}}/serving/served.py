@@ -83,9 +83,8 @@ class ServedModel:
 
     def predict(self, rows: Rows, answers: Answers) -> list[Prediction]:
         """What the model's answers say of each row."""
-        keys: Sequence[Any] = [None] * len(rows)
-        if self._key is not None:
-            keys = [row[self._key] for row in rows]
+        at = self._key
+        keys = [None if at is None else row[at] for row in rows]
         values = answers.values.tolist()
         if answers.probabilities is None:
             return list(map(Prediction, keys, values))
