@@ -179,16 +179,23 @@ def load_params(path: Path) -> Params:
         ParamsError: The file is missing, is no YAML, or a key or a value in it is wrong.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ParamsError(f"{path.name} is missing: restore it from git.") from None
+    return parse_params(text, path.name)
+
+
+def parse_params(text: str, source: str = "params.yaml") -> Params:
+    """Reads and checks the text of the parameters; `source` names it in errors."""
+    try:
+        raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
         detail = " ".join(str(error).split())
-        raise ParamsError(f"{path.name} is not valid YAML: {detail}.") from None
+        raise ParamsError(f"{source} is not valid YAML: {detail}.") from None
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise ParamsError(f"{path.name}: {_explain(error)}.") from None
+        raise ParamsError(f"{source}: {_explain(error)}.") from None
 
 
 def _explain(error: ValidationError) -> str:

@@ -16,7 +16,6 @@ from {{ cookiecutter.package_name }}.adoption.adopt import (
 )
 from {{ cookiecutter.package_name }}.adoption.draft import (
     draft_contract,
-    find_pattern,
     widen,
 )
 from {{ cookiecutter.package_name }}.adoption.formats import read_kind
@@ -122,7 +121,7 @@ def drafted(paths: Paths) -> Contract:
 def test_the_roles_follow_from_the_facts(drafted: Contract) -> None:
     assert drafted.key is not None
     assert drafted.key.name == "order id"
-    assert drafted.key.pattern == "[A-Z]{1}[-][0-9]{5}"
+    assert drafted.key.pattern is None
     assert drafted.event_time is not None
     assert drafted.event_time.name == "ordered at"
     assert [column.name for column in drafted.features] == ["Größe", "colour", "city"]
@@ -320,6 +319,17 @@ def test_steps_and_equal_rows_that_are_in_the_table_are_known_and_asked_about(pa
     assert "the table has 50.0%; if a join doubled them" in said
 
 
+def test_a_table_of_repeated_rows_has_settings_that_load(paths: Paths) -> None:
+    draw = np.random.default_rng(3)
+    words = {name: draw.choice(["a", "b", "c"], 2000) for name in ("x", "z")}
+    table = pd.DataFrame({**words, "y": draw.random(2000) < 0.5})
+    table.to_csv(paths.root / "few.csv", index=False)
+    request = Request(Place("few.csv"), Wishes(target="y"))
+    paths.params.write_text(prepare(paths, request, None, answer_safely).params, encoding="utf-8")
+
+    assert load_params(paths.params).validate_.max_doubled == 1.0
+
+
 def test_a_column_that_may_make_groups_of_people_is_asked_about(paths: Paths) -> None:
     draw = np.random.default_rng(1)
     columns = {name: draw.choice(["a", "b"], 400) for name in ("Sex", "essex", "marital status")}
@@ -400,11 +410,6 @@ def test_limits_leave_room_and_keep_the_sign(low: float, high: float) -> None:
 
     assert bottom <= low <= high <= top
     assert (bottom >= 0) == (low >= 0)
-
-
-def test_words_of_several_shapes_have_no_pattern() -> None:
-    assert find_pattern(["AB-1", "CD-23"]) == "[A-Z]{2}[-][0-9]{1,4}"
-    assert find_pattern(["AB-1", "x"]) == ""
 
 
 def test_a_wide_table_of_any_names_gives_a_contract_that_loads() -> None:

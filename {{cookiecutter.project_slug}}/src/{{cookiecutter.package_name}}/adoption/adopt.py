@@ -13,7 +13,7 @@ from ..contract import Contract, Task, load_contract, parse_contract
 from ..errors import ProjectError
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import encode_target
-from ..params import load_params
+from ..params import load_params, parse_params
 from ..paths import Paths
 from ..source_params import ColumnFormat, OwnParams
 from ..sources import read_words
@@ -145,9 +145,12 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     pipeline = (paths.root / "dvc.yaml").read_text(encoding="utf-8")
     settings = choose_settings(table, contract, planned, request.wishes.group)
     params = set_values(paths.params.read_text(encoding="utf-8"), settings)
+    params = set_source(params, source)
+    # Before anything is written: a setting that no verb accepts would stop every one of them.
+    parse_params(params)
     return Adoption(
         text,
-        set_source(params, source),
+        params,
         set_pipeline(pipeline, contract.task, source),
         query,
         source,

@@ -12,6 +12,7 @@ import yaml
 from ..contract import Contract
 from .plan import KEPT, Planned
 from .profile import ColumnFacts
+from .ranges import find_code_range, is_year
 
 _HEAD = """\
 # What a row is. Validation, the API, the model's inputs, test data and monitoring derive from it.
@@ -23,8 +24,8 @@ _HEAD = """\
 """
 _ROOM = 0.5
 """Limits are drawn wider than what was seen by this share of its spread."""
-_MOST_PARTS = 8
-_CLASSES = (("[0-9]", str.isdigit), ("[A-Z]", str.isupper), ("[a-z]", str.islower))
+_LEAST_LENGTH = 64
+"""Characters that every word may have at least: names and numbers grow longer."""
 
 
 def draft_contract(
@@ -75,7 +76,7 @@ def draft_column(column: Planned, description: str) -> dict[str, Any]:
         return {**found, "enum": [{"value": label} for label in column.classes]}
     if column.has("target") or facts.kind is None:
         return found
-    if facts.enumerated and not column.has("pii"):
+    if facts.is_closed_list and not column.has("pii"):
         words = sorted(word for word, _ in facts.words)
         return {**found, "enum": [{"value": word} for word in words], "examples": words[:1]}
     options = _limit(column)
@@ -87,71 +88,53 @@ def draft_column(column: Planned, description: str) -> dict[str, Any]:
 
 
 def _limit(column: Planned) -> dict[str, Any]:
+    """Limits with room for what was not seen yet; a key has none but its length."""
     facts = column.facts
-    if column.kind in ("integer", "number") and facts.low is not None and facts.high is not None:
-        low, high = widen(facts.low, facts.high)
-        if column.kind == "number":
-            return {"minimum": low, "maximum": high}
-        return {"minimum": math.floor(low), "maximum": math.ceil(high)}
+    if column.kind in ("integer", "number") and not column.has("key"):
+        return _limit_numbers(facts, whole=column.kind == "integer")
     if column.kind != "string" or not facts.length:
         return {}
-    options: dict[str, Any] = {"maxLength": max(16, 2 * facts.length)}
-    pattern = find_pattern(word for word, _ in facts.words) if column.has("key") else ""
-    return {"pattern": pattern, **options} if pattern else options
+    return {"maxLength": max(_LEAST_LENGTH, 2 * facts.length)}
+
+
+def _limit_numbers(facts: ColumnFacts, *, whole: bool) -> dict[str, Any]:
+    if facts.low is None or facts.high is None:
+        return {}
+    codes = find_code_range(facts)
+    if codes is not None:
+        return {"minimum": codes[0], "maximum": codes[1]}
+    low, high = widen(facts.low, facts.high)
+    limits = {"minimum": low, "maximum": high}
+    if whole:
+        limits = {"minimum": math.floor(low), "maximum": math.ceil(high)}
+    # Time goes on: tomorrow's value of such a column lies beyond all that were seen.
+    if facts.rises or is_year(facts):
+        del limits["maximum"]
+    if facts.falls:
+        del limits["minimum"]
+    return limits
 
 
 def widen(low: float, high: float) -> tuple[float, float]:
-    """Limits with room, in two digits; what is never negative stays so."""
+    """Limits with room, in two digits; they change the sign only if the values do."""
     room = _ROOM * (high - low) or max(1.0, abs(high) * _ROOM)
     step = 10.0 ** (math.floor(math.log10(room)) - 1)
     wide = (math.floor((low - room) / step) * step, math.ceil((high + room) / step) * step)
     digits = max(0, -round(math.log10(step)))
     bottom, top = (round(end, digits) for end in wide)
-    return (0.0 if low >= 0 else bottom), (0.0 if high <= 0 else top)
-
-
-def find_pattern(words: Iterable[str]) -> str:
-    """The form that all words share: runs of digits, capitals and small letters; empty if none."""
-    split = [_split(word) for word in words]
-    if not split or len(split[0]) > _MOST_PARTS:
-        return ""
-    shapes = {tuple(shape for shape, _ in parts) for parts in split}
-    if len(shapes) > 1:
-        return ""
-    lengths = [[length for _, length in parts] for parts in split]
-    return "".join(
-        shape + _count(seen) if shape in dict(_CLASSES) else shape
-        for shape, *seen in zip(shapes.pop(), *lengths, strict=True)
-    )
-
-
-def _split(word: str) -> list[tuple[str, int]]:
-    parts: list[tuple[str, int]] = []
-    for letter in word:
-        known = (shape for shape, fits in _CLASSES if letter.isascii() and fits(letter))
-        shape = next(known, f"[{letter}]" if letter not in "^\\]" else f"\\{letter}")
-        if parts and parts[-1][0] == shape and shape in dict(_CLASSES):
-            parts[-1] = (shape, parts[-1][1] + 1)
-        else:
-            parts.append((shape, 1))
-    return parts
-
-
-def _count(lengths: list[int]) -> str:
-    # Numbers that count up grow longer: so much room is left.
-    low, high = min(lengths), max(lengths)
-    return f"{{{low}}}" if low == high else f"{{{low},{high + 2}}}"
+    return (max(0.0, bottom) if low >= 0 else bottom), (min(0.0, top) if high <= 0 else top)
 
 
 def _give_examples(facts: ColumnFacts) -> dict[str, Any]:
+    """What is ordinary: the commonest words, or the middle of numbers and times."""
+    if facts.median is not None:
+        whole = facts.kind == "integer"
+        return {"examples": [facts.median if whole else float(f"{facts.median:.6g}")]}
     if facts.words:
         return {"examples": [word for word, _ in facts.words[:2]]}
     if facts.kind == "boolean":
         return {"examples": [True]}
-    if facts.low is None or facts.high is None:
-        return {"examples": [facts.earliest]} if facts.earliest else {}
-    middle = (facts.low + facts.high) / 2
-    return {"examples": [float(f"{middle:.4g}")]}
+    return {"examples": [facts.median_time]} if facts.median_time else {}
 
 
 def read_previous(contract: Contract) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:

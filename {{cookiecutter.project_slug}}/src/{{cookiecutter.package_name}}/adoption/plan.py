@@ -283,11 +283,11 @@ def _describe(column: ColumnFacts) -> str:
     missing = column.rows - column.present
     gaps = f"{missing / column.rows:.1%} missing" if missing else "never missing"
     values = f"{column.distinct:,} different values"
-    if column.kind == "string" and not column.enumerated:
+    if column.kind == "string" and not column.has_few_words:
         values += ", the rare ones count as one (train.rare)"
     return "; ".join(filter(None, (values, gaps, column.note)))
 
 
 def _may_slice(column: ColumnFacts) -> bool:
     few = 2 <= column.distinct <= _MOST_SLICE_WORDS
-    return few and (column.kind == "boolean" or column.enumerated)
+    return few and (column.kind == "boolean" or column.has_few_words)

@@ -1,23 +1,28 @@
 """A table's facts, column by column: what the draft of its contract is made of."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..contract import Kind
 from ..source_params import ColumnFormat
 from .formats import Reading
 
-MOST_ENUMERATED = 50
-"""More different words than this are not listed in the contract."""
+MOST_COUNTED = 50
+"""Of a column with more different words the commonest alone are counted."""
+MOST_LISTED = 10
+"""A longer list of words is rarely complete, so the contract allows others too."""
+LEAST_SEEN_LISTED = 10
+"""A word seen less often hints at others that were not seen yet, so the list stays open."""
 MOST_CATEGORIES = 200
 """Of a column with more categories, the rarer ones count as one: a graph grows with each."""
 LEAST_SEEN = 5
-"""A word seen less often hints at others that were not seen yet, so the list stays open."""
+"""A slice of fewer rows says nothing."""
 LONG_TEXT = 60
 """Words of this mean length are sentences, which this project does not read."""
 
@@ -30,6 +35,11 @@ _TIME_NAME = re.compile(
 _OTHER_TIME_NAME = re.compile(
     r"birth|born|dob|geb|end|clos|finish|updat|modif|delet|expir", re.IGNORECASE
 )
+_TREND = 0.95
+"""Rank correlation with the time, from which on a column's values grow as time goes by."""
+_ROWS_OF_TREND = 2000
+_MOST_CODES_WITH_TREND = 20
+"""Fewer different numbers than this are codes or counts, whatever order they stand in."""
 _PERSON_NAME = re.compile(
     r"e-?mail|phone|mobile|telefon|telephone|(first|last|sur|user|full|nick|customer|client)[\W_]*"
     r"name|^name$|vorname|nachname|street|address|strasse|straße|birth|\bssn\b|social.?security|"
@@ -45,6 +55,9 @@ _PERSON_WORDS = {
 }
 
 
+Positions = NDArray[np.intp]
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
     """What is known about one column.
@@ -58,7 +71,11 @@ class ColumnFacts:
         distinct: Different values.
         low: Smallest value, for numbers.
         high: Largest value, for numbers.
-        earliest: The first of times, in ISO 8601.
+        median: The middle one of numbers, as it stands in the table.
+        median_time: The middle one of times, in ISO 8601.
+        rises: Whether numbers grow in the order of rows or times.
+        falls: Whether they shrink so.
+        settled: Whether every word comes in both halves of the rows, by each order that they have.
         words: The commonest values of words, or of a few whole numbers, with their counts.
         tail: Rows of the commonest word beyond those that a model may tell apart.
         every: Whether `words` holds every value there is.
@@ -76,7 +93,11 @@ class ColumnFacts:
     distinct: int
     low: float | None = None
     high: float | None = None
-    earliest: str = ""
+    median: float | int | None = None
+    median_time: str = ""
+    rises: bool = False
+    falls: bool = False
+    settled: bool = False
     words: tuple[tuple[Any, int], ...] = ()
     tail: int = 0
     every: bool = False
@@ -144,9 +165,20 @@ class ColumnFacts:
         return self.kind == "string" and self.mean_length >= LONG_TEXT
 
     @property
-    def enumerated(self) -> bool:
-        """Whether all of its words are known well enough to be listed."""
+    def has_few_words(self) -> bool:
+        """Whether it has few words, each in several rows."""
         return self.kind == "string" and self.every and self.words[-1][1] >= LEAST_SEEN
+
+    @property
+    def is_closed_list(self) -> bool:
+        """Whether all of its words were clearly seen: few, often, and at all times."""
+        return (
+            self.has_few_words
+            and self.distinct <= MOST_LISTED
+            and self.words[-1][1] >= LEAST_SEEN_LISTED
+            and self.settled
+            and not any(re.search(r"\d\d", str(word)) for word, _ in self.words)
+        )
 
 
 def profile(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, ColumnFacts]:
@@ -156,10 +188,23 @@ def profile(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, C
         table: Columns as they were read.
         readings: What each column was taken for.
     """
-    return {name: _profile_column(table[name], reading) for name, reading in readings.items()}
+    orders = _find_orders(table, readings)
+    return {
+        name: _profile_column(table[name], reading, orders) for name, reading in readings.items()
+    }
 
 
-def _profile_column(values: "pd.Series[Any]", reading: Reading) -> ColumnFacts:
+def _find_orders(table: pd.DataFrame, readings: Mapping[str, Reading]) -> list[Positions]:
+    """Positions of the rows as they stand, and by each time that every row has."""
+    times = [name for name, reading in readings.items() if reading.kind == "timestamp"]
+    complete = [name for name in times if table[name].notna().all()]
+    by_time = [np.argsort(table[name].to_numpy(), kind="stable") for name in complete]
+    return [np.arange(len(table)), *by_time]
+
+
+def _profile_column(
+    values: "pd.Series[Any]", reading: Reading, orders: Sequence[Positions]
+) -> ColumnFacts:
     common: dict[str, Any] = {
         "name": str(values.name),
         "kind": reading.kind,
@@ -167,32 +212,67 @@ def _profile_column(values: "pd.Series[Any]", reading: Reading) -> ColumnFacts:
         "note": reading.note,
         "rows": len(values),
     }
-    if reading.kind is None:
-        return ColumnFacts(**common, present=0, distinct=0)
     present = values.dropna()
+    if reading.kind is None or present.empty:
+        return ColumnFacts(**common, present=0, distinct=0)
     facts: dict[str, Any] = {"person": _find_person(present, reading.kind)}
     facts |= {"present": len(present), "distinct": int(present.nunique())}
     if reading.kind in ("integer", "number"):
-        finite = present[np.isfinite(present.astype(float))]
-        convert = int if reading.kind == "integer" else float
-        if len(finite):
-            facts |= {"low": convert(finite.min()), "high": convert(finite.max())}
+        facts |= _measure_numbers(present, whole=reading.kind == "integer")
+        facts |= _find_trend(values, orders)
     if reading.kind == "timestamp":
-        facts["earliest"] = present.min().isoformat()
-    if reading.kind in ("string", "integer") and len(present):
+        facts["median_time"] = _find_middle(present).isoformat()
+    if reading.kind in ("string", "integer"):
         facts |= _count_words(present)
-    if reading.kind == "string" and len(present):
+    if reading.kind == "string":
         lengths = present.str.len()
         facts |= {"length": int(lengths.max()), "mean_length": float(lengths.mean())}
+        facts["settled"] = facts["every"] and _is_settled(values, orders, facts["distinct"])
     return ColumnFacts(**common, **facts)
+
+
+def _measure_numbers(present: "pd.Series[Any]", *, whole: bool) -> dict[str, Any]:
+    finite = present[np.isfinite(present.astype(float))]
+    if finite.empty:
+        return {}
+    convert = int if whole else float
+    ends = {"low": convert(finite.min()), "high": convert(finite.max())}
+    return {**ends, "median": convert(_find_middle(finite))}
+
+
+def _find_middle(values: "pd.Series[Any]") -> Any:
+    """The middle value, which is one of them: of two the smaller."""
+    return values.sort_values(ignore_index=True).iloc[(len(values) - 1) // 2]
+
+
+def _find_trend(values: "pd.Series[Any]", orders: Sequence[Positions]) -> dict[str, bool]:
+    """Whether numbers grow or shrink as rows or times go on."""
+    found = {"rises": False, "falls": False}
+    for order in orders:
+        picked = order[np.linspace(0, len(order) - 1, min(len(order), _ROWS_OF_TREND)).astype(int)]
+        part = values.iloc[picked].astype(float).reset_index(drop=True).dropna()
+        if part.nunique() <= _MOST_CODES_WITH_TREND:
+            return found
+        trend = float(np.corrcoef(part.index.to_numpy(float), part.rank())[0, 1])
+        found["rises"] |= trend > _TREND
+        found["falls"] |= trend < -_TREND
+    return found
+
+
+def _is_settled(values: "pd.Series[Any]", orders: Sequence[Positions], distinct: int) -> bool:
+    """Whether every word comes in both halves of the rows, in each of their orders."""
+    codes = pd.factorize(values)[0]
+    return all(
+        len(np.unique(half[half >= 0])) == distinct
+        for order in orders
+        for half in np.array_split(codes[order], 2)
+    )
 
 
 def _count_words(present: "pd.Series[Any]") -> dict[str, Any]:
     counts = present.value_counts()
-    listed = tuple(
-        (_plain(word), int(count)) for word, count in counts.head(MOST_ENUMERATED).items()
-    )
-    every, crowded = len(counts) <= MOST_ENUMERATED, len(counts) > MOST_CATEGORIES
+    listed = tuple((_plain(word), int(count)) for word, count in counts.head(MOST_COUNTED).items())
+    every, crowded = len(counts) <= MOST_COUNTED, len(counts) > MOST_CATEGORIES
     tail = int(counts.iloc[MOST_CATEGORIES]) if crowded else 0
     return {"words": listed, "every": every, "tail": tail}
 

@@ -83,8 +83,8 @@ def _validate(rows: pd.DataFrame, contract: Contract) -> dict[str, Setting]:
         known.setdefault(step.column, []).append(step.month)
     return {
         "validate.max_doubled": (
-            round(max(0.01, 1.5 * alike), 3),
-            f"share of rows that equal another one; the table has {alike:.1%}",
+            round(min(1.0, max(0.01, 1.5 * alike)), 3),
+            f"share of rows that repeat an earlier one; the table has {alike:.1%}",
         ),
         "validate.max_step": (
             MAX_STEP,
