@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from {{ cookiecutter.package_name }}.columns import MISSING, FeatureMatrix
 from {{ cookiecutter.package_name }}.modelling import estimators
+from {{ cookiecutter.package_name }}.modelling.conversion import convert_model
 from {{ cookiecutter.package_name }}.modelling.estimators import (
     Examples,
     TrainingError,
@@ -19,6 +20,7 @@ from {{ cookiecutter.package_name }}.modelling.estimators import (
 )
 from {{ cookiecutter.package_name }}.modelling.metrics import Floats
 from {{ cookiecutter.package_name }}.params import CandidateParams, LinearParams
+from {{ cookiecutter.package_name }}.scoring import OnnxModel
 
 ROWS = 2000
 LINEAR = LinearParams(inverse_regularisation=1.0, max_iterations=500)
@@ -119,17 +121,28 @@ def test_another_seed_gives_another_candidate() -> None:
     assert not np.array_equal(scores[0], scores[1])
 
 
-def test_rare_words_count_as_one_and_unseen_ones_are_answered() -> None:
+@pytest.mark.parametrize("kind", ["trees", "linear"])
+def test_unseen_categories_are_scored_as_rare_ones(kind: str) -> None:
     train, valid = draw(1), draw(2)
-    train.features.iloc[:3, 3] = ["r", "s", "t"]
-    model = fit_candidate(train, valid, "binary", settings(), rare=10, seed=1)
-    probe = valid.features.iloc[[0, 0, 0]].copy()
-    probe["word"] = ["r", "s", "t"]
-    rare = predict_scores(model, probe)
-    probe["word"] = "never seen"
+    # Rare categories with a target of their own: a model that learned them differs elsewhere.
+    train.features.iloc[:60, 3] = [f"rare {number % 20}" for number in range(60)]
+    train.target[:60] = 1
+    model = (
+        fit_candidate(train, valid, "binary", settings(), rare=10, seed=1)
+        if kind == "trees"
+        else fit_linear(train, "binary", LINEAR, rare=10, seed=1)
+    )
+    probe = valid.features.iloc[[0, 0, 0, 0]].copy()
+    probe["word"] = ["rare 1", "rare 2", "never seen", "a"]
+    scores = predict_scores(model, probe)
+    graph = OnnxModel(convert_model(model, 3, 2, opset=20))
+    matrix = FeatureMatrix(
+        (), probe.iloc[:, :3].to_numpy(np.float32), (), probe.iloc[:, 3:].to_numpy(object)
+    )
 
-    assert (rare == rare[0]).all()
-    assert np.isfinite(predict_scores(model, probe)).all()
+    assert (scores[:3] == scores[0]).all()
+    assert abs(scores[3, 1] - scores[0, 1]) > 0.05
+    np.testing.assert_allclose(graph.score(matrix), scores, atol=1e-6)
 
 
 def test_a_candidate_that_still_gains_is_refused() -> None:

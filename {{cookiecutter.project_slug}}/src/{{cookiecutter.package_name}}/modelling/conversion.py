@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ProjectError
+from .encoding import CategoryEncoder
 
 
 class ConversionError(ProjectError):
@@ -28,7 +29,7 @@ def convert_model(estimator: Any, numeric: int, categorical: int, opset: int) ->
     Raises:
         ConversionError: No converter knows the estimator or a step of it.
     """
-    _register_lightgbm()
+    _register_converters()
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
     from sklearn.base import is_classifier
@@ -62,8 +63,43 @@ def convert_model(estimator: Any, numeric: int, categorical: int, opset: int) ->
 
 
 @cache
+def _register_converters() -> None:
+    """Register the converters of our encoder and of LightGBM's estimators; once per process."""
+    from skl2onnx import update_registered_converter
+
+    update_registered_converter(
+        CategoryEncoder, "CategoryEncoder", _infer_encoder_shape, _convert_encoder
+    )
+    _register_lightgbm()
+
+
+def _infer_encoder_shape(operator: Any) -> None:
+    from skl2onnx.common.data_types import FloatTensorType
+
+    rows = operator.inputs[0].get_first_dimension()
+    operator.outputs[0].type = FloatTensorType([rows, 1])
+
+
+def _convert_encoder(scope: Any, operator: Any, container: Any) -> None:
+    """A lookup whose default is the code of rare categories, so that unseen ones get it too."""
+    categories = operator.raw_operator.categories_
+    other = float(len(categories))
+    # A lookup without an entry is no valid node; this entry says what the default says.
+    codes = {name: float(code) for code, name in enumerate(categories)} or {"": other}
+    container.add_node(
+        "LabelEncoder",
+        operator.inputs[0].full_name,
+        operator.outputs[0].full_name,
+        op_domain="ai.onnx.ml",
+        op_version=2,
+        name=scope.get_unique_operator_name("CategoryEncoder"),
+        keys_strings=[name.encode("utf-8") for name in codes],
+        values_floats=list(codes.values()),
+        default_float=other,
+    )
+
+
 def _register_lightgbm() -> None:
-    """Teaches skl2onnx LightGBM's estimators; once per process."""
     import lightgbm
     from skl2onnx import update_registered_converter
     from skl2onnx.common.shape_calculator import (

@@ -15,12 +15,13 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ..columns import FeatureMatrix
 from ..contract import Task
 from ..errors import ProjectError
 from ..params import CandidateParams, LinearParams
+from .encoding import CategoryEncoder
 from .metrics import Floats
 
 _MOST_NEWTON_WEIGHTS = 1000
@@ -70,8 +71,8 @@ def fit_linear(train: Examples, task: Task, params: LinearParams, rare: int, see
     scale = make_pipeline(
         SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
     )
-    # The words' codes first: skl2onnx knows rare categories of OrdinalEncoder alone.
-    encoder = make_pipeline(_encode(rare), OneHotEncoder(handle_unknown="ignore"))
+    # Codes first: so rare and unseen categories share one column, as they share one code.
+    encoder = make_pipeline(CategoryEncoder(rare), OneHotEncoder(handle_unknown="ignore"))
     prepare = _prepare(train, scale, encoder)
     inputs = prepare.fit_transform(train.features)
     if task == "regression":
@@ -108,7 +109,7 @@ def fit_candidate(
         TrainingError: Training was still gaining when it ran out of trees, or never gained.
     """
     lightgbm = _import_lightgbm()
-    prepare = _prepare(train, "passthrough", _encode(rare))
+    prepare = _prepare(train, "passthrough", CategoryEncoder(rare))
     kind = lightgbm.LGBMRegressor if task == "regression" else lightgbm.LGBMClassifier
     model = kind(
         n_estimators=params.max_trees,
@@ -143,15 +144,10 @@ def _check_stopping(best: int, params: CandidateParams) -> None:
         )
 
 
-def _encode(rare: int) -> OrdinalEncoder:
-    return OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, min_frequency=rare)
-
-
 def _prepare(examples: Examples, for_numbers: Any, for_words: Any) -> ColumnTransformer:
-    """Numbers together, then words one by one.
+    """Numbers together, then categories column by column.
 
-    skl2onnx mixes up the rare categories of columns that share an encoder, and cannot convert a
-    transformer without columns.
+    skl2onnx cannot convert a transformer without columns.
     """
     numbers, words = _positions(examples)
     parts = [("numeric", for_numbers, numbers)] if numbers else []
