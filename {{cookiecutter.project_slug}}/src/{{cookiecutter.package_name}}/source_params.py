@@ -1,8 +1,8 @@
 """The section `source` of `params.yaml`: where rows come from, and how they are read."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -18,72 +18,107 @@ class SampleParams(Section):
 
 
 class ColumnFormat(Section):
-    """How a column of words is read, where it is not written plainly.
+    """How the values of a column are written, where that is not plain.
 
     Attributes:
-        decimal: What parts the whole from the fraction of a number.
-        thousands: What groups the digits of a number.
-        dates: Forms of a time, as `strptime` knows them or `ISO8601`; the first that fits counts.
+        decimal: Mark between the whole and the fraction of a number.
+        thousands: Mark that groups the digits of a number.
+        grouping: Groups of three digits (western), or of two above the last three (indian).
+        affixes: Currency signs, units or "%" before or after a number. They are removed; the value
+            is as written, so 12.5% is 12.5.
+        negative: How a negative number is written beside -1: as (1), or as 1-.
+        dates: Formats of a time: of `strptime`, ISO8601, epoch_s, epoch_ms, epoch_us, epoch_ns,
+            excel or quarter; the first that fits counts.
+        newest_year: Two-digit years lie in the 100 years that end with this one.
         true: Words that mean true.
         false: Words that mean false.
-        missing: Words that stand for a value that is not there.
+        missing: Words for a missing value.
     """
 
-    decimal: str = "."
-    thousands: str | None = None
+    decimal: Annotated[str, Field(min_length=1, max_length=1)] = "."
+    thousands: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    grouping: Literal["western", "indian"] = "western"
+    affixes: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    negative: Literal["minus", "parentheses", "trailing"] = "minus"
     dates: tuple[str, ...] = ()
+    newest_year: Annotated[int, Field(ge=1, le=9999)] | None = None
     true: tuple[str, ...] = ()
     false: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
+    @property
+    def is_plain_number(self) -> bool:
+        """Whether numbers are written as programs write them, such as -1.5e3."""
+        marks = (self.decimal, self.thousands, self.affixes, self.negative)
+        return marks == (".", None, (), "minus")
 
-class TableParams(Section):
-    """What every table of a team's own may need.
+    @model_validator(mode="after")
+    def _has_two_marks(self) -> Self:
+        if self.decimal == self.thousands:
+            raise ValueError("decimal and thousands must be different marks")
+        return self
+
+
+class TableFormat(Section):
+    """How a table is written: its files and its columns.
+
+    A bundle keeps the format of the table that its model was trained on.
 
     Attributes:
+        encoding: Of CSV files.
+        delimiter: Between the cells of CSV files.
+        escape: Character before a quote within a quoted cell; None where quotes are doubled.
+        missing: Words for a missing value in every column, of strings too.
         rename: Names in the source to names in the contract, where they differ.
         columns: By name in the contract, the formats that are not plain.
     """
 
+    encoding: str = "utf-8-sig"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    escape: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    missing: tuple[str, ...] = ()
     rename: dict[str, str] = {}
     columns: dict[str, ColumnFormat] = {}
 
+    def column(self, name: str) -> ColumnFormat:
+        """The format of a column, by its name in the contract."""
+        form = self.columns.get(name, ColumnFormat())
+        if not self.missing:
+            return form
+        return form.model_copy(update={"missing": (*form.missing, *self.missing)})
 
-class FilesParams(TableParams):
+    def table_format(self) -> "TableFormat":
+        """The format alone, without the place of the table."""
+        return TableFormat(**{name: getattr(self, name) for name in TableFormat.model_fields})
+
+
+class FilesParams(TableFormat):
     """A CSV or Parquet file, packed or not, or a folder of such files.
 
     Attributes:
         path: Absolute, or from the project's folder.
-        encoding: Of CSV files.
-        delimiter: Of CSV files.
     """
 
     kind: Literal["files"]
     path: Annotated[str, Field(min_length=1)]
-    encoding: str = "utf-8-sig"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
 
 
-class S3Params(TableParams):
+class S3Params(TableFormat):
     """The same in S3-compatible storage; who may read it is said by AWS_ACCESS_KEY_ID and its like.
 
     Attributes:
         path: As s3://BUCKET/KEY: an object, or a prefix with a folder's files below it.
         endpoint: Address of a server that is not Amazon's, such as https://storage.example.org.
         region: Of the bucket; None takes AWS_DEFAULT_REGION, or asks.
-        encoding: Of CSV files.
-        delimiter: Of CSV files.
     """
 
     kind: Literal["s3"]
     path: Annotated[str, Field(pattern=r"^s3://[^/]+")]
     endpoint: str | None = None
     region: str | None = None
-    encoding: str = "utf-8-sig"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
 
 
-class SqlParams(TableParams):
+class SqlParams(TableFormat):
     """What a query finds in a database.
 
     Attributes:

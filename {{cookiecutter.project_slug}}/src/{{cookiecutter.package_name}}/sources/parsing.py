@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..contract import Contract, Kind
 from ..errors import ProjectError
-from ..source_params import ColumnFormat, TableParams
+from ..source_params import ColumnFormat, TableFormat
 
 TRUE_WORDS = ("true", "yes", "y", "t", "on", "ja", "oui", "si", "sí", "sim", "tak")
 FALSE_WORDS = ("false", "no", "n", "f", "off", "nein", "non", "não", "nao", "nie")
@@ -16,7 +16,7 @@ GAPS = " \u00a0\u202f'\u2019"
 """What groups digits besides a comma and a point; taken away wherever thousands are grouped."""
 
 
-def parse_columns(words: pd.DataFrame, params: TableParams, contract: Contract) -> pd.DataFrame:
+def parse_columns(words: pd.DataFrame, params: TableFormat, contract: Contract) -> pd.DataFrame:
     """Every row with the contract's columns in the contract's kinds.
 
     Raises:
