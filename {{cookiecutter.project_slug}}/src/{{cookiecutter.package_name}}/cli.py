@@ -136,6 +136,12 @@ def adopt(
         str | None, typer.Option(help="Column by which a database is asked for new months alone.")
     ] = None,
     endpoint: Annotated[str | None, typer.Option(help="Of S3 that is not Amazon's.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Character encoding of CSV files, such as cp1251.")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Between the cells of CSV files; tab is a word for it.")
+    ] = None,
     month_first: Annotated[
         bool, typer.Option("--month-first", help="Read 01/02/2020 as the second of January.")
     ] = False,
@@ -148,6 +154,7 @@ def adopt(
     """
     from .adoption.command import adopt_and_run
     from .adoption.opening import Place
+    from .adoption.overrides import FormatOverrides
     from .adoption.plan import Wishes
 
     wishes = Wishes(
@@ -162,8 +169,11 @@ def adopt(
         pii=frozenset(pii or ()),
     )
     place = Place(data, query, table, incremental, endpoint)
+    formats = FormatOverrides(encoding, delimiter)
     paths = open_project(adopting=True)
-    adopt_and_run(paths, place, wishes, name=name, day_first=not month_first, yes=yes, force=force)
+    adopt_and_run(
+        paths, place, wishes, formats, name=name, day_first=not month_first, yes=yes, force=force
+    )
 
 
 app.add_typer(verbs)

@@ -276,7 +276,7 @@ REFUSED = [
     ("a;size\n1;2\n", "sise", "no column 'sise'; did you mean 'size'"),
     ("", "t", "is empty"),
     ("a;t\n", "t", "holds no rows"),
-    ("a^t\n1^2\n", "t", r"single column, 'a\^t'; its first line must name the columns, parted by"),
+    ("a^t\n1^2\n", "t", r"single column, 'a\^t'; its first line must name the columns, separated"),
     (
         "Orders of 2024\n\nid;size;t\n1;2,5;3\n2;1,5;4\n3;0,5;5\n",
         "t",
@@ -288,8 +288,8 @@ REFUSED = [
         r"line 1 is 'Orders, by day', and line 3 has 4 cells \('id', 'city', 'size', …\)",
     ),
     ("Orders;;\n;;\nid;size;t\n1;2,5;3\n2;1,5;4\n", "t", "line 1 is 'Orders;;', and line 3 has 3"),
-    ('[{"a": 1, "t": 2}]', "t", "is no CSV file; save the table as CSV or Parquet"),
-    ("PK\x03\x04\x00\x00a,t\n", "t", "is no CSV file; save the table as CSV or Parquet"),
+    ('[{"a": 1, "t": 2}]', "t", "is not a CSV file; save the table as CSV or Parquet"),
+    ("PK\x03\x04\x00\x00a,t\n", "t", "is not a CSV file; save the table as CSV or Parquet"),
 ]
 
 

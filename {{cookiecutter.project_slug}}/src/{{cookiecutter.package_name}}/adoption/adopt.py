@@ -1,7 +1,7 @@
 """`adopt`: from a team's files to a contract, settings and a deployed model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import unified_diff
 from pathlib import Path
 
@@ -24,7 +24,8 @@ from ..tables import conform
 from .changes import carry_out, check_committed, finish
 from .draft import draft_contract, keep_reasons, next_version, read_previous
 from .formats import Reading, read_kind
-from .opening import QUERY, Place, draft_query, open_source
+from .opening import QUERY, OpenedSource, Place, draft_query, open_source
+from .overrides import FormatOverrides
 from .patching import set_pipeline, set_source, set_values
 from .plan import Ask, Planned, Wishes, plan_columns, plan_target
 from .profile import ColumnFacts, profile
@@ -46,6 +47,7 @@ class Request:
         name: Of the contract and the model; None takes it from the data.
         day_first: How a date that can be read in two ways is to be read.
         force: Go on over uncommitted changes.
+        formats: What flags say about the way the table is written.
         agreed: To whatever changes in the contract.
     """
 
@@ -55,6 +57,7 @@ class Request:
     day_first: bool = True
     force: bool = False
     agreed: bool = False
+    formats: FormatOverrides = field(default_factory=FormatOverrides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +119,9 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
 
 def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask) -> Adoption:
     """Reads the data and drafts everything, without writing."""
-    opened = open_source(request.place, paths.root)
+    opened = open_source(request.place, paths.root, request.formats, ask)
     query = draft_query(request.place, paths.root)
-    words = _read_all(opened, query, paths.root)
+    words = _read_all(opened.params, query, paths.root)
     if request.wishes.target not in words:
         # The plan refuses it with a hint; nothing needs to be read for that.
         plan_columns(dict.fromkeys(map(str, words), _NOTHING), {}, request.wishes, {}, ask)
@@ -127,7 +130,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     facts = profile(table, readings)
     nested = _note_nested(words.attrs.get(NESTED, ()))
     del words
-    source = _with_formats(opened, facts)
+    source = _with_formats(opened.params, facts)
     roles, descriptions = read_previous(previous) if previous else ({}, {})
     suspicion = suspect(table, facts, request.wishes)
     planned = plan_columns(facts, suspicion, request.wishes, roles, ask)
@@ -154,7 +157,12 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
         set_pipeline(pipeline, contract.task, source),
         query,
         source,
-        (*nested, *_note_steps(settings), *_collect_questions(planned, request, contract.task)),
+        (
+            *_note_encoding(opened, request),
+            *nested,
+            *_note_steps(settings),
+            *_collect_questions(planned, request, contract.task),
+        ),
     )
 
 
@@ -267,6 +275,18 @@ def _collect_questions(
         "contract.yaml: descriptions, units and true limits, which no data can tell",
         f"params.yaml: {costs if task == 'binary' else ''}the gates' limits",
     )
+
+
+def _note_encoding(opened: OpenedSource, request: Request) -> list[str]:
+    encoding = opened.encoding
+    if encoding is None or not encoding.words or request.formats.encoding is not None:
+        return []
+    words = ", ".join(f"'{word:.40}'" for word in encoding.words)
+    note = (
+        f"the file is not UTF-8; it was read as {encoding.name}, which gives {words}: if these "
+        "words are wrong, run again with --encoding"
+    )
+    return [note]
 
 
 def _note_nested(names: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from ..reports import read_report
 from .adopt import Request, adopt
 from .changes import carry_out
 from .opening import Place
+from .overrides import FormatOverrides
 from .patching import set_values
 from .plan import Wishes
 
@@ -20,6 +21,7 @@ def adopt_and_run(
     paths: Paths,
     place: Place,
     wishes: Wishes,
+    formats: FormatOverrides,
     *,
     name: str | None,
     day_first: bool,
@@ -27,7 +29,7 @@ def adopt_and_run(
     force: bool,
 ) -> None:
     """Adopts a table, runs everything on it, and says what a person should decide next."""
-    request = Request(place, wishes, name, day_first, force, yes)
+    request = Request(place, wishes, name, day_first, force, yes, formats)
     questions = adopt(paths, request, ask_at_terminal, typer.echo)
     code = run_all(paths)
     if code and _may_serve_linear(paths):

@@ -1,7 +1,7 @@
 """How a table's files are to be opened: encoding, delimiter, names that the contract can hold."""
 
-import codecs
 import csv
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +10,20 @@ from ..source_params import FilesParams, OwnParams, S3Params, SqlParams
 from ..sources.files import check_beginning, check_names, is_csv, list_files, open_packed, read_sep
 from ..sources.s3 import fetched
 from ..sources.sql import resolve_url
+from .encodings import (
+    FileEncoding,
+    check_encoding,
+    describe_encoding,
+    detect_encodings,
+    find_utf16,
+)
+from .overrides import FormatOverrides
 
 QUERY = "source.sql"
 """Where the query of a table is written."""
 _SAMPLE_BYTES = 64 * 1024
-_BLOCK = 1 << 20
 _DELIMITERS = ",;\t|"
-_BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_SQLITE = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +57,42 @@ class Place:
         return self.data.rstrip("/").rpartition("/")[2]
 
 
-def open_source(place: Place, root: Path) -> OwnParams:
-    """What params.yaml is to say about a source.
+@dataclass(frozen=True, slots=True)
+class OpenedSource:
+    """How a source is opened, and what was found out about its files.
+
+    Attributes:
+        params: The section `source` of params.yaml, without the formats of columns.
+        encoding: Of its CSV files; None where there are none.
+    """
+
+    params: OwnParams
+    encoding: FileEncoding | None = None
+
+
+def open_source(
+    place: Place, root: Path, formats: FormatOverrides, ask: Callable[[str, bool], bool]
+) -> OpenedSource:
+    """Find out how a source is opened.
+
+    Args:
+        place: Where the table lies.
+        root: The project's folder.
+        formats: What flags have decided.
+        ask: Settles what cannot be told.
 
     Raises:
-        ProjectError: It is not there, or nobody said what to ask the database for.
+        ProjectError: It is not there, cannot be opened, or nobody said what to query.
     """
     if place.is_database:
-        return _open_database(place, root)
+        return OpenedSource(_open_database(place, root))
     if not place.data.startswith("s3://"):
-        return open_files(place.data, root)
+        return inspect_files(place.data, root, formats, ask)
     remote = S3Params(kind="s3", path=place.data, endpoint=place.endpoint)
     with fetched(remote) as folder:
-        found = open_files(str(folder), root)
-    return remote.model_copy(update=found.model_dump(include={"encoding", "delimiter", "rename"}))
+        found = inspect_files(str(folder), root, formats, ask)
+    read = found.params.model_dump(exclude={"kind", "path"}, exclude_defaults=True)
+    return OpenedSource(remote.model_copy(update=read), found.encoding)
 
 
 def _open_database(place: Place, root: Path) -> SqlParams:
@@ -86,11 +115,21 @@ def draft_query(place: Place, root: Path) -> str | None:
 
 
 def open_files(data: str, root: Path) -> FilesParams:
-    """What params.yaml says about files: as found by looking at them.
+    """What params.yaml says about files, as found by looking at them; as `inspect_files`."""
+    found = inspect_files(data, root, FormatOverrides(), lambda _question, safe: safe).params
+    return FilesParams.model_validate(found.model_dump())
+
+
+def inspect_files(
+    data: str, root: Path, formats: FormatOverrides, ask: Callable[[str, bool], bool]
+) -> OpenedSource:
+    """Find out how files are opened.
 
     Args:
         data: A file or a folder; relative to the project's folder, or absolute.
         root: The project's folder.
+        formats: What flags have decided.
+        ask: Settles what cannot be told.
 
     Raises:
         ProjectError: There is no such file, or its header cannot be used.
@@ -99,39 +138,90 @@ def open_files(data: str, root: Path) -> FilesParams:
         data = str(Path(data).expanduser())  # Not every shell does it behind `DATA=`.
     files = [file for file in list_files(root / data) if is_csv(file)]
     if not files:
-        return FilesParams(kind="files", path=data)
-    encoding = next((e for e in map(_detect_encoding, files) if e != "utf-8-sig"), "utf-8-sig")
-    with open_packed(files[0]) as stream:
-        raw = stream.read(_SAMPLE_BYTES)
-    sample = raw.decode(encoding, errors="replace")
-    if not sample.strip():
-        raise ProjectError(f"{files[0]} is empty; give it the table with its header.")
-    if raw.startswith((b"[", b"{")) or (b"\0" in raw and encoding != "utf-16"):
-        raise ProjectError(f"{files[0]} is no CSV file; save the table as CSV or Parquet.")
-    lines = sample.splitlines()[:50]
-    lines = lines[:-1] if len(lines) > 2 else lines  # The last one may be cut.
-    named = read_sep(files[0], encoding)
-    if named:
-        lines[0] = ""
-    agreed = named or detect_delimiter(lines)
-    check_beginning(files[0], lines, agreed or _DELIMITERS)
-    delimiter = agreed or ","
-    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    header = next(filter(None, rows), [])
-    names = [name.strip() for name in header]
-    if len(names) == 1:
-        raise ProjectError(
-            f"{files[0]} reads as a single column, '{names[0][:60]}'; its first line must name the "
-            "columns, parted by commas, semicolons, tabs or |."
-        )
+        return OpenedSource(FilesParams(kind="files", path=data))
+    for file in files:
+        _check_is_text(file, data)
+    encoding = _choose_encoding(files, formats, ask)
+    delimiter, names = _read_header(files[0], encoding.name, formats.separator)
     check_names(names, files[0])
-    return FilesParams(
+    params = FilesParams(
         kind="files",
         path=data,
-        encoding=encoding,
+        encoding=encoding.name,
         delimiter=delimiter,
         rename=rename_impossible(names),
     )
+    return OpenedSource(params, encoding)
+
+
+def _check_is_text(path: Path, data: str) -> None:
+    with open_packed(path) as stream:
+        head = stream.read(4096)
+    if head.startswith(_SQLITE):
+        raise ProjectError(
+            f"{path.name} is a SQLite database; run again with DATA=sqlite:///{data} and "
+            'ARGS="--table NAME", or with --query and a file that holds the query.'
+        )
+    if not head.strip():
+        raise ProjectError(f"{path} is empty; give it the table with its header.")
+    wide = head.startswith((b"\xff\xfe", b"\xfe\xff")) or find_utf16(head) is not None
+    if head.startswith((b"[", b"{", b"PK\x03\x04", b"%PDF", b"PAR1")) or (
+        b"\0" in head and not wide
+    ):
+        raise ProjectError(f"{path} is not a CSV file; save the table as CSV or Parquet.")
+
+
+def _choose_encoding(
+    files: Sequence[Path], formats: FormatOverrides, ask: Callable[[str, bool], bool]
+) -> FileEncoding:
+    """The encoding of all files.
+
+    Raises:
+        ProjectError: It cannot be told, or files differ in it.
+    """
+    if formats.encoding is not None:
+        for file in files:
+            check_encoding(file, formats.encoding)
+        return describe_encoding(files, formats.encoding)
+    found = detect_encodings(files)
+    if found.certain:
+        return found
+    readings = [(found.name, found.words), *found.others]
+    for name, words in readings:
+        if ask(f"{_list_words(words)}: are these words right (encoding {name})?", False):
+            return FileEncoding(name, words)
+    listed = "; ".join(f"in {name} it reads {_list_words(words)}" for name, words in readings)
+    raise ProjectError(
+        f"{files[0].name} is not UTF-8, and its encoding cannot be told for certain: {listed}; "
+        f"name the right one, such as --encoding {found.name}."
+    )
+
+
+def _list_words(words: Sequence[str]) -> str:
+    return ", ".join(f"'{word:.40}'" for word in words[:3])
+
+
+def _read_header(path: Path, encoding: str, delimiter: str | None) -> tuple[str, list[str]]:
+    """The delimiter of a file and its column names."""
+    with open_packed(path) as stream:
+        sample = stream.read(_SAMPLE_BYTES).decode(encoding, errors="replace")
+    lines = sample.splitlines()[:50]
+    lines = lines[:-1] if len(lines) > 2 else lines  # The last one may be cut.
+    named = read_sep(path, encoding)
+    if named:
+        lines[0] = ""
+    agreed = delimiter or named or detect_delimiter(lines)
+    check_beginning(path, lines, agreed or _DELIMITERS)
+    rows = csv.reader(lines, delimiter=agreed or ",", skipinitialspace=True)
+    header = next(filter(None, rows), [])
+    names = [name.strip() for name in header]
+    if len(names) == 1 and delimiter is None:
+        raise ProjectError(
+            f"{path} reads as a single column, '{names[0][:60]}'; its first line must name the "
+            "columns, separated by commas, semicolons, tabs or |; name another delimiter with "
+            "--delimiter."
+        )
+    return agreed or ",", names
 
 
 def detect_delimiter(lines: list[str]) -> str:
@@ -156,23 +246,3 @@ def rename_impossible(names: list[str]) -> dict[str, str]:
         elif not bare or bare != name:
             renamed[name] = bare if bare and bare not in names else f"column {position}"
     return renamed
-
-
-def _detect_encoding(path: Path) -> str:
-    with open_packed(path) as stream:
-        bom = stream.read(2)
-    if bom in _BOMS:
-        return _BOMS[bom]
-    # Windows' own superset of Latin-1 leaves a few bytes without a meaning.
-    candidates = ("utf-8-sig", "cp1252")
-    return next((name for name in candidates if _decodes(path, name)), "latin-1")
-
-
-def _decodes(path: Path, encoding: str) -> bool:
-    with open_packed(path) as stream:
-        try:
-            for _ in codecs.iterdecode(iter(lambda: stream.read(_BLOCK), b""), encoding):
-                pass
-        except UnicodeDecodeError:
-            return False
-    return True
