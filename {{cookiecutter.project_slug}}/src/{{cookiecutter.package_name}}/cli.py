@@ -4,6 +4,8 @@ Nothing heavy is imported before the command that needs it runs.
 """
 
 import gc
+import shlex
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,6 +31,15 @@ STAGES = {
 class _Group(TyperGroup):
     """Shows a failure that a person can act on as one sentence, without a traceback."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse a command line on which `make` hands a verb's options over as one word."""
+        try:
+            words = split_options(args)
+        except ProjectError as error:
+            _say(str(error))
+            raise typer.Exit(1) from None
+        return super().parse_args(ctx, words)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
@@ -41,6 +52,25 @@ class _Group(TyperGroup):
             why = " ".join(str(error).split())
             _say(f"this machine refuses: {why}; see to it and run again, nothing is half-written.")
         raise typer.Exit(1)
+
+
+def split_options(words: Sequence[str]) -> list[str]:
+    """Split `ARGS=...` behind a verb as a shell would, but without expanding anything in it.
+
+    Raises:
+        ProjectError: A quotation mark in it is not closed.
+    """
+    verb, rest = list(words[:1]), list(words[1:])
+    if not rest or not rest[0].startswith("ARGS="):
+        return [*verb, *rest]
+    options = rest[0].removeprefix("ARGS=")
+    try:
+        return [*verb, *shlex.split(options), *rest[1:]]
+    except ValueError:
+        raise ProjectError(
+            f"ARGS holds a quotation mark that is not closed: {options!a}; close it, or put a "
+            "backslash before it."
+        ) from None
 
 
 def _say(sentence: str) -> None:

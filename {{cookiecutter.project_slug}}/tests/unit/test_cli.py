@@ -157,3 +157,19 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
     assert set(json.loads(done.stderr)) & set(HEAVY) == set()
     assert "Usage" in done.stdout
+
+
+def test_options_that_make_hands_over_are_split_without_expanding() -> None:
+    words = ["adopt", "ARGS=--group 'customer id' --pii a\\ b --name $(x)", "--", "ARGS=d", "-t"]
+
+    assert cli.split_options(words) == [
+        *("adopt", "--group", "customer id", "--pii", "a b", "--name", "$(x)", "--", "ARGS=d", "-t")
+    ]
+    assert cli.split_options(["adopt", "--", "ARGS=d"]) == ["adopt", "--", "ARGS=d"]
+
+
+def test_options_with_an_open_quotation_mark_are_refused_in_a_sentence() -> None:
+    shown = CliRunner().invoke(app, ["adopt", "ARGS=--group 'a", "--", "d", "t"])
+
+    assert shown.exit_code == 1
+    assert shown.stderr.startswith("error: ARGS holds a quotation mark that is not closed")
