@@ -1,9 +1,11 @@
 """Stage `split`: windows that follow one another, and an account of every row."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -148,6 +150,61 @@ def test_equal_rows_are_in_one_window(rows: pd.DataFrame, visits: Contract) -> N
     twice = pd.concat([rows, rows], ignore_index=True)
     windows = split_rows(twice, without(visits, "key"), settings(strategy="random"), seed=1)
     assert {count for w in windows.values() for count in w["visit"].value_counts()} == {2}
+
+
+def make_categories(sizes: tuple[int, ...], rows: int) -> tuple[pd.DataFrame, Contract]:
+    """Columns of few words, by which the outcome is more or less likely."""
+    feature = {"logicalType": "string", "required": True, "tags": ["feature"]}
+    columns: list[dict[str, Any]] = [{"name": f"c{k}", **feature} for k in range(len(sizes))]
+    columns.append({"name": "y", "logicalType": "boolean", "tags": ["target"]})
+    document = {"apiVersion": "v3.2.0", "version": "1.0.0", "schema": [{"properties": columns}]}
+    contract = parse_contract(json.dumps(document))
+    draw = np.random.default_rng(0)
+    codes = [draw.integers(size, size=rows) for size in sizes]
+    likely = 1 / (1 + np.exp(0.3 - 0.5 * codes[0] + 0.3 * codes[1]))
+    words: dict[str, Any] = {f"c{k}": [f"w{code}" for code in codes[k]] for k in range(len(sizes))}
+    return conform(pd.DataFrame(words | {"y": draw.random(rows) < likely}), contract), contract
+
+
+@pytest.mark.parametrize("order", ["as drawn", "by outcome"])
+@pytest.mark.parametrize("sizes", [(4, 5, 3, 2, 6), (3, 2), (4, 5, 3)])
+def test_few_categories_keep_the_odds_of_the_outcome_in_every_window(
+    sizes: tuple[int, ...], order: str
+) -> None:
+    rows, contract = make_categories(sizes, 20_000)
+    if order == "by outcome":
+        rows = rows.sort_values("y", kind="stable", ignore_index=True)
+    windows = split_rows(rows, contract, settings(strategy="random", test_share=0.2), seed=1)
+    for by in (["c0"], ["c1"], ["c0", "c1"]):
+        odds = [window.groupby(by)["y"].agg(["mean", "count"]) for window in windows.values()]
+        for one, other in ((odds[0], odds[1]), (odds[0], odds[2])):
+            error = np.sqrt(0.25 / one["count"] + 0.25 / other["count"])
+            assert list(one.index) == list(other.index)
+            assert ((one["mean"] - other["mean"]).abs() < 6 * error).all()
+    shares = {name: len(window) / len(rows) for name, window in windows.items()}
+    assert shares == pytest.approx({"train": 0.6, "valid": 0.2, "test": 0.2}, abs=0.03)
+
+
+def test_the_outcome_of_a_row_does_not_move_it(rows: pd.DataFrame, visits: Contract) -> None:
+    contract = without(visits, "key")
+    other = rows.assign(stay=~rows["stay"])
+    for params in (settings(strategy="random"), settings(strategy="group", group="patient")):
+        before, after = (split_rows(table, contract, params, 1) for table in (rows, other))
+        assert [list(w["visit"]) for w in before.values()] == [
+            list(w["visit"]) for w in after.values()
+        ]
+
+
+def test_rows_without_a_group_are_no_group(rows: pd.DataFrame, visits: Contract) -> None:
+    lost = rows.assign(patient=rows["patient"].mask(rows.index % 2 == 0))
+    # Their records are equal as well: nothing is known of them.
+    windows = split_rows(lost, visits, settings(strategy="group", group="patient"), seed=1)
+    assert all(window["patient"].isna().sum() > 50 for window in windows.values())
+
+
+def test_a_group_that_is_the_target_is_refused(rows: pd.DataFrame, visits: Contract) -> None:
+    with pytest.raises(ProjectError, match=r"split\.group is 'stay', which is the target"):
+        split_rows(rows, visits, settings(strategy="group", group="stay"), seed=1)
 
 
 def test_what_decides_a_window_is_told_where_time_does_not(visits: Contract) -> None:

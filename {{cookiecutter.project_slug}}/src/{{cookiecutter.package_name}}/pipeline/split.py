@@ -16,6 +16,8 @@ from ..reports import read_report, write_report
 from ..tables import read_tables, write_table
 
 WINDOWS = ("train", "valid", "test")
+COPIES = 10
+"""Rows with equal features that stay in one window; a faulty join makes fewer copies."""
 
 
 def run(paths: Paths, params: Params) -> str:
@@ -54,7 +56,7 @@ def split_rows(
             )
         window = _windows_by_day(rows[contract.event_time.name], params)
     else:
-        window = pd.Series(_windows_by_hash(rows[_name_identity(contract, params)], params, seed))
+        window = pd.Series(_draw_windows(_identify(rows, contract, params), params, seed))
     return {name: rows[(window == name).to_numpy()].reset_index(drop=True) for name in WINDOWS}
 
 
@@ -70,28 +72,73 @@ def _windows_by_day(moments: pd.Series, params: SplitParams) -> pd.Series:
 
 
 def describe_split(contract: Contract, params: SplitParams, seed: int) -> str | None:
-    """What decides the window of a row, whatever other rows there are; None where time does."""
+    """Describe what decides the window of a row in any version of the data; None for time."""
     if params.strategy == "time":
         return None
     shares = f"valid {params.valid_share:g}, test {params.test_share:g}"
-    return f"seed {seed}, {shares}, by {', '.join(_name_identity(contract, params))}"
+    by = "equal " if params.strategy == "random" and contract.key is None else ""
+    return f"seed {seed}, {shares}, by {by}{', '.join(_name_identity(contract, params))}"
 
 
 def _name_identity(contract: Contract, params: SplitParams) -> list[str]:
-    """The columns by which a row, or a group of rows, is the same one in other data."""
+    """Columns that identify a row, or a group of rows, in any version of the data.
+
+    Never the target: a window that follows from the outcome contradicts the rows of the others.
+    """
     if params.strategy == "random":
-        return [contract.key.name] if contract.key else [c.name for c in contract.columns]
+        return [contract.key.name] if contract.key else _name_record(contract)
     if params.group is None:
         raise ProjectError(
             "split.strategy is 'group', but split.group names no column; name the one whose "
             "rows must stay together."
         )
+    if params.group == contract.target.name:
+        raise ProjectError(
+            f"split.group is '{params.group}', which is the target: each outcome would lie in a "
+            "window of its own; name another column in params.yaml."
+        )
     return [contract.column(params.group).name]
 
 
-def _windows_by_hash(parts: pd.DataFrame, params: SplitParams, seed: int) -> NDArray[Any]:
-    """By what a row is: it stays where it is when rows come or go, and equal ones stay together."""
-    content = hash_pandas_object(parts, index=False).astype(str).to_numpy(dtype=object)
+def _name_record(contract: Contract) -> list[str]:
+    """Features but for the event time: what makes two rows equal records."""
+    time = contract.event_time
+    names = [column.name for column in contract.features if column != time]
+    return names or [column.name for column in contract.features]
+
+
+def _identify(rows: pd.DataFrame, contract: Contract, params: SplitParams) -> NDArray[Any]:
+    """A hash by which a row is drawn into a window; rows with one hash stay together."""
+    names = _name_identity(contract, params)
+    identity = _hash_rows(rows[names])
+    if params.strategy == "random" and contract.key is None:
+        return _part_crowds(identity)
+    absent = rows[names[0]].isna().to_numpy()
+    if params.strategy == "group" and absent.any():
+        # Rows without a group are no group: each record is drawn by itself.
+        identity[absent] = _part_crowds(_hash_rows(rows.loc[absent, _name_record(contract)]))
+    return identity
+
+
+def _part_crowds(identity: NDArray[Any]) -> NDArray[Any]:
+    """The first `COPIES` rows of equal records together, all further ones each by itself.
+
+    Copies of one record stay in one window. A combination of a few categories that thousands of
+    cases share is drawn row by row, so that no window lacks it.
+    """
+    number = pd.Series(identity).groupby(identity, sort=False).cumcount().to_numpy()
+    place = np.maximum(number - COPIES + 1, 0)
+    return _hash_rows(pd.DataFrame({"identity": identity, "place": place}))
+
+
+def _hash_rows(parts: pd.DataFrame) -> NDArray[Any]:
+    hashed: NDArray[Any] = hash_pandas_object(parts, index=False).to_numpy().copy()
+    return hashed
+
+
+def _draw_windows(identity: NDArray[Any], params: SplitParams, seed: int) -> NDArray[Any]:
+    """Windows by the seed and the identity alone: a row stays in its own when others come or go."""
+    content = identity.astype(str).astype(object)
     draws = hash_array(content, hash_key=f"{seed % 10**16:016d}", categorize=False) / 2**64
     bounds = [params.test_share, params.test_share + params.valid_share]
     return np.array(["test", "valid", "train"])[np.digitize(draws, bounds)]
