@@ -4,12 +4,21 @@ Every serving setting is a variable with the prefix `SERVICE_`, so `max_rows` is
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .errors import ProjectError
+
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,*]+)$")]
+"""What a browser sends as the header Origin: a scheme and a host, without a path."""
+
+
+def _split_commas(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 class ServiceSettings(BaseSettings):
@@ -36,6 +45,10 @@ class ServiceSettings(BaseSettings):
         linger_seconds: Time between SIGTERM and the end in which the service says that it is not
             ready and still takes requests, so that whoever sends them can turn elsewhere.
         drain_seconds: Time that accepted requests get to finish after SIGTERM.
+        root_path: Prefix under which a proxy offers the service, such as /models/flights: OpenAPI
+            names it as the server's address. It does not matter whether the proxy takes it away.
+        cors_origins: Origins whose pages may call the service from a browser, parted by commas,
+            such as https://shop.example.org; * for all. Empty: none but its own.
         access_log: One log line per request; health and metrics are left out either way.
     """
 
@@ -58,6 +71,8 @@ class ServiceSettings(BaseSettings):
     api_keys_file: Path | None = None
     linger_seconds: float = Field(1.0, ge=0, allow_inf_nan=False)
     drain_seconds: int = Field(10, ge=0)
+    root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_commas)] = ()
     access_log: bool = True
 
 
@@ -71,7 +86,7 @@ def load_service_settings(**overrides: Any) -> ServiceSettings:
         return ServiceSettings(**overrides)
     except ValidationError as error:
         first = error.errors()[0]
-        name = "SERVICE_" + "_".join(str(part) for part in first["loc"]).upper()
+        name = f"SERVICE_{first['loc'][0]}".upper()
         raise ProjectError(
             f"{name} is {str(first['input'])[:80]!r}: {first['msg'].lower()}; correct or unset it."
         ) from None

@@ -33,6 +33,10 @@ def test_a_body_that_says_it_is_too_large_is_not_read(
         "text/plain",
         "application/x-www-form-urlencoded",
         "application/json; charset=utf-16",
+        "application/json; charset=utf8; charset=latin-1",
+        "application/json; charset",
+        "application/json; charset=rot13",
+        "text/csv; charset=utf8",
         "",
         "/",
     ],
@@ -58,7 +62,19 @@ def test_a_body_in_parts_is_put_together(app: FastAPI, exchange: type[Any]) -> N
 
 @pytest.mark.parametrize(
     "media_type",
-    ["application/json", "Application/JSON; charset=UTF-8", 'application/json;charset="utf-8"'],
+    [
+        *(
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            'application/json;charset="utf-8"',
+        ),
+        *(
+            "application/json; charset=utf8",
+            "application/json ; charset=UTF_8;",
+            "application/json;",
+        ),
+        *("application/json; charset=us-ascii", "application/json; odata=none; charset=Utf8"),
+    ],
 )
 def test_json_in_utf_8_is_read(client: TestClient, media_type: str) -> None:
     answer = client.post("/predict", content=b"[]", headers={"Content-Type": media_type})

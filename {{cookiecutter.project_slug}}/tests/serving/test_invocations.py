@@ -1,3 +1,4 @@
+import csv
 import io
 import json
 import warnings
@@ -97,19 +98,60 @@ def test_a_table_in_csv_is_answered_as_its_records(
     assert ours.json() == theirs.json()
 
 
+def ask_csv(client: TestClient, lines: list[list[Any]], media_type: str) -> Any:
+    table = io.StringIO()
+    csv.writer(table).writerows(lines)
+    headers = {"Content-Type": media_type}
+    return client.post("/invocations", content=table.getvalue(), headers=headers)
+
+
+@pytest.mark.parametrize("part", ["features", "request_columns"])
+def test_lines_without_a_header_are_in_the_contracts_order(
+    client: TestClient, contract: Contract, rows: list[dict[str, Any]], part: str
+) -> None:
+    names = [c.name for c in contract.columns if c in getattr(contract, part)]
+    lines = [[row.get(name) for name in names] for row in rows]
+    said = ask_csv(client, [names, *lines], "text/csv; header=present; charset=utf8")
+    assert said.status_code == 200, said.text
+    assert ask_csv(client, [names, *lines], "text/csv").json() == said.json()
+    for media_type in ("text/csv; header=absent", 'text/csv;charset=UTF-8;Header="ABSENT"'):
+        assert ask_csv(client, lines, media_type).json() == said.json()
+    # Nobody said that the header is absent: the first row is not taken for one, nor lost.
+    refused = ask_csv(client, lines, "text/csv")
+    assert refused.status_code == 422
+    assert "header=absent" in refused.json()["detail"]
+
+
+def test_a_single_line_without_a_header_is_answered(
+    client: TestClient, contract: Contract, full_rows: list[dict[str, Any]]
+) -> None:
+    line = [full_rows[0][column.name] for column in contract.features]
+    answer = ask_csv(client, [line], "text/csv; header=absent")
+    assert len(answer.json()["predictions"]) == 1
+    assert ask_csv(client, [line[:-1]], "text/csv; header=absent").status_code == 422
+
+
+@pytest.mark.parametrize("parameter", ["header=maybe", "delimiter=;", "quote=none", "header"])
+def test_a_parameter_of_csv_that_is_not_read_is_refused(
+    client: TestClient, full_rows: list[dict[str, Any]], parameter: str
+) -> None:
+    lines = [list(full_rows[0]), list(full_rows[0].values())]
+    assert ask_csv(client, lines, f"text/csv; {parameter}").status_code == 415
+
+
 def test_holes_in_a_table_and_nulls_are_one(
     client: TestClient, model: ServedModel, rows: list[dict[str, Any]]
 ) -> None:
     table = io.StringIO()
     pd.DataFrame(rows, dtype=object).to_csv(table, index=False)
     records = json.loads(pd.DataFrame(rows, dtype=object).to_json(orient="records"))
-    csv = client.post(
+    said = client.post(
         "/invocations", content=table.getvalue(), headers={"Content-Type": "text/csv"}
     )
     nulls = client.post("/invocations", json={"dataframe_records": records})
-    assert csv.status_code == 200, csv.text
-    assert csv.json() == nulls.json()
-    found = [answer["prediction"] for answer in csv.json()["predictions"]]
+    assert said.status_code == 200, said.text
+    assert said.json() == nulls.json()
+    found = [answer["prediction"] for answer in said.json()["predictions"]]
     assert found == model.scorer.score_rows(rows).values.tolist()
 
 

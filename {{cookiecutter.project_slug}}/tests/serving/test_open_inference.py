@@ -1,3 +1,4 @@
+import base64
 from typing import Any
 
 import pytest
@@ -188,3 +189,87 @@ def test_a_missing_tensor_is_named(client: TestClient, contract: Contract, tenso
     name = next(c.name for c in contract.features if c.required)
     answer = client.post(INFER, json={"inputs": [t for t in tensors if t["name"] != name]})
     assert check_refusal(answer)["errors"][0]["pointer"] == f"/inputs/{name}"
+
+
+def encode_words(tensor: dict[str, Any]) -> dict[str, Any]:
+    """A tensor of strings in Base64."""
+    data = [v if v is None else base64.b64encode(v.encode()).decode() for v in tensor["data"]]
+    return {**tensor, "data": data, "parameters": {"content_type": "base64"}}
+
+
+def test_base64_is_read_as_the_text_that_it_encodes(client: TestClient, tensors: Any) -> None:
+    encoded = [encode_words(t) if t["datatype"] == "BYTES" else t for t in tensors]
+    assert encoded != tensors
+    plain, found = (client.post(INFER, json={"inputs": i}).json() for i in (tensors, encoded))
+    assert found["outputs"] == plain["outputs"]
+
+
+@pytest.mark.parametrize("content", ["str", "np", "pd"])
+def test_content_types_of_plain_text_are_read(
+    client: TestClient, tensors: Any, content: str
+) -> None:
+    typed = [
+        {**t, "parameters": {"content_type": content if t["datatype"] == "BYTES" else "np"}}
+        for t in tensors
+    ]
+    body = {"inputs": typed, "parameters": {"content_type": "pd"}}
+    plain = client.post(INFER, json={"inputs": tensors}).json()
+    assert client.post(INFER, json=body).json()["outputs"] == plain["outputs"]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        *({"content_type": "hg_jpeg"}, {"content_type": 1}, {"content_type": ["str"]}, ["str"]),
+        *({"binary_data_size": 8}, {"shared_memory_region": "a"}, {"encoding": "latin-1"}),
+    ],
+)
+@pytest.mark.parametrize("datatype", ["BYTES", "FP64"])
+def test_parameters_that_are_not_read_are_refused(
+    client: TestClient, tensors: Any, parameters: Any, datatype: str
+) -> None:
+    position = next((i for i, t in enumerate(tensors) if t["datatype"] == datatype), 0)
+    tensors[position]["parameters"] = parameters
+    problem = check_refusal(client.post(INFER, json={"inputs": tensors}))
+    assert problem["errors"][0]["pointer"].startswith(f"/inputs/{position}/parameters")
+
+
+def test_text_is_no_base64_and_numbers_are_not_written_in_it(
+    client: TestClient, tensors: Any
+) -> None:
+    for datatype, place in (("BYTES", "data/0"), ("FP64", "parameters/content_type")):
+        position = next(i for i, t in enumerate(tensors) if t["datatype"] == datatype)
+        broken = {**tensors[position], "parameters": {"content_type": "base64"}}
+        broken["data"] = ["not base64!", *broken["data"][1:]]
+        inputs = [*tensors[:position], broken, *tensors[position + 1 :]]
+        problem = check_refusal(client.post(INFER, json={"inputs": inputs}))
+        assert problem["errors"][0]["pointer"] == f"/inputs/{position}/{place}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "pointer"),
+    [
+        ({"parameters": {"content_type": "base64"}}, "/parameters/content_type"),
+        ({"parameters": {"sequence_id": 7}}, "/parameters"),
+        ({"parameters": 7}, "/parameters"),
+        (
+            {"outputs": [{"name": "prediction", "parameters": {"classification": 2}}]},
+            "/outputs/0/parameters",
+        ),
+        (
+            {"outputs": [{"name": "prediction", "parameters": {"content_type": "base64"}}]},
+            "/outputs/0/parameters/content_type",
+        ),
+    ],
+)
+def test_parameters_of_requests_and_outputs_are_taken_or_refused(
+    client: TestClient, tensors: Any, changes: dict[str, Any], pointer: str
+) -> None:
+    answer = client.post(INFER, json={"inputs": tensors, **changes})
+    assert check_refusal(answer)["errors"][0]["pointer"] == pointer
+
+
+def test_an_unknown_member_of_a_tensor_is_refused(client: TestClient, tensors: Any) -> None:
+    tensors[0]["contents"] = {"x-secret-x": 1}
+    problem = check_refusal(client.post(INFER, json={"inputs": tensors}))
+    assert problem["errors"][0]["pointer"] == "/inputs/0"

@@ -1,3 +1,4 @@
+import io
 from typing import Any
 
 import pytest
@@ -6,7 +7,10 @@ from fastapi.testclient import TestClient
 from jsonschema import Draft202012Validator
 
 from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.serving.app import create_app
+from {{ cookiecutter.package_name }}.serving.logs import make_logger
 from {{ cookiecutter.package_name }}.serving.served import ServedModel
+from {{ cookiecutter.package_name }}.settings import ServiceSettings
 
 
 def check_against_openapi(app: FastAPI, path: str, method: str, answer: Any) -> None:
@@ -75,3 +79,44 @@ def test_an_unknown_method_says_which_are_known(client: TestClient) -> None:
     answer = client.get("/predict")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     assert answer.json()["type"] == "/docs#method-not-allowed"
+
+
+PATHS = ["/", "/docs", "/openapi.json", "/health/live", "/health/ready", "/metrics", "/ping"]
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/health", "/version", "/v2", "/v2/health/live"])
+def test_head_answers_as_get_does_without_a_body(client: TestClient, path: str) -> None:
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert "x-request-id" in head.headers
+
+
+def test_head_fails_where_get_does(client: TestClient) -> None:
+    assert client.head("/absent").status_code == 404
+    refused = client.head("/predict")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
+    assert client.post("/ping").headers["allow"] == "GET, HEAD"
+
+
+def test_head_is_counted_by_its_route(client: TestClient) -> None:
+    client.head("/v2/models/the-model")
+    line = 'method="HEAD",route="/v2/models/{name}",status="200"'
+    labels = set(line.split(","))
+    counted = [one for one in client.get("/metrics").text.splitlines() if "HEAD" in one]
+    assert any(all(label in one for label in labels) for one in counted)
+
+
+def test_a_proxys_prefix_is_in_openapi_and_in_problems(
+    settings: ServiceSettings, model: ServedModel, rows: list[dict[str, Any]]
+) -> None:
+    config = settings.model_copy(update={"root_path": "/models/flights"})
+    app = create_app(config, model, make_logger(io.StringIO()))
+    with TestClient(app) as client:
+        assert client.get("/openapi.json").json()["servers"] == [{"url": "/models/flights"}]
+        for prefix in ("", "/models/flights"):
+            assert client.post(f"{prefix}/predict", json={"records": rows}).status_code == 200
+            problem = client.get(f"{prefix}/v2/models/other").json()
+            assert problem["type"] == "/models/flights/docs#no-such-model"
+            assert problem["error"] == problem["detail"]
+    assert "servers" not in create_app(settings, model, make_logger(io.StringIO())).openapi()

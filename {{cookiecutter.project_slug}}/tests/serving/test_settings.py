@@ -29,6 +29,8 @@ def test_the_service_listens_on_this_machine_alone_by_default() -> None:
         ("SERVICE_PORT", "70000"),
         ("SERVICE_MAX_ROWS", "0"),
         ("SERVICE_DEADLINE_SECONDS", "nan"),
+        ("SERVICE_ROOT_PATH", "models/"),
+        ("SERVICE_CORS_ORIGINS", "https://shop.example.org/"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(
@@ -37,6 +39,12 @@ def test_a_wrong_value_is_named_with_its_variable(
     monkeypatch.setenv(name, value)
     with pytest.raises(ProjectError, match=f"^{name} is '{value}'"):
         load_service_settings()
+
+
+def test_origins_are_parted_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_CORS_ORIGINS", "https://a.example.org, http://localhost:3000")
+    origins = load_service_settings().cors_origins
+    assert origins == ("https://a.example.org", "http://localhost:3000")
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -15,10 +15,13 @@ from structlog.typing import FilteringBoundLogger
 
 from ..settings import ServiceSettings
 from ..telemetry import silence_telemetry
+from .cors import allow_origins
 from .deployment import Watcher
 from .documentation import DocumentedAPI, documentation_routes
+from .head import HeadSupport
 from .invocations import Invocations
 from .keys import KeyGuard, load_digests
+from .kserve_v1 import KServeV1
 from .logs import make_logger
 from .metrics import Metrics
 from .native import Native
@@ -28,7 +31,13 @@ from .page import make_door, page_route
 from .prediction import Admission, PredictEndpoint
 from .prediction_log import PredictionLog
 from .problems import ProblemError, answer_http_exception, answer_problem
-from .protocol_routes import infer_routes, invocations_route, protocol_routes
+from .protocol_routes import (
+    infer_routes,
+    invocations_route,
+    kserve_v1_route,
+    kserve_v1_routes,
+    protocol_routes,
+)
 from .roster import Roster
 from .routes import operation_routes, predict_route
 from .served import Champion, ServedModel, load_served_model
@@ -91,6 +100,7 @@ def create_app(
         return [
             predict_route(model, native),
             invocations_route(model, replace(native, dialect=Invocations())),
+            kserve_v1_route(model, replace(native, dialect=KServeV1())),
             *infer_routes(model, replace(native, dialect=OpenInference())),
         ]
 
@@ -102,9 +112,12 @@ def create_app(
         roster.enter(model.identity.digest)
 
     watcher = Watcher(champion, settings, metrics, logger, adopt)
+    # FastAPI and Starlette part it from a path, or do without, as the proxy leaves it to them.
+    app.root_path = settings.root_path
     app.state.champion, app.state.watcher = champion, watcher
     app.router.routes += route_predictions(champion.current)
     app.include_router(protocol_routes(champion, log))
+    app.include_router(kserve_v1_routes(champion, log))
     app.include_router(operation_routes(champion, log, metrics, roster))
     app.include_router(documentation_routes(app))
     app.include_router(page_route(champion))
@@ -117,6 +130,9 @@ def create_app(
     else:
         observation = Observation(native, metrics, logger, access_log=settings.access_log)
         app.shortcut = Shortcut(native, observation)
+    app.add_middleware(HeadSupport)
+    if settings.cors_origins:
+        allow_origins(app, settings.cors_origins)
     app.add_middleware(Observation, metrics, logger, access_log=settings.access_log)
     metrics.show_model(champion.current.identity)
     roster.enter(champion.current.identity.digest)

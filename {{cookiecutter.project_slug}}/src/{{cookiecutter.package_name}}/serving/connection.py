@@ -12,7 +12,6 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from .problems import REQUEST_REFUSED, ProblemError, render_problem
-from .shortcut import PATH
 
 MOST_HEADER_BYTES = 64 * 1024
 Headers = list[tuple[bytes, bytes]]
@@ -105,10 +104,10 @@ class Connection(HttpToolsProtocol):
             super()._start_asgi_task(cycle, app)
 
     def _may_wait(self, cycle: RequestResponseCycle) -> bool:
+        shortcut = getattr(self.app, "shortcut", None)
         return (
-            getattr(self.app, "shortcut", None) is not None
-            and cycle.scope["path"] == PATH
-            and cycle.scope["method"] == "POST"
+            shortcut is not None
+            and shortcut.takes(cycle.scope)
             and cycle.keep_alive
             and not cycle.waiting_for_100_continue
             and not self.flow.write_paused
@@ -120,7 +119,8 @@ class Connection(HttpToolsProtocol):
         request_id = os.urandom(16).hex()
         headers = {"Connection": "close", "X-Request-ID": request_id}
         problem = ProblemError(REQUEST_REFUSED, msg, headers)
-        answer = render_problem(problem, {"request_id": request_id, "path": ""})
+        root = getattr(self.app, "root_path", "")
+        answer = render_problem(problem, {"request_id": request_id, "path": "", "root_path": root})
         head = [b"HTTP/1.1 400 Bad Request", *(b": ".join(pair) for pair in answer.raw_headers)]
         self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
         self.transport.close()

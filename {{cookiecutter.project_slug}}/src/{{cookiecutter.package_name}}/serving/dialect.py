@@ -24,12 +24,14 @@ class Incoming:
 
     Attributes:
         media_type: Of the body, in lower case and without parameters.
+        parameters: Of the media type, such as `header` of text/csv.
         path: The values in its path.
     """
 
     body: bytes
     request_id: str
     media_type: bytes = b"application/json"
+    parameters: Mapping[str, str] = field(default_factory=dict)
     path: Mapping[str, str] = field(default_factory=dict)
 
 

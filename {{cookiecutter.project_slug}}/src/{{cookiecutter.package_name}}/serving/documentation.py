@@ -29,6 +29,8 @@ class DocumentedAPI(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, complete."""
         document = super().openapi()
+        if self.root_path:
+            document["servers"] = [{"url": self.root_path}]
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         template = "#/components/schemas/{model}"
         problem = ProblemDocument.model_json_schema(ref_template=template)

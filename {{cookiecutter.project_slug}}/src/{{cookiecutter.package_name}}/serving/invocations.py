@@ -6,13 +6,13 @@ are refused, and so are `params`, which the model does not take.
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from pydantic_core import from_json
 
-from ..contract import Column
+from ..contract import Column, Contract
 from .dialect import (
     Answered,
     Incoming,
@@ -25,7 +25,7 @@ from .dialect import (
 )
 from .log_lines import list_values
 from .messages import Location
-from .problems import MALFORMED_BODY, ProblemError
+from .problems import MALFORMED_BODY, UNSUPPORTED_MEDIA_TYPE, ProblemError
 from .served import ServedModel
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -47,9 +47,9 @@ class Invocations:
             ProblemError: It is none of them, or its rows do not keep the contract.
         """
         if incoming.media_type == b"text/csv":
-            rows = _read_csv(model, incoming.body)
+            rows = _read_csv(model, incoming)
         else:
-            rows = validate_rows(model, *_read_form(parse_object(incoming.body)))
+            rows = validate_rows(model, *read_form(parse_object(incoming.body), FORMS))
         return Question(rows, incoming.request_id)
 
     def encode(self, answered: Answered) -> bytes:
@@ -66,10 +66,15 @@ def flatten_predictions(answered: Answered) -> list[dict[str, Any]]:
     ]
 
 
-def _read_form(document: Mapping[str, Any]) -> tuple[Records, Locate]:
-    given = [name for name in FORMS if name in document]
+def read_form(document: Mapping[str, Any], forms: Sequence[str]) -> tuple[Records, Locate]:
+    """The records of a document, and where in it their fields stand.
+
+    Raises:
+        ProblemError: The document has none or several of the forms, or more than one of them.
+    """
+    given = [name for name in forms if name in document]
     if len(given) != 1:
-        raise refuse("", f"Exactly one of {', '.join(FORMS)} must be there.")
+        raise refuse("", f"Exactly one of {', '.join(forms)} must be there.")
     (form,) = given
     if len(document) > 1 + ("params" in document) or document.get("params"):
         raise refuse("", f"There is more than '{form}', and this model takes no parameters.")
@@ -117,14 +122,22 @@ def _read_columns(content: Mapping[str, Any]) -> tuple[Records, Locate]:
     return rows, lambda found: ("inputs", *found[2:3], *found[1:2])
 
 
-def _read_csv(model: ServedModel, body: bytes) -> Rows:
-    """Reads a table whose first line names its columns; an empty field is a missing value."""
+def _read_csv(model: ServedModel, incoming: Incoming) -> Rows:
+    """Reads a table; an empty field is a missing value.
+
+    Its first line names the columns, unless the media type's parameter `header` says `absent`:
+    the fields are then in the contract's order.
+    """
     try:
-        lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
-        names, *data = [line for line in lines if line]
-    except (UnicodeDecodeError, csv.Error, ValueError) as error:
-        why = "it is empty" if type(error) is ValueError else "it is not in UTF-8, or misquoted"
-        raise ProblemError(MALFORMED_BODY, f"This is no table: {why}.") from None
+        text = io.StringIO(incoming.body.decode("utf-8-sig"), newline="")
+        lines = [line for line in csv.reader(text, strict=True) if line]
+    except (UnicodeDecodeError, csv.Error):
+        raise ProblemError(
+            MALFORMED_BODY, "This is no table: it is not in UTF-8, or misquoted."
+        ) from None
+    if not lines:
+        raise ProblemError(MALFORMED_BODY, "This is no table: it is empty.")
+    names, data = _part_header(model.contract, lines, incoming.parameters.get("header"))
     if len(set(names)) < len(names) or any(len(line) != len(names) for line in data):
         raise refuse("", "Each column must have a name of its own, and each line a field for each.")
     columns = {column.name: column for column in model.contract.request_columns}
@@ -133,6 +146,36 @@ def _read_csv(model: ServedModel, body: bytes) -> Rows:
         for line in data
     ]
     return validate_rows(model, rows, lambda found: ("rows", *found[1:]))
+
+
+def _part_header(
+    contract: Contract, lines: list[list[str]], header: str | None
+) -> tuple[list[str], list[list[str]]]:
+    """The names of a table's columns, and its lines of data.
+
+    Args:
+        contract: Whose columns, in whose order where the table names none.
+        lines: All lines that are not empty.
+        header: The media type's parameter: present, absent, or not given, which means present.
+    """
+    wanted = (header or "present").lower()
+    if wanted == "absent":
+        # The key and the event time may be left out.
+        alone = len(lines[0]) == len(contract.features)
+        columns = contract.features if alone else contract.request_columns
+        return [column.name for column in contract.columns if column in columns], lines
+    if wanted != "present":
+        raise ProblemError(
+            UNSUPPORTED_MEDIA_TYPE, "The parameter header of text/csv is present or absent."
+        )
+    known = {column.name for column in contract.request_columns}
+    if not known & set(lines[0]):
+        raise refuse(
+            "",
+            "The first line names no column of the contract; add a header, or send "
+            "`text/csv; header=absent` with the fields in the contract's order.",
+        )
+    return lines[0], lines[1:]
 
 
 def _read_cell(column: Column | None, text: str) -> Any:

@@ -35,13 +35,14 @@ class KeyGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on or refuses it."""
-        asks = scope["type"] == "http" and scope["path"] not in OPEN_PATHS
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        asks = scope["type"] == "http" and path not in OPEN_PATHS
         key = _read_key(scope) if asks else None
         if not asks or (key is not None and self._knows(key)):
             answer = self._app
         elif key is not None:
             answer = render_problem(ProblemError(KEY_REFUSED, "The key is not known."), scope)
-        elif (scope["method"], scope["path"]) == ("GET", "/"):
+        elif (scope["method"], path) == ("GET", "/"):
             answer = self._door
         else:
             detail = "Send it as Authorization: Bearer KEY, or as X-API-Key."

@@ -4,10 +4,14 @@ https://github.com/kserve/open-inference-protocol describes it. A tensor per col
 or [rows, 1], as MLServer's codec of pandas' frames sends it. JSON alone: the extension for binary
 tensors is refused, and where binary answers are wished, JSON is sent, as a client can tell from the
 headers. A missing value is null, which the protocol leaves open and MLServer's own client sends.
+
+Parameters may change what data mean: MLServer's `content_type` is read, and a parameter that is not
+known here is refused rather than passed over.
 """
 
+import base64
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -38,6 +42,12 @@ DATATYPES: Mapping[Kind, tuple[str, ...]] = {
     "timestamp": ("BYTES",),
 }
 """What a tensor of a column may be; the first is what the model's metadata say."""
+_TENSOR_MEMBERS = frozenset({"name", "shape", "datatype", "parameters", "data"})
+_TEXT_TYPES = ("str", "np", "pd")
+"""MLServer's content types of BYTES that are plain text."""
+_REQUEST_PARAMETERS = {"content_type": ("pd",), "binary_data_output": (True, False)}
+_OUTPUT_PARAMETERS = {"content_type": _TEXT_TYPES, "binary_data": (True, False)}
+"""Parameters that are taken, with their values: JSON is what is sent whichever they are."""
 
 
 class OpenInference:
@@ -59,6 +69,7 @@ class OpenInference:
             raise refuse("", "Only id, parameters, inputs and outputs may be here.")
         if not isinstance(document.get("id", ""), str):
             raise refuse("/id", "This must be a string.")
+        _check_parameters(document, _REQUEST_PARAMETERS, "")
         names = _read_outputs(document.get("outputs"), model.contract)
         columns = _read_inputs(document.get("inputs"), model.contract)
         order = list(columns)
@@ -148,6 +159,8 @@ def _read_outputs(wished: Any, contract: Contract) -> list[str]:
         return known
     if not isinstance(wished, list) or not all(isinstance(entry, dict) for entry in wished):
         raise refuse("/outputs", "This must be a list of objects with a name.")
+    for position, entry in enumerate(wished):
+        _check_parameters(entry, _OUTPUT_PARAMETERS, f"/outputs/{position}")
     names = [entry.get("name") for entry in wished]
     if any(name not in known for name in names) or len(set(names)) < len(names):
         raise refuse("/outputs", f"The names may be {', '.join(known)}, each once.")
@@ -166,6 +179,8 @@ def _read_inputs(tensors: Any, contract: Contract) -> dict[str, list[Any]]:
             raise refuse(f"{pointer}/name", "This must be the name of a column of the contract.")
         if name in columns:
             raise refuse(f"{pointer}/name", "The column is there twice.")
+        if set(tensor) - _TENSOR_MEMBERS:
+            raise refuse(pointer, f"Only {', '.join(sorted(_TENSOR_MEMBERS))} may be here.")
         columns[name] = _read_tensor(tensor, known[name], pointer)
     return columns
 
@@ -190,4 +205,47 @@ def _read_tensor(tensor: Mapping[str, Any], column: Column, pointer: str) -> lis
         data = [value for row in data for value in row]
     if not shape or len(data) != math.prod(shape):
         raise refuse(f"{pointer}/data", "There must be as many values as the shape says.")
-    return data
+    return _decode_content(tensor, column, data, pointer)
+
+
+def _decode_content(
+    tensor: Mapping[str, Any], column: Column, data: list[Any], pointer: str
+) -> list[Any]:
+    """Values as the tensor's parameter `content_type` says that they are written."""
+    allowed: tuple[str, ...] = ("np", "pd")
+    if tensor["datatype"] == "BYTES":
+        # MLServer's datetime is ISO 8601, as a timestamp is written here.
+        allowed = (*_TEXT_TYPES, "base64", *(["datetime"] if column.kind == "timestamp" else []))
+    # `optional` is what this model's metadata say of a tensor.
+    _check_parameters(tensor, {"content_type": allowed, "optional": (True, False)}, pointer)
+    if (tensor.get("parameters") or {}).get("content_type") != "base64":
+        return data
+    return [
+        None if value is None else _decode_base64(value, f"{pointer}/data/{position}")
+        for position, value in enumerate(data)
+    ]
+
+
+def _decode_base64(value: Any, pointer: str) -> str:
+    try:
+        return base64.b64decode(value, validate=True).decode()
+    except (TypeError, ValueError):
+        raise refuse(pointer, "This must be Base64 of text in UTF-8.") from None
+
+
+def _check_parameters(
+    document: Mapping[str, Any], known: Mapping[str, Sequence[Any]], pointer: str
+) -> None:
+    """Refuses parameters that would change what data mean and are not read here."""
+    parameters = document.get("parameters")
+    if parameters is None:
+        return
+    if not isinstance(parameters, dict):
+        raise refuse(f"{pointer}/parameters", "This must be an object.")
+    for name, value in parameters.items():
+        if name not in known:
+            offered = ", ".join(known)
+            raise refuse(f"{pointer}/parameters", f"Only {offered} may be here.")
+        if value not in known[name]:
+            offered = ", ".join(str(each).lower() for each in known[name])
+            raise refuse(f"{pointer}/parameters/{name}", f"This may be {offered}.")

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from ..settings import ServiceSettings
-from .body import check_headers, read_body
+from .body import ContentType, check_headers, read_body
 from .dialect import Dialect, Incoming
 from .metrics import Metrics
 from .prediction_log import PredictionLog, PredictionLogError
@@ -96,14 +96,14 @@ class PredictEndpoint:
             ProblemError: It cannot be answered; the application's handler says so to the client.
         """
         with self.admission.slot(scope.get("ahead", 0)):
-            media_type = check_headers(
+            content_type = check_headers(
                 scope,
                 self.settings.max_body_bytes,
                 self.dialect.media_types,
                 required=self.dialect.needs_media_type,
             )
             try:
-                reply = await self._answer_in_time(scope, receive, media_type)
+                reply = await self._answer_in_time(scope, receive, content_type)
             except ClientDisconnect:
                 return
             self.record(reply.log_lines, reply.rows)
@@ -112,14 +112,21 @@ class PredictEndpoint:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 
-    async def _answer_in_time(self, scope: Scope, receive: Receive, media_type: bytes) -> Reply:
+    async def _answer_in_time(
+        self, scope: Scope, receive: Receive, content_type: ContentType
+    ) -> Reply:
         body: bytes | None = None
         try:
             async with asyncio.timeout(self.settings.deadline_seconds):
                 body = await read_body(receive, self.settings.max_body_bytes)
                 model = self.champion.current
-                path = scope.get("path_params", {})
-                incoming = Incoming(body, scope["request_id"], media_type, path)
+                incoming = Incoming(
+                    body,
+                    scope["request_id"],
+                    content_type.media_type,
+                    content_type.parameters,
+                    scope.get("path_params", {}),
+                )
                 if len(body) <= self.settings.inline_bytes:
                     return model.answer(self.dialect, incoming)
                 return await self._answer_in_thread(model, incoming)

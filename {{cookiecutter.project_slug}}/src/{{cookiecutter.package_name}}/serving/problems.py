@@ -123,7 +123,7 @@ class ProblemDocument(BaseModel):
     errors: list[FieldError] = Field(
         default=[], description="Every finding, where there are several"
     )
-    error: str | None = Field(None, description="On `/v2` alone: the detail once more")
+    error: str | None = Field(None, description="On `/v1` and `/v2` alone: the detail once more")
 
 
 @dataclass(eq=False)
@@ -144,15 +144,16 @@ class ProblemError(Exception):
 
 def render_problem(problem: ProblemError, scope: Scope) -> Response:
     """The answer that tells a client about a problem with the request of that scope."""
+    root = scope.get("root_path", "")
     document: dict[str, Any] = {
-        "type": problem.kind.uri,
+        "type": root + problem.kind.uri,
         "title": problem.kind.title,
         "status": problem.kind.status,
         "detail": problem.detail,
         "request_id": scope["request_id"],
     }
-    if scope["path"].startswith("/v2"):
-        # Where clients of the Open Inference Protocol look.
+    if scope["path"].removeprefix(root).startswith(("/v1", "/v2")):
+        # Where clients of KServe's protocols look.
         document["error"] = problem.detail
     if problem.errors:
         document["errors"] = list(problem.errors)
@@ -173,5 +174,8 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     kind = _ROUTING.get(error.status_code, REQUEST_REFUSED)
-    problem = ProblemError(kind, f"{kind.title}. {kind.advice}", error.headers or {})
+    headers = dict(error.headers or {})
+    if headers.get("Allow") == "GET":
+        headers["Allow"] = "GET, HEAD"
+    problem = ProblemError(kind, f"{kind.title}. {kind.advice}", headers)
     return render_problem(problem, request.scope)

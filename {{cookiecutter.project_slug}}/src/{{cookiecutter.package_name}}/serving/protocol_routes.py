@@ -1,4 +1,4 @@
-"""The paths of protocols that others defined: MLflow's scoring server, Open Inference."""
+"""The paths of protocols that others defined: MLflow's scoring server, KServe, Open Inference."""
 
 from typing import Any
 
@@ -15,6 +15,7 @@ from .served import Champion, ServedModel
 
 _MODEL = "/v2/models/{name}"
 _VERSION = _MODEL + "/versions/{version}"
+_MODEL_V1 = "/v1/models/{name}"
 
 
 def _document_path(*names: str) -> dict[str, Any]:
@@ -76,8 +77,20 @@ def infer_routes(model: ServedModel, answer: ASGIApp) -> list[APIRoute]:
     ]
 
 
+def kserve_v1_route(model: ServedModel, answer: ASGIApp) -> APIRoute:
+    """Documents the path of KServe's first protocol, and lets `answer` answer."""
+
+    async def predict_v1(name: str) -> None:
+        """Predicts `instances`, each an object with the contract's names."""
+
+    document = {"instances": [example_record(model.contract)]}
+    content = {"application/json": {"schema": {"type": "object", "examples": [document]}}}
+    path = f"{_MODEL_V1}:predict"
+    return _lean_route(path, predict_v1, answer, content, "Predict as KServe's protocol V1 does")
+
+
 def protocol_routes(champion: Champion, log: PredictionLog) -> APIRouter:
-    """Health and metadata as the two protocols name them."""
+    """Health and metadata as the protocols name them."""
     router = APIRouter()
     unready = documented(problems.LOG_UNAVAILABLE, problems.STOPPING)
     unknown = documented(problems.NO_SUCH_MODEL)
@@ -127,6 +140,25 @@ def protocol_routes(champion: Champion, log: PredictionLog) -> APIRouter:
         check_model(champion.current, request.path_params)
         identity = check_ready(champion, log)
         return {"name": identity.name, "ready": True}
+
+    return router
+
+
+def kserve_v1_routes(champion: Champion, log: PredictionLog) -> APIRouter:
+    """Metadata and health as KServe's protocol V1 names them."""
+    router = APIRouter()
+    risks = documented(problems.NO_SUCH_MODEL, problems.LOG_UNAVAILABLE, problems.STOPPING)
+
+    @router.get("/v1/models", summary="The models", responses=documented())
+    async def list_models() -> dict[str, list[str]]:
+        """The name of the model, as KServe's protocol V1 lists it."""
+        return {"models": [champion.current.identity.name]}
+
+    @router.get(_MODEL_V1, summary="Can it answer?", responses=risks, openapi_extra=_NAMED)
+    async def model_ready_v1(request: Request) -> dict[str, Any]:
+        """As /health/ready, for this model in KServe's protocol V1."""
+        check_model(champion.current, request.path_params)
+        return {"name": check_ready(champion, log).name, "ready": True}
 
     return router
 

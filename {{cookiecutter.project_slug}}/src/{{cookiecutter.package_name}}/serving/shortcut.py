@@ -19,6 +19,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
+from starlette.types import Scope
 
 from .body import check_headers
 from .dialect import Question
@@ -55,8 +56,15 @@ class Shortcut:
     def __init__(self, endpoint: PredictEndpoint, observation: Observation) -> None:
         self._endpoint = endpoint
         self._observation = observation
+        self._cross_origin = bool(endpoint.settings.cors_origins)
         self.callers: list[Connection] = []
         self._begun = 0
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether a request is for this path, and needs no headers of a cross-origin answer."""
+        return (scope["method"], scope["path"]) == ("POST", PATH) and not (
+            self._cross_origin and any(name == b"origin" for name, _ in scope["headers"])
+        )
 
     def enter(self, caller: "Connection") -> None:
         """Takes a request that is answered before this turn of the event loop ends."""
@@ -112,7 +120,8 @@ class Shortcut:
     @cached_property
     def _refusal(self) -> Response:
         """Rendered once: under overload it is most of what is said."""
-        scope = {"request_id": _SOME_ID, "path": PATH}
+        root = self._endpoint.settings.root_path
+        scope = {"request_id": _SOME_ID, "path": PATH, "root_path": root}
         return render_problem(self._endpoint.admission.refusal(), scope)
 
     def _refuse(self, caller: "Connection") -> Said:
