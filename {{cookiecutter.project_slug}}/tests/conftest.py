@@ -69,7 +69,7 @@ def make_bundle(path: Path, contract_text: str, compute: Callable[[Columns], Col
     target = np.random.default_rng(7).integers(kinds, size=len(rows)).astype(np.float64)
     examples = Examples(features, target, categorical=len(matrix.categorical_names))
     settings = LinearParams(inverse_regularisation=0.1, max_iterations=500)
-    model = fit_linear(examples, contract.task, settings, rare=5, seed=7)
+    model = fit_linear(examples, contract.task, settings, min_category_count=5, seed=7)
     graph = convert_model(model, len(matrix.numeric_names), len(matrix.categorical_names), opset=20)
     metadata = Metadata(
         name=contract.name,

@@ -15,9 +15,11 @@ import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .contract import ClassLabel, Contract, Task, parse_contract
 from .errors import ProjectError
@@ -60,7 +62,8 @@ class Metadata(_Record):
             decides which rows those are.
         split: What else decides: a model with the same has not seen this one's test rows either.
         reference: Per raw feature column, what training saw: for monitoring.
-        tolerance: Largest error, absolute or relative, against the golden answers.
+        tolerance: Largest error against the golden answers: see `measure_error`.
+        unit: The unit of errors near zero: 1 for probabilities, the spread of a number's targets.
     """
 
     format: Literal[1] = FORMAT
@@ -79,6 +82,7 @@ class Metadata(_Record):
     validation_metrics: dict[str, float]
     reference: dict[str, Any]
     tolerance: float
+    unit: Annotated[float, Field(gt=0)] = 1.0
     golden: list[Golden]
 
 
@@ -100,6 +104,16 @@ class Pointer(_Record):
     model_name: str
     model_version: str
     deployed_at: str
+
+
+def measure_error(
+    expected: NDArray[np.float64], found: NDArray[np.float64], unit: float
+) -> NDArray[np.float64]:
+    """Return the errors of scores, relative to the score itself or to the unit if that is larger.
+
+    Sums of single precision are exact relative to what is summed, not to a sum near zero.
+    """
+    return np.abs(found - expected) / np.maximum(unit, np.abs(expected))
 
 
 def features_digest() -> str:

@@ -61,9 +61,17 @@ class LinearParams(Section):
 
 
 class CandidateParams(Section):
-    """The model that may be served: gradient-boosted trees, or the linear model itself."""
+    """The model that may be served: gradient-boosted trees, or the linear model itself.
+
+    Attributes:
+        target_scale: On which a regression is fitted; its answers are in the target's unit always.
+        categories: How trees take columns of many categories: by codes that LightGBM splits
+            natively, or by the mean target of each category, learned on other folds.
+    """
 
     kind: Literal["trees", "linear"] = "trees"
+    target_scale: Literal["plain", "log"] = "plain"
+    categories: Literal["native", "means"] = "native"
     learning_rate: Positive
     max_trees: Count
     patience: Count
@@ -79,7 +87,7 @@ class TrainParams(Section):
     max_single_feature_auc: Annotated[float, Field(gt=0.5, le=1)]
     cost_false_positive: Positive
     cost_false_negative: Positive
-    rare: Count
+    min_category_count: Count
     linear: LinearParams
     candidate: CandidateParams
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .bundle import Bundle, BundleError, load_bundle
+from .bundle import Bundle, BundleError, load_bundle, measure_error
 from .columns import (
     ColumnBuilder,
     Columns,
@@ -127,7 +127,7 @@ class Scorer:
         golden = self.bundle.metadata.golden
         expected = np.array([entry.scores for entry in golden])
         found = self.score_rows([entry.request for entry in golden]).scores
-        error = np.abs(found - expected) / np.maximum(1, np.abs(expected))
+        error = measure_error(expected, found, self.bundle.metadata.unit)
         worst = int(error.max(axis=1).argmax())
         # Written so that NaN, which compares false with everything, is refused too.
         if not error[worst].max() <= self.bundle.metadata.tolerance:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .bundle import load_bundle
+from .bundle import load_bundle, measure_error
 from .columns import columns_from_rows
 from .errors import ProjectError
 from .features import compute_features
@@ -79,10 +79,12 @@ def _trace_row(scorer: Scorer, entry: Mapping[str, Any]) -> Generator[str, None,
     yield from _tabulate("feature", {name: values[0] for name, values in features.items()})
     answers = scorer.score(columns)
     then = entry["probabilities"] or {"number": entry["prediction"]}
-    now = dict(zip(then, answers.scores[0].tolist(), strict=True))
+    scores = answers.scores[0]
+    now = dict(zip(then, scores.tolist(), strict=True))
     yield from _tabulate("answered", {**then, contract.target.name: entry["prediction"]})
     yield from _tabulate("now", {**now, contract.target.name: answers.values[0]})
-    error = max(abs(now[name] - value) / max(1.0, abs(value)) for name, value in then.items())
+    logged = np.array(list(then.values()), dtype=np.float64)
+    error = float(measure_error(logged, scores, scorer.bundle.metadata.unit).max())
     same = entry["prediction"] == answers.values[0] or answers.probabilities is None
     yield f"  the same answer to {error:.1e}" if same else "  ANOTHER ANSWER"
     return error if same else np.inf

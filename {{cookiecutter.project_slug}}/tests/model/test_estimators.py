@@ -13,9 +13,9 @@ from {{ cookiecutter.package_name }}.modelling.estimators import (
     Examples,
     TrainingError,
     feature_frame,
-    fit_candidate,
     fit_linear,
     fit_prior,
+    fit_trees,
     predict_scores,
 )
 from {{ cookiecutter.package_name }}.modelling.metrics import Floats
@@ -61,8 +61,8 @@ def fit_all(task: Any) -> dict[str, Floats]:
     train, valid, test = (draw(seed, task) for seed in (1, 2, 3))
     models = {
         "prior": fit_prior(train, task),
-        "linear": fit_linear(train, task, LINEAR, rare=10, seed=1),
-        "candidate": fit_candidate(train, valid, task, settings(), rare=10, seed=1),
+        "linear": fit_linear(train, task, LINEAR, min_category_count=10, seed=1),
+        "candidate": fit_trees(train, valid, task, settings(), min_category_count=10, seed=1),
     }
     return {name: predict_scores(model, test.features) for name, model in models.items()}
 
@@ -100,7 +100,9 @@ def test_the_same_seed_gives_the_same_answers_to_the_bit() -> None:
     # Where each tree is offered some of the features alone, the seed says which.
     train, valid = draw(1), draw(2)
     one, other = (
-        fit_candidate(train, valid, "binary", settings(feature_share=0.5), rare=10, seed=7)
+        fit_trees(
+            train, valid, "binary", settings(feature_share=0.5), min_category_count=10, seed=7
+        )
         for _ in range(2)
     )
     np.testing.assert_array_equal(
@@ -112,7 +114,14 @@ def test_another_seed_gives_another_candidate() -> None:
     train, valid = draw(1), draw(2)
     scores = [
         predict_scores(
-            fit_candidate(train, valid, "binary", settings(feature_share=0.5), rare=10, seed=seed),
+            fit_trees(
+                train,
+                valid,
+                "binary",
+                settings(feature_share=0.5),
+                min_category_count=10,
+                seed=seed,
+            ),
             valid.features,
         )
         for seed in (1, 2)
@@ -128,9 +137,9 @@ def test_unseen_categories_are_scored_as_rare_ones(kind: str) -> None:
     train.features.iloc[:60, 3] = [f"rare {number % 20}" for number in range(60)]
     train.target[:60] = 1
     model = (
-        fit_candidate(train, valid, "binary", settings(), rare=10, seed=1)
+        fit_trees(train, valid, "binary", settings(), min_category_count=10, seed=1)
         if kind == "trees"
-        else fit_linear(train, "binary", LINEAR, rare=10, seed=1)
+        else fit_linear(train, "binary", LINEAR, min_category_count=10, seed=1)
     )
     probe = valid.features.iloc[[0, 0, 0, 0]].copy()
     probe["word"] = ["rare 1", "rare 2", "never seen", "a"]
@@ -149,7 +158,7 @@ def test_a_candidate_that_still_gains_is_refused() -> None:
     with pytest.raises(
         TrainingError, match=r"still gaining after 20 trees; raise train\.candidate"
     ):
-        fit_candidate(draw(1), draw(2), "binary", settings(max_trees=20), rare=10, seed=1)
+        fit_trees(draw(1), draw(2), "binary", settings(max_trees=20), min_category_count=10, seed=1)
 
 
 def test_a_linear_model_that_has_not_converged_is_refused() -> None:
@@ -159,7 +168,7 @@ def test_a_linear_model_that_has_not_converged_is_refused() -> None:
         pytest.warns(match="did not converge"),
         pytest.raises(TrainingError, match=r"did not converge in 1 steps; raise train\.linear"),
     ):
-        fit_linear(draw(1), "binary", params, rare=10, seed=1)
+        fit_linear(draw(1), "binary", params, min_category_count=10, seed=1)
 
 
 def test_training_stops_by_the_validation_window_alone() -> None:
@@ -167,7 +176,9 @@ def test_training_stops_by_the_validation_window_alone() -> None:
     shuffled = np.random.default_rng(1).permutation(valid.target)
     noisy = Examples(valid.features, shuffled, valid.categorical)
     trees = [
-        fit_candidate(train, window, "binary", settings(), rare=10, seed=1)[-1].best_iteration_
+        fit_trees(train, window, "binary", settings(), min_category_count=10, seed=1)[
+            -1
+        ].best_iteration_
         for window in (valid, noisy)
     ]
 

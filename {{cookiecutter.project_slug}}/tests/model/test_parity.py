@@ -16,6 +16,7 @@ from {{ cookiecutter.package_name }}.modelling.parity import (
     check_parity,
     compare_scores,
     hard_columns,
+    measure_unit,
 )
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 
@@ -45,6 +46,16 @@ def test_errors_of_large_numbers_are_relative() -> None:
     parity = compare_scores(np.array([[1e6], [0.1]]), np.array([[1e6 + 1], [0.1]]))
 
     assert parity.max_error == pytest.approx(1e-6)
+
+
+def test_errors_of_small_numbers_are_measured_in_the_unit_of_the_target() -> None:
+    expected = np.array([[1e-9], [2e-6]])
+    found = expected + 1e-9
+
+    assert compare_scores(expected, found, unit=1e-6).max_error == pytest.approx(1e-3)
+    assert measure_unit(np.array([1.0, 3.0]), "regression") == 1.0
+    assert measure_unit(np.array([0.0, 1.0]), "binary") == 1.0
+    assert measure_unit(np.array([7e-6, 7e-6]), "regression") == pytest.approx(7e-6)
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])

@@ -32,7 +32,10 @@ ONE_IN = 12
 CHANGES = {
     "ingest": {"until": "2013-05"},
     "split": {"valid_days": 25, "test_days": 30, "min_rows": 300},
-    "train": {"rare": 20, "candidate": {"min_rows_per_leaf": 100, "learning_rate": 0.1}},
+    "train": {
+        "min_category_count": 20,
+        "candidate": {"min_rows_per_leaf": 100, "learning_rate": 0.1},
+    },
     "evaluate": {"resamples": 40},
     "judge": {"min_gain": -1.0, "max_regression": 1.0, "max_calibration_error": 1.0},
 }

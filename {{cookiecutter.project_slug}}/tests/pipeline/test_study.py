@@ -60,7 +60,7 @@ def task(params: Params, monkeypatch: pytest.MonkeyPatch) -> Task:
         update={"repeats": 1, "months": 2, "trials": 3, "max_loss": 0.03, "tolerance": 0.05}
     )
     changes = {
-        "train": params.train.model_copy(update={"candidate": candidate, "rare": 5}),
+        "train": params.train.model_copy(update={"candidate": candidate, "min_category_count": 5}),
         "split": split,
         "judge": judged,
         "study": studied,

@@ -50,7 +50,11 @@ def test_the_shipped_parameters_are_accepted() -> None:
 
 WRONG: list[tuple[str, Any, str]] = [
     ("sed", 1, "unknown key 'sed'; did you mean 'seed'"),
-    ("train.rae", 1, "unknown key 'train.rae'; did you mean 'rare'"),
+    (
+        "train.min_category",
+        1,
+        "unknown key 'train.min_category'; did you mean 'min_category_count'",
+    ),
     ("train.candidate.leafs", 1, "unknown key 'train.candidate.leafs'; did you mean 'leaves'"),
     ("validate.max_quarantine", 1, "did you mean 'max_quarantined'"),
     ("source.zzz", 1, "unknown key 'source.zzz'; known are "),
@@ -115,7 +119,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     ("name", "value", "changes"),
     [
         ("seed", 1, True),
-        ("train.rare", 7, True),
+        ("train.min_category_count", 7, True),
         ("ingest.until", "1970-01", True),
         ("export.golden", 7, True),
         ("evaluate.resamples", 50, False),

@@ -284,7 +284,7 @@ def _describe(column: ColumnFacts) -> str:
     gaps = f"{missing / column.rows:.1%} missing" if missing else "never missing"
     values = f"{column.distinct:,} different values"
     if column.kind == "string" and not column.has_few_words:
-        values += ", the rare ones count as one (train.rare)"
+        values += ", the rare ones count as one (train.min_category_count)"
     return "; ".join(filter(None, (values, gaps, column.note)))
 
 

@@ -176,7 +176,7 @@ def _train(sizes: Sizes, planned: Sequence[Planned]) -> dict[str, Setting]:
             1.0,
             "cost of a miss; decide: as dear as a false alarm until you say so",
         ),
-        "train.rare": (
+        "train.min_category_count": (
             _choose_rare(sizes, planned),
             "rows; categories seen less often are treated as one",
         ),

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ProjectError
-from .encoding import CategoryEncoder
+from .encoding import CategoryEncoder, MeanEncoder
+from .log_target import LogTargetRegressor
 
 
 class ConversionError(ProjectError):
@@ -29,6 +30,8 @@ def convert_model(estimator: Any, numeric: int, categorical: int, opset: int) ->
     Raises:
         ConversionError: No converter knows the estimator or a step of it.
     """
+    if isinstance(estimator, LogTargetRegressor):
+        return _convert_log_target(estimator, numeric, categorical, opset)
     _register_converters()
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
@@ -62,14 +65,52 @@ def convert_model(estimator: Any, numeric: int, categorical: int, opset: int) ->
     return serialised
 
 
+def _convert_log_target(
+    estimator: LogTargetRegressor, numeric: int, categorical: int, opset: int
+) -> bytes:
+    """Append the way back from the logarithm, in double precision, to the inner model's graph."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    inner = convert_model(estimator.model, numeric, categorical, opset)
+    model = onnx.load_from_string(inner)
+    graph = model.graph
+    (score,) = graph.output
+    constants = {
+        "log_target_factor": estimator.factor,
+        "log_target_offset": estimator.offset,
+        "log_target_least": 0.0,
+    }
+    graph.initializer.extend(
+        numpy_helper.from_array(np.array(value, dtype=np.float64), name)
+        for name, value in constants.items()
+    )
+    graph.node.extend(
+        [
+            helper.make_node("Cast", [score.name], ["log_target_score"], to=TensorProto.DOUBLE),
+            helper.make_node("Exp", ["log_target_score"], ["log_target_exp"]),
+            helper.make_node("Mul", ["log_target_exp", "log_target_factor"], ["log_target_scaled"]),
+            helper.make_node(
+                "Sub", ["log_target_scaled", "log_target_offset"], ["log_target_shifted"]
+            ),
+            helper.make_node("Max", ["log_target_shifted", "log_target_least"], ["target"]),
+        ]
+    )
+    del graph.output[:]
+    graph.output.append(helper.make_tensor_value_info("target", TensorProto.DOUBLE, [None, 1]))
+    serialized: bytes = model.SerializeToString(deterministic=True)
+    return serialized
+
+
 @cache
 def _register_converters() -> None:
     """Register the converters of our encoder and of LightGBM's estimators; once per process."""
     from skl2onnx import update_registered_converter
 
-    update_registered_converter(
-        CategoryEncoder, "CategoryEncoder", _infer_encoder_shape, _convert_encoder
-    )
+    for encoder in (CategoryEncoder, MeanEncoder):
+        update_registered_converter(
+            encoder, encoder.__name__, _infer_encoder_shape, _convert_encoder
+        )
     _register_lightgbm()
 
 
@@ -77,26 +118,31 @@ def _infer_encoder_shape(operator: Any) -> None:
     from skl2onnx.common.data_types import FloatTensorType
 
     rows = operator.inputs[0].get_first_dimension()
-    operator.outputs[0].type = FloatTensorType([rows, 1])
+    width = len(operator.raw_operator.default_)
+    operator.outputs[0].type = FloatTensorType([rows, width])
 
 
 def _convert_encoder(scope: Any, operator: Any, container: Any) -> None:
-    """A lookup whose default is the code of rare categories, so that unseen ones get it too."""
-    categories = operator.raw_operator.categories_
-    other = float(len(categories))
+    """One lookup for each number of a category, side by side."""
+    encoder, result = operator.raw_operator, operator.outputs[0].full_name
     # A lookup without an entry is no valid node; this entry says what the default says.
-    codes = {name: float(code) for code, name in enumerate(categories)} or {"": other}
-    container.add_node(
-        "LabelEncoder",
-        operator.inputs[0].full_name,
-        operator.outputs[0].full_name,
-        op_domain="ai.onnx.ml",
-        op_version=2,
-        name=scope.get_unique_operator_name("CategoryEncoder"),
-        keys_strings=[name.encode("utf-8") for name in codes],
-        values_floats=list(codes.values()),
-        default_float=other,
-    )
+    table = encoder.table_ or {"": encoder.default_}
+    width = len(encoder.default_)
+    outputs = [scope.get_unique_variable_name("lookup") for _ in range(width)]
+    for position, output in enumerate(outputs):
+        container.add_node(
+            "LabelEncoder",
+            operator.inputs[0].full_name,
+            output,
+            op_domain="ai.onnx.ml",
+            op_version=2,
+            name=scope.get_unique_operator_name("Lookup"),
+            keys_strings=[name.encode("utf-8") for name in table],
+            values_floats=[numbers[position] for numbers in table.values()],
+            default_float=encoder.default_[position],
+        )
+    name = scope.get_unique_operator_name("Lookups")
+    container.add_node("Concat", outputs, result, op_version=13, name=name, axis=1)
 
 
 def _register_lightgbm() -> None:

@@ -4,7 +4,8 @@ Every estimator takes a frame of numeric features followed by categorical ones (
 gives `predict_proba` or `predict`; `predict_scores` hides which.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,13 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from ..columns import FeatureMatrix
 from ..contract import Task
 from ..errors import ProjectError
-from ..params import CandidateParams, LinearParams
-from .encoding import CategoryEncoder
+from ..params import CandidateParams, LinearParams, TrainParams
+from .encoding import CategoryEncoder, MeanEncoder
+from .log_target import LogTargetRegressor, choose_offset
 from .metrics import Floats
 
+MANY_CATEGORIES = 15
+"""Of more, `train.candidate.categories: means` takes the means."""
 _MOST_NEWTON_WEIGHTS = 1000
 
 
@@ -62,7 +66,9 @@ def fit_prior(train: Examples, task: Task) -> BaseEstimator:
     return model.fit(train.features, train.target)
 
 
-def fit_linear(train: Examples, task: Task, params: LinearParams, rare: int, seed: int) -> Pipeline:
+def fit_linear(
+    train: Examples, task: Task, params: LinearParams, min_category_count: int, seed: int
+) -> Pipeline:
     """Logistic or ridge regression on scaled numbers and one-hot categories.
 
     Raises:
@@ -72,8 +78,11 @@ def fit_linear(train: Examples, task: Task, params: LinearParams, rare: int, see
         SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()
     )
     # Codes first: so rare and unseen categories share one column, as they share one code.
-    encoder = make_pipeline(CategoryEncoder(rare), OneHotEncoder(handle_unknown="ignore"))
-    prepare = _prepare(train, scale, encoder)
+    encoders = [
+        make_pipeline(CategoryEncoder(min_category_count), OneHotEncoder(handle_unknown="ignore"))
+        for _ in range(train.categorical)
+    ]
+    prepare = _prepare(train, scale, encoders)
     inputs = prepare.fit_transform(train.features)
     if task == "regression":
         model: Any = Ridge(alpha=1 / params.inverse_regularisation, random_state=seed)
@@ -101,15 +110,60 @@ def _choose_solver(width: int, target: Floats) -> str:
 
 
 def fit_candidate(
-    train: Examples, valid: Examples, task: Task, params: CandidateParams, rare: int, seed: int
+    train: Examples, valid: Examples, task: Task, params: TrainParams, seed: int
+) -> Any:
+    """The model that may be served: trees or the linear model, perhaps on a logarithmic scale.
+
+    Raises:
+        TrainingError: The fit must not be used, or the target has no logarithm.
+    """
+    if params.candidate.target_scale == "plain":
+        return _fit_kind(train, valid, task, params, seed)
+    if task != "regression":
+        raise TrainingError(
+            "train.candidate.target_scale is 'log', which classes do not have; set it to 'plain' "
+            "in params.yaml."
+        )
+    try:
+        offset = choose_offset(train.target)
+    except ValueError as error:
+        raise TrainingError(
+            f"train.candidate.target_scale is 'log', but {error}; set it to 'plain' in params.yaml."
+        ) from None
+    # A validation window may hold smaller targets than training does, zero among them.
+    least = train.target.min() + offset
+    scaled_train, scaled_valid = (
+        replace(part, target=np.log(np.maximum(part.target + offset, least)))
+        for part in (train, valid)
+    )
+    model = _fit_kind(scaled_train, scaled_valid, task, params, seed)
+    return LogTargetRegressor(model, offset).smear(train.features, train.target)
+
+
+def _fit_kind(
+    train: Examples, valid: Examples, task: Task, params: TrainParams, seed: int
 ) -> Pipeline:
-    """Gradient-boosted trees with native categories, stopped by the validation window.
+    if params.candidate.kind == "linear":
+        return fit_linear(train, task, params.linear, params.min_category_count, seed)
+    return fit_trees(train, valid, task, params.candidate, params.min_category_count, seed)
+
+
+def fit_trees(
+    train: Examples,
+    valid: Examples,
+    task: Task,
+    params: CandidateParams,
+    min_category_count: int,
+    seed: int,
+) -> Pipeline:
+    """Gradient-boosted trees, stopped by the validation window.
 
     Raises:
         TrainingError: Training was still gaining when it ran out of trees, or never gained.
     """
     lightgbm = _import_lightgbm()
-    prepare = _prepare(train, "passthrough", CategoryEncoder(rare))
+    encoders = _choose_encoders(train, task, params, min_category_count, seed)
+    prepare = _prepare(train, "passthrough", encoders)
     kind = lightgbm.LGBMRegressor if task == "regression" else lightgbm.LGBMClassifier
     model = kind(
         n_estimators=params.max_trees,
@@ -123,17 +177,40 @@ def fit_candidate(
         force_row_wise=True,
         verbose=-1,
     )
-    inputs = prepare.fit_transform(train.features)
+    inputs = prepare.fit_transform(train.features, train.target)
     model.fit(
         inputs,
         train.target,
         eval_X=prepare.transform(valid.features),
         eval_y=valid.target,
-        categorical_feature=_positions(train)[1],
+        categorical_feature=_native_positions(prepare),
         callbacks=[lightgbm.early_stopping(params.patience, verbose=False)],
     )
     _check_stopping(model.best_iteration_, params)
     return Pipeline([("prepare", prepare), ("model", model)])
+
+
+def _choose_encoders(
+    train: Examples, task: Task, params: CandidateParams, min_category_count: int, seed: int
+) -> list[Any]:
+    """An encoder for each categorical column: means for those of many categories, if asked for."""
+    columns = [train.features.iloc[:, position] for position in _positions(train)[1]]
+    return [
+        MeanEncoder(task, seed)
+        if params.categories == "means" and column.nunique() > MANY_CATEGORIES
+        else CategoryEncoder(min_category_count)
+        for column in columns
+    ]
+
+
+def _native_positions(prepare: ColumnTransformer) -> list[int]:
+    """Where the trees' inputs are codes, and no numbers."""
+    places = prepare.output_indices_
+    return [
+        places[name].start
+        for name, encoder, _ in prepare.transformers_
+        if isinstance(encoder, CategoryEncoder)
+    ]
 
 
 def _check_stopping(best: int, params: CandidateParams) -> None:
@@ -144,14 +221,17 @@ def _check_stopping(best: int, params: CandidateParams) -> None:
         )
 
 
-def _prepare(examples: Examples, for_numbers: Any, for_words: Any) -> ColumnTransformer:
+def _prepare(examples: Examples, for_numbers: Any, encoders: Sequence[Any]) -> ColumnTransformer:
     """Numbers together, then categories column by column.
 
     skl2onnx cannot convert a transformer without columns.
     """
     numbers, words = _positions(examples)
     parts = [("numeric", for_numbers, numbers)] if numbers else []
-    parts += [(f"categorical_{position}", for_words, [position]) for position in words]
+    parts += [
+        (f"categorical_{position}", encoder, [position])
+        for position, encoder in zip(words, encoders, strict=True)
+    ]
     return ColumnTransformer(parts)
 
 

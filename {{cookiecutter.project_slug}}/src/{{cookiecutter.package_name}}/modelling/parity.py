@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..bundle import measure_error
 from ..columns import MISSING, Columns
-from ..contract import Column, Contract
+from ..contract import Column, Contract, Task
 from ..errors import ProjectError
 from .metrics import Floats
 
@@ -25,15 +26,26 @@ class Parity:
     rows: int
 
 
-def compare_scores(expected: Floats, found: Floats) -> Parity:
-    """Compares scores of shape (rows, classes or 1); errors are absolute or relative, the smaller.
+def compare_scores(expected: Floats, found: Floats, unit: float = 1.0) -> Parity:
+    """Compare scores of shape (rows, classes or 1); NaN is an infinite error.
 
-    A number against NaN is an infinite error.
+    Args:
+        expected: What training computed.
+        found: What is compared with it.
+        unit: 1 for probabilities; for numbers the spread of the training targets, so that the
+            tolerance does not depend on the unit in which they are written.
     """
-    error = np.abs(found - expected) / np.maximum(1, np.abs(expected))
+    error = measure_error(expected, found, unit)
     worst = np.where(np.isnan(error), np.inf, error).max(axis=1)
     row = int(worst.argmax())
     return Parity(float(worst[row]), row, len(worst))
+
+
+def measure_unit(target: Floats, task: Task) -> float:
+    """The unit in which errors of a task's scores are measured: see `compare_scores`."""
+    if task != "regression":
+        return 1.0
+    return float(np.std(target)) or float(np.abs(target).max()) or 1.0
 
 
 def check_parity(parity: Parity, tolerance: float) -> None:

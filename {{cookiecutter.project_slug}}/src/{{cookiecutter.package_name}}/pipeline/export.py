@@ -16,7 +16,7 @@ from ..features import compute_features
 from ..modelling.conversion import convert_model
 from ..modelling.estimators import feature_frame, predict_scores
 from ..modelling.metrics import Floats
-from ..modelling.parity import check_parity, compare_scores, hard_columns
+from ..modelling.parity import check_parity, compare_scores, hard_columns, measure_unit
 from ..modelling.reference import describe_columns
 from ..modelling.threshold import choose_threshold
 from ..params import Params, SplitParams
@@ -50,15 +50,16 @@ def run(paths: Paths, params: Params) -> str:
     # Each column makes copies of them: of a wide table a few do, or they would fill the memory.
     few = min(HARD_ROWS, max(1, 10_000 // len(contract.features)))
     hard = hard_columns({n: v[:few] for n, v in columns.items()}, contract)
+    unit = measure_unit(window_examples(rows["train"], contract).target, contract.task)
     parities = {
-        name: compare_scores(trained_scores(model, part), graph_scores(graph, part))
+        name: compare_scores(trained_scores(model, part), graph_scores(graph, part), unit)
         for name, part in (("test_rows", columns), ("hard_rows", hard))
     }
     for parity in parities.values():
         check_parity(parity, params.export.tolerance)
     metadata = describe_model(
         model, contract, rows, params, read_report(paths.reports / "training.json")
-    )
+    ).model_copy(update={"unit": unit})
     digest = write_bundle(paths.bundle, graph, paths.contract.read_text(encoding="utf-8"), metadata)
     check_bundle(paths)
     report = {

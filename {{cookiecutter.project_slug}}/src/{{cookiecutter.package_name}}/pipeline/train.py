@@ -49,15 +49,17 @@ def fit_models(
     train: Examples, valid: Examples, contract: Contract, params: Params
 ) -> dict[str, Any]:
     """The baselines `prior` and `linear`, and the `candidate`."""
-    rare, task, settings = params.train.rare, contract.task, params.train.candidate
+    task, section = contract.task, params.train
     with ThreadPoolExecutor(max_workers=1) as beside:  # Neither needs the interpreter for long.
-        fit = beside.submit(fit_linear, train, task, params.train.linear, rare, params.seed)
-        candidate = (
-            fit_candidate(train, valid, task, settings, rare, params.seed)
-            if settings.kind == "trees"
-            else fit.result()
+        linear = beside.submit(
+            fit_linear, train, task, section.linear, section.min_category_count, params.seed
         )
-    return {"prior": fit_prior(train, task), "linear": fit.result(), "candidate": candidate}
+        # The linear candidate on the plain scale is the baseline itself.
+        same = section.candidate.kind == "linear" and section.candidate.target_scale == "plain"
+        candidate = (
+            linear.result() if same else fit_candidate(train, valid, task, section, params.seed)
+        )
+    return {"prior": fit_prior(train, task), "linear": linear.result(), "candidate": candidate}
 
 
 def check_leakage(alone: dict[str, float], contract: Contract, limit: float) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..contract import Contract
 from ..errors import ProjectError
-from ..modelling.estimators import Examples, fit_candidate, fit_linear, predict_scores
+from ..modelling.estimators import Examples, fit_candidate, predict_scores
 from ..modelling.metrics import Floats, Metric, metrics_for
 from ..params import CandidateParams, Params
 from ..windows import window_examples
@@ -43,11 +43,11 @@ class Task:
         seed: int | None = None,
     ) -> Any:
         """A candidate with the project's settings, or others."""
-        wanted, section = settings or self.params.train.candidate, self.params.train
+        section = self.params.train
+        if settings is not None:
+            section = section.model_copy(update={"candidate": settings})
         drawn = self.params.seed if seed is None else seed
-        if wanted.kind == "linear":
-            return fit_linear(train, self.contract.task, section.linear, section.rare, drawn)
-        return fit_candidate(train, valid, self.contract.task, wanted, section.rare, drawn)
+        return fit_candidate(train, valid, self.contract.task, section, drawn)
 
     def measure(self, model: Any, examples: Examples) -> float:
         """The metric of a model on some rows."""
