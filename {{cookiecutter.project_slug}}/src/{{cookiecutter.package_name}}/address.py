@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic_settings import BaseSettings
 
+from .errors import ProjectError
+from .masking import mask_address, name_secret
 from .paths import Paths
 
 
@@ -37,17 +38,26 @@ class Address:
 
     @property
     def shown(self) -> str:
-        """The address as it may be printed: without a password."""
-        password = urlsplit(self.uri).password
-        return self.uri.replace(f":{password}@", ":***@", 1) if password else self.uri
+        """The address as it may be printed: without a password or a token."""
+        return mask_address(self.uri)
 
 
 def resolve_address(paths: Paths, settings: TrackingSettings | None = None) -> Address:
-    """Where this project's runs and models are kept."""
+    """Where this project's runs and models are kept.
+
+    Raises:
+        ProjectError: The place of the artifacts holds a secret, which the registry would store.
+    """
     settings = settings or TrackingSettings()
     # A URI, since MLflow unquotes plain paths too: a `%` in a folder's name would be lost.
     folder = (paths.var.resolve() / "mlartifacts").as_uri()
     root = settings.mlflow_default_artifact_root or folder
+    if name_secret(root):
+        raise ProjectError(
+            f"MLFLOW_DEFAULT_ARTIFACT_ROOT is {mask_address(root)} and holds a secret "
+            f"{name_secret(root)}, which the registry would store; take it out, and give the "
+            "credentials to the storage's own variables, such as AWS_SECRET_ACCESS_KEY."
+        )
     if not settings.mlflow_tracking_uri:
         database = paths.var.resolve() / "mlflow.db"
         return Address(sqlite_uri(database), root, database)

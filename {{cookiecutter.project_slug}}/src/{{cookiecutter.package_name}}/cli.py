@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from .errors import ProjectError
 from .telemetry import silence_telemetry
+from .terminal import echo, fail
 from .verbs import open_project, read_project, verbs
 
 STAGES = {
@@ -36,7 +37,7 @@ class _Group(TyperGroup):
         try:
             words = split_options(args)
         except ProjectError as error:
-            _say(str(error))
+            fail(str(error))
             raise typer.Exit(1) from None
         return super().parse_args(ctx, words)
 
@@ -44,13 +45,13 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except ProjectError as error:
-            _say(str(error))
+            fail(str(error))
         except BrokenPipeError:
             raise  # Who reads what is printed has had enough; typer ends quietly.
         except OSError as error:
             # A full disk, a folder that is not ours: files are written whole or not at all.
             why = " ".join(str(error).split())
-            _say(f"this machine refuses: {why}; see to it and run again, nothing is half-written.")
+            fail(f"this machine refuses: {why}; see to it and run again, nothing is half-written.")
         raise typer.Exit(1)
 
 
@@ -73,14 +74,12 @@ def split_options(words: Sequence[str]) -> list[str]:
         ) from None
 
 
-def _say(sentence: str) -> None:
-    typer.echo(f"{typer.style('error:', fg='red')} {sentence}", err=True)
-
-
 app = typer.Typer(
     cls=_Group,
     no_args_is_help=True,
     add_completion=False,
+    # A traceback that shows the values of variables would show rows and passwords.
+    pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
     help="Ingests, trains, judges, registers, deploys and serves. Run it in the project's folder.",
 )
@@ -103,7 +102,7 @@ def _add_stage(name: str, purpose: str) -> None:
         module = import_module(f".pipeline.{name}", __package__)
         with Console(stderr=True).status(f"{name} …"):
             summary = module.run(*read_project())
-        typer.echo(f"{name}: {summary}")
+        echo(f"{name}: {summary}")
 
 
 for _name, _purpose in STAGES.items():
@@ -118,7 +117,7 @@ def run() -> None:
     """
     from .workflow import run_everything
 
-    run_everything(open_project(), typer.echo)
+    run_everything(open_project(), echo)
 
 
 @app.command(rich_help_panel="Everything")
@@ -129,7 +128,7 @@ def repro() -> None:
     """
     from .workflow import repro as run_stages
 
-    run_stages(open_project(), typer.echo)
+    run_stages(open_project(), echo)
 
 
 @app.command(rich_help_panel="Everything")
@@ -222,7 +221,7 @@ def trace(
 
     settings = load_service_settings()
     for line in trace_request(settings.store, settings.log_directory, request_id):
-        typer.echo(line)
+        echo(line)
 
 
 @app.command(rich_help_panel="Verbs")
@@ -236,7 +235,7 @@ def score(
     """
     from .bulk import score_deployed
 
-    typer.echo(score_deployed(open_project().store, source, output))
+    echo(score_deployed(open_project().store, source, output))
 
 
 @app.command(rich_help_panel="Servers")

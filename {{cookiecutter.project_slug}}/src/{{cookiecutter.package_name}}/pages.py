@@ -4,7 +4,7 @@ import os
 import sys
 from typing import NoReturn
 
-from .address import resolve_address
+from .address import Address, resolve_address
 from .contract import load_contract
 from .errors import ProjectError
 from .paths import Paths
@@ -24,19 +24,30 @@ def open_ui(paths: Paths, port: int = 5000) -> NoReturn:
             f"Runs and models are kept on the server at {address.shown}; open that address instead."
         )
     connect(paths, load_contract(paths.contract).name)
-    command = ui_command(address.uri, str(address.artifacts), port)
+    command = ui_command(port)
     silence_telemetry()
-    # As many processes as cores, and more for jobs that nobody starts, take gigabytes otherwise.
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {**os.environ, **ui_environment(address)}
     os.execve(command[0], command, environment)  # noqa: S606
 
 
-def ui_command(uri: str, artifacts: str, port: int) -> list[str]:
-    """The command line of MLflow's server: on the loopback, in one process."""
+def ui_environment(address: Address) -> dict[str, str]:
+    """Variables of MLflow's server.
+
+    Its database is one of them: every user of the machine sees a command line, and an address may
+    hold a password.
+    """
+    return {
+        "MLFLOW_BACKEND_STORE_URI": address.uri,
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": str(address.artifacts),
+        # Further processes, for jobs that nobody starts, take gigabytes otherwise.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+
+
+def ui_command(port: int) -> list[str]:
+    """Command line of MLflow's server: on the loopback, in one process."""
     return [
         *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", uri),
-        *("--default-artifact-root", artifacts),
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--workers", "1"),
     ]

@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from .errors import ProjectError
+from .masking import mask_address, mask_secrets, name_secret
 from .source_params import SOURCES, ColumnFormat, Section, SourceParams
 
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
@@ -201,9 +202,24 @@ def parse_params(text: str, source: str = "params.yaml") -> Params:
         detail = " ".join(str(error).split())
         raise ParamsError(f"{source} is not valid YAML: {detail}.") from None
     try:
-        return Params.model_validate(raw)
+        params = Params.model_validate(raw)
     except ValidationError as error:
         raise ParamsError(f"{source}: {_explain(error)}.") from None
+    _check_secrets(params, source)
+    return params
+
+
+def _check_secrets(params: Params, file: str) -> None:
+    """Refuse an address with a secret: git, `dvc.lock` and MLflow would keep it."""
+    for field in ("url", "path", "endpoint"):
+        address = str(getattr(params.source, field, None) or "")
+        secret = name_secret(address)
+        if secret:
+            raise ParamsError(
+                f"{file}: 'source.{field}' is {mask_address(address)}, but it holds a secret "
+                f"{secret}; take it out and set it in the environment: SOURCE_PASSWORD for a "
+                "database, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for S3."
+            )
 
 
 def _explain(error: ValidationError) -> str:
@@ -223,8 +239,8 @@ def _explain(error: ValidationError) -> str:
     if first["type"].startswith("union_tag"):
         known = ", ".join(SOURCES)
         return f"'{name}.kind' is missing or unknown; known are {known}"
-    found = first["input"]
-    return f"'{name}' is {found!r}, but {first['msg'][0].lower()}{first['msg'][1:]}"
+    found = mask_secrets(repr(first["input"]))
+    return f"'{name}' is {found}, but {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
 def _section_fields(place: tuple[int | str, ...]) -> list[str]:

@@ -20,6 +20,7 @@ from .contract import Column, Contract, Kind
 from .database import create_database, mend_addresses, probe_database
 from .errors import ProjectError
 from .experiment import DIGEST_TAG, RunRecord, TrialRecord
+from .masking import mask_text
 from .paths import Paths
 from .telemetry import silence_telemetry
 
@@ -94,6 +95,9 @@ def _translated(
         # requests' errors are OSErrors.
         except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
             _explain(self.address, error)
+        # An address that is none, or whose driver is missing.
+        except (ValueError, ImportError) as error:
+            _explain(self.address, error)
 
     return speaking
 
@@ -105,8 +109,9 @@ def _explain(address: Address, error: Exception) -> NoReturn:
             f"The MLflow server at {address.shown} does not answer; start it, or unset "
             "MLFLOW_TRACKING_URI to use the project's own registry."
         ) from error
+    detail = mask_text(detail, address.uri)[:300]
     raise TrackingError(
-        f"MLflow at {address.shown} refuses: {detail[:300]}; see to it, or check "
+        f"MLflow at {address.shown} refuses: {detail}; see to it, or check "
         "MLFLOW_TRACKING_URI."
     ) from error
 

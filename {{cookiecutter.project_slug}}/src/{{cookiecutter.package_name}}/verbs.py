@@ -8,6 +8,7 @@ import typer
 from .errors import ProjectError
 from .params import Params, load_params
 from .paths import Paths
+from .terminal import echo
 
 if TYPE_CHECKING:
     from .release import Deployment
@@ -48,7 +49,7 @@ def judge() -> None:
     from .release import judge as hold_gates
 
     for gate in hold_gates(*read_project()).gates:
-        typer.echo(f"{gate.name}: {gate.sentence}")
+        echo(f"{gate.name}: {gate.sentence}")
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -59,7 +60,7 @@ def track() -> None:
     """
     from .release import track as record
 
-    typer.echo(f"run {record(*read_project())}")
+    echo(f"run {record(*read_project())}")
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -70,7 +71,7 @@ def report() -> None:
     """
     from .release import report as write
 
-    typer.echo(f"written: {', '.join(map(str, write(*read_project())))}")
+    echo(f"written: {', '.join(map(str, write(*read_project())))}")
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -82,7 +83,7 @@ def register() -> None:
     from .release import register as record
 
     version = record(*read_project())
-    typer.echo(f"version {version.number} of {version.name} is the challenger")
+    echo(f"version {version.number} of {version.name} is the challenger")
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -98,7 +99,7 @@ def promote(
     """
     from .release import promote as move_champion
 
-    typer.echo(move_champion(open_project(), version, reason).sentence)
+    echo(move_champion(open_project(), version, reason).sentence)
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -144,7 +145,7 @@ def rebuild(
 
     paths = open_project()
     tracker = _open_registry(paths)
-    typer.echo(make_again(paths, tracker, version, Wish(clean, threads), typer.echo))
+    echo(make_again(paths, tracker, version, Wish(clean, threads), echo))
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -161,7 +162,7 @@ def compare(
 
     tracker = _open_registry(open_project())
     for line in describe(put_side_by_side(*read_project(), tracker, a, b)):
-        typer.echo(line)
+        echo(line)
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -183,15 +184,15 @@ def study(
     for name in only or ():
         if name not in STUDIES:
             raise ProjectError(f"There is no study '{name}'; there are {', '.join(STUDIES)}.")
-    run_studies(*read_project(), only or (), typer.echo, apply=apply)
+    run_studies(*read_project(), only or (), echo, apply=apply)
 
 
 def _await_service(done: "Deployment") -> None:
     from .rollout import await_rollout
     from .settings import load_service_settings
 
-    typer.echo(done.sentence)
-    typer.echo(await_rollout(load_service_settings(), done.pointer, open_project().store))
+    echo(done.sentence)
+    echo(await_rollout(load_service_settings(), done.pointer, open_project().store))
 
 
 def _open_registry(paths: Paths) -> "Tracker":

@@ -17,7 +17,7 @@ import pytest
 from {{ cookiecutter.package_name }} import release
 from {{ cookiecutter.package_name }}.address import resolve_address, sqlite_uri
 from {{ cookiecutter.package_name }}.bundle import load_bundle, read_pointer
-from {{ cookiecutter.package_name }}.pages import ui_command
+from {{ cookiecutter.package_name }}.pages import ui_command, ui_environment
 from {{ cookiecutter.package_name }}.params import Params
 from {{ cookiecutter.package_name }}.paths import Paths
 
@@ -98,11 +98,12 @@ def test_the_verbs_work_with_a_server(
 
 
 def test_the_pages_show_the_projects_own_runs(
-    project: Paths, params: Params, tmp_path: Path
+    project: Paths, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = release.track(project, params)
     address, port = resolve_address(project), free_port()
-    command = ui_command(address.uri, str(address.artifacts), port)
-    with running(command, port, tmp_path / "ui.log") as uri:
+    for name, value in ui_environment(address).items():
+        monkeypatch.setenv(name, value)
+    with running(ui_command(port), port, tmp_path / "ui.log") as uri:
         artifact = f"{uri}/get-artifact?path=params.yaml&run_uuid={run_id}"
         assert fetch(artifact) == project.params.read_bytes()

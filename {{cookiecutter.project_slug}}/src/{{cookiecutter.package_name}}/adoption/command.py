@@ -3,12 +3,11 @@
 import subprocess
 import sys
 
-import typer
-
 from ..errors import ProjectError
 from ..params import load_params
 from ..paths import Paths
 from ..reports import read_report
+from ..terminal import confirm, echo
 from .adopt import Request, adopt
 from .changes import carry_out
 from .opening import Place
@@ -30,18 +29,18 @@ def adopt_and_run(
 ) -> None:
     """Adopts a table, runs everything on it, and says what a person should decide next."""
     request = Request(place, wishes, name, day_first, force, yes, formats)
-    questions = adopt(paths, request, ask_at_terminal, typer.echo)
+    questions = adopt(paths, request, ask_at_terminal, echo)
     code = run_all(paths)
     if code and _may_serve_linear(paths):
         serve_linear(paths)
-        typer.echo(
+        echo(
             "adopt: that is no failure: the trees are not shown to be better than the linear "
             "model, so that one is judged now; train.candidate.kind in params.yaml says so"
         )
         code = run_all(paths)
-    typer.echo("Decide next, then commit:")
+    echo("Decide next, then commit:")
     for question in questions:
-        typer.echo(f"  - {question}")
+        echo(f"  - {question}")
     if code:
         raise ProjectError(
             "The project is rewritten for the table, but its model is not deployed: what stopped "
@@ -61,7 +60,7 @@ def run_all(paths: Paths) -> int:
 
 def ask_at_terminal(question: str, safe: bool) -> bool:
     """Asks whoever sits there; without a terminal, what is safe is the answer."""
-    return typer.confirm(question, default=safe) if sys.stdin.isatty() else safe
+    return confirm(question, default=safe) if sys.stdin.isatty() else safe
 
 
 def serve_linear(paths: Paths) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ProjectError
+from ..masking import mask_secrets, name_secret
 from ..source_params import FilesParams, OwnParams, S3Params, SqlParams
 from ..sources.files import check_beginning, check_names, is_csv, list_files, open_packed, read_sep
 from ..sources.s3 import fetched
@@ -84,6 +85,7 @@ def open_source(
     Raises:
         ProjectError: It is not there, cannot be opened, or nobody said what to query.
     """
+    _check_secrets(place, root)
     if place.is_database:
         return OpenedSource(_open_database(place, root))
     if not place.data.startswith("s3://"):
@@ -93,6 +95,18 @@ def open_source(
         found = inspect_files(str(folder), root, formats, ask)
     read = found.params.model_dump(exclude={"kind", "path"}, exclude_defaults=True)
     return OpenedSource(remote.model_copy(update=read), found.encoding)
+
+
+def _check_secrets(place: Place, root: Path) -> None:
+    """Refuse an address with a secret before anything of it is written or repeated."""
+    for address in filter(None, (place.data, place.endpoint)):
+        secret = name_secret(address)
+        if secret and not (root / address).exists():
+            raise ProjectError(
+                f"The address {mask_secrets(address)} holds a secret {secret}; take it out, and "
+                "set it in the environment: SOURCE_PASSWORD for a database, AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY for S3."
+            )
 
 
 def _open_database(place: Place, root: Path) -> SqlParams:

@@ -4,6 +4,8 @@ import argparse
 import sys
 
 from ..errors import ProjectError
+from ..masking import mask_secrets
+from ..printable import printable
 from ..settings import load_service_settings
 from .process import serve
 
@@ -18,7 +20,7 @@ def main() -> None:
     try:
         serve(load_service_settings())
     except (ProjectError, OSError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(mask_secrets(str(error)))}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pandas as pd
 from pyarrow.fs import FileSelector, FileType, LocalFileSystem, S3FileSystem, copy_files
 
 from ..errors import ProjectError
+from ..masking import mask_secrets
 from ..source_params import FilesParams, S3Params
 from .files import read_files
 
@@ -35,8 +36,9 @@ def fetched(params: S3Params) -> Iterator[Path]:
     with TemporaryDirectory(prefix="source-") as folder:
         try:
             _fetch(_connect(params), place, Path(folder))
-        except OSError as error:
-            reason = " ".join(str(error).split())
+        # pyarrow refuses an odd address with a ValueError.
+        except (OSError, ValueError) as error:
+            reason = mask_secrets(" ".join(str(error).split()))
             raise ProjectError(
                 f"{params.path} cannot be read ({reason:.300}); see to source.endpoint in "
                 "params.yaml, and to AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."

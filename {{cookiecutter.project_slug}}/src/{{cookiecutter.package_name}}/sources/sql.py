@@ -11,6 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from ..batches import WHOLE
 from ..errors import ProjectError
+from ..masking import mask_address, mask_secrets, mask_text, name_secret
 from ..paths import Paths
 from ..source_params import SqlParams
 from .files import check_names
@@ -35,12 +36,14 @@ def ask_database(params: SqlParams, query: str, root: Path) -> pd.DataFrame:
         # Without a pool the connection ends here, however the query ends.
         with create_engine(url, poolclass=NullPool).connect() as connection:
             rows = _ask(connection, query, params, Paths(root))
-    except (SQLAlchemyError, ImportError, pd.errors.DatabaseError) as error:
+    # Drivers refuse an odd address with Python's own errors.
+    except (SQLAlchemyError, ImportError, pd.errors.DatabaseError, TypeError, ValueError) as error:
         # pandas wraps what SQLAlchemy wraps; the driver says it best.
         cause = error.__cause__ if isinstance(error, pd.errors.DatabaseError) else error
         reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
+        reason = mask_text(reason, url.render_as_string(hide_password=False))
         raise ProjectError(
-            f"{params.query} at {url.render_as_string()} cannot be read ({reason:.300}); see to "
+            f"{params.query} at {mask_address(url.render_as_string())} cannot be read ({reason:.300}); see to "
             f"the query, to source.url in params.yaml and to {PASSWORD} in the environment."
         ) from None
     check_names([str(name) for name in rows.columns], Path(params.query))
@@ -59,13 +62,15 @@ def resolve_url(address: str, root: Path) -> URL:
         url = make_url(address)
     except (ArgumentError, ValueError):
         raise ProjectError(
-            f"'{address}' is no address of a database; write one as SQLAlchemy does, such as "
-            "postgresql+psycopg://user@host/name or sqlite:///orders.db."
+            f"'{mask_secrets(address)}' is no address of a database; write one as SQLAlchemy does, "
+            "such as postgresql+psycopg://user@host/name or sqlite:///orders.db."
         ) from None
-    if url.password is not None:
+    secret = name_secret(address)
+    if secret or url.password is not None:
+        what = "a password" if url.password is not None else f"a secret {secret}"
         raise ProjectError(
-            f"The address {url.render_as_string()} holds a password; take it out, and put it into "
-            f"the environment variable {PASSWORD}."
+            f"The address {mask_address(address)} holds {what}; take it out, and put it into the "
+            f"environment variable {PASSWORD}."
         )
     if url.get_backend_name() == "sqlite" and url.database:
         if not (root / url.database).exists():

@@ -1,0 +1,160 @@
+"""Secrets masked in addresses, connection strings and any other text that leaves the project.
+
+Everything that prints, logs or stores an address goes through this module.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, quote, unquote
+
+MASK = "***"
+
+_SECRET = r"(?:password|passwd|pwd|token|secret|key|odbc_connect|credential|\bsig\b|signature)"
+_SECRET_NAME = re.compile(_SECRET, re.IGNORECASE)
+_PATH_NAME = re.compile(r"(path|file|keyspace|keytab|^ssl_?key)$", re.IGNORECASE)
+"""Names of query parameters that hold a path, or no secret, although they sound like one."""
+
+_ADDRESS = re.compile(r"[A-Za-z][\w+.-]*(?::/{1,3}|//)[^\s<>]+")
+_BARE_USER = re.compile(r"(?<![\w/:@])[\w.+-]+:[^\s/@:]+@(?=[\w.-])")
+_PARAMETER = re.compile(rf"([?&;][^=&;\s]*{_SECRET}[^=&;\s]*=)[^&\s'\"]+", re.IGNORECASE)
+_ASSIGNMENT = re.compile(
+    r"((?:password|passwd|(?:(?<![A-Za-z])|(?<=3B))pwd|secret|token|"
+    r"(?:access|account|api|private|shared\w*)[_-]?key|signature)\w*\s*(?:=|%(?:25)*3D)\s*)"
+    r"(\{[^}]*\}|\"[^\"]*\"|'[^']*'|(?:(?!%(?:25)*3B)[^;&\s'\"])+)",
+    re.IGNORECASE,
+)
+_ENTRY = re.compile(rf"(['\"][\w-]*{_SECRET}[\w-]*['\"]\s*:\s*)(['\"]).*?\2", re.IGNORECASE)
+
+_VARIABLE = re.compile(r"PASSWORD|PASSWD|PWD_|TOKEN|SECRET|CREDENTIAL|_KEY$|PASSPHRASE")
+_NO_DATABASES = frozenset(("", *"http https s3 gs ftp ftps sftp ssh git".split()))
+_SHORTEST = 4
+"""Shorter secrets are masked where they stand in an address, but not wherever they occur."""
+
+
+def mask_secrets(text: str) -> str:
+    """Mask addresses, connection strings and this process' own secrets within a text."""
+    masked = str(text)
+    for secret in sorted(_environment_secrets(), key=len, reverse=True):
+        masked = masked.replace(secret, MASK)
+    masked = _ADDRESS.sub(lambda found: mask_address(found[0]), masked)
+    masked = _BARE_USER.sub(f"{MASK}@", masked)
+    for pattern in (_ASSIGNMENT, _PARAMETER):
+        masked = pattern.sub(rf"\1{MASK}", masked)
+    return _ENTRY.sub(rf"\1\2{MASK}\2", masked)
+
+
+def mask_address(address: str) -> str:
+    """Mask the user information and the secret query parameters of one address.
+
+    A database's user name stays visible; of any other address the whole user information goes,
+    since tokens are written there.
+    """
+    scheme, slashes, rest = _split_scheme(address)
+    user, rest = _split_user(rest)
+    if user is not None:
+        name, colon, _ = user.partition(":")
+        shown = name if _is_database(scheme) and "@" not in user else MASK
+        user = f"{shown}:{MASK}@" if colon and shown != MASK else f"{shown}@"
+    place, mark, query = rest.partition("?")
+    return f"{scheme}{slashes}{user or ''}{place}{mark}{_mask_query(query)}"
+
+
+def mask_text(text: str, address: str) -> str:
+    """Mask a text that may repeat the secrets of an address, such as a driver's error."""
+    masked = text
+    for secret in sorted(find_secrets(address), key=len, reverse=True):
+        if len(secret) >= _SHORTEST:
+            masked = masked.replace(secret, MASK)
+    return mask_secrets(masked)
+
+
+def find_secrets(address: str) -> set[str]:
+    """The secrets that an address holds, as written and decoded."""
+    scheme, _, rest = _split_scheme(address)
+    user, rest = _split_user(rest)
+    found: set[str] = set()
+    if user is not None:
+        name, colon, password = user.partition(":")
+        found |= {password} if colon else set()
+        found |= set() if _is_database(scheme) else {name}
+    found |= {value for _, value in _secret_parameters(rest.partition("?")[2])}
+    return {form for secret in found if secret for form in (secret, unquote(secret), quote(secret))}
+
+
+def name_secret(address: str) -> str:
+    """Where an address holds a secret, in words for an error; empty if it holds none."""
+    scheme, _, rest = _split_scheme(address)
+    user, rest = _split_user(rest)
+    if user is not None:
+        _, colon, password = user.partition(":")
+        if (colon and password) or (scheme and not _is_database(scheme)):
+            return "before the '@'"
+    names = [name for name, _ in _secret_parameters(rest.partition("?")[2])]
+    return f"in the parameter '{names[0]}'" if names else ""
+
+
+def _split_scheme(address: str) -> tuple[str, str, str]:
+    """Scheme, slashes and the rest; an address with a missing colon or slash is split too."""
+    found = re.match(r"([A-Za-z][\w+.-]*)(:/{1,3}|//)", address)
+    if found is None:
+        return "", "", address
+    # `scheme:///path` has no host: its third slash begins the path.
+    slashes = found[2][:3] if found[2].startswith(":") else found[2]
+    return found[1], slashes, address[len(found[1]) + len(slashes) :]
+
+
+def _split_user(rest: str) -> tuple[str | None, str]:
+    """User information and the rest; a password may hold any sign, although it should not."""
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    port = authority.rpartition(":")[2] if ":" in authority else ""
+    odd_port = bool(port) and not port.isdigit() and not port.endswith("]")
+    if "@" in authority or (odd_port and "@" in rest):
+        # The last `@` ends the user information, unless a query goes on with one of its own.
+        limit = len(rest) if odd_port or "?" not in rest else rest.index("?")
+        user, _, tail = rest[:limit].rpartition("@")
+        if not user and "@" not in rest[:limit]:
+            return None, rest
+        return user, tail + rest[limit:]
+    return None, rest
+
+
+def _is_database(scheme: str) -> bool:
+    return scheme.lower() not in _NO_DATABASES
+
+
+def _secret_parameters(query: str) -> Iterator[tuple[str, str]]:
+    """Names and values of the parameters that hold a secret."""
+    for name, value in parse_qsl(query, keep_blank_values=False):
+        inner = unquote(value)
+        if name.lower() == "odbc_connect":
+            yield from ((name, found[2].strip("{}'\"")) for found in _ASSIGNMENT.finditer(inner))
+        elif _SECRET_NAME.search(name) and not _PATH_NAME.search(name):
+            yield name, value
+
+
+def _mask_query(query: str) -> str:
+    return "&".join(map(_mask_parameters, query.split("&")))
+
+
+def _mask_parameters(part: str) -> str:
+    if part.lower().startswith("odbc_connect="):
+        return f"{part.partition('=')[0]}={MASK}"  # Its own parts are separated by semicolons.
+    return ";".join(map(_mask_parameter, part.split(";")))
+
+
+def _mask_parameter(part: str) -> str:
+    name, equals, value = part.partition("=")
+    hidden = bool(equals and value) and bool(_SECRET_NAME.search(unquote(name)))
+    return f"{name}={MASK}" if hidden else part
+
+
+def _environment_secrets() -> set[str]:
+    """Secrets that this process was given by its environment."""
+    found: set[str] = set()
+    for name, value in os.environ.items():
+        if _VARIABLE.search(name) and not value.startswith(("/", "~", "./")):
+            found.add(value)
+        if "://" in value and "@" in value:
+            found |= find_secrets(value)
+    return {secret for secret in found if len(secret) >= _SHORTEST}
