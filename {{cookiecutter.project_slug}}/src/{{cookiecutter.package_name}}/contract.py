@@ -28,6 +28,8 @@ Kind = Literal["number", "integer", "boolean", "string", "timestamp"]
 Role = Literal["key", "event_time", "feature", "target", "slice", "leakage", "pii", "sensitive"]
 Task = Literal["binary", "multiclass", "regression"]
 ClassLabel = bool | int | str
+REASON_PROPERTY = "reason"
+"""The custom property of a column that says why it is no feature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Column:
         values: The enumeration of allowed values, or None where any value of the kind may come.
         roles: What the column is for, from the contract's tags.
         examples: Values a person would recognise; used in the API's documentation and the form.
+        reason: Why it is no feature; empty if nobody wrote it down.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Column:
     max_length: int | None = None
     pattern: str | None = None
     values: tuple[ClassLabel, ...] | None = None
+    reason: str = ""
 
     @property
     def is_numeric(self) -> bool:
@@ -253,6 +257,12 @@ def _read_column(prop: SchemaProperty, source: str) -> Column:
         pattern=options.get("pattern"),
         # What the values are is checked below.
         values=tuple(cast("Any", entry.value) for entry in prop.enum) if prop.enum else None,
+        reason=_read_reason(prop),
     )
     check_column(column, where)
     return column
+
+
+def _read_reason(prop: SchemaProperty) -> str:
+    found = (p.value for p in prop.customProperties or [] if p.property == REASON_PROPERTY)
+    return str(next(found, ""))

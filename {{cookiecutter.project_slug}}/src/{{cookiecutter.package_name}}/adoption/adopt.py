@@ -1,7 +1,7 @@
 """`adopt`: from a team's files to a contract, settings and a deployed model."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 from pathlib import Path
 
@@ -22,15 +22,17 @@ from ..sources.parsing import is_words, parse_column
 from ..sources.sql import ask_database
 from ..tables import conform
 from .changes import carry_out, check_committed, finish
-from .draft import draft_contract, keep_reasons, next_version, read_previous
+from .draft import draft_contract
+from .earlier import continue_wishes, keep_kinds, read_earlier
 from .formats import Reading, read_kind
 from .opening import QUERY, OpenedSource, Place, draft_query, open_source
 from .overrides import FormatOverrides
 from .patching import set_pipeline, set_source, set_values
 from .plan import Ask, Planned, Wishes, plan_columns, plan_target
 from .profile import ColumnFacts, profile
+from .redraft import redraft_contract, rename_contract
 from .removal import clear_outputs, is_sample_here, remove_sample
-from .sizing import Setting, choose_settings
+from .sizing import Setting, choose_settings, find_needs, keep_settings
 
 _MOST_JUDGED = 100_000
 """Rows on which single columns are compared with the target; more tell nothing new."""
@@ -125,28 +127,28 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     if request.wishes.target not in words:
         # The plan refuses it with a hint; nothing needs to be read for that.
         plan_columns(dict.fromkeys(map(str, words), _NOTHING), {}, request.wishes, {}, ask)
-    readings = read_columns(words, request)
+    earlier = read_earlier(paths, previous)
+    request = replace(request, wishes=continue_wishes(request.wishes, earlier, words))
+    readings = keep_kinds(read_columns(words, request), earlier, request.wishes.target)
     table = parse_table(words, readings)
     facts = profile(table, readings)
     nested = _note_nested(words.attrs.get(NESTED, ()))
     del words
     source = _with_formats(opened.params, facts)
-    roles, descriptions = read_previous(previous) if previous else ({}, {})
     suspicion = suspect(table, facts, request.wishes)
-    planned = plan_columns(facts, suspicion, request.wishes, roles, ask)
-    if previous:
-        planned = keep_reasons(planned, paths.contract.read_text(encoding="utf-8"))
-    name = request.name or (previous.name if previous else name_table(request.place))
-
-    def draft(version: str) -> str:
-        return draft_contract(name, version, request.place.name, planned, descriptions)
-
-    text = draft(previous.version if previous else "1.0.0")
-    if previous and text != paths.contract.read_text(encoding="utf-8"):
-        text = draft(next_version(previous, parse_contract(text)))
+    roles, reasons = (earlier.roles, earlier.reasons) if earlier else ({}, {})
+    planned = plan_columns(facts, suspicion, request.wishes, roles, ask, reasons)
+    if earlier:
+        text = redraft_contract(rename_contract(earlier.text, request.name), planned, table)
+    else:
+        name = request.name or name_table(request.place)
+        text = draft_contract(name, "1.0.0", request.place.name, planned, {})
     contract = parse_contract(text)
     pipeline = (paths.root / "dvc.yaml").read_text(encoding="utf-8")
-    settings = choose_settings(table, contract, planned, request.wishes.group)
+    settings = drafted = choose_settings(table, contract, planned, request.wishes.group)
+    current = parse_params(paths.params.read_text(encoding="utf-8"))
+    if earlier and earlier.is_continued_by(contract):
+        settings = keep_settings(drafted, current, find_needs(table, contract, planned))
     params = set_values(paths.params.read_text(encoding="utf-8"), settings)
     params = set_source(params, source)
     # Before anything is written: a setting that no verb accepts would stop every one of them.
@@ -160,7 +162,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
         (
             *_note_encoding(opened, request),
             *nested,
-            *_note_steps(settings),
+            *_note_steps(drafted),
             *_collect_questions(planned, request, contract.task),
         ),
     )

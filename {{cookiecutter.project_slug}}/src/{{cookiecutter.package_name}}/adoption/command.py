@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 from ..errors import ProjectError
 from ..params import load_params
@@ -28,6 +29,7 @@ def adopt_and_run(
     force: bool,
 ) -> None:
     """Adopts a table, runs everything on it, and says what a person should decide next."""
+    wishes = replace(wishes, attended=sys.stdin.isatty())
     request = Request(place, wishes, name, day_first, force, yes, formats)
     questions = adopt(paths, request, ask_at_terminal, echo)
     code = run_all(paths)

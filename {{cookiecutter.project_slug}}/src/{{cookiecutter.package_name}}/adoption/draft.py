@@ -2,15 +2,13 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 
-from ..contract import Contract
-from .plan import KEPT, Planned
+from ..contract import REASON_PROPERTY, Contract
+from .plan import Planned
 from .profile import ColumnFacts
 from .ranges import find_code_range, is_year
 
@@ -54,13 +52,23 @@ def draft_contract(
         "status": "draft",
         "description": {"purpose": f"Predicts '{target}' from the other columns of {source}."},
     }
-    parts = [_HEAD, _dump(document), f"schema:\n  - name: {name}\n", "    physicalType: table\n"]
+    parts = [
+        _HEAD,
+        dump_yaml(document),
+        f"schema:\n  - name: {name}\n",
+        "    physicalType: table\n",
+    ]
     parts.append("    properties:\n")
     for column in planned:
         about = descriptions.get(column.facts.name, "")
-        parts.append(f"      # {_one_line(column.reason)}\n")
-        parts.append(_indent(_dump([draft_column(column, about)]), 6))
+        parts.append(draft_property(column, about))
     return "".join(parts)
+
+
+def draft_property(column: Planned, description: str) -> str:
+    """One column's lines, with its reason above them."""
+    mapping = dump_yaml([draft_column(column, description)])
+    return f"      # {one_line(column.reason)}\n{_indent(mapping, 6)}"
 
 
 def draft_column(column: Planned, description: str) -> dict[str, Any]:
@@ -74,11 +82,22 @@ def draft_column(column: Planned, description: str) -> dict[str, Any]:
     found |= {"description": description} if description else {}
     if column.classes:
         return {**found, "enum": [{"value": label} for label in column.classes]}
-    if column.has("target") or facts.kind is None:
-        return found
+    if not column.has("target") and facts.kind is not None:
+        found |= _draft_values(column)
+    if not {"feature", "target", "key", "event_time"} & set(column.tags):
+        # The reports say why a column is left out.
+        reason = {"property": REASON_PROPERTY, "value": one_line(column.reason)}
+        found["customProperties"] = [reason]
+    return found
+
+
+def _draft_values(column: Planned) -> dict[str, Any]:
+    """Which values a column may have, with examples unless they are a person's."""
+    facts = column.facts
+    found: dict[str, Any] = {}
     if facts.is_closed_list and not column.has("pii"):
         words = sorted(word for word, _ in facts.words)
-        return {**found, "enum": [{"value": word} for word in words], "examples": words[:1]}
+        return {"enum": [{"value": word} for word in words], "examples": words[:1]}
     options = _limit(column)
     if options:
         found["logicalTypeOptions"] = options
@@ -137,27 +156,6 @@ def _give_examples(facts: ColumnFacts) -> dict[str, Any]:
     return {"examples": [facts.median_time]} if facts.median_time else {}
 
 
-def read_previous(contract: Contract) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
-    """What a contract that is there says about its columns: roles, and descriptions."""
-    roles: dict[str, tuple[str, ...]] = {
-        column.name: tuple(sorted(column.roles)) for column in contract.columns
-    }
-    return roles, {column.name: column.description for column in contract.columns}
-
-
-def keep_reasons(planned: Iterable[Planned], text: str) -> tuple[Planned, ...]:
-    """Columns that stay as they were decided, with the reasons that the contract's text gives."""
-    said = re.findall(r"^ *# (.*)\n *- \{?(name: .*?)(?:, logicalType.*)?$", text, re.MULTILINE)
-    reasons: dict[str, str] = {}
-    for reason, name in said:
-        with suppress(yaml.YAMLError):  # A name that goes on in the next line.
-            reasons[yaml.safe_load(name)["name"]] = reason
-    return tuple(
-        replace(c, reason=reasons.get(c.facts.name, KEPT)) if c.reason == KEPT else c
-        for c in planned
-    )
-
-
 def next_version(old: Contract, new: Contract) -> str:
     """A new major version where clients of the old contract break, else a minor one."""
     before = {column.name: column for column in old.request_columns}
@@ -170,7 +168,8 @@ def next_version(old: Contract, new: Contract) -> str:
     return f"{major + 1}.0.0" if breaks else f"{major}.{minor + 1}.0"
 
 
-def _dump(document: Any) -> str:
+def dump_yaml(document: Any) -> str:
+    """The form in which a contract is written."""
     return yaml.safe_dump(
         document, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
     )
@@ -180,5 +179,6 @@ def _indent(text: str, spaces: int) -> str:
     return "".join(" " * spaces + line for line in text.splitlines(keepends=True))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """What fits behind a comment's sign, whatever a name or a value holds."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

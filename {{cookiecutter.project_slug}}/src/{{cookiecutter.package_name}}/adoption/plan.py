@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ..contract import ClassLabel, Kind, Task
 from ..errors import ProjectError
@@ -34,6 +35,7 @@ class Wishes:
         features: Columns that are features whatever speaks against it.
         leakage: Columns that are known only after the event.
         pii: Columns about a person.
+        attended: Whether somebody sits at the terminal, so that what is asked is answered.
     """
 
     target: str
@@ -45,6 +47,7 @@ class Wishes:
     features: frozenset[str] = frozenset()
     leakage: frozenset[str] = frozenset()
     pii: frozenset[str] = frozenset()
+    attended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ def plan_columns(
     wishes: Wishes,
     previous: Mapping[str, tuple[str, ...]],
     ask: Ask,
+    reasons: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Planned, ...]:
     """Decides about every column.
 
@@ -86,6 +90,7 @@ def plan_columns(
         wishes: What was decided by flags.
         previous: Roles in the contract that is there already, which stay as they are.
         ask: How doubts are settled.
+        reasons: Of those roles, as that contract's comments give them.
 
     Raises:
         ProjectError: A flag names no column, or nothing can be predicted from this table.
@@ -96,17 +101,22 @@ def plan_columns(
         choose_event_time(facts, wishes, previous, ask): "event_time",
         choose_key(facts, wishes, previous): "key",
     }
-    planned, slices = [], 0
+    planned = []
+    slices = sum("slice" in tags for tags in previous.values())
     for name, column in facts.items():
         if name == wishes.target:
             planned.append(plan_target(column, wishes))
             continue
         kind, role = column.kind or "string", special.get(name)
+        before = previous.get(name, ())
         if role:
-            planned.append(Planned(column, kind, (role,), _SPECIAL_REASONS[role]))
+            tags = before if role in before else (role,)
+            planned.append(Planned(column, kind, tags, _SPECIAL_REASONS[role]))
             continue
-        tags, reason, question = _decide(column, suspicion.get(name, 0.5), wishes, previous, ask)
-        if tags == ("feature",) and slices < _MOST_SLICES and _may_slice(column):
+        doubt = Doubt(suspicion.get(name, 0.5), reasons.get(name, ""))
+        tags, reason, question = _decide(column, doubt, wishes, previous, ask)
+        is_new = name not in previous and tags == ("feature",)
+        if is_new and slices < _MOST_SLICES and _may_slice(column):
             tags, slices = ("feature", "slice"), slices + 1
         planned.append(Planned(column, kind, tags, reason, question=question))
     if not any(column.has("feature") for column in planned):
@@ -118,7 +128,7 @@ def plan_columns(
 
 
 _SPECIAL_REASONS = {
-    "event_time": "a time in every row, and the name of one: rows are split by it",
+    "event_time": "a time in every row, and the name of one: when the event took place",
     "key": "differs in every row, and is named so: it names a row",
 }
 
@@ -145,7 +155,7 @@ def plan_target(column: ColumnFacts, wishes: Wishes) -> Planned:
         and wishes.task in (None, "regression")
         and (many or wishes.task or not column.every)
     ):
-        reason = f"{column.distinct:,} different numbers: regression"
+        reason = f"{column.distinct:,} different numbers: regression{_name_flag(wishes)}"
         doubt = "" if many or wishes.task else _MAY_BE_CLASSES
         return Planned(column, column.kind, ("target",), reason, question=doubt)
     if many or not column.every:
@@ -158,10 +168,10 @@ def plan_target(column: ColumnFacts, wishes: Wishes) -> Planned:
     classes = _order_classes(column, wishes.positive)
     if len(classes) == 2:
         reason = f"two values: '{classes[-1]}' is what is to be found; --positive takes the other"
-        return Planned(column, column.kind, ("target",), reason, classes)
-    reason = f"{len(classes)} different values: classes"
+        return Planned(column, column.kind, ("target",), reason + _name_flag(wishes), classes)
+    reason = f"{len(classes)} different values: classes{_name_flag(wishes)}"
     question = ""
-    if numbers:
+    if numbers and not wishes.task:
         question = (
             "its numbers were taken for classes; for numbers run again with --task regression"
         )
@@ -171,6 +181,11 @@ def plan_target(column: ColumnFacts, wishes: Wishes) -> Planned:
 _MAY_BE_CLASSES = (
     "it has few numbers, which were taken as such; for classes run again with --task multiclass"
 )
+
+
+def _name_flag(wishes: Wishes) -> str:
+    """What tells the next adoption that a flag has decided."""
+    return f", as --task {wishes.task} says" if wishes.task else ""
 
 
 def _check_task(column: ColumnFacts, task: Task | None, *, numbers: bool) -> None:
@@ -209,26 +224,65 @@ def _order_classes(column: ColumnFacts, positive: str | None) -> tuple[ClassLabe
 
 Verdict = tuple[tuple[str, ...], str, str]
 """Roles, the reason, and what a person should still decide."""
+_ONE_OF_A_ROW = frozenset({"target", "key", "event_time"})
+_LEFT_OUT = "left out of the model and of every log"
+_AFTERWARDS = "taken as known only afterwards"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What speaks against a feature.
+
+    Attributes:
+        auc: How well it tells the target alone.
+        reason: What an earlier adoption wrote about it; empty if there was none.
+    """
+
+    auc: float
+    reason: str
 
 
 def _decide(
     column: ColumnFacts,
-    auc: float,
+    doubt: Doubt,
     wishes: Wishes,
     previous: Mapping[str, tuple[str, ...]],
     ask: Ask,
 ) -> Verdict:
+    before = previous.get(column.name)
     if wished := _by_wish(column, wishes):
-        return wished
-    if column.name in previous:
-        return previous[column.name], KEPT, ""
+        return (before, KEPT, "") if before and _says_no_more(wished[0], before) else wished
+    # A column that was the target or named a row, and does no more, is decided like a new one.
+    if before is not None and not _ONE_OF_A_ROW & set(before):
+        return before, KEPT, _ask_again(column, before, doubt.reason)
     if reason := _useless(column):
         return (), reason, ""
-    return _by_doubt(column, auc, ask) or (
+    return _by_doubt(column, doubt.auc, wishes, ask) or (
         ("feature",),
         _describe(column),
         ask_about_groups(column.name),
     )
+
+
+def _says_no_more(wished: tuple[str, ...], before: tuple[str, ...]) -> bool:
+    """Whether roles that a flag asks for are there already, beside others that stay."""
+    deciding = {"feature", "leakage"}
+    return set(wished) <= set(before) and deciding & set(wished) == deciding & set(before)
+
+
+def _ask_again(column: ColumnFacts, tags: tuple[str, ...], reason: str) -> str:
+    """The question that an earlier adoption left open; empty where somebody has answered it."""
+    if "leakage" in tags and reason.endswith(_AFTERWARDS):
+        return f"{reason}; {_offer_feature(column.name, 'is known in time')}"
+    if "pii" in tags and reason.endswith(_LEFT_OUT) and "asked" not in reason:
+        return _offer_feature(column.name, "may be used")
+    if "feature" in tags and "sensitive" not in tags:
+        return ask_about_groups(column.name)
+    return ""
+
+
+def _offer_feature(name: str, condition: str) -> str:
+    return f"if it {condition}, run again with --feature '{name}'"
 
 
 def _by_wish(column: ColumnFacts, wishes: Wishes) -> Verdict | None:
@@ -245,20 +299,23 @@ def _by_wish(column: ColumnFacts, wishes: Wishes) -> Verdict | None:
     return None
 
 
-def _by_doubt(column: ColumnFacts, auc: float, ask: Ask) -> Verdict | None:
+def _by_doubt(column: ColumnFacts, auc: float, wishes: Wishes, ask: Ask) -> Verdict | None:
     """Settles a suspicion by asking; nobody there to answer means: leave it out."""
     name = column.name
     if column.person:
         if not ask(f"'{name}' may be about a person ({column.person}). Leave it out?", True):
             return ("feature",), "asked: may be used", ""
-        doubt = f"if it may be used, run again with --feature '{name}'"
-        return ("pii",), f"{column.person}: left out of the model and of every log", doubt
+        if wishes.attended:
+            return ("pii",), f"{column.person}; asked: {_LEFT_OUT}", ""
+        return ("pii",), f"{column.person}: {_LEFT_OUT}", _offer_feature(name, "may be used")
     if auc >= SUSPICIOUS_AUC:
         tells = f"alone it tells the target with a ROC AUC of {auc:.2f}"
         if not ask(f"'{name}': {tells}. Is it known only after the event?", True):
             return ("feature",), f"{tells}; asked: known in time", ""
-        doubt = f"{tells}; if it is known in time, run again with --feature '{name}'"
-        return ("leakage",), f"{tells}: taken as known only afterwards", doubt
+        if wishes.attended:
+            return ("leakage",), f"{tells}; asked: known only afterwards", ""
+        doubt = f"{tells}; {_offer_feature(name, 'is known in time')}"
+        return ("leakage",), f"{tells}: {_AFTERWARDS}", doubt
     return None
 
 

@@ -1,7 +1,7 @@
 """The settings that follow from a table's size and kind, each with its reason."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 from ..batches import split_by_month
 from ..contract import Contract
 from ..modelling.steps import find_steps
+from ..params import Params
 from .plan import SUSPICIOUS_AUC, Planned
 
 LEAST_DAYS = 20
@@ -74,9 +75,60 @@ def choose_settings(
     }
 
 
+def keep_settings(
+    drafted: Mapping[str, Setting], current: Params, needs: Mapping[str, float]
+) -> dict[str, Setting]:
+    """Of the settings for a table that was adopted before, those that it demands to change.
+
+    Args:
+        drafted: What would be written for a new table.
+        current: What `params.yaml` says.
+        needs: By setting, the least value with which the table passes.
+    """
+    values = current.model_dump(by_alias=True)
+    changed = {
+        name: setting
+        for name, setting in drafted.items()
+        if needs.get(name, -math.inf) > read_setting(values, name)
+    }
+    months = dict(current.validate_.known_steps)
+    found, comment = drafted["validate.known_steps"]
+    new = {name: sorted({*months.get(name, ()), *found[name]}) for name in found}
+    merged = {name: list(known) for name, known in months.items()} | new
+    if merged != {name: list(known) for name, known in months.items()}:
+        changed["validate.known_steps"] = (merged, comment)
+    return changed
+
+
+def read_setting(values: Mapping[str, Any], name: str) -> Any:
+    """The value of a setting by its dotted name."""
+    found: Any = values
+    for part in name.split("."):
+        found = found[part]
+    return found
+
+
+def find_needs(
+    table: pd.DataFrame, contract: Contract, planned: Sequence[Planned]
+) -> dict[str, float]:
+    """By setting, the least value with which the table passes."""
+    told = _train(measure(len(table)), planned)["train.max_single_feature_auc"][0]
+    crowds = [c.facts.tail + 1 for c in planned if c.has("feature") and c.facts.tail]
+    return {
+        "validate.max_doubled": measure_repeated(table, contract),
+        "train.max_single_feature_auc": told if told == 1.0 else 0.0,
+        "train.rare": max(crowds, default=0),
+    }
+
+
+def measure_repeated(rows: pd.DataFrame, contract: Contract) -> float:
+    """Share of the rows that repeat an earlier one; 0 where a key tells them apart."""
+    return 0.0 if contract.key else float(rows.duplicated().mean())
+
+
 def _validate(rows: pd.DataFrame, contract: Contract) -> dict[str, Setting]:
     """What the table has already is not new to it: rows that look alike, and steps."""
-    alike = 0.0 if contract.key else float(rows.duplicated().mean())
+    alike = measure_repeated(rows, contract)
     months = dict(split_by_month(rows, contract))
     known: dict[str, list[str]] = {}
     for step in find_steps(months, contract.features, MAX_STEP):
