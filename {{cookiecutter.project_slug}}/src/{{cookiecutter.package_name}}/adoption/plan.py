@@ -314,8 +314,8 @@ def _by_doubt(column: ColumnFacts, auc: float, wishes: Wishes, ask: Ask) -> Verd
             return ("feature",), f"{tells}; asked: known in time", ""
         if wishes.attended:
             return ("leakage",), f"{tells}; asked: known only afterwards", ""
-        doubt = f"{tells}; {_offer_feature(name, 'is known in time')}"
-        return ("leakage",), f"{tells}: {_AFTERWARDS}", doubt
+        reason = f"{tells}: {_AFTERWARDS}"
+        return ("leakage",), reason, f"{reason}; {_offer_feature(name, 'is known in time')}"
     return None
 
 

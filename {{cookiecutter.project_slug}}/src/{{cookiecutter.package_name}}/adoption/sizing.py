@@ -89,7 +89,7 @@ def keep_settings(
     changed = {
         name: setting
         for name, setting in drafted.items()
-        if needs.get(name, -math.inf) > read_setting(values, name)
+        if name in needs and needs[name] > read_setting(values, name)
     }
     months = dict(current.validate_.known_steps)
     found, comment = drafted["validate.known_steps"]
