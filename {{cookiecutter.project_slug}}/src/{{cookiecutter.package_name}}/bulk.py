@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from .bundle import load_bundle, read_pointer
 from .contract import Column, Contract
 from .errors import ProjectError
-from .files import replacing
+from .files import make_folder, replacing
 from .pipeline.validate import find_reasons
 from .schemas import PANDAS_TYPES
 from .scoring import Scorer
@@ -122,8 +122,8 @@ def _prepare(parts: Path, inputs: list[Path], digest: str, chunk_rows: int) -> N
         same = False
     if not same:
         shutil.rmtree(parts, ignore_errors=True)
-        parts.mkdir(parents=True)
-        with replacing(note) as scratch:
+        make_folder(parts, private=True)
+        with replacing(note, private=True) as scratch:
             scratch.write_text(json.dumps(work), encoding="utf-8")
 
 
@@ -237,7 +237,7 @@ def _convert(column: Column, values: "pd.Series[Any]") -> "pd.Series[Any]":
 
 def _write(path: Path, frame: pd.DataFrame) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    with replacing(path) as scratch:
+    with replacing(path, private=True) as scratch:
         # Read once and then removed: to make it small would cost more than it saves.
         pq.write_table(table, scratch, compression="none", use_dictionary=False)
 
@@ -252,7 +252,7 @@ def _join(parts: list[Path], target: Path) -> int:
         f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)
     ]
     with (
-        replacing(target) as scratch,
+        replacing(target, private=True) as scratch,
         pq.ParquetWriter(scratch, schema, compression="zstd", use_dictionary=words) as writer,
     ):
         for part in parts:

@@ -33,7 +33,7 @@ def create_database(path: Path, build_tables: "Callable[[Engine], Any]") -> None
         return
     from sqlalchemy import create_engine, event
 
-    with replacing(path) as scratch:
+    with replacing(path, private=True) as scratch:
         engine = create_engine(sqlite_uri(scratch))
 
         @event.listens_for(engine, "connect")

@@ -1,32 +1,60 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, readable by those who may read them."""
 
+import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_PUBLIC, _PRIVATE = 0o666, 0o640
+_PRIVATE_FOLDER = 0o750
+_OTHERS = 0o007
+"""What a mode allows to everybody but the owner and the group."""
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Gives a scratch file beside `path`, and renames it there when the block ends well.
 
     A reader sees the old content or the new one, never half of it; when the block fails, `path` is
     as it was.
+
+    Args:
+        path: The file to replace.
+        private: Whether it holds rows: then only its owner and group may read it, and folders that
+            are missing are made so too. The process' umask is respected either way.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    os.close(handle)
-    scratch = Path(name)
+    make_folder(path.parent, private=private)
+    scratch = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    # Created here, so that the kernel takes the umask off the mode; mkstemp always gives 0600.
+    mode = _PRIVATE if private else _PUBLIC
+    os.close(os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode))
     try:
         yield scratch
         with scratch.open("rb") as file:
             os.fsync(file.fileno())
-        # mkstemp gives 0600; a server under another user must be able to read what we write.
-        scratch.chmod(0o644)
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path, *, private: bool = False) -> None:
+    """Make a folder and those above it that are missing; private ones as for rows."""
+    if not private:
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(mode=_PRIVATE_FOLDER, exist_ok=True)
+
+
+def make_private(place: Path) -> None:
+    """Take a file or folder with rows away from other users, if it is there and is ours."""
+    with contextlib.suppress(OSError):
+        mode = place.stat().st_mode & 0o777
+        if mode & _OTHERS:
+            place.chmod(mode & ~_OTHERS)
 
 
 def clear_scratch(folder: Path) -> None:

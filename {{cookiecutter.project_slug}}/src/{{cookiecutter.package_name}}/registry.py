@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from .bundle import Bundle, load_bundle, read_bundle
 from .errors import ProjectError
+from .files import make_folder
 from .judgement import Judgement
 from .paths import Paths
 from .promotions import Intent, drop_intent, log_promotion, read_intent, write_intent
@@ -62,7 +63,7 @@ def registry_lock(paths: Paths) -> Iterator[None]:
         PromotionError: Another process holds it for longer than a minute.
     """
     place = paths.var / "locks" / "registry.lock"
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(place.parent, private=True)
     deadline = time.monotonic() + _PATIENCE
     with place.open("w") as file:
         while True:

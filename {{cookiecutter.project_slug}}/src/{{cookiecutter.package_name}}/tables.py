@@ -59,7 +59,7 @@ def _cast(values: "pd.Series[Any]", kind: Kind) -> "pd.Series[Any]":
 def write_table(path: Path, frame: pd.DataFrame) -> None:
     """Writes a Parquet file beside its place and renames it there."""
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    with replacing(path) as scratch:
+    with replacing(path, private=True) as scratch:
         pq.write_table(table, scratch, compression="zstd")
 
 

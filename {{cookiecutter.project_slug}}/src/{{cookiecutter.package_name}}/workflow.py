@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .contract import load_contract
+from .dvc_stores import protect_rows
 from .errors import ProjectError
 from .judgement import RefusedError
 from .params import Params, load_params
@@ -93,6 +94,7 @@ def repro(paths: Paths, say: Callable[[str], None]) -> None:
     Raises:
         ProjectError: A stage failed; it has said why.
     """
+    protect_rows(paths)
     _mend_lock(paths.root)
     if paths.dvc_lock.exists():
         _put_cut_lock_aside(paths, say)

@@ -1,11 +1,12 @@
 """Files are whole or not there."""
 
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.files import replacing
+from {{ cookiecutter.package_name }}.files import make_private, replacing
 
 
 def test_a_file_appears_with_its_content(tmp_path: Path) -> None:
@@ -44,8 +45,38 @@ def test_a_failure_leaves_the_old_content_and_nothing_else(tmp_path: Path) -> No
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "old")]
 
 
-def test_another_user_can_read_what_is_written(tmp_path: Path) -> None:
-    with replacing(tmp_path / "file") as scratch:
-        scratch.write_text("new")
+@pytest.mark.parametrize(
+    ("umask", "public", "private", "folder"),
+    [
+        (0o000, 0o666, 0o640, 0o750),
+        (0o022, 0o644, 0o640, 0o750),
+        (0o027, 0o640, 0o640, 0o750),
+        (0o077, 0o600, 0o600, 0o700),
+    ],
+)
+def test_files_honor_the_umask_and_rows_are_private(
+    tmp_path: Path, umask: int, public: int, private: int, folder: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        for name, closed in (("report", False), ("rows/deep/table", True)):
+            with replacing(tmp_path / name, private=closed) as scratch:
+                scratch.write_text("new")
+                assert mode(scratch) & ~(private if closed else public) == 0
+    finally:
+        os.umask(before)
 
-    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o644
+    assert mode(tmp_path / "report") == public
+    assert mode(tmp_path / "rows/deep/table") == private
+    assert [mode(tmp_path / name) for name in ("rows", "rows/deep")] == [folder, folder]
+
+
+def test_a_folder_that_was_open_is_closed_to_others(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    make_private(tmp_path)
+    make_private(tmp_path / "that is not there")
+    assert mode(tmp_path) == 0o750
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)

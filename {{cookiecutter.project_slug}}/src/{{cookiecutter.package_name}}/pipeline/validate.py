@@ -6,6 +6,7 @@ import pandera.errors
 from ..batches import has_arrived
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
+from ..files import make_folder
 from ..modelling.steps import find_steps
 from ..params import Params, ValidateParams
 from ..paths import Paths
@@ -46,7 +47,7 @@ def run(paths: Paths, params: Params) -> str:
     # All of it is written even when the stage then stops: it says why.
     write_report(paths.reports / "validation.json", report)
     for folder, part in ((paths.quarantine, broken), (paths.accepted, accepted)):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, private=True)
         for month, batch in part.groupby("month"):
             write_table(folder / f"{month}.parquet", batch.drop(columns="month"))
     trouble, limits = "", params.validate_

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import ProjectError
+from ..files import make_folder
 
 
 class PredictionLogError(ProjectError):
@@ -80,7 +81,7 @@ class PredictionLog:
             if found.st_nlink:
                 return self._descriptor, found.st_size
             self.close()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent, private=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         self._descriptor = os.open(self.path, flags, 0o640)
         return self._descriptor, os.fstat(self._descriptor).st_size

@@ -16,7 +16,7 @@ from ..address import sqlite_uri
 from ..adoption.patching import set_values
 from ..errors import ProjectError
 from ..experiment import TrialRecord
-from ..files import replacing
+from ..files import make_folder, replacing
 from ..modelling.estimators import Examples, TrainingError
 from ..params import CandidateParams
 from ..tracking import Tracker
@@ -151,7 +151,7 @@ def _open_study(task: Task, train: Examples, database: Path) -> "optuna.Study":
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    database.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(database.parent, private=True)
     # Without a pool no connection outlives the search.
     storage = optuna.storages.RDBStorage(sqlite_uri(database), {"poolclass": NullPool})
     higher = task.metric.higher_is_better
