@@ -66,8 +66,21 @@ def describe_run(paths: Paths, params: Params, bundle: Bundle) -> RunRecord:
             "plots": sorted(file for file in paths.plots.glob("*") if file.is_file()),
         },
         bundle=bundle,
-        example=[golden.request for golden in bundle.metadata.golden[:_EXAMPLES]],
+        example=choose_examples([golden.request for golden in bundle.metadata.golden]),
     )
+
+
+def choose_examples(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return a few records that show as many of the columns with a value as they can."""
+    left = list(records)
+    chosen: list[Mapping[str, Any]] = []
+    shown: set[str] = set()
+    while left and len(chosen) < _EXAMPLES:
+        best = max(left, key=lambda record: len(record.keys() - shown))
+        left.remove(best)
+        chosen.append(best)
+        shown |= best.keys()
+    return chosen
 
 
 def describe_origin(paths: Paths, bundle: Bundle) -> dict[str, str]:

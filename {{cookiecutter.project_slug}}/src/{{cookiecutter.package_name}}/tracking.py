@@ -7,7 +7,7 @@ import functools
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +25,7 @@ from .paths import Paths
 from .telemetry import silence_telemetry
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
@@ -111,8 +112,7 @@ def _explain(address: Address, error: Exception) -> NoReturn:
         ) from error
     detail = mask_text(detail, address.uri)[:300]
     raise TrackingError(
-        f"MLflow at {address.shown} refuses: {detail}; see to it, or check "
-        "MLFLOW_TRACKING_URI."
+        f"MLflow at {address.shown} refuses: {detail}; see to it, or check MLFLOW_TRACKING_URI."
     ) from error
 
 
@@ -252,11 +252,9 @@ def _as_version(found: "ModelVersion") -> Version:
 
 def _save_model(target: Path, record: RunRecord, run_id: str) -> Path:
     """Writes the bundle as a model that MLflow loads, with the code that it answers with."""
-    import pandas as pd
     from mlflow import pyfunc
     from mlflow.models import Model
 
-    features = [column.name for column in record.bundle.contract.features]
     pyfunc.save_model(
         target,
         loader_module=scoring.__name__,
@@ -264,10 +262,22 @@ def _save_model(target: Path, record: RunRecord, run_id: str) -> Path:
         code_paths=[str(Path(scoring.__file__).parent)],
         mlflow_model=Model(artifact_path="model", run_id=run_id),
         signature=_signature(record.bundle.contract),
-        input_example=pd.DataFrame(list(record.example), columns=features),
+        input_example=_example_frame(record.bundle.contract, record.example),
         pip_requirements=[f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS],
     )
     return target
+
+
+def _example_frame(contract: Contract, records: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
+    """Records as a frame that has the signature's types.
+
+    Without a type, a column of strings that no record holds becomes one of numbers.
+    """
+    import pandas as pd
+
+    frame = pd.DataFrame(list(records), columns=[column.name for column in contract.features])
+    strings = [column.name for column in contract.features if column.kind == "string"]
+    return frame.astype(dict.fromkeys(strings, object))
 
 
 def _signature(contract: Contract) -> "ModelSignature":

@@ -18,6 +18,7 @@ from {{ cookiecutter.package_name }}.address import TrackingSettings, resolve_ad
 from {{ cookiecutter.package_name }}.bundle import load_bundle
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.database import create_database
+from {{ cookiecutter.package_name }}.experiment import choose_examples
 from {{ cookiecutter.package_name }}.params import Params
 from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.schemas import generate_rows
@@ -73,6 +74,29 @@ def test_a_run_holds_all_that_is_known_about_a_bundle(
     kept = {item.path for item in client.list_artifacts(run_id)}
     assert {"dvc.lock", "params.yaml", "evaluation.json", "judgement", "model", "plots"} <= kept
     assert [item.path for item in client.list_artifacts(run_id, "plots")] == ["plots/curve.csv"]
+
+
+def test_a_model_is_registered_whose_optional_columns_are_empty_in_every_golden_request(
+    project: Paths, params: Params, contract: Contract, replace_bundle: Callable[..., str]
+) -> None:
+    required = {column.name for column in contract.features if column.required}
+    golden = [
+        entry.model_copy(
+            update={"request": {k: v for k, v in entry.request.items() if k in required}}
+        )
+        for entry in load_bundle(project.bundle).metadata.golden
+    ]
+    replace_bundle(project, golden=golden)
+    release_bundle(project, params)
+    version = connect(project, contract.name).read_alias("champion")
+    assert version is not None
+    assert version.digest == load_bundle(project.bundle).digest
+
+
+def test_the_input_example_shows_each_column_with_a_value_if_a_golden_request_has_one() -> None:
+    records = [{"a": 1}, {"a": 2}, {"a": 3}, {"a": 4, "note": "late"}, {"a": 5, "b": "x"}]
+    assert choose_examples(records) == [records[3], records[4], records[0]]
+    assert choose_examples([]) == []
 
 
 def test_the_same_bundle_is_one_run(
