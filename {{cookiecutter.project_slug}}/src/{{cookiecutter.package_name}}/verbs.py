@@ -169,22 +169,25 @@ def compare(
 def study(
     only: Annotated[
         list[str] | None,
-        typer.Option(help="worth, age or search; left out: all that can be asked."),
+        typer.Option(help="worth, age, presets or search; left out: all that can be asked."),
     ] = None,
     apply: Annotated[
-        bool, typer.Option("--apply", help="Write what the search chose into params.yaml.")
+        bool, typer.Option("--apply", help="Write the best settings into params.yaml.")
     ] = False,
 ) -> None:
-    """Ask what features are worth, how a model ages, and search for better parameters.
+    """Measure features, aging and presets, and search for better parameters.
 
     Example: make study ONLY=search APPLY=1
     """
     from .study.command import STUDIES, run_studies
+    from .workflow import repro as repro_stages
 
     for name in only or ():
         if name not in STUDIES:
             raise ProjectError(f"There is no study '{name}'; there are {', '.join(STUDIES)}.")
-    run_studies(*read_project(), only or (), echo, apply=apply)
+    paths, params = read_project()
+    repro_stages(paths, echo, "split")
+    run_studies(paths, params, only or (), echo, apply=apply)
 
 
 def _await_service(done: "Deployment") -> None:

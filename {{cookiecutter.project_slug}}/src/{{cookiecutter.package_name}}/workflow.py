@@ -84,12 +84,13 @@ def ensure_repository(root: Path) -> str:
     return done
 
 
-def repro(paths: Paths, say: Callable[[str], None]) -> None:
+def repro(paths: Paths, say: Callable[[str], None], *stages: str) -> None:
     """Runs the stages whose inputs changed, after clearing away what a killed run left.
 
     Args:
         paths: The project.
         say: Shows one line to the user.
+        stages: Run these and what they depend on; without, all.
 
     Raises:
         ProjectError: A stage failed; it has said why.
@@ -101,7 +102,7 @@ def repro(paths: Paths, say: Callable[[str], None]) -> None:
     # The environment that runs this module, whether or not it was activated.
     tools = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
-    if subprocess.call([sys.executable, "-m", "dvc", "repro"], cwd=paths.root, env=environment):
+    if subprocess.call([sys.executable, "-m", "dvc", "repro", *stages], cwd=paths.root, env=environment):
         raise ProjectError(
             "The pipeline stopped: the stage above says why; mend that and run it again, finished "
             "stages are not repeated."

@@ -224,6 +224,6 @@ def test_a_study_that_cannot_be_made_is_left_out_unless_it_is_asked_for_by_name(
     run_studies(project, params, (), said.append, apply=True)
     assert "age: left out. The table has 1 months" in "\n".join(said)
     assert "search: left out. train.candidate.kind is 'linear'" in "\n".join(said)
-    assert read_report(project.reports / "study.json").keys() == {"data_hash", "worth"}
+    assert read_report(project.reports / "study.json").keys() == {"data_hash", "worth", "presets"}
     with pytest.raises(ProjectError, match="The table has 1 months"):
         run_studies(project, params, ("age",), said.append, apply=False)

@@ -151,10 +151,26 @@ def test_the_first_candidate_needs_no_champion(params: Params) -> None:
     assert judgement.champion is None
 
 
+def set_gain(facts: dict[str, Any], value: float, low: float, high: float) -> None:
+    """Set the gain in ROC AUC over the linear baseline."""
+    facts["gains"]["linear"]["roc_auc"].update(value=value, low=low, high=high)
+
+
+@pytest.mark.parametrize("gain", [(0.01, -0.02, 0.04), (0.001, 0.0005, 0.0015)])
+def test_trees_pass_where_they_are_better_or_not_shown_to_be_as_good(
+    params: Params, gain: tuple[float, float, float]
+) -> None:
+    facts = changed(lambda f: set_gain(f, *gain))
+    assert judge(Case(facts, "1.0.0", params, CHAMPION, FAST)).verdict == "passed"
+
+
 SPOILT: tuple[tuple[str, Callable[[dict[str, Any]], object]], ...] = (
+    # The linear model is better, or as good within the margin of 0.005.
+    ("better than linear", lambda f: set_gain(f, -0.001, -0.02, 0.02)),
+    ("better than linear", lambda f: set_gain(f, 0.001, -0.003, 0.0049)),
+    ("better than linear", lambda f: set_gain(f, 0.02, float("nan"), 0.04)),
+    ("better than linear", lambda f: set_gain(f, 0.001, -0.02, float("nan"))),
     # The value is good, but the interval includes 0: it may have been luck.
-    ("better than linear", lambda f: f["gains"]["linear"]["roc_auc"].update(low=-0.001)),
-    ("better than linear", lambda f: f["gains"]["linear"]["roc_auc"].update(low=0.0)),
     ("better than prior", lambda f: f["gains"]["prior"]["roc_auc"].update(low=-0.2)),
     # A tenth of validation's gain over the prior (0.25) is allowed.
     ("untouched", lambda f: f["surprise"].update(value=0.05, low=0.026, high=0.07)),

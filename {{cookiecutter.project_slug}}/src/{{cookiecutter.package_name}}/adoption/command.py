@@ -32,14 +32,14 @@ def adopt_and_run(
     wishes = replace(wishes, attended=sys.stdin.isatty())
     request = Request(place, wishes, name, day_first, force, yes, formats)
     questions = adopt(paths, request, ask_at_terminal, echo)
-    code = run_all(paths)
+    code = run_verb(paths, "study", "--only", "presets", "--apply") or run_verb(paths, "run")
     if code and _may_serve_linear(paths):
         serve_linear(paths)
         echo(
-            "adopt: that is no failure: the trees are not shown to be better than the linear "
-            "model, so that one is judged now; train.candidate.kind in params.yaml says so"
+            "adopt: the linear model is as good as the trees, so it is judged instead "
+            "(train.candidate.kind in params.yaml)"
         )
-        code = run_all(paths)
+        code = run_verb(paths, "run")
     echo("Decide next, then commit:")
     for question in questions:
         echo(f"  - {question}")
@@ -50,14 +50,14 @@ def adopt_and_run(
         )
 
 
-def run_all(paths: Paths) -> int:
-    """Runs everything in a process of its own, since this one has loaded the features of before.
+def run_verb(paths: Paths, *arguments: str) -> int:
+    """Run a verb in a process of its own, since this one has loaded the features of before.
 
     Returns:
         Its exit code; it has said why it is not 0.
     """
     package = __package__.partition(".")[0]
-    return subprocess.call([sys.executable, "-m", package, "run"], cwd=paths.root)
+    return subprocess.call([sys.executable, "-m", package, *arguments], cwd=paths.root)
 
 
 def ask_at_terminal(question: str, safe: bool) -> bool:
@@ -70,7 +70,7 @@ def serve_linear(paths: Paths) -> None:
     settings = {
         "train.candidate.kind": (
             "linear",
-            "trees | linear; linear, since trees were not shown to be better on the test window",
+            "trees | linear; linear, since it is as good as trees on the test window",
         ),
         "export.tolerance": (
             1.0e-4,
@@ -82,7 +82,7 @@ def serve_linear(paths: Paths) -> None:
 
 
 def _may_serve_linear(paths: Paths) -> bool:
-    """Whether the trees were refused for being no better than the linear model."""
+    """Return True if the trees were rejected for being no better than the linear model."""
     if load_params(paths.params).train.candidate.kind == "linear":
         return False
     if not (paths.reports / "judgement.json").exists():

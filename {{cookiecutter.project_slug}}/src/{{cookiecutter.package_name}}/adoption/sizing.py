@@ -230,11 +230,19 @@ def _train(sizes: Sizes, planned: Sequence[Planned]) -> dict[str, Setting]:
         ),
         "train.min_category_count": (
             _choose_rare(sizes, planned),
-            "rows; categories seen less often are treated as one",
+            "rows; rarer categories are treated as one, and unseen ones like them",
         ),
         "train.candidate.kind": (
             "trees",
-            "trees | linear; linear where trees are not shown to be better",
+            "trees | linear; linear where it is as good as trees",
+        ),
+        "train.candidate.target_scale": (
+            "plain",
+            "plain | log; log is for skewed positive numbers",
+        ),
+        "train.candidate.categories": (
+            "native",
+            "native | means: codes, or mean targets of other folds where categories are many",
         ),
         "train.candidate.learning_rate": (0.05, "shrinkage per tree; smaller needs more trees"),
         "train.candidate.max_trees": (2000, "trees; training must stop by itself before"),

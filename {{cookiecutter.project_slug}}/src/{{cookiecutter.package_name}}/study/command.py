@@ -14,10 +14,11 @@ from ..tables import read_table
 from ..tracking import connect
 from .age import measure_age
 from .fitting import NothingToStudyError, Task
-from .search import apply_choice, check_choice, search
+from .presets import compare_presets, describe_presets, list_values
+from .search import apply_choice, check_choice, search, set_params
 from .worth import measure_worth
 
-STUDIES = ("worth", "age", "search")
+STUDIES = ("worth", "age", "presets", "search")
 
 
 def run_studies(
@@ -34,6 +35,9 @@ def run_studies(
     train, valid = (read_table(paths.splits / f"{name}.parquet") for name in ("train", "valid"))
     report = _begin(paths, hash_rows(train, valid))
 
+    def ask_presets() -> dict[str, Any]:
+        return compare_presets(task, task.examples(train), task.examples(valid), say)
+
     def ask_search() -> dict[str, Any]:
         examples = (task.examples(train), task.examples(valid))
         tracker = connect(paths, task.contract.name)
@@ -42,6 +46,7 @@ def run_studies(
     asks: dict[str, tuple[Callable[[], Any], Callable[[Any], list[str]]]] = {
         "worth": (lambda: measure_worth(task, train, valid, say), describe_worth),
         "age": (lambda: measure_age(task, _read_months(paths, task), say), describe_age),
+        "presets": (ask_presets, describe_presets),
         "search": (ask_search, describe_search),
     }
     for name in only or STUDIES:
@@ -58,6 +63,9 @@ def run_studies(
             say(line)
         if name == "search":
             _take(paths, found, say, apply=apply)
+        elif name == "presets" and apply:
+            set_params(paths.params, list_values(found))
+            say("presets: params.yaml holds the best settings now")
 
 
 def _take(paths: Paths, found: dict[str, Any], say: Callable[[str], None], *, apply: bool) -> None:

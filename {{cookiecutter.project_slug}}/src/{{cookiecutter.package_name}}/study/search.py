@@ -6,7 +6,7 @@ window. The first one is the configuration that is there, so that the best is ne
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,6 +128,11 @@ def apply_choice(params_file: Path, found: dict[str, Any]) -> None:
         f"train.candidate.{name}": (value, f"{_MEANINGS[name]}; chosen by `make study`")
         for name, value in found["settings"].items()
     }
+    set_params(params_file, values)
+
+
+def set_params(params_file: Path, values: Mapping[str, tuple[Any, str]]) -> None:
+    """Set values of `params.yaml` by their dotted names, with the comments beside them."""
     text = set_values(params_file.read_text(encoding="utf-8"), values)
     with replacing(params_file) as scratch:
         scratch.write_text(text, encoding="utf-8")
