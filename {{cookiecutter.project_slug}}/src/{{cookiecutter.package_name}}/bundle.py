@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .contract import ClassLabel, Contract, Task, parse_contract
 from .errors import ProjectError
 from .files import replacing
+from .source_params import TableFormat
 
 FORMAT: Literal[1] = 1
 _FILES = ("bundle.json", "contract.yaml", "model.onnx")
@@ -62,6 +63,7 @@ class Metadata(_Record):
             decides which rows those are.
         split: What else decides: a model with the same has not seen this one's test rows either.
         reference: Per raw feature column, what training saw: for monitoring.
+        formats: How the table is written that training read; texts and files are read so again.
         tolerance: Largest error against the golden answers: see `measure_error`.
         unit: The unit of errors near zero: 1 for probabilities, the spread of a number's targets.
     """
@@ -81,6 +83,7 @@ class Metadata(_Record):
     split: str | None = None
     validation_metrics: dict[str, float]
     reference: dict[str, Any]
+    formats: TableFormat = TableFormat()
     tolerance: float
     unit: Annotated[float, Field(gt=0)] = 1.0
     golden: list[Golden]

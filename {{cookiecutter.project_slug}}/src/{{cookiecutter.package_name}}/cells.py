@@ -153,7 +153,10 @@ def _exact_integer(text: str) -> int:
     Raises:
         ValueError: It has a fraction, or a table cannot hold it.
     """
-    number = Decimal(text)
+    try:
+        number = Decimal(text)
+    except ArithmeticError:  # Its exponent alone is beyond what a decimal may have.
+        raise ValueError("is beyond the integers of 64 bits") from None
     # An exponent may promise more digits than there is memory for.
     if number and number.adjusted() > len(str(INT64[1])):
         raise ValueError("is beyond the integers of 64 bits")

@@ -6,6 +6,7 @@ model's inputs, test data, monitoring) derives from `Contract`; see `schemas` fo
 Source of the format: https://bitol-io.github.io/open-data-contract-standard/
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ import yaml
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaProperty
 from pydantic import ValidationError
 
+from .cells import normalize_text
 from .contract_rules import (
     ContractError,
     check_column,
@@ -248,7 +250,7 @@ def _read_column(prop: SchemaProperty, source: str) -> Column:
         kind=cast("Kind", kind),
         required=bool(prop.required),
         description=prop.description or "",
-        examples=tuple(prop.examples or ()),
+        examples=_read_values(prop.examples or (), kind),
         roles=frozenset(cast("list[Role]", prop.tags or [])),
         minimum=options.get("minimum"),
         maximum=options.get("maximum"),
@@ -256,9 +258,11 @@ def _read_column(prop: SchemaProperty, source: str) -> Column:
         max_length=options.get("maxLength"),
         pattern=options.get("pattern"),
         # What the values are is checked below.
-        values=tuple(cast("Any", entry.value) for entry in prop.enum) if prop.enum else None,
+        values=_read_values([entry.value for entry in prop.enum], kind) if prop.enum else None,
         reason=_read_reason(prop),
     )
+    if column.values == ():
+        raise ContractError(f"{where}: enum lists the empty text alone, which is a missing value.")
     check_column(column, where)
     return column
 
@@ -266,3 +270,11 @@ def _read_column(prop: SchemaProperty, source: str) -> Column:
 def _read_reason(prop: SchemaProperty) -> str:
     found = (p.value for p in prop.customProperties or [] if p.property == REASON_PROPERTY)
     return str(next(found, ""))
+
+
+def _read_values(values: Iterable[Any], kind: str | None) -> tuple[Any, ...]:
+    """Values of a column; text as the cells of a table are read, none of it empty."""
+    if kind != "string":
+        return tuple(values)
+    read = (normalize_text(value) if isinstance(value, str) else value for value in values)
+    return tuple(value for value in read if value != "")

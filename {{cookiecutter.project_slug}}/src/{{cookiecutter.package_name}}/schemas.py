@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -19,11 +19,13 @@ from pydantic import (
     ValidationError,
     create_model,
 )
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
+from .cells import CellParser, normalize_text
 from .contract import Column, Contract, Kind
 from .contract_rules import anchored, match_pattern
 from .errors import ProjectError
+from .source_params import TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,13 +103,20 @@ def read_moment(value: str | date) -> date:
     return value if isinstance(value, date) else _MOMENT.validate_python(value)
 
 
-def request_model(contract: Contract) -> type[BaseModel]:
+def request_model(contract: Contract, formats: TableFormat | None = None) -> type[BaseModel]:
     """The Pydantic model of one record of a request.
 
-    Types are strict (a number is no string), unknown fields are refused, absent equals null.
+    Types are strict (a number is no string), unknown fields are refused, absent equals null. Text
+    is normalized as the cells of a table are, and a word for a missing value equals null.
+
+    Args:
+        contract: What a row is.
+        formats: How the table that the model was trained on is written; by default, plainly.
     """
     fields: dict[str, Any] = {
-        column.name: _request_field(column, is_feature=column in contract.features)
+        column.name: _request_field(
+            column, text_parser(column, formats), is_feature=column in contract.features
+        )
         for column in contract.request_columns
     }
     config = ConfigDict(
@@ -122,6 +131,29 @@ def request_model(contract: Contract) -> type[BaseModel]:
         warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
         # create_model cannot be typed for names that are only known at run time.
         return cast("type[BaseModel]", create_model("Record", __config__=config, **fields))
+
+
+def text_parser(column: Column, formats: TableFormat | None) -> CellParser:
+    """The parser of a column's text in the format of the model's table."""
+    return CellParser(column.kind, (formats or TableFormat()).column(column.name))
+
+
+def _text_reader(parser: CellParser, *, required: bool) -> Callable[[Any], Any]:
+    """Function from a JSON value to one whose text is normalized; None for a missing value."""
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        text = normalize_text(value)
+        if not parser.is_missing(text):
+            return text
+        if required:
+            raise PydanticCustomError(
+                "missing_value", "A value is required here, and this text means a missing one"
+            )
+        return None
+
+    return read
 
 
 def read_frame(model: type[BaseModel], frame: "pd.DataFrame") -> list[dict[str, Any]]:
@@ -224,7 +256,7 @@ def generate_rows(contract: Contract, count: int, seed: int) -> list[dict[str, A
     ]
 
 
-def _request_field(column: Column, *, is_feature: bool) -> Any:
+def _request_field(column: Column, parser: CellParser, *, is_feature: bool) -> Any:
     kind: Any = _PYTHON_TYPES[column.kind]
     limits: dict[str, Any] = {}
     if column.kind == "integer":
@@ -243,15 +275,15 @@ def _request_field(column: Column, *, is_feature: bool) -> Any:
     elif column.kind == "timestamp":
         limits = {"strict": False}
     examples = list(column.examples) or None
-    if column.required and is_feature:
-        default: Any = ...
-    else:
+    required = column.required and is_feature
+    kind = Annotated[kind, Field(**limits)]
+    if not required:
         # Constraints go with the type inside the union, so that null passes them.
-        kind, limits, default = Annotated[kind, Field(**limits)] | None, {}, None
-    return (
-        kind,
-        Field(default, description=column.description or None, examples=examples, **limits),
-    )
+        kind = kind | None
+    if column.kind in ("string", "timestamp"):
+        kind = Annotated[kind, BeforeValidator(_text_reader(parser, required=required))]
+    default: Any = ... if required else None
+    return kind, Field(default, description=column.description or None, examples=examples)
 
 
 def integer_limits(column: Column) -> tuple[int, int]:

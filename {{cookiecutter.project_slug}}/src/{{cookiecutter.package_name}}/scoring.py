@@ -163,7 +163,7 @@ class _Pyfunc:
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
-        self._record = request_model(scorer.bundle.contract)
+        self._record = request_model(scorer.bundle.contract, scorer.bundle.metadata.formats)
 
     def predict(self, model_input: "pd.DataFrame") -> "pd.DataFrame":
         """Answers what `POST /predict` would answer, and refuses what it would refuse."""

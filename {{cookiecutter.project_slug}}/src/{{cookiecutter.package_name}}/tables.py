@@ -1,6 +1,7 @@
 """Parquet files of contract rows: typed on the way out, nullable on the way in."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,10 +9,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .cells import CellParser, normalize_text
 from .contract import Contract, Kind
 from .errors import ProjectError
 from .files import replacing
 from .schemas import PANDAS_TYPES, read_moment
+from .source_params import ColumnFormat
 
 _HELD: Mapping[Kind, str] = {
     "number": "integer floating mixed-integer-float decimal",
@@ -51,9 +54,19 @@ def _cast(values: "pd.Series[Any]", kind: Kind) -> "pd.Series[Any]":
     held = pd.api.types.infer_dtype(values)
     if held not in _HELD[kind].split() and values.notna().any():
         raise ValueError(f"it holds values of type {held}")
+    if held == "string":
+        read = partial(_read_text, CellParser(kind, ColumnFormat()))
+        values = values.astype(object).map(read, na_action="ignore")
+        values = values.where(values.notna(), None)
     if kind == "timestamp" and held == "string":
-        values = values.astype(object).map(read_moment, na_action="ignore")
+        values = values.map(read_moment, na_action="ignore")
     return values.astype(cast("Any", PANDAS_TYPES[kind]))
+
+
+def _read_text(parser: CellParser, text: str) -> str | None:
+    """Text as every way in reads it; None for a missing value."""
+    bare = normalize_text(text)
+    return None if parser.is_missing(bare) else bare
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:

@@ -33,7 +33,8 @@ def test_an_allowed_page_may_ask_and_read_the_answer(
     preflight = open_client.options("/predict", headers=PREFLIGHT)
     assert preflight.status_code == 200
     assert preflight.headers["access-control-allow-origin"] == SHOP
-    for body in ({"records": rows}, {"records": []}):
+    bodies: list[dict[str, Any]] = [{"records": rows}, {"records": []}]
+    for body in bodies:
         answer = open_client.post("/predict", json=body, headers={"Origin": SHOP})
         assert answer.headers["access-control-allow-origin"] == SHOP
         assert "X-Request-ID" in answer.headers["access-control-expose-headers"]

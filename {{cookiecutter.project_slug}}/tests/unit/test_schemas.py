@@ -243,7 +243,8 @@ WRONG = [
     ("departure_minute", 2**70),  # sample-only
     ("carrier", "ZZ"),  # sample-only
     ("carrier", 9),  # sample-only
-    ("destination", "MIA\n"),  # sample-only
+    ("destination", "MIA\nX"),  # sample-only
+    ("destination", ""),  # sample-only
     ("destination", "xMIA"),  # sample-only
     ("scheduled_departure", 1376569800),  # sample-only
     ("scheduled_departure", "1376569800"),  # sample-only

@@ -23,6 +23,7 @@ from ..params import Params, SplitParams
 from ..paths import Paths
 from ..reports import read_report, write_report
 from ..scoring import OnnxModel, Scorer
+from ..source_params import TableFormat
 from ..tables import read_table
 from ..windows import window_examples
 from .split import describe_split
@@ -122,9 +123,15 @@ def describe_model(
         split=describe_split(contract, params.split, params.seed),
         validation_metrics=training["valid"]["candidate"],
         reference=describe_columns(columns_from_frame(contract, rows["train"]), contract),
+        formats=_formats(params),
         tolerance=params.export.tolerance,
         golden=golden_requests(model, contract, rows["valid"], params.export.golden),
     )
+
+
+def _formats(params: Params) -> TableFormat:
+    """How the source's table is written; the sample's is plain."""
+    return TableFormat() if params.source.kind == "sample" else params.source.table_format()
 
 
 def golden_requests(model: Any, contract: Contract, rows: pd.DataFrame, count: int) -> list[Golden]:

@@ -8,14 +8,16 @@ otherwise; the tests hold both to that with generated bodies.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.fields import FieldInfo
 
+from ..cells import CellParser, normalize_text
 from ..contract import Column, Contract
-from ..schemas import INTEGERS, MAX_STRING, integer_limits, request_model
+from ..schemas import INTEGERS, MAX_STRING, integer_limits, request_model, text_parser
+from ..source_params import TableFormat
 
 Decoded = tuple[list[tuple[Any, ...]], bool]
 """Rows of the contract's request columns, in their order, and whether to explain the answers."""
@@ -24,12 +26,15 @@ Check = tuple[int, Callable[[Any], Any]]
 """Where in a row a value stands, and what reads or refuses it."""
 
 
-def compile_decoder(contract: Contract, max_rows: int) -> Decode:
+def compile_decoder(
+    contract: Contract, max_rows: int, formats: TableFormat | None = None
+) -> Decode:
     """Makes a function that reads what is plainly a request of the contract, and else gives None.
 
     Args:
         contract: What a row is.
         max_rows: Most records in one request.
+        formats: How the table that the model was trained on is written.
     """
     columns = contract.request_columns
     if not are_plain([column.name for column in columns]):
@@ -39,7 +44,7 @@ def compile_decoder(contract: Contract, max_rows: int) -> Decode:
     fields: list[Any] = [("records", records), ("explain", bool, False)]
     request = msgspec.defstruct("Request", fields, forbid_unknown_fields=True)
     decoder: Any = msgspec.json.Decoder(request)
-    checks = _make_checks(contract)
+    checks = _make_checks(contract, formats)
 
     def decode(body: bytes) -> Decoded | None:
         try:
@@ -97,19 +102,34 @@ def _plain_type(column: Column) -> Any:
     return Annotated[str, limits]
 
 
-def _make_checks(contract: Contract) -> list[Check]:
-    """Pydantic's own validators of what two libraries may read differently.
+def _make_checks(contract: Contract, formats: TableFormat | None) -> list[Check]:
+    """Checks of what two libraries may read differently.
 
-    These are times, patterns, and enumerations of anything but words.
+    These are text that is not normalized, times, patterns, and enumerations of anything but words.
     """
-    fields = request_model(contract).model_fields
-    return [
-        (i, _make_reader(fields[column.name]))
-        for i, column in enumerate(contract.request_columns)
-        if column.kind == "timestamp"
-        or column.pattern is not None
-        or (column.values is not None and column.kind != "string")
-    ]
+    fields = request_model(contract, formats).model_fields
+    found: list[Check] = []
+    for position, column in enumerate(contract.request_columns):
+        parser = text_parser(column, formats)
+        listed = column.kind == "string" and column.values is not None
+        if listed and not any(map(parser.is_missing, cast("Any", column.values))):
+            continue
+        if column.kind == "string" and column.pattern is None and not listed:
+            found.append((position, _plain_text(parser)))
+        elif column.kind in ("string", "timestamp") or column.values is not None:
+            found.append((position, _make_reader(fields[column.name])))
+    return found
+
+
+def _plain_text(parser: CellParser) -> Callable[[Any], Any]:
+    """Function that lets normalized text pass, and leaves other text to the request's model."""
+
+    def check(text: str) -> str:
+        if normalize_text(text) != text or parser.is_missing(text):
+            raise ValueError("is not normalized")
+        return text
+
+    return check
 
 
 def _make_reader(field: FieldInfo) -> Callable[[Any], Any]:

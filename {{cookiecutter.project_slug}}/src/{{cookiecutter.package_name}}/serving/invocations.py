@@ -4,20 +4,16 @@ The forms are those of MLflow 2 and later. Stricter here: NaN is no JSON, unknow
 are refused, and so are `params`, which the model does not take.
 """
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from pydantic_core import from_json
 
-from ..contract import Column, Contract
+from .csv_body import read_csv
 from .dialect import (
     Answered,
     Incoming,
     Question,
-    Rows,
     parse_object,
     refuse,
     rows_from_columns,
@@ -25,7 +21,6 @@ from .dialect import (
 )
 from .log_lines import list_values
 from .messages import Location
-from .problems import MALFORMED_BODY, UNSUPPORTED_MEDIA_TYPE, ProblemError
 from .served import ServedModel
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -47,7 +42,7 @@ class Invocations:
             ProblemError: It is none of them, or its rows do not keep the contract.
         """
         if incoming.media_type == b"text/csv":
-            rows = _read_csv(model, incoming)
+            rows = read_csv(model, incoming)
         else:
             rows = validate_rows(model, *read_form(parse_object(incoming.body), FORMS))
         return Question(rows, incoming.request_id)
@@ -120,69 +115,3 @@ def _read_columns(content: Mapping[str, Any]) -> tuple[Records, Locate]:
         raise refuse("/inputs", "This must be a list of records, or an object of lists.")
     rows = rows_from_columns(content, "/inputs")
     return rows, lambda found: ("inputs", *found[2:3], *found[1:2])
-
-
-def _read_csv(model: ServedModel, incoming: Incoming) -> Rows:
-    """Reads a table; an empty field is a missing value.
-
-    Its first line names the columns, unless the media type's parameter `header` says `absent`:
-    the fields are then in the contract's order.
-    """
-    try:
-        text = io.StringIO(incoming.body.decode("utf-8-sig"), newline="")
-        lines = [line for line in csv.reader(text, strict=True) if line]
-    except (UnicodeDecodeError, csv.Error):
-        raise ProblemError(
-            MALFORMED_BODY, "This is no table: it is not in UTF-8, or misquoted."
-        ) from None
-    if not lines:
-        raise ProblemError(MALFORMED_BODY, "This is no table: it is empty.")
-    names, data = _part_header(model.contract, lines, incoming.parameters.get("header"))
-    if len(set(names)) < len(names) or any(len(line) != len(names) for line in data):
-        raise refuse("", "Each column must have a name of its own, and each line a field for each.")
-    columns = {column.name: column for column in model.contract.request_columns}
-    rows = [
-        {n: _read_cell(columns.get(n), v) for n, v in zip(names, line, strict=True) if v != ""}
-        for line in data
-    ]
-    return validate_rows(model, rows, lambda found: ("rows", *found[1:]))
-
-
-def _part_header(
-    contract: Contract, lines: list[list[str]], header: str | None
-) -> tuple[list[str], list[list[str]]]:
-    """The names of a table's columns, and its lines of data.
-
-    Args:
-        contract: Whose columns, in whose order where the table names none.
-        lines: All lines that are not empty.
-        header: The media type's parameter: present, absent, or not given, which means present.
-    """
-    wanted = (header or "present").lower()
-    if wanted == "absent":
-        # The key and the event time may be left out.
-        alone = len(lines[0]) == len(contract.features)
-        columns = contract.features if alone else contract.request_columns
-        return [column.name for column in contract.columns if column in columns], lines
-    if wanted != "present":
-        raise ProblemError(
-            UNSUPPORTED_MEDIA_TYPE, "The parameter header of text/csv is present or absent."
-        )
-    known = {column.name for column in contract.request_columns}
-    if not known & set(lines[0]):
-        raise refuse(
-            "",
-            "The first line names no column of the contract; add a header, or send "
-            "`text/csv; header=absent` with the fields in the contract's order.",
-        )
-    return lines[0], lines[1:]
-
-
-def _read_cell(column: Column | None, text: str) -> Any:
-    """A cell as JSON would write it; one that is not of its column's kind stays a string."""
-    if column is None or column.kind in {"string", "timestamp"}:
-        return text
-    try:
-        return from_json(text.lower(), allow_inf_nan=False)
-    except ValueError:
-        return text

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, cr
 
 from ..contract import Contract, class_name
 from ..schemas import example_record, request_model
+from ..source_params import TableFormat
 from .explanation import MOST_ROWS
 from .problems import INVALID_RECORDS, MALFORMED_BODY, ProblemError
 
@@ -28,11 +29,13 @@ class ModelIdentity(BaseModel):
     contract_version: str = Field(description="Version of the data contract")
 
 
-def predict_request(contract: Contract, max_rows: int) -> type[BaseModel]:
+def predict_request(
+    contract: Contract, max_rows: int, formats: TableFormat | None = None
+) -> type[BaseModel]:
     """The model of a request's body: it decodes requests and documents them."""
     # The first record that breaks the contract ends the check: what a body of broken records costs
     # is then bounded by one record's.
-    record: Any = request_model(contract)
+    record: Any = request_model(contract, formats)
     records: Any = Annotated[list[record], FailFast()]
     explains: Any = {"properties": {"explain": {"const": True}}, "required": ["explain"]}
     few: Any = {"properties": {"records": {"maxItems": MOST_ROWS}}}
@@ -117,12 +120,14 @@ def _prediction_type(contract: Contract) -> Any:
 
 
 def _describe(error: Mapping[str, Any], locate: Callable[[Location], Location]) -> dict[str, str]:
+    return {"pointer": write_pointer(locate(error["loc"])), "detail": _shorten(error["msg"])}
+
+
+def write_pointer(place: Location) -> str:
+    """A place in a document as a JSON Pointer."""
     # A field's name may be the client's own word, so it is cut, and escaped as RFC 6901 says.
-    parts = (
-        str(part)[:_LONGEST_NAME].replace("~", "~0").replace("/", "~1")
-        for part in locate(error["loc"])
-    )
-    return {"pointer": "/" + "/".join(parts), "detail": _shorten(error["msg"])}
+    parts = (str(part)[:_LONGEST_NAME].replace("~", "~0").replace("/", "~1") for part in place)
+    return "/" + "/".join(parts)
 
 
 def _shorten(text: str) -> str:

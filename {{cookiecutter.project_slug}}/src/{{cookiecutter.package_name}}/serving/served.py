@@ -160,5 +160,7 @@ def load_served_model(store: Path, max_rows: int, threads: int = 1) -> ServedMod
         digest=pointer.digest,
         contract_version=bundle.contract.version,
     )
-    request = predict_request(bundle.contract, max_rows)
-    return ServedModel(identity, scorer, request, compile_decoder(bundle.contract, max_rows))
+    formats = bundle.metadata.formats
+    request = predict_request(bundle.contract, max_rows, formats)
+    decode = compile_decoder(bundle.contract, max_rows, formats)
+    return ServedModel(identity, scorer, request, decode)
