@@ -9,7 +9,7 @@ import pandas as pd
 
 from .. import features as features_module
 from ..columns import arrange_features, columns_from_frame
-from ..contract import Contract, Task, load_contract, parse_contract
+from ..contract import Contract, load_contract, parse_contract
 from ..errors import ProjectError
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import encode_target
@@ -33,6 +33,7 @@ from .profile import ColumnFacts, profile
 from .redraft import redraft_contract, rename_contract
 from .removal import clear_outputs, is_sample_here, remove_sample
 from .sizing import Setting, choose_settings, find_needs, keep_settings
+from .split_choice import choose_split
 
 _MOST_JUDGED = 100_000
 """Rows on which single columns are compared with the target; more tell nothing new."""
@@ -145,9 +146,15 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
         text = draft_contract(name, "1.0.0", request.place.name, planned, {})
     contract = parse_contract(text)
     pipeline = (paths.root / "dvc.yaml").read_text(encoding="utf-8")
-    settings = drafted = choose_settings(table, contract, planned, request.wishes.group)
     current = parse_params(paths.params.read_text(encoding="utf-8"))
-    if earlier and earlier.is_continued_by(contract):
+    continues = earlier is not None and earlier.is_continued_by(contract)
+    group = request.wishes.group
+    if continues and group is None and current.split.strategy == "group":
+        group = current.split.group
+    labelled = table[table[contract.target.name].notna()].reset_index(drop=True)
+    split = choose_split(labelled, contract, group, current, keep=continues)
+    settings = drafted = choose_settings(table, contract, planned, split)
+    if continues:
         settings = keep_settings(drafted, current, find_needs(table, contract, planned))
     params = set_values(paths.params.read_text(encoding="utf-8"), settings)
     params = set_source(params, source)
@@ -163,7 +170,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
             *_note_encoding(opened, request),
             *nested,
             *_note_steps(drafted),
-            *_collect_questions(planned, request, contract.task),
+            *_collect_questions(planned, request, contract),
         ),
     )
 
@@ -260,9 +267,10 @@ def _with_formats(opened: OwnParams, facts: Mapping[str, ColumnFacts]) -> OwnPar
 
 
 def _collect_questions(
-    planned: tuple[Planned, ...], request: Request, task: Task
+    planned: tuple[Planned, ...], request: Request, contract: Contract
 ) -> tuple[str, ...]:
-    questions = [f"'{c.facts.name}': {c.question}" for c in planned if c.question]
+    questions = [*_note_outcomes(planned), *_note_lists(contract)]
+    questions += [f"'{c.facts.name}': {c.question}" for c in planned if c.question]
     questions += _group_notes(planned)
     if request.wishes.group is None:
         questions += [
@@ -275,7 +283,7 @@ def _collect_questions(
     return (
         *questions,
         "contract.yaml: descriptions, units and true limits, which no data can tell",
-        f"params.yaml: {costs if task == 'binary' else ''}the gates' limits",
+        f"params.yaml: {costs if contract.task == 'binary' else ''}the gates' limits",
     )
 
 
@@ -289,6 +297,28 @@ def _note_encoding(opened: OpenedSource, request: Request) -> list[str]:
         "words are wrong, run again with --encoding"
     )
     return [note]
+
+
+def _note_outcomes(planned: Sequence[Planned]) -> list[str]:
+    """What becomes of rows without an outcome."""
+    (facts,) = (column.facts for column in planned if column.has("target"))
+    missing = facts.rows - facts.present
+    note = (
+        f"'{facts.name}': {missing:,} of {facts.rows:,} rows have no outcome and are not used; if "
+        "an empty cell means an outcome, such as none or 0, write that into the table"
+    )
+    return [note] if missing else []
+
+
+def _note_lists(contract: Contract) -> list[str]:
+    """Which columns accept the words alone that were seen."""
+    names = [f"'{c.name}'" for c in contract.columns if c.values and c != contract.target]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    note = (
+        f"contract.yaml: {', '.join(names[:5])}{more}: only the words that are listed are "
+        "accepted; remove 'enum' where others may come"
+    )
+    return [note] if names else []
 
 
 def _note_nested(names: Sequence[str]) -> list[str]:

@@ -11,13 +11,18 @@ from ..batches import split_by_month
 from ..contract import Contract
 from ..modelling.steps import find_steps
 from ..params import Params
+from ..pipeline.evaluate import find_age
 from .plan import SUSPICIOUS_AUC, Planned
+from .split_choice import SplitChoice, choose_share
 
-LEAST_DAYS = 20
-"""A table of fewer days cannot be split by whole days into three windows."""
 MAX_STEP = 0.85
 """Seasons move a column by less, within a month; another unit moves it by more."""
 _RARE_CLASS = 0.05
+_LEAST_AGE = 14
+"""Days without an outcome that are ordinary."""
+_BASE_MICROSECONDS = 5000
+_FEATURE_MICROSECONDS = 40
+"""Several times what a busy machine takes, so that the gate finds a slow model and no busy hour."""
 
 Setting = tuple[Any, str]
 """A value, and the comment that gives its unit and reason."""
@@ -42,12 +47,12 @@ class Sizes:
 
 
 def measure(rows: int) -> Sizes:
-    """Small tables hold out more: intervals follow the number of rows, not their share."""
-    return Sizes(rows, 0.15 if rows >= 10_000 else 0.2 if rows >= 1000 else 0.25)
+    """What follows from the number of rows with a label."""
+    return Sizes(rows, choose_share(rows))
 
 
 def choose_settings(
-    table: pd.DataFrame, contract: Contract, planned: Sequence[Planned], group: str | None
+    table: pd.DataFrame, contract: Contract, planned: Sequence[Planned], split: SplitChoice
 ) -> dict[str, Setting]:
     """Every setting of `params.yaml` that depends on the table, by its dotted name.
 
@@ -55,7 +60,7 @@ def choose_settings(
         table: All rows.
         contract: The drafted contract.
         planned: What was decided about the columns.
-        group: Column whose rows stay together, if one was named.
+        split: How the rows are split.
     """
     labelled = table[table[contract.target.name].notna()]
     sizes = measure(len(labelled))
@@ -65,13 +70,15 @@ def choose_settings(
             "last month (UTC) that has arrived; null takes all that the files hold",
         ),
         **_validate(table, contract),
-        **_split(labelled, contract, sizes, group),
+        **_split(split, sizes),
         **_train(sizes, planned),
         "export.tolerance": (
             1.0e-5,
             "largest error of the graph against the model, absolute or relative",
         ),
         **_judge(labelled[contract.target.name], contract, sizes),
+        **_limit_age(table, contract),
+        **_limit_latency(contract),
     }
 
 
@@ -91,6 +98,10 @@ def keep_settings(
         for name, setting in drafted.items()
         if name in needs and needs[name] > read_setting(values, name)
     }
+    # The split that is there stays where it works.
+    split = {name: drafted[name] for name in drafted if name == "seed" or name[:6] == "split."}
+    if any(setting[0] != read_setting(values, name) for name, setting in split.items()):
+        changed |= split
     months = dict(current.validate_.known_steps)
     found, comment = drafted["validate.known_steps"]
     new = {name: sorted({*months.get(name, ()), *found[name]}) for name in found}
@@ -117,7 +128,9 @@ def find_needs(
     return {
         "validate.max_doubled": measure_repeated(table, contract),
         "train.max_single_feature_auc": told if told == 1.0 else 0.0,
-        "train.rare": max(crowds, default=0),
+        "train.min_category_count": max(crowds, default=0),
+        "judge.max_age_days": measure_age(table, contract),
+        "judge.max_microseconds": 0.8 * _limit_latency(contract)["judge.max_microseconds"][0],
     }
 
 
@@ -149,65 +162,56 @@ def _validate(rows: pd.DataFrame, contract: Contract) -> dict[str, Setting]:
     }
 
 
-def _split(
-    rows: pd.DataFrame, contract: Contract, sizes: Sizes, group: str | None
-) -> dict[str, Setting]:
+def _split(split: SplitChoice, sizes: Sizes) -> dict[str, Setting]:
+    params = split.params
     shares = "share of rows or groups, for the strategies group and random"
-    least = min(500, max(20, sizes.held_out // 2))
-    settings: dict[str, Setting] = {
-        "split.strategy": ("random", "time | group | random; random, since there is no event time"),
-        "split.valid_share": (sizes.share, shares),
-        "split.test_share": (sizes.share, shares),
-        "split.valid_days": (30, "days before the test window, for the strategy time"),
-        "split.test_days": (
-            30,
-            "days at the end that nothing in training sees, for the strategy time",
+    held_out = "" if params.strategy != "time" else "; they hold about {:.0%} of the rows"
+    return {
+        "seed": (split.seed, "any integer; every random draw of the pipeline follows from it"),
+        "split.strategy": (params.strategy, f"time | group | random; {split.reason}"),
+        "split.valid_share": (params.valid_share, shares),
+        "split.test_share": (params.test_share, shares),
+        "split.valid_days": (
+            params.valid_days,
+            f"days before the test window{held_out.format(params.valid_share)}",
         ),
-        "split.group": (group, "column whose rows stay together, for the strategy group"),
+        "split.test_days": (
+            params.test_days,
+            f"days at the end that nothing in training sees{held_out.format(params.test_share)}",
+        ),
+        "split.group": (params.group, "column whose rows stay together, for the strategy group"),
         "split.min_rows": (
-            least,
+            params.min_rows,
             f"rows in each window; half of what {sizes.rows:,} rows should give",
         ),
     }
-    if group is not None:
-        settings["split.strategy"] = ("group", "time | group | random; a group column was named")
-        return settings
-    days = count_days(rows, contract, sizes.share)
-    if days is None:
-        if contract.event_time is not None:
-            reason = f"time | group | random; too few days for time (under {LEAST_DAYS})"
-            settings["split.strategy"] = ("random", reason)
-        return settings
-    valid, test = days
-    return {
-        **settings,
-        "split.strategy": (
-            "time",
-            "time | group | random; time, since predictions are about the future",
-        ),
-        "split.valid_days": (
-            valid,
-            f"days before the test window; they hold about {sizes.share:.0%} of the rows",
-        ),
-        "split.test_days": (
-            test,
-            f"days at the end; they hold about {sizes.share:.0%} of the rows",
-        ),
-    }
 
 
-def count_days(rows: pd.DataFrame, contract: Contract, share: float) -> tuple[int, int] | None:
-    """Days of the windows valid and test that hold a share of the rows each; None if too few."""
+def _limit_age(table: pd.DataFrame, contract: Contract) -> dict[str, Setting]:
+    age = measure_age(table, contract)
+    limit = max(_LEAST_AGE, math.ceil(1.5 * age))
+    reason = "days by which the newest labelled row may lie before the data that have arrived"
+    return {"judge.max_age_days": (limit, f"{reason}; {age} days in the table as adopted")}
+
+
+def measure_age(table: pd.DataFrame, contract: Contract) -> int:
+    """Days by which the newest row with an outcome lies before the newest month of the table."""
     if contract.event_time is None:
-        return None
-    days = rows[contract.event_time.name].dt.floor("D").sort_values(ignore_index=True)
-    if days.nunique() < LEAST_DAYS:
-        return None
-    last = days.iloc[-1] + pd.Timedelta(days=1)
-    test_from = days.iloc[int(len(days) * (1 - share))]
-    valid_from = days.iloc[int(len(days) * (1 - 2 * share))]
-    valid, test = (test_from - valid_from).days, (last - test_from).days
-    return (valid, test) if valid and days.iloc[0] < valid_from else None
+        return 0
+    times = table[contract.event_time.name]
+    newest = times[table[contract.target.name].notna()].max()
+    age = find_age(newest.isoformat(), None, f"{times.max():%Y-%m}")
+    return age or 0
+
+
+def _limit_latency(contract: Contract) -> dict[str, Setting]:
+    features = len(contract.features)
+    return {
+        "judge.max_microseconds": (
+            _BASE_MICROSECONDS + _FEATURE_MICROSECONDS * features,
+            f"for one record of {features} features, {_FEATURE_MICROSECONDS} for each of them",
+        )
+    }
 
 
 def _train(sizes: Sizes, planned: Sequence[Planned]) -> dict[str, Setting]:
@@ -266,10 +270,15 @@ def _choose_rare(sizes: Sizes, planned: Sequence[Planned]) -> int:
 def _judge(target: "pd.Series[Any]", contract: Contract, sizes: Sizes) -> dict[str, Setting]:
     bins = 10 if sizes.held_out >= 1000 else 5
     by_chance = 0.02 + 1.2 * math.sqrt(bins / max(1, sizes.held_out))
+    slice_rows = min(500, max(30, sizes.held_out // 20))
     settings: dict[str, Setting] = {
         "evaluate.calibration_bins": (
             bins,
             "equally filled bins of the reliability curve; few rows fill few bins",
+        ),
+        "evaluate.min_slice_rows": (
+            slice_rows,
+            f"rows of a slice, or of a pair; a 20th of {sizes.held_out:,} test rows, 30 to 500",
         ),
         "judge.max_calibration_error": (
             round(max(0.08, by_chance), 2),

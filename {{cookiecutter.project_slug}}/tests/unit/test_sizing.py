@@ -1,0 +1,92 @@
+"""Settings follow from the table: its size, its time, and what it has of each outcome."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.package_name }}.adoption.adopt import Adoption, Request, prepare
+from {{ cookiecutter.package_name }}.adoption.opening import Place
+from {{ cookiecutter.package_name }}.adoption.plan import Wishes
+from {{ cookiecutter.package_name }}.contract import load_contract
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.params import Params, parse_params
+from {{ cookiecutter.package_name }}.paths import Paths
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    for name in ("params.yaml", "dvc.yaml", "contract.yaml"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    return Paths(tmp_path)
+
+
+def adopt(paths: Paths, table: pd.DataFrame) -> tuple[Adoption, Params]:
+    table.to_csv(paths.root / "table.csv", index=False)
+    request = Request(Place("table.csv"), Wishes(target="late"))
+    adoption = prepare(paths, request, None, lambda _, safe: safe)
+    return adoption, parse_params(adoption.params)
+
+
+def make_rows(rows: int, features: int = 3, **columns: Any) -> pd.DataFrame:
+    draw = np.random.default_rng(1)
+    sizes = {f"size {k}": draw.normal(size=rows).round(3) for k in range(features)}
+    return pd.DataFrame({**sizes, "late": draw.choice(["a", "b"], rows), **columns})
+
+
+def test_outcomes_that_are_not_known_yet_set_the_limit_of_age(paths: Paths) -> None:
+    days = pd.date_range("2020-01-01", "2021-12-31")
+    table = make_rows(len(days), day=days)
+    table.loc[table["day"] > "2021-10-01", "late"] = None
+    adoption, params = adopt(paths, table)
+
+    # The newest month begins 61 days after the newest outcome.
+    assert params.judge.max_age_days == 92
+    assert "61 days in the table as adopted" in adoption.params
+    said = " ".join(adoption.open_questions)
+    assert "'late': 91 of 731 rows have no outcome and are not used; if an empty cell" in said
+
+
+def test_slices_may_be_small_where_the_table_is(paths: Paths) -> None:
+    assert adopt(paths, make_rows(600))[1].evaluate.min_slice_rows == 30
+    assert adopt(paths, make_rows(8000))[1].evaluate.min_slice_rows == 80
+
+
+def test_a_wide_table_may_take_longer(paths: Paths) -> None:
+    narrow, wide = (adopt(paths, make_rows(400, k))[1].judge.max_microseconds for k in (3, 300))
+
+    assert narrow == 5120
+    assert wide == 17_000
+
+
+def test_a_table_that_is_too_small_is_refused_before_anything_changes(paths: Paths) -> None:
+    with pytest.raises(ProjectError, match="60 rows with an outcome, too few"):
+        adopt(paths, make_rows(60))
+
+
+def test_closed_lists_are_named(paths: Paths) -> None:
+    colours = np.random.default_rng(2).choice(["red", "blue"], 400)
+    said = " ".join(adopt(paths, make_rows(400, colour=colours))[0].open_questions)
+
+    assert "contract.yaml: 'colour': only the words that are listed are accepted" in said
+
+
+def test_a_table_that_outgrew_a_limit_raises_it_and_keeps_the_others(paths: Paths) -> None:
+    days = pd.date_range("2020-01-01", "2021-12-31")
+    table = make_rows(len(days), day=days)
+    adoption, before = adopt(paths, table)
+    for name, text in (("contract.yaml", adoption.contract), ("params.yaml", adoption.params)):
+        (paths.root / name).write_text(text.replace("max_trees: 2000", "max_trees: 77"))
+    table.loc[table["day"] > "2021-10-01", "late"] = None
+    table.to_csv(paths.root / "table.csv", index=False)
+    request = Request(Place("table.csv"), Wishes(target="late"))
+    previous = load_contract(paths.contract)
+    after = parse_params(prepare(paths, request, previous, lambda _, safe: safe).params)
+
+    assert (before.judge.max_age_days, after.judge.max_age_days) == (14, 92)
+    assert after.train.candidate.max_trees == 77
+    assert after.evaluate == before.evaluate
