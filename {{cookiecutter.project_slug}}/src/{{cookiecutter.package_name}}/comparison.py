@@ -10,13 +10,20 @@ import pandas as pd
 
 from .bundle import Bundle, features_digest
 from .errors import ProjectError
-from .modelling.confidence import Interval, group_rows, paired_difference
+from .modelling.confidence import (
+    Interval,
+    count_units,
+    group_rows,
+    name_unit,
+    paired_difference,
+    spell_units,
+)
 from .modelling.metrics import Floats, encode_target, metrics_for
 from .params import Params
 from .scoring import Scorer
 
-MIN_DAYS = 7
-"""Fewer days than a week make an interval by days too narrow to trust."""
+MIN_UNITS = 7
+"""Fewer days than a week, or fewer groups, support no comparison."""
 
 # A model that MLflow stored brings its code along; in a process of its own it answers with that.
 _ANSWER = """
@@ -42,7 +49,7 @@ class Challenge:
 def measure_gain(
     challenge: Challenge, rows: pd.DataFrame, params: Params, scratch: Path
 ) -> tuple[int, Interval]:
-    """How much better the candidate is, with an interval by days, and on how many rows.
+    """How much better the candidate is, with an interval by units, and on how many rows.
 
     Raises:
         NotComparableError: The models answer different questions, or too few rows are new to both.
@@ -52,8 +59,8 @@ def measure_gain(
     if champion.metadata.classes != candidate.metadata.classes:
         raise NotComparableError("The champion predicts another target; they cannot be compared.")
     rows = unseen_rows(rows, candidate, champion)
-    groups = group_rows(rows, contract)
-    _check_enough(rows, len(set(groups.tolist())), candidate, params)
+    groups = group_rows(rows, contract, params.split)
+    _check_enough(rows, count_units(groups), candidate, params)
     metric = metrics_for(contract.task, params.evaluate.calibration_bins)[params.judge.metric]
     interval = paired_difference(
         metric,
@@ -88,12 +95,13 @@ def unseen_rows(rows: pd.DataFrame, candidate: Bundle, champion: Bundle) -> pd.D
     return rows[rows[event_time.name] > latest].reset_index(drop=True)
 
 
-def _check_enough(rows: pd.DataFrame, groups: int, candidate: Bundle, params: Params) -> None:
-    if len(rows) < params.split.min_rows or groups < MIN_DAYS:
+def _check_enough(rows: pd.DataFrame, units: int, candidate: Bundle, params: Params) -> None:
+    if len(rows) < params.split.min_rows or units < MIN_UNITS:
+        unit = name_unit(candidate.contract, params.split)
         raise NotComparableError(
-            f"Only {len(rows)} rows of the test window, from {groups} days, are new to the "
-            f"champion too (needed: {params.split.min_rows} rows, {MIN_DAYS} days); wait for newer "
-            "data."
+            f"Only {len(rows)} rows of the test window, from {spell_units(units, unit)}, are new "
+            f"to the champion too (needed: {params.split.min_rows} rows, "
+            f"{spell_units(MIN_UNITS, unit)}); wait for newer data."
         )
     present = set(rows[candidate.contract.target.name].unique())
     absent = [label for label in candidate.contract.classes if label not in present]

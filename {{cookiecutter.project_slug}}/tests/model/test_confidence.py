@@ -5,14 +5,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t, ttest_ind
 
 from {{ cookiecutter.package_name }}.contract import Column, Contract
 from {{ cookiecutter.package_name }}.modelling.confidence import (
     bootstrap,
     gain,
     group_rows,
+    name_unit,
     once,
     paired_difference,
+    resample,
     rise_between_windows,
 )
 from {{ cookiecutter.package_name }}.modelling.metrics import (
@@ -22,6 +25,7 @@ from {{ cookiecutter.package_name }}.modelling.metrics import (
     metrics_for,
     share,
 )
+from {{ cookiecutter.package_name }}.params import SplitParams
 from {{ cookiecutter.package_name }}.tables import conform
 
 SETTINGS: dict[str, Any] = {"resamples": 200, "confidence": 0.9, "seed": 1}
@@ -65,7 +69,7 @@ def test_whole_groups_are_drawn_as_many_as_there_are() -> None:
         seen.append(weights.tolist())
         return 0.0
 
-    bootstrap({"watch": watch}, groups, resamples=50, confidence=0.9, seed=1)
+    resample([watch], groups, resamples=50, seed=1)
 
     assert all(len(weights) == 3 and sum(weights) == 3 for weights in seen)
     assert len({tuple(weights) for weights in seen}) > 5
@@ -172,10 +176,56 @@ def test_resamples_that_say_nothing_are_left_out() -> None:
     assert (interval.value, interval.low, interval.high) == (1, 1, 1)
 
 
-def test_rows_of_one_day_of_utc_are_one_group() -> None:
-    moment = Column("moment", "timestamp", True, "", (), frozenset({"event_time"}))
-    contract = Contract("visits", "1.0.0", "", (moment,))
-    moments = ["2013-01-02T00:00:00Z", "2013-01-01T23:59:00Z", "2013-01-01T20:00:00-05:00"]
-    rows = pd.DataFrame({moment.name: moments})
+def settings(**changes: Any) -> SplitParams:
+    usual = {"strategy": "time", "valid_days": 2, "test_days": 3, "min_rows": 1, "group": None}
+    shares = {"valid_share": 0.2, "test_share": 0.2}
+    return SplitParams.model_validate(usual | shares | changes)
 
-    assert group_rows(conform(rows, contract), contract).tolist() == [0, 1, 0]
+
+@pytest.mark.parametrize(
+    ("changes", "units", "name"),
+    [
+        ({}, [0, 1, 0, 2], "day"),
+        ({"strategy": "random"}, [0, 1, 2, 3], "row"),
+        ({"strategy": "group", "group": "who"}, [0, 0, 1, 2], "who"),
+    ],
+)
+def test_the_resampling_unit_is_that_by_which_rows_are_split(
+    changes: dict[str, Any], units: list[int], name: str
+) -> None:
+    moment = Column("moment", "timestamp", True, "", (), frozenset({"event_time"}))
+    who = Column("who", "string", False, "", (), frozenset())
+    contract = Contract("visits", "1.0.0", "", (moment, who))
+    moments = [
+        "2013-01-02T00:00:00Z",
+        "2013-01-01T23:59:00Z",
+        "2013-01-01T20:00:00-05:00",
+        "2013-01-05T20:00:00Z",
+    ]
+    rows = conform(pd.DataFrame({"moment": moments, "who": ["a", "a", "b", None]}), contract)
+
+    assert group_rows(rows, contract, settings(**changes)).tolist() == units
+    assert name_unit(contract, settings(**changes)) == name
+
+
+def test_few_units_have_a_t_interval_and_very_few_a_wide_one() -> None:
+    widths = {}
+    for days in (5, 14, 15):
+        values, groups = draw_days(1, days)
+        by_day = values.reshape(days, -1).mean(axis=1)
+        found = bootstrap({"mean": mean_of(values, groups)}, groups, 300, 0.95, 1)["mean"]
+        low, high = t.interval(0.95, days - 1, by_day.mean(), by_day.std(ddof=1) / np.sqrt(days))
+        widths[days] = (found.high - found.low) / (high - low)
+    assert widths[5] == pytest.approx(1)
+    assert widths[14] == pytest.approx(1)
+    assert 0.8 < widths[15] < 1.25
+
+
+def test_a_rise_from_few_units_is_as_uncertain_as_students_t_says() -> None:
+    (before, some), (after, others) = draw_days(1, 6), draw_days(2, 40)
+    found = rise_between_windows(
+        (mean_of(before, some), some), (mean_of(after, others), others), 300, 0.95, 1
+    )
+    by_day = [values.reshape(-1, 10).mean(axis=1) for values in (after, before)]
+    low, high = ttest_ind(*by_day, equal_var=False).confidence_interval(0.95)
+    assert found.high - found.low == pytest.approx(high - low, rel=0.1)

@@ -114,7 +114,7 @@ def test_intervals_hold_for_all_at_once() -> None:
     for _ in range(200):
         values = generator.normal(size=30)
         draws = values + generator.normal(size=(300, 30))
-        intervals = simultaneous(values, draws, 0.95)
+        intervals = simultaneous(values, draws, 0.95, [1000] * 30)
         inside += all(interval.low <= 0 <= interval.high for interval in intervals)
     # Of single 95 % intervals all 30 would hold in 0.95³⁰ = 21 % of the cases.
     assert 0.9 <= inside / 200 <= 0.99

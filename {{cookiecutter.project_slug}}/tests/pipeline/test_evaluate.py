@@ -24,7 +24,7 @@ from {{ cookiecutter.package_name }}.modelling.leakage import rank_single_featur
 from {{ cookiecutter.package_name }}.modelling.metrics import Floats, metrics_for
 from {{ cookiecutter.package_name }}.modelling.parity import compare_scores
 from {{ cookiecutter.package_name }}.modelling.threshold import choose_threshold
-from {{ cookiecutter.package_name }}.params import EvaluateParams, Params
+from {{ cookiecutter.package_name }}.params import EvaluateParams, Params, SplitParams
 from {{ cookiecutter.package_name }}.pipeline.evaluate import (
     Window,
     break_down,
@@ -50,6 +50,15 @@ schema:
       - {name: sold, logicalType: boolean, tags: [target]}
 """)
 EVALUATE = EvaluateParams(resamples=60, confidence=0.95, calibration_bins=10, min_slice_rows=500)
+SPLIT = SplitParams(
+    strategy="time",
+    valid_days=60,
+    test_days=60,
+    valid_share=0.2,
+    test_share=0.2,
+    group=None,
+    min_rows=500,
+)
 SIZE, DAYS, SEEDS = 6000, 60, 20
 BEHAVIOUR = (
     Direction(name="x", kind="direction", change={"x": {"add": 1.0}}, score="up", share=0.9),
@@ -149,7 +158,7 @@ class World:
         prior = np.full((SIZE, 2), [0.5, 0.5])
         linear = Model(of=(1.2, 0.0)).answer(rows, self.noise(name, "linear"))
         baselines = {"prior": prior, "linear": linear}
-        return Window(rows, target, group_rows(rows, CONTRACT), {"candidate": scores, **baselines})
+        return Window(rows, target, group_rows(rows, CONTRACT, SPLIT), {"candidate": scores, **baselines})
 
     def threshold(self, model: Model) -> float:
         tuned = self.window(model.tuned_on, model)

@@ -271,6 +271,26 @@ def test_a_row_in_two_windows_is_refused(rows: pd.DataFrame, visits: Contract) -
         check_windows(windows, visits, params)
 
 
+@pytest.mark.parametrize(
+    ("changes", "units", "setting"),
+    [
+        ({"test_days": 4}, "4 days", "split.test_days"),
+        ({"strategy": "group", "group": "clinic"}, "1 group by 'clinic'", "split.test_share"),
+    ],
+)
+def test_a_test_window_of_few_days_or_groups_is_refused(
+    rows: pd.DataFrame, visits: Contract, changes: dict[str, Any], units: str, setting: str
+) -> None:
+    clinic = replace(visits.column("patient"), name="clinic", roles=frozenset())
+    contract = replace(visits, columns=(*visits.columns, clinic))
+    days = changes.get("test_days", 30)
+    windows = split_rows(rows.assign(clinic="c1"), contract, settings(test_days=days), seed=1)
+    params = settings(**changes)
+
+    with pytest.raises(ProjectError, match=f"holds only {units}, .* raise {setting} in params"):
+        check_windows(windows, contract, params)
+
+
 INGEST = {"offered": 100, "not_yet_arrived": 20}
 VALIDATION = {"accepted": 75, "quarantined": 5}
 

@@ -1,11 +1,18 @@
-"""Bootstrap intervals by groups of rows.
+"""Confidence intervals by units of rows: days, groups or single rows.
 
-Rows of one day share what that day brought to all of them; resampling single rows would take them
-for independent and give intervals that are too narrow. So whole days are drawn (the block bootstrap
-of Künsch 1989 with the day as block), with one set of draws for every statistic: differences
-between models are paired.
+Rows of one day, or of one patient, share what that day or patient brought to all of them;
+resampling single rows would take them for independent and give intervals that are too narrow. So
+the unit by which rows are split is drawn whole (the block bootstrap of Künsch 1989), with one set
+of draws for every statistic: differences between models are paired.
+
+Percentiles of so few units as a test window has are too narrow as well: of 15 days the usual 95 %
+interval covers the truth in 92 % of cases. Its tails are moved out as far as Student's t lies
+beyond the normal distribution (the expanded percentile interval of Hesterberg 2015). Of fewer than
+`FEW_UNITS` the bootstrap knows too few different samples; there the interval is a t-interval with
+the jackknife's standard error.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,14 +20,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, stdtrit
 
 from ..contract import Contract
+from ..params import SplitParams
 from .metrics import Floats, Groups, Metric, Statistic
+
+FEW_UNITS = 15
+"""Of fewer units an interval is taken from Student's t and the jackknife."""
+LEAST_UNITS = 5
+"""Fewer units support no verdict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value with a percentile interval."""
+    """A value with a confidence interval."""
 
     value: float
     low: float
@@ -31,12 +45,39 @@ class Interval:
         return asdict(self)
 
 
-def group_rows(rows: pd.DataFrame, contract: Contract) -> Groups:
-    """The resampling unit of each row: its day (UTC), or the row itself without an event time."""
-    if contract.event_time is None:
+def name_unit(contract: Contract, split: SplitParams) -> str:
+    """Name the unit by which rows are split: "day", the group's column, or "row"."""
+    if split.strategy == "time" and contract.event_time is not None:
+        return "day"
+    return split.group if split.strategy == "group" and split.group else "row"
+
+
+def group_rows(rows: pd.DataFrame, contract: Contract, split: SplitParams) -> Groups:
+    """Number the resampling unit of each row, which is the unit by which rows are split.
+
+    Days are those of UTC. A row without a group is a unit of its own.
+    """
+    unit = name_unit(contract, split)
+    if unit == "row":
         return np.arange(len(rows))
-    days = rows[contract.event_time.name].dt.floor("D")
-    return np.asarray(pd.factorize(days)[0])
+    if unit == "day" and contract.event_time is not None:
+        return np.asarray(pd.factorize(rows[contract.event_time.name].dt.floor("D"))[0])
+    units = np.asarray(pd.factorize(rows[unit])[0])
+    absent = units < 0
+    units[absent] = units.max(initial=-1) + 1 + np.arange(absent.sum())
+    return units
+
+
+def count_units(groups: Groups) -> int:
+    """Count the units of some rows."""
+    return len(np.unique(groups))
+
+
+def spell_units(count: int, unit: str) -> str:
+    """Spell a number of units: "12 days", "40 rows", "9 groups by 'patient'"."""
+    if unit in ("day", "row"):
+        return f"{count:,} {unit}{'s' if count != 1 else ''}"
+    return f"{count:,} group{'s' if count != 1 else ''} by '{unit}'"
 
 
 def bootstrap(
@@ -46,28 +87,74 @@ def bootstrap(
     confidence: float,
     seed: int,
 ) -> dict[str, Interval]:
-    """Percentile intervals of all statistics from the same resamples.
+    """Confidence intervals of all statistics from the same resamples.
 
     Args:
         statistics: Functions of group weights, of rows with these groups.
         groups: The group of each row, numbered from 0, shape (rows,).
         resamples: How often as many groups are drawn with replacement as there are.
-        confidence: Share of resamples inside the interval.
+        confidence: Probability with which an interval holds the true value.
         seed: Seed of the draws.
     """
-    values, draws = resample(list(statistics.values()), groups, resamples, seed)
-    tail = (1 - confidence) / 2
-    low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
+    functions, units = list(statistics.values()), int(groups.max()) + 1
+    if units < FEW_UNITS:
+        values, errors = jackknife(functions, units)
+        half = _t_quantile(confidence, units - 1) * errors
+        low, high = values - half, values + half
+    else:
+        values, draws = resample(functions, groups, resamples, seed)
+        low, high = find_percentiles(draws, confidence, units)
     return {
         name: Interval(float(values[k]), float(low[k]), float(high[k]))
         for k, name in enumerate(statistics)
     }
 
 
+def find_percentiles(draws: Floats, confidence: float, units: int) -> tuple[Floats, Floats]:
+    """Ends of the expanded percentile intervals of resamples, shape (resamples, …)."""
+    tail = float(ndtr(-ndtri((1 + confidence) / 2) * widen(confidence, units)))
+    low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def widen(confidence: float, units: int) -> float:
+    """Factor by which an interval from resamples of so many units is too narrow.
+
+    Resamples spread like a standard deviation that is divided by n and not by n - 1, and their
+    percentiles are those of a normal distribution instead of Student's t.
+    """
+    freedom = max(1, units - 1)
+    t_over_normal = _t_quantile(confidence, freedom) / float(ndtri((1 + confidence) / 2))
+    return t_over_normal * math.sqrt((freedom + 1) / freedom)
+
+
+def _t_quantile(confidence: float, freedom: float) -> float:
+    return float(stdtrit(max(1.0, freedom), (1 + confidence) / 2))
+
+
+def jackknife(statistics: Sequence[Statistic], units: int) -> tuple[Floats, Floats]:
+    """Values and standard errors, from leaving out one unit after the other.
+
+    A statistic that does not exist without some unit is judged by the others.
+    """
+    values = np.array([statistic(np.ones(units)) for statistic in statistics])
+    without = []
+    for left_out in range(units):
+        weights = np.ones(units)
+        weights[left_out] = 0.0
+        without.append([statistic(weights) for statistic in statistics])
+    parts = np.array(without)
+    there = np.isfinite(parts)
+    count = np.maximum(there.sum(axis=0), 1)
+    parts = np.where(there, parts, 0.0)
+    moved = np.where(there, parts - parts.sum(axis=0) / count, 0.0)
+    return values, np.sqrt((moved**2).sum(axis=0) * (count - 1) / count)
+
+
 def resample(
     statistics: Sequence[Statistic], groups: Groups, resamples: int, seed: int
 ) -> tuple[Floats, Floats]:
-    """The statistics as they are, and in each resample: shape (resamples, statistics)."""
+    """Compute the statistics as they are, and in each resample: shape (resamples, statistics)."""
     generator, count = np.random.default_rng(seed), int(groups.max()) + 1
 
     def measure(weights: NDArray[Any]) -> list[float]:
@@ -130,10 +217,35 @@ def rise_between_windows(
         confidence: Share of resamples inside the interval.
         seed: Seed of the draws.
     """
-    (before, some), (after, others) = (
-        resample([statistic], groups, resamples, seed + shift)
+    parts = [
+        _measure_spread(statistic, groups, resamples, seed + shift)
         for shift, (statistic, groups) in enumerate((earlier, later))
-    )
-    tail = (1 - confidence) / 2
-    low, high = np.nanquantile(others - some, [tail, 1 - tail])
-    return Interval(float(after[0] - before[0]), float(low), float(high))
+    ]
+    (before, some, count), (after, others, counted) = parts
+    difference = after - before
+    if min(count, counted) >= FEW_UNITS:
+        low, high = find_percentiles(others - some, confidence, min(count, counted))
+        return Interval(difference, float(low), float(high))
+    variances = [float(np.nanvar(some)), float(np.nanvar(others))]
+    half = _t_quantile(confidence, _join_freedom(variances, [count, counted]))
+    half *= math.sqrt(sum(variances))
+    return Interval(difference, difference - half, difference + half)
+
+
+def _measure_spread(
+    statistic: Statistic, groups: Groups, resamples: int, seed: int
+) -> tuple[float, Floats, int]:
+    """Value of a statistic, draws that spread as it does, and the number of units."""
+    units = int(groups.max()) + 1
+    if units < FEW_UNITS:
+        values, errors = jackknife([statistic], units)
+        spread = np.array([-1.0, 1.0]) * errors[0]
+        return float(values[0]), values[0] + spread, units
+    values, draws = resample([statistic], groups, resamples, seed)
+    return float(values[0]), draws[:, 0], units
+
+
+def _join_freedom(variances: Sequence[float], units: Sequence[int]) -> float:
+    """Degrees of freedom of a difference (Welch & Satterthwaite)."""
+    parts = [v**2 / max(1, n - 1) for v, n in zip(variances, units, strict=True)]
+    return sum(variances) ** 2 / sum(parts) if sum(parts) else 1.0

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..contract import Contract, class_name
-from .confidence import bootstrap, resample
+from .confidence import LEAST_UNITS, bootstrap, count_units, resample
 from .decision import decide
 from .metrics import Floats, Groups, Statistic, encode_target, share
 from .slices import MANY, Slice, find_slices, simultaneous
@@ -79,7 +79,14 @@ def measure_gaps(
         groups: The resampling unit of each row.
         settings: Those of `bootstrap`; all intervals hold at once.
     """
-    counted = [(s, m) for s in slices for m in measures if m.whole[s.rows].sum() >= _FEWEST]
+    counted = [
+        (s, m)
+        for s in slices
+        for m in measures
+        if m.whole[s.rows].sum() >= _FEWEST and count_units(groups[s.rows]) >= LEAST_UNITS
+    ]
+    if not counted:
+        return []
     shares = [share(m.part[s.rows], m.whole[s.rows], groups[s.rows]) for s, m in counted]
     values, draws = resample(shares, groups, settings["resamples"], settings["seed"])
     like = [(m.name, *s.where) for s, m in counted]
@@ -92,7 +99,9 @@ def measure_gaps(
         return []
     high, low = (list(side) for side in zip(*pairs, strict=True))
     differences = (values[high] - values[low], draws[:, high] - draws[:, low])
-    gaps = simultaneous(*differences, settings["confidence"])
+    units = [count_units(groups[s.rows]) for s, _ in counted]
+    fewest = [min(units[i], units[j]) for i, j in pairs]
+    gaps = simultaneous(*differences, settings["confidence"], fewest)
     return [
         {
             "kind": counted[pair[0]][1].kind,
@@ -123,14 +132,15 @@ def measure_flips(
     places = np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(int)
     chosen = rows.iloc[places].reset_index(drop=True)
     before, ones = score(chosen), np.ones(len(chosen))
+    units = np.unique(groups[places], return_inverse=True)[1]
     shares: dict[str, Statistic] = {}
     for name in features:
         flipped = np.zeros(len(chosen), dtype=bool)
         for value in list_alternatives(rows[name]):
             same = pd.Series([value] * len(chosen), dtype=chosen[name].dtype)
             flipped |= answers_differ(before, score(chosen.assign(**{name: same})))
-        shares[name] = share(flipped, ones, groups[places])
-    found = bootstrap(shares, groups[places], **settings)
+        shares[name] = share(flipped, ones, units)
+    found = bootstrap(shares, units, **settings)
     rows_asked = len(chosen)
     return [{"column": n, "rows": rows_asked, "share": s.as_dict()} for n, s in found.items()]
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .confidence import Interval, gain, resample
+from .confidence import LEAST_UNITS, Interval, count_units, gain, resample, widen
 from .metrics import Floats, Groups, Metric, Statistic
 
 MANY = 20
@@ -63,21 +63,25 @@ def measure_slices(
     """The metric in each slice, and how far above the whole it lies; positive is better.
 
     `settings` are those of `bootstrap`: resamples, confidence and seed. A slice in which the metric
-    does not exist, since it lacks a class, is left out.
+    does not exist, since it lacks a class, is left out, and so is one of too few units.
     """
     whole, sign = metric.prepare(target, scores, groups), 1 if metric.higher_is_better else -1
     ones = np.ones(int(groups.max()) + 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        parts = [(s, _within(s.rows, metric, target, scores, groups)) for s in slices]
+        parts = [
+            (s, _within(s.rows, metric, target, scores, groups))
+            for s in slices
+            if count_units(groups[s.rows]) >= LEAST_UNITS
+        ]
         parts = [(s, part) for s, part in parts if np.isfinite(part(ones))]
         if not parts:
             return []
         statistics = [whole, *(part for _, part in parts)]
         values, draws = resample(statistics, groups, settings["resamples"], settings["seed"])
-    confidence = settings["confidence"]
-    absolute = simultaneous(values[1:], draws[:, 1:], confidence)
+    units, confidence = [count_units(groups[s.rows]) for s, _ in parts], settings["confidence"]
+    absolute = simultaneous(values[1:], draws[:, 1:], confidence, units)
     gaps = simultaneous(
-        sign * (values[1:] - values[0]), sign * (draws[:, 1:] - draws[:, :1]), confidence
+        sign * (values[1:] - values[0]), sign * (draws[:, 1:] - draws[:, :1]), confidence, units
     )
     return [
         {**part.as_dict(), "value": value.as_dict(), "gap": gap.as_dict()}
@@ -99,12 +103,17 @@ def compare_slices(
     with np.errstate(invalid="ignore", divide="ignore"):
         mine = [_within(s.rows, metric, target, scores, groups) for s in slices]
         theirs = [_within(s.rows, metric, target, other, groups) for s in slices]
-        pairs = [p for p in zip(slices, mine, theirs, strict=True) if np.isfinite(p[1](ones))]
+        pairs = [
+            (s, new, old)
+            for s, new, old in zip(slices, mine, theirs, strict=True)
+            if np.isfinite(new(ones)) and count_units(groups[s.rows]) >= LEAST_UNITS
+        ]
         if not pairs:
             return []
         gains = [gain(metric, new, old) for _, new, old in pairs]
         values, draws = resample(gains, groups, settings["resamples"], settings["seed"])
-    intervals = simultaneous(values, draws, settings["confidence"])
+    units = [count_units(groups[s.rows]) for s, _, _ in pairs]
+    intervals = simultaneous(values, draws, settings["confidence"], units)
     found = [
         {**s.as_dict(), "value": new(ones), "other": old(ones), "gain": interval.as_dict()}
         for (s, new, old), interval in zip(pairs, intervals, strict=True)
@@ -112,17 +121,21 @@ def compare_slices(
     return sorted(found, key=lambda part: part["gain"]["value"])
 
 
-def simultaneous(values: Floats, draws: Floats, confidence: float) -> list[Interval]:
+def simultaneous(
+    values: Floats, draws: Floats, confidence: float, units: Sequence[int]
+) -> list[Interval]:
     """Intervals that hold for all of some statistics at once.
 
     Args:
         values: The statistics, shape (statistics,).
         draws: Their resamples, shape (resamples, statistics); NaN where one did not exist.
-        confidence: Share of resamples in which every statistic is inside its interval.
+        confidence: Probability with which every interval holds its true value.
+        units: Number of resampling units behind each statistic.
     """
     spread = np.maximum(np.nanstd(draws, axis=0), np.finfo(float).tiny)
     largest = np.nanmax(np.abs(draws - values) / spread, axis=1)
-    reach = float(np.quantile(largest, confidence)) * spread
+    wider = np.array([widen(confidence, count) for count in units])
+    reach = float(np.quantile(largest, confidence)) * spread * wider
     return [
         Interval(float(value), float(value - part), float(value + part))
         for value, part in zip(values, reach, strict=True)

@@ -107,7 +107,8 @@ def answer_window(paths: Paths, params: Params, scorer: Scorer, name: str) -> Wi
     for model in BASELINES[params.train.candidate.kind]:
         estimator = joblib.load(paths.models / f"{model}.joblib")
         scores[model] = predict_scores(estimator, examples.features)
-    return Window(rows, examples.target, group_rows(rows, contract), scores)
+    groups = group_rows(rows, contract, params.split)
+    return Window(rows, examples.target, groups, scores)
 
 
 def describe_decision(

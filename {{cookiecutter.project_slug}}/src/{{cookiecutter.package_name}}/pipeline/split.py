@@ -10,6 +10,7 @@ from pandas.util import hash_array, hash_pandas_object
 
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
+from ..modelling.confidence import LEAST_UNITS, count_units, group_rows, name_unit, spell_units
 from ..params import Params, SplitParams
 from ..paths import Paths
 from ..reports import read_report, write_report
@@ -150,7 +151,8 @@ def check_windows(
     """Stops on windows from which nothing can be learnt or concluded.
 
     Raises:
-        ProjectError: A window is too small, lacks a class, or overlaps a later one.
+        ProjectError: A window is too small, lacks a class, holds too few days or groups for a
+            verdict, or overlaps a later one.
     """
     for name, window in windows.items():
         if len(window) < params.min_rows:
@@ -165,10 +167,21 @@ def check_windows(
                 f"The {name} window has no row of class {absent[0]!r} of "
                 f"'{contract.target.name}'; bring more data or widen the window in params.yaml."
             )
+    _check_units(windows["test"], contract, params)
     if params.strategy == "time" and contract.event_time is not None:
         _check_order(windows, contract.event_time.name)
     if contract.key is not None:
         _check_keys(windows, contract.key.name)
+
+
+def _check_units(test: pd.DataFrame, contract: Contract, params: SplitParams) -> None:
+    units, unit = count_units(group_rows(test, contract, params)), name_unit(contract, params)
+    if units < LEAST_UNITS:
+        setting = "split.test_days" if unit == "day" else "split.test_share"
+        raise ProjectError(
+            f"The test window holds only {spell_units(units, unit)}, and fewer than {LEAST_UNITS} "
+            f"support no verdict; raise {setting} in params.yaml, or bring more data."
+        )
 
 
 def _check_order(windows: Mapping[str, pd.DataFrame], event_time: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..modelling.confidence import gain, group_rows, once, resample
+from ..modelling.confidence import count_units, find_percentiles, gain, group_rows, once, resample
 from ..modelling.estimators import predict_scores
 from .fitting import NothingToStudyError, Task
 
@@ -74,20 +74,21 @@ def _fit_until(task: Task, rows: pd.DataFrame) -> Any:
 def _measure_month(
     task: Task, rows: pd.DataFrame, number: int, models: Mapping[int, Any]
 ) -> list[Any]:
-    """Per age, what the fresh model gains over the old one: its value, and resamples."""
-    examples, groups = task.examples(rows), group_rows(rows, task.contract)
+    """Measure what the fresh model gains over each old one: value, resamples, number of units."""
+    examples, groups = task.examples(rows), group_rows(rows, task.contract, task.params.split)
     counts = range(number, _LEAST_MONTHS - 1, -1)
     scores = [predict_scores(models[count], examples.features) for count in counts]
     asked = [once(task.metric.prepare(examples.target, part, groups)) for part in scores]
     gaps = [gain(task.metric, asked[0], old) for old in asked[1:]]
     values, draws = resample(gaps, groups, task.params.evaluate.resamples, task.params.seed)
-    return list(zip(values, draws.T, strict=True))
+    units = count_units(groups)
+    return [(value, part, units) for value, part in zip(values, draws.T, strict=True)]
 
 
 def _describe(age: int, gaps: list[Any], task: Task) -> dict[str, Any]:
-    draws = np.mean([part for _, part in gaps], axis=0)
-    tail = (1 - task.params.evaluate.confidence) / 2
-    low, high = np.nanquantile(draws, [tail, 1 - tail])
-    value = float(np.mean([part for part, _ in gaps]))
+    draws = np.mean([part for _, part, _ in gaps], axis=0)
+    units = min(count for _, _, count in gaps)
+    low, high = find_percentiles(draws, task.params.evaluate.confidence, units)
+    value = float(np.mean([part for part, _, _ in gaps]))
     gap = {"value": value, "low": float(low), "high": float(high)}
     return {"months": age, "tried_in": len(gaps), "gap": gap}

@@ -147,7 +147,7 @@ def _measure(
 ) -> dict[str, Any]:
     contract, settings = bundle.contract, params.evaluate
     target = encode_target(rows[contract.target.name].to_numpy(), contract.classes)
-    groups = group_rows(rows, contract)
+    groups = group_rows(rows, contract, params.split)
     scores = {"candidate": after, "a": before}
     found = measure_all(contract, target, scores, groups, settings, params.seed)
     slices = compare_slices(

@@ -24,7 +24,7 @@ from ..columns import (
 )
 from ..contract import Contract
 from ..features import compute_features
-from ..modelling.confidence import gain, group_rows, once, resample
+from ..modelling.confidence import count_units, gain, group_rows, once, resample
 from ..modelling.estimators import feature_frame, predict_scores
 from ..modelling.metrics import Statistic
 from ..modelling.slices import simultaneous
@@ -56,7 +56,7 @@ def measure_worth(
     examples = make_examples(_matrix(columns), valid, contract)
     model = task.fit(make_examples(_matrix(seen), train, contract), examples)
 
-    groups = group_rows(valid, contract)
+    groups = group_rows(valid, contract, task.params.split)
 
     def ask(changed: Columns) -> Statistic:
         scores = predict_scores(model, feature_frame(_matrix(changed)))
@@ -69,6 +69,7 @@ def measure_worth(
         shuffled = [ask({**columns, name: columns[name][order]}) for order in orders]
         statistics.append(_mean([gain(task.metric, straight, part) for part in shuffled]))
     values, draws = resample(statistics, groups, settings.resamples, task.params.seed)
+    units = [count_units(groups)] * len(statistics)
     found = [
         {
             "column": name,
@@ -77,7 +78,7 @@ def measure_worth(
             **_costs(name, contract, train, valid),
         }
         for name, interval in zip(
-            columns, simultaneous(values, draws, settings.confidence), strict=True
+            columns, simultaneous(values, draws, settings.confidence, units), strict=True
         )
     ]
     return sorted(found, key=lambda part: -part["worth"]["value"])
