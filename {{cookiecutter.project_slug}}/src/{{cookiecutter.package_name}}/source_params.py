@@ -1,8 +1,9 @@
 """The section `source` of `params.yaml`: where rows come from, and how they are read."""
 
+import codecs
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Section(BaseModel):
@@ -35,6 +36,8 @@ class ColumnFormat(Section):
         true: Words that mean true.
         false: Words that mean false.
         missing: Words for a missing value.
+        text: Whether integers, booleans and numbers of a typed source (Parquet, a database) become
+            strings, such as 1 to "1". Otherwise they are no strings, and refused as such.
     """
 
     decimal: Annotated[str, Field(min_length=1, max_length=1)] = "."
@@ -47,6 +50,7 @@ class ColumnFormat(Section):
     true: tuple[str, ...] = ()
     false: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    text: bool = False
 
     @property
     def is_plain_number(self) -> bool:
@@ -81,6 +85,15 @@ class TableFormat(Section):
     missing: tuple[str, ...] = ()
     rename: dict[str, str] = {}
     columns: dict[str, ColumnFormat] = {}
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_encoding(cls, name: str) -> str:
+        try:
+            codecs.lookup(name)
+        except LookupError:
+            raise ValueError("encoding is unknown; name one of Python's, such as cp1252") from None
+        return name
 
     def column(self, name: str) -> ColumnFormat:
         """The format of a column, by its name in the contract."""

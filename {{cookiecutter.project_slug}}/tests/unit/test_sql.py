@@ -115,7 +115,7 @@ def test_an_incremental_query_asks_for_the_last_month_and_what_came_after(paths:
     ingest.run(paths, params)
     add_month(paths.root, 4)
     assert isinstance(params.source, SqlParams)
-    rows = read_rows(params.source, paths.root)
+    (rows,) = read_rows(params.source, paths.root)
     ingest.run(paths, params)
 
     assert sorted({placed[:7] for placed in rows["placed_at"]}) == ["2020-03", "2020-04"]
@@ -213,7 +213,7 @@ def test_a_database_without_a_query_is_asked_for_one(paths: Paths) -> None:
 
 def test_a_query_may_hold_colons(paths: Paths) -> None:
     (paths.root / "q.sql").write_text("SELECT id, '10:30 :x' AS clock FROM orders -- :y\n")
-    rows = read_rows(SqlParams(kind="sql", url="sqlite:///shop.db", query="q.sql"), paths.root)
+    (rows,) = read_rows(SqlParams(kind="sql", url="sqlite:///shop.db", query="q.sql"), paths.root)
 
     assert set(rows["clock"]) == {"10:30 :x"}
     assert isinstance(rows, pd.DataFrame)

@@ -17,7 +17,7 @@ from ..params import load_params, parse_params
 from ..paths import Paths
 from ..source_params import ColumnFormat, OwnParams
 from ..sources import read_words
-from ..sources.files import NESTED
+from ..sources.files import NESTED, NOTES
 from ..sources.parsing import is_words, parse_column
 from ..sources.sql import ask_database
 from ..tables import conform
@@ -133,7 +133,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     readings = keep_kinds(read_columns(words, request), earlier, request.wishes.target)
     table = parse_table(words, readings)
     facts = profile(table, readings)
-    nested = _note_nested(words.attrs.get(NESTED, ()))
+    nested = [*_note_nested(words.attrs.get(NESTED, ())), *words.attrs.get(NOTES, ())]
     del words
     source = _with_formats(opened.params, facts)
     suspicion = suspect(table, facts, request.wishes)
@@ -198,7 +198,7 @@ def read_columns(words: pd.DataFrame, request: Request) -> dict[str, Reading]:
         "boolean": request.wishes.positive is not None,
     }
     if as_words.get(str(readings[target].kind), False):
-        readings[target] = Reading("string", ColumnFormat())
+        readings[target] = Reading("string", ColumnFormat(text=not is_words(words[target])))
     return readings
 
 
@@ -207,7 +207,7 @@ def parse_table(words: pd.DataFrame, readings: Mapping[str, Reading]) -> pd.Data
     columns = {}
     for name, reading in readings.items():
         kind = reading.kind or "string"
-        columns[name] = parse_column(words[name], kind, reading.form)
+        columns[name], _ = parse_column(words[name], kind, reading.form)
         if not is_words(columns[name]) and kind in ("integer", "number"):
             columns[name] = columns[name].astype("Int64" if kind == "integer" else "Float64")
     return pd.DataFrame(columns)

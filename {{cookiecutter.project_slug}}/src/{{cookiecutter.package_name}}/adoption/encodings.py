@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from ..errors import ProjectError
-from ..sources.files import open_packed
+from ..sources.delimited import open_packed
 from .alphabets import ENCODINGS, Encoding
 
 _BLOCK = 1 << 20

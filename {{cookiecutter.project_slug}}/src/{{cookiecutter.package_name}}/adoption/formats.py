@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from ..cells import FALSE_WORDS, MISSING_WORDS, TRUE_WORDS
 from ..contract import Kind
 from ..source_params import ColumnFormat
-from ..sources.parsing import FALSE_WORDS, GAPS, TRUE_WORDS, is_words, tidy, try_parse
+from ..sources.parsing import GAPS, is_words, tidy, try_parse
 
 _TOLERATED = 0.05
 """Share of a column's values that may be words for nothing among numbers or times."""
@@ -60,7 +61,11 @@ def read_kind(values: "pd.Series[Any]", *, day_first: bool = True) -> Reading:
     words = pd.Series(tidy(values).dropna().unique(), dtype="string")
     if words.empty:
         return Reading(None, ColumnFormat(), "no value at all")
-    for found in _interpretations(words, day_first=day_first):
+    # In a column of words these would be words.
+    rest = words[~words.str.lower().isin(MISSING_WORDS)]
+    if rest.empty:
+        return Reading("string", ColumnFormat())
+    for found in _interpretations(rest, day_first=day_first):
         return found
     return Reading("string", ColumnFormat())
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from ..errors import ProjectError
 from ..masking import mask_secrets, name_secret
 from ..source_params import FilesParams, OwnParams, S3Params, SqlParams
-from ..sources.files import check_beginning, check_names, is_csv, list_files, open_packed, read_sep
+from ..sources.delimited import check_beginning, check_names, open_packed, read_sep
+from ..sources.files import is_csv, list_files
 from ..sources.s3 import fetched
 from ..sources.sql import resolve_url
 from .encodings import (

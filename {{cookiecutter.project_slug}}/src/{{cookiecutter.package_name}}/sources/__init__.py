@@ -1,30 +1,33 @@
 """Where rows come from: whatever there is, turned into the contract's columns."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
 from ..contract import Contract
 from ..errors import ProjectError
-from ..source_params import OwnParams, SampleParams, SourceParams
-from .files import read_files
-from .parsing import parse_columns
+from ..source_params import OwnParams, SourceParams
+from .files import NESTED, NOTES, read_files
+from .parsing import MISSING_WORDS, join_written, parse_columns
 from .s3 import read_objects
 from .sample import read_sample  # sample-only
 from .sql import read_rows
 
-_READERS: Mapping[str, Callable[[Any, Path], pd.DataFrame]] = {
-    "files": read_files,
-    "s3": read_objects,
+_Read = Callable[[Any, Path, Collection[str] | None], list[pd.DataFrame]]
+_READERS: Mapping[str, _Read] = {"files": read_files, "s3": read_objects, "sql": read_rows}
+_TYPED_READERS: Mapping[str, Callable[[Any, Path], pd.DataFrame]] = {
     "sample": read_sample,  # sample-only
-    "sql": read_rows,
 }
+"""Sources whose rows have the contract's names and types already."""
 
 
 def read_source(params: SourceParams, contract: Contract, root: Path) -> pd.DataFrame:
     """All rows that the configured source offers, with the contract's column names.
+
+    The frame's attribute NOTES says what was left out, MISSING_WORDS how many cells of a column
+    hold which word that counts as missing.
 
     Args:
         params: Which source, and how it is read.
@@ -34,19 +37,45 @@ def read_source(params: SourceParams, contract: Contract, root: Path) -> pd.Data
     Raises:
         ProjectError: The source is not there or lacks what it should have.
     """
+    if params.kind in _TYPED_READERS:
+        return _TYPED_READERS[params.kind](params, root)
     if params.kind not in _READERS:
         raise ProjectError(
             f"params.yaml: this project has no source '{params.kind}'; known are "
             f"{', '.join(_READERS)}."
         )
-    rows = _READERS[params.kind](params, root)
-    return rows if isinstance(params, SampleParams) else parse_columns(rows, params, contract)
+    names = {column.name for column in contract.columns}
+    written = _READERS[params.kind](params, root, names)
+    form = cast("OwnParams", params).table_format()
+    notes = written[0].attrs.get(NOTES, [])
+    parsed = [parse_columns(frame, form, contract) for frame in written]
+    rows = pd.concat(parsed, ignore_index=True) if len(parsed) > 1 else parsed[0]
+    rows.attrs[NOTES] = notes
+    rows.attrs[MISSING_WORDS] = _add_counts([frame.attrs[MISSING_WORDS] for frame in parsed])
+    return rows
+
+
+def _add_counts(files: list[dict[str, dict[str, int]]]) -> dict[str, dict[str, int]]:
+    """Cells per column and word, in all files."""
+    total: dict[str, dict[str, int]] = {}
+    for columns in files:
+        for name, words in columns.items():
+            counts = total.setdefault(name, {})
+            for word, count in words.items():
+                counts[word] = counts.get(word, 0) + count
+    return total
 
 
 def read_words(params: OwnParams, root: Path) -> pd.DataFrame:
-    """Every row as the source writes it: words, or columns that have a kind already.
+    """Every row as the source writes it: text, or columns that have a type already.
+
+    Of several files, the columns that all of them have. The frame's attribute NOTES says what was
+    left out.
 
     Raises:
         ProjectError: The source is not there, is broken, or is no table.
     """
-    return _READERS[params.kind](params, root)
+    frames = _READERS[params.kind](params, root, None)
+    rows = join_written(frames)
+    rows.attrs = {name: frames[0].attrs.get(name, []) for name in (NESTED, NOTES)}
+    return rows

@@ -1,60 +1,95 @@
 """CSV and Parquet files, packed or not, alone or in a folder.
 
-CSV cells are read as words, which become the contract's kinds later (`parsing`).
+CSV cells are read as text, which becomes the contract's kinds later (`parsing`).
 """
 
-import bz2
 import csv
-import gzip
 import lzma
-import re
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from io import TextIOWrapper
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import mode
-from typing import IO, Any, cast
+from typing import Any
+from urllib.parse import unquote
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from ..errors import ProjectError
-from ..source_params import FilesParams
+from ..source_params import FilesParams, TableFormat
+from .delimited import (
+    CHUNK_ROWS,
+    PACKED_SUFFIXES,
+    Layout,
+    check_names,
+    read_csv,
+    read_layout,
+)
+from .parquet import read_parquet, read_shape
+from .parsing import FILE
 
 NESTED = "nested"
 """Attribute of a frame: the columns of lists or structs, which are not read."""
+NOTES = "notes"
+"""Attribute of a frame: sentences on what was left out."""
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
-_OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-_MISSING = ["?"]
-"""Read as missing beside what pandas reads so: an empty cell, NA, NaN, null, None and the like."""
-
-_NAMED_DELIMITER = re.compile(r'"?sep=(.)"? *\r?\n')
+_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+_UNPACKING = (zlib.error, lzma.LZMAError)
 
 
-def read_files(params: FilesParams, root: Path) -> pd.DataFrame:
-    """Every row as it is written: CSV cells as strings, Parquet columns in their own types.
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a table.
+
+    Attributes:
+        path: The file.
+        names: Its columns by their names in the contract, those of partition folders included.
+        partitions: Columns that its folders name, such as region=1, with their text.
+        nested: Columns of lists or structs, which are not read.
+        notes: Sentences on what was left out.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    partitions: tuple[tuple[str, str], ...] = ()
+    nested: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_files(
+    params: FilesParams, root: Path, needed: Collection[str] | None = None
+) -> list[pd.DataFrame]:
+    """Every row as it is written, a frame for each file: CSV cells as text, Parquet in its types.
+
+    The first frame's attributes NESTED and NOTES say what was left out of any.
+
+    Args:
+        params: Where the files are, and how they are written.
+        root: The project's folder.
+        needed: Names of columns; None for those that every file has.
 
     Raises:
-        ProjectError: A file is missing, empty or broken.
+        ProjectError: A file is missing, empty or broken, or lacks a column.
     """
-    files = list_files(root / params.path)
-    frames = [_read_file(file, params) for file in files]
-    first = list(frames[0].columns)
-    for file, frame in zip(files, frames, strict=True):
-        odd = sorted(set(first).symmetric_difference(frame.columns), key=str)
-        if odd:
-            raise ProjectError(
-                f"{file.name} and {files[0].name} do not have the same columns ('{odd[0]}' is in "
-                "one of them alone); a folder holds files of one table."
-            )
-    nested = {name for frame in frames for name in frame.attrs.get(NESTED, ())}
-    rows = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
-    rows.attrs[NESTED] = sorted(nested)
-    if rows.empty:
+    place = root / params.path
+    files = [open_file(path, place, params) for path in list_files(place)]
+    names = choose_columns(files, needed)
+    frames = []
+    for file in files:
+        chunks = (chunk.select(names) for chunk in read_chunks(file, params))
+        frames.append(to_frame(pa.concat_tables(chunks)))
+        frames[-1].attrs[FILE] = file.path.name
+    if len(files) == 1:
+        del frames[0].attrs[FILE]  # Everybody knows which.
+    if not any(map(len, frames)):
         raise ProjectError(f"{params.path} holds no rows; give it the table with its header.")
-    return rows.rename(columns=params.rename)
+    frames[0].attrs[NESTED] = sorted({name for file in files for name in file.nested})
+    notes = [note for file in files for note in file.notes]
+    frames[0].attrs[NOTES] = [*notes, *note_further_columns(files, names)]
+    return frames
 
 
 def list_files(path: Path) -> list[Path]:
@@ -65,6 +100,11 @@ def list_files(path: Path) -> list[Path]:
     """
     if not path.exists():
         raise ProjectError(f"{path} is not there; name a file or a folder of CSV or Parquet files.")
+    if (path / "_delta_log").is_dir():
+        raise ProjectError(
+            f"{path} is a Delta table, whose folder holds deleted rows too; export the table to "
+            "Parquet files of its own."
+        )
     files = [path] if path.is_file() else sorted(_walk(path))
     if not files:
         raise ProjectError(f"{path} holds no CSV or Parquet file (looked for {_known()}).")
@@ -76,144 +116,161 @@ def is_csv(path: Path) -> bool:
     return path.suffix.lower() not in _PARQUET_SUFFIXES
 
 
+def is_table(path: Path) -> bool:
+    """Whether the name of a file is that of a CSV or Parquet file."""
+    suffixes = [s.lower() for s in path.suffixes if s.lower() not in PACKED_SUFFIXES]
+    return bool(suffixes) and suffixes[-1] in (*CSV_SUFFIXES, *_PARQUET_SUFFIXES)
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
-        suffixes = [s.lower() for s in path.suffixes if s.lower() not in _OPENERS]
-        known = bool(suffixes) and suffixes[-1] in (*CSV_SUFFIXES, *_PARQUET_SUFFIXES)
-        if known and path.is_file() and not path.name.startswith((".", "_")):
+        hidden = any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+        if is_table(path) and path.is_file() and not hidden:
             yield path
 
 
 def _known() -> str:
-    return ", ".join((*CSV_SUFFIXES, *_PARQUET_SUFFIXES, *_OPENERS))
+    return ", ".join((*CSV_SUFFIXES, *_PARQUET_SUFFIXES, *PACKED_SUFFIXES))
 
 
-def _read_file(path: Path, params: FilesParams) -> pd.DataFrame:
-    read = _read_csv if is_csv(path) else _read_parquet
-    try:
-        frame = read(path, params)
-    except (OSError, EOFError, UnicodeError, ValueError, pa.ArrowInvalid) as error:
-        reason = " ".join(str(error).split())
-        raise ProjectError(
-            f"{path} cannot be read ({reason}); it may be empty, cut short or of another format."
-        ) from None
-    check_names([str(name) for name in frame.columns], path)
-    return frame
-
-
-def _read_csv(path: Path, params: FilesParams) -> pd.DataFrame:
-    options: dict[str, Any] = {
-        "sep": params.delimiter,
-        "skiprows": 1 if read_sep(path, params.encoding) else 0,
-        "encoding": params.encoding,
-        "dtype": "str",
-        "skipinitialspace": True,
-    }
-    # pandas would number the second of two equal names; the caller must see them.
-    header = pd.read_csv(path, header=None, nrows=1, keep_default_na=False, **options)
-    names = [str(name).strip() for name in header.iloc[0]]
-    check_names(names, path)
-    cells: pd.DataFrame = pd.read_csv(
-        path, header=0, names=names, index_col=False, na_values=_MISSING, **options
-    )
-    _check_end(path, params, len(names))
-    return cells
-
-
-def read_sep(path: Path, encoding: str) -> str | None:
-    """The delimiter that a line before the header names for Excel, such as `sep=;`; else None."""
-    with open_packed(path) as stream:
-        found = _NAMED_DELIMITER.match(stream.read(64).decode(encoding, errors="replace"))
-    return found and found[1]
-
-
-def _check_end(path: Path, params: FilesParams, width: int) -> None:
-    """Refuses a file that ends within a row: pandas would take its last cells for missing ones."""
-    with open_packed(path) as stream:
-        text = TextIOWrapper(stream, params.encoding, errors="replace", newline="")
-        lines = deque(text, maxlen=1)
-    last = next(csv.reader(lines, delimiter=params.delimiter))
-    if len(last) < width and not lines[-1].endswith(("\n", "\r")):
-        raise ValueError(f"its last row has {len(last)} of {width} cells and no end")
-
-
-def open_packed(path: Path) -> IO[bytes]:
-    """The bytes of a file, unpacked where its name says that it is packed."""
-    opened: Any = _OPENERS.get(path.suffix.lower(), Path.open)(path, mode="rb")
-    return cast("IO[bytes]", opened)
-
-
-def _read_parquet(path: Path, _params: FilesParams) -> pd.DataFrame:
-    table = pq.read_table(path)
-    check_names(table.column_names, path)
-    for field in table.schema:
-        if pa.types.is_duration(field.type) or field.type in (pa.binary(), pa.large_binary()):
-            raise ProjectError(
-                f"{path.name} has the column '{field.name}' of type {field.type}, which no "
-                "contract can name; write it as numbers or words, or leave it out."
-            )
-    nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
-    frame: pd.DataFrame = table.drop_columns(nested).to_pandas(types_mapper=_map_type)
-    frame = frame.reset_index() if _has_index(frame) else frame
-    frame.attrs[NESTED] = nested
-    return frame
-
-
-def _map_type(kind: pa.DataType) -> Any:
-    """Types that keep a missing value apart; an integer column of pandas would become floats."""
-    if pa.types.is_integer(kind):
-        return pd.Int64Dtype()
-    if pa.types.is_floating(kind):
-        return pd.Float64Dtype()
-    return pd.BooleanDtype() if pa.types.is_boolean(kind) else None
-
-
-def _has_index(frame: pd.DataFrame) -> bool:
-    return any(name is not None for name in frame.index.names)
-
-
-def check_names(names: Sequence[str], path: Path) -> None:
-    """Refuses a table in which a name is there twice.
-
-    Raises:
-        ProjectError: It is; which of the columns is meant cannot be told.
-    """
-    for name in names:
-        if names.count(name) > 1:
-            raise ProjectError(
-                f"{path.name} has {names.count(name)} columns named '{name}'; rename all but one, "
-                "since it cannot be told which is meant."
-            )
-
-
-def check_beginning(path: Path, lines: Sequence[str], delimiters: str) -> None:
-    """Refuses a CSV file that has a title or notes above its header.
+def open_file(path: Path, place: Path, form: TableFormat) -> SourceFile:
+    """The columns of a file; its rows are not read yet, except where its header does not fit.
 
     Args:
         path: The file.
-        lines: Its first ones.
-        delimiters: What may part its cells.
+        place: The table's folder, below which folders may name partitions; or the file.
+        form: How the table is written.
 
     Raises:
-        ProjectError: Its first line names fewer columns than the lines below have.
+        ProjectError: The file is broken, or its header is.
     """
+    notes: tuple[str, ...] = ()
+    nested: tuple[str, ...] = ()
+    with _readable(path):
+        if is_csv(path):
+            layout = read_layout(path, form)
+            stored, notes = layout.names, _note_surplus(path, layout)
+        else:
+            shape = read_shape(path)
+            stored, nested = shape.names, shape.nested
+    names = [form.rename.get(name, name) for name in stored]
+    partitions = _partitions(path, place, form, names)
+    check_names([*names, *(name for name, _ in partitions)], path)
+    return SourceFile(path, (*names, *dict(partitions)), partitions, nested, notes)
+
+
+def _note_surplus(path: Path, layout: Layout) -> tuple[str, ...]:
+    if layout.surplus is None:
+        return ()
+    column = {"first": "first cell, taken for an index", "last": "last cell, which is empty"}
+    left_out = f"the {column[layout.surplus]}, was left out"
+    return (f"{path.name}: every row has one cell more than the header; {left_out}",)
+
+
+def _partitions(
+    path: Path, place: Path, form: TableFormat, names: Sequence[str]
+) -> tuple[tuple[str, str], ...]:
+    """Columns that folders name as Hive, Spark and pandas write them, unless the file has them."""
+    folders = path.relative_to(place).parts[:-1] if path != place else ()
     found = []
-    for delimiter in delimiters:
-        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
-        width = mode(len(row) for _, row in rows) if rows else 0
-        usual = [(number, row) for number, row in rows if len(row) == width]
-        first = rows[0][1] if rows else []
-        # One name less is no title: tools write an index without any, or a delimiter at the end.
-        short = len(first) == 1 < width or sum(map(bool, first)) < width - 1
-        if short and 2 * len(usual) >= len(rows):
-            start = next((one for one in usual if all(one[1])), usual[0])
-            found.append((width, rows[0][0], *start))
-    if found:
-        width, top, number, header = max(found)
-        title, shown = lines[top - 1], "', '".join(header[:3])
+    for folder in folders:
+        name, equals, value = map(unquote, folder.partition("="))
+        name = form.rename.get(name, name)
+        if equals and name and name not in names:
+            found.append((name, "" if value == _NULL_PARTITION else value))
+    return tuple(found)
+
+
+def read_chunks(file: SourceFile, form: TableFormat, rows: int = CHUNK_ROWS) -> Iterator[pa.Table]:
+    """Chunks of a file in its order; an empty cell is missing.
+
+    Raises:
+        ProjectError: The file is broken, or holds what cannot be read.
+    """
+    with _readable(file.path):
+        for chunk in _read_stored(file.path, form, rows):
+            yield _complete(chunk, file)
+
+
+def _read_stored(path: Path, form: TableFormat, rows: int) -> Iterator[pa.Table]:
+    return read_csv(path, form, rows) if is_csv(path) else read_parquet(path, rows)
+
+
+def _complete(chunk: pa.Table, file: SourceFile) -> pa.Table:
+    """A chunk under the contract's names, with the columns of its folders."""
+    columns = list(chunk.columns)
+    columns += [pa.repeat(value, chunk.num_rows) for _, value in file.partitions]
+    return pa.table(dict(zip(file.names, map(_without_empty, columns), strict=True)))
+
+
+def _without_empty(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pa.types.is_string(values.type):
+        return values
+    return pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), values)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Words what the libraries raise about a broken file."""
+    try:
+        yield
+    except (OSError, EOFError, ValueError, pa.ArrowException, *_UNPACKING, csv.Error) as error:
+        reason = " ".join(str(error).split())
         raise ProjectError(
-            f"{path.name} does not begin with its header: line {top} is '{title:.60}', and line "
-            f"{number} has {width} cells ('{shown}'{', …' if width > 3 else ''}); delete what "
-            f"stands above the header, or name all {width} columns in line {top}."
+            f"{path} cannot be read ({reason:.300}); it may be empty, cut short or of another "
+            "format."
+        ) from None
+
+
+def choose_columns(files: Sequence[SourceFile], needed: Collection[str] | None) -> list[str]:
+    """The columns to read: those that are needed; else those that every file has.
+
+    Raises:
+        ProjectError: A file lacks a column that is needed and that another file has.
+    """
+    every = list(dict.fromkeys(name for file in files for name in file.names))
+    if needed is None:
+        return [name for name in every if all(name in file.names for file in files)]
+    chosen = [name for name in every if name in needed]
+    for file in files:
+        absent = [name for name in chosen if name not in file.names]
+        if absent:
+            raise ProjectError(
+                f"{file.path.name} lacks the column '{absent[0]}', which other files of the folder "
+                "have; add it to the file, or take the file out of the folder."
+            )
+    return chosen
+
+
+def note_further_columns(files: Sequence[SourceFile], names: Collection[str]) -> list[str]:
+    """One sentence for each column that is not read, naming the files."""
+    further = dict.fromkeys(name for file in files for name in file.names if name not in names)
+    notes = []
+    for name in further:
+        holders = [file.path.name for file in files if name in file.names]
+        where = "every file" if len(holders) == len(files) else _list_few(holders)
+        lacking = [file.path.name for file in files if name not in file.names]
+        but = f" and not in {_list_few(lacking)}" if lacking else ""
+        way_in = "add it to every file and run" if lacking else "run"
+        notes.append(
+            f"'{name}' is in {where}{but}; it was left out: to use it, {way_in} `make adopt` again"
         )
+    return notes
+
+
+def _list_few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more files" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """A frame whose types keep missing values apart; integers would become floats otherwise."""
+    frame: pd.DataFrame = table.to_pandas(types_mapper=_FRAME_TYPES.get, ignore_metadata=True)
+    return frame
+
+
+_FRAME_TYPES: Mapping[pa.DataType, Any] = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.float64(): pd.Float64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}

@@ -1,64 +1,102 @@
-"""Words as a kind of column: numbers, times and booleans as people write them."""
+"""Columns of the contract's kinds from columns as a source writes them.
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Any
+Text is read by `cells`, each different word once; whatever Arrow reads to the same value goes
+through it, since it is faster. Typed columns must be of the contract's kind already.
+"""
 
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from ..cells import Cell, CellParser, normalize_text
 from ..contract import Contract, Kind
 from ..errors import ProjectError
+from ..schemas import PANDAS_TYPES
 from ..source_params import ColumnFormat, TableFormat
 
-TRUE_WORDS = ("true", "yes", "y", "t", "on", "ja", "oui", "si", "sí", "sim", "tak")
-FALSE_WORDS = ("false", "no", "n", "f", "off", "nein", "non", "não", "nao", "nie")
-GAPS = " \u00a0\u202f'\u2019"
-"""What groups digits besides a comma and a point; taken away wherever thousands are grouped."""
+MISSING_WORDS = "missing_words"
+"""Attribute of a frame: by column, how many cells hold each word that counts as missing."""
+FILE = "file"
+"""Attribute of a frame: name of its file."""
+GAPS = " \u00a0\u2009\u202f'\u2019"
+"""What groups digits besides a comma and a point; allowed wherever thousands are grouped."""
+_PLAIN_INTEGER = r"^-?[0-9]{1,18}$"
+_PLAIN_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"
+_PLAIN_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+_ZONE = r"(Z|[+-][0-9]{2}:[0-9]{2})$"
+Mask = NDArray[np.bool_]
 
 
-def parse_columns(words: pd.DataFrame, params: TableFormat, contract: Contract) -> pd.DataFrame:
+def parse_columns(rows: pd.DataFrame, form: TableFormat, contract: Contract) -> pd.DataFrame:
     """Every row with the contract's columns in the contract's kinds.
 
     Raises:
         ProjectError: A value cannot be read as its kind.
     """
     columns: dict[str, pd.Series[Any]] = {}
+    missing: dict[str, dict[str, int]] = {}
+    place = f" of {rows.attrs[FILE]}" if FILE in rows.attrs else ""
     for column in contract.columns:
         # A column that is not there is the caller's to refuse, as of every source.
-        if column.name in words:
-            plain = params.columns.get(column.name, ColumnFormat())
-            columns[column.name] = parse_column(words.pop(column.name), column.kind, plain)
-    return pd.DataFrame(columns)
+        if column.name in rows:
+            plain, written = form.column(column.name), rows.pop(column.name)
+            parsed, invalid = parse_column(written, column.kind, plain)
+            _refuse_invalid(written, invalid, column.kind, place)
+            columns[column.name] = parsed
+            if counts := count_missing_words(written, column.kind, plain):
+                missing[column.name] = counts
+    parsed_rows = pd.DataFrame(columns)
+    parsed_rows.attrs[MISSING_WORDS] = missing
+    return parsed_rows
 
 
-def parse_column(values: "pd.Series[Any]", kind: Kind, form: ColumnFormat) -> "pd.Series[Any]":
-    """Reads a column as a kind; columns that are no words are passed on, times as UTC.
+def _refuse_invalid(written: "pd.Series[Any]", invalid: Mask, kind: Kind, place: str) -> None:
+    if not invalid.any():
+        return
+    position = int(invalid.argmax())
+    cell, where = written.iloc[position], f"in row {position + 1}{place}"
+    if isinstance(cell, str):
+        way_out = "or add the word to source.columns in params.yaml as 'missing'"
+    else:
+        way_out = "or change the column's logicalType in contract.yaml"
+    raise ProjectError(
+        f"The source's column '{written.name}' holds {_describe(cell)} {where} ({invalid.sum()} "
+        f"such rows), which is no {kind} as the contract says; correct the source, {way_out}."
+    )
 
-    Raises:
-        ProjectError: A value cannot be read so; the sentence names it.
+
+def _describe(cell: Any) -> str:
+    if isinstance(cell, str):
+        return f"'{cell}'"
+    if isinstance(cell, pd.Timestamp):
+        return f"the time {cell}"
+    return f"the {'boolean' if isinstance(cell, bool | np.bool_) else 'number'} {cell}"
+
+
+def parse_column(
+    values: "pd.Series[Any]", kind: Kind, form: ColumnFormat
+) -> tuple["pd.Series[Any]", Mask]:
+    """A column in the type of its kind, and which of its cells are invalid.
+
+    An invalid cell is missing in the result. Times without a zone are taken as UTC.
+
+    Args:
+        values: Text, or a column that has a type already.
+        kind: The contract's kind.
+        form: How text is written.
     """
-    if pd.api.types.is_datetime64_any_dtype(values):
-        naive = values.dt.tz is None
-        times: pd.Series[Any] = (
-            values.dt.tz_localize("UTC") if naive else values.dt.tz_convert("UTC")
-        )
-        return times
-    if not is_words(values):
-        if kind == "boolean" and values.dropna().isin([0, 1]).all():
-            return values.astype("boolean")  # SQLite has no other way to write one.
-        return values if kind != "string" else values.astype("string")
-    words = tidy(values, form.missing)
-    if kind == "string":
-        return words
-    parsed = try_parse(words, kind, form)
-    lost = words[words.notna() & parsed.isna()]
-    if len(lost):
-        raise ProjectError(
-            f"The source's column '{values.name}' holds '{lost.iloc[0]}' in row "
-            f"{int(lost.index[0]) + 1} ({len(lost)} such rows), which is no {kind} as the contract "
-            "says; mend the source, or add the word to source.columns in params.yaml as 'missing'."
-        )
-    return parsed
+    if is_words(values):
+        return _parse_text(values, kind, form)
+    if form.text or (kind == "timestamp" and form.dates and not _is_time(values)):
+        return _parse_text(write_as_text(values), kind, form)
+    return _check_typed(values, kind)
 
 
 def is_words(values: "pd.Series[Any]") -> bool:
@@ -69,61 +107,194 @@ def is_words(values: "pd.Series[Any]") -> bool:
     )
 
 
+def _is_time(values: "pd.Series[Any]") -> bool:
+    return bool(pd.api.types.is_datetime64_any_dtype(values))
+
+
+def write_as_text(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Typed values as text that means the same: 1, 2.5, true, 2024-01-31T00:00:00+00:00."""
+    written = [None if cell is pd.NA or cell is pd.NaT else _write(cell) for cell in values]
+    return pd.Series(written, index=values.index, name=values.name, dtype="str")
+
+
+def _write(cell: Any) -> str:
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return cell.isoformat() if isinstance(cell, pd.Timestamp) else str(cell)
+
+
+def _parse_text(
+    values: "pd.Series[Any]", kind: Kind, form: ColumnFormat
+) -> tuple["pd.Series[Any]", Mask]:
+    # Each different word is read once: a million rows hold far fewer, mostly.
+    codes, distinct = pd.factorize(values.astype("str"))
+    cells, invalid = _parse_words(pa.array(distinct, pa.string()), kind, form)
+    # A missing cell has the code -1, which takes what stands last.
+    nothing = pd.Series([None], dtype=cells.dtype)
+    cells = pd.concat([cells, nothing], ignore_index=True)
+    parsed = pd.Series(cells.array.take(codes), index=values.index, name=values.name)
+    return parsed, np.append(invalid, False)[codes]
+
+
+def _parse_words(words: pa.Array, kind: Kind, form: ColumnFormat) -> tuple["pd.Series[Any]", Mask]:
+    """Different words in the type of a kind, and which of them are invalid."""
+    cells: pd.Series[Any] = pd.Series([None] * len(words), dtype=_type_of(kind))
+    invalid = np.zeros(len(words), dtype=bool)
+    rest = np.ones(len(words), dtype=bool)
+    for pattern, read in _fast_ways(kind, form):
+        plain = rest & _match(words, pattern, form)
+        found = read(words.filter(pa.array(plain))) if plain.any() else None
+        if found is not None:
+            cells[plain] = found
+            rest &= ~plain
+    parser = CellParser(kind, form)
+    slowly = [_parse_word(parser, word) for word in words.filter(pa.array(rest)).to_pylist()]
+    invalid[rest] = [cell is _INVALID for cell in slowly]
+    values = [None if cell is _INVALID else cell for cell in slowly]
+    cells[rest] = pd.Series(values, dtype=_type_of(kind)).array
+    return cells, invalid
+
+
+_INVALID: Any = object()
+
+
+def _parse_word(parser: CellParser, word: str) -> Cell | None:
+    try:
+        return parser.parse(word)
+    except ValueError:
+        return cast("None", _INVALID)
+
+
+def _type_of(kind: Kind) -> Any:
+    return PANDAS_TYPES[kind]
+
+
+_Reader = Callable[[pa.Array], Any]
+
+
+def _fast_ways(kind: Kind, form: ColumnFormat) -> list[tuple[str, _Reader]]:
+    """Patterns of text that Arrow reads to the same value as `cells`, and how it does."""
+    if kind == "number" and form.is_plain_number:
+        return [(_PLAIN_NUMBER, partial(_read_plain, to=pa.float64()))]
+    if kind == "integer" and form.is_plain_number:
+        return [(_PLAIN_INTEGER, partial(_read_plain, to=pa.int64()))]
+    if kind == "timestamp" and form.dates in ((), ("ISO8601",)):
+        return [
+            (f"{_PLAIN_TIME}$", partial(_read_plain, to=pa.timestamp("us"))),
+            (f"{_PLAIN_TIME}{_ZONE}", partial(_read_plain, to=pa.timestamp("us", "UTC"))),
+        ]
+    return []
+
+
+def _match(words: pa.Array, pattern: str, form: ColumnFormat) -> Mask:
+    """Words of a pattern that are not declared as missing."""
+    plain = pc.match_substring_regex(words, pattern)
+    declared = pa.array([normalize_text(word) for word in form.missing], pa.string())
+    found: Mask = pc.and_not(plain, pc.is_in(words, declared)).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _read_plain(words: pa.Array, to: pa.DataType) -> Any:
+    """Words in a type; None if one of them is not of it, such as 30 February."""
+    try:
+        found = words.cast(to).to_pandas()
+    except pa.ArrowInvalid:
+        return None
+    is_naive = pa.types.is_timestamp(to) and to.tz is None
+    return (found.dt.tz_localize("UTC") if is_naive else found).to_numpy()
+
+
+def _check_typed(values: "pd.Series[Any]", kind: Kind) -> tuple["pd.Series[Any]", Mask]:
+    """A typed column in the type of its kind; nothing becomes another kind."""
+    if _is_time(values) and kind == "timestamp":
+        naive = values.dt.tz is None
+        times = values.dt.tz_localize("UTC") if naive else values.dt.tz_convert("UTC")
+        return times.astype(_type_of(kind)), np.zeros(len(values), dtype=bool)
+    if pd.api.types.is_bool_dtype(values) and kind == "boolean":
+        return values.astype("boolean"), np.zeros(len(values), dtype=bool)
+    if pd.api.types.is_signed_integer_dtype(values) and kind in ("integer", "number"):
+        return values.astype(_type_of(kind)), np.zeros(len(values), dtype=bool)
+    is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if is_number and kind in _NUMBER_RULES:
+        numbers = values.to_numpy(dtype=np.float64, na_value=math.nan)
+        invalid = ~np.isnan(numbers) & ~_NUMBER_RULES[kind](numbers)
+        return values.mask(np.isnan(numbers) | invalid).astype(_type_of(kind)), invalid
+    nothing = pd.Series(None, index=values.index, name=values.name, dtype=_type_of(kind))
+    return nothing, values.notna().to_numpy(dtype=bool)
+
+
+def _is_any(numbers: NDArray[np.float64]) -> Mask:
+    return np.ones(len(numbers), dtype=bool)
+
+
+def _is_whole(numbers: NDArray[np.float64]) -> Mask:
+    # A double cannot hold the largest integer: it would be one more.
+    in_range = (numbers >= -(2.0**63)) & (numbers < 2.0**63)
+    whole: Mask = in_range & (np.floor(numbers) == numbers)
+    return whole
+
+
+def _is_flag(numbers: NDArray[np.float64]) -> Mask:
+    """SQLite has no other way to write a boolean than 0 and 1."""
+    return np.isin(numbers, (0, 1))
+
+
+_NUMBER_RULES: Mapping[str, Callable[[NDArray[np.float64]], Mask]] = {
+    "number": _is_any,
+    "integer": _is_whole,
+    "boolean": _is_flag,
+}
+
+
 def tidy(values: "pd.Series[Any]", missing: tuple[str, ...] = ()) -> "pd.Series[Any]":
-    """Words without the blanks around them; words that stand for nothing become missing."""
-    words = values.astype("string").str.strip()
-    return words.mask(words.isin(["", *missing]))
+    """Normalized words; those that stand for nothing become missing."""
+    words = values.astype("str")
+    codes, distinct = pd.factorize(words)
+    normal = pd.Series([*map(normalize_text, distinct), None], dtype="string")
+    tidied = pd.Series(normal.array.take(codes), index=values.index, name=values.name)
+    return tidied.mask(tidied.isin(["", *missing]))
 
 
 def try_parse(words: "pd.Series[Any]", kind: Kind, form: ColumnFormat) -> "pd.Series[Any]":
     """Reads words as a kind; what cannot be read is missing afterwards."""
-    # Each different word is read once: a million rows hold far fewer, mostly.
-    codes, distinct = pd.factorize(words)
-    parsed = _PARSERS[kind](pd.Series(distinct, dtype="string"), form)
-    found = parsed.reindex(codes)
-    found.index = words.index
+    return parse_column(words, kind, form)[0]
+
+
+def count_missing_words(values: "pd.Series[Any]", kind: Kind, form: ColumnFormat) -> dict[str, int]:
+    """How many cells hold each word that counts as missing; empty cells are not counted."""
+    if not is_words(values):
+        return {}
+    parser = CellParser(kind, form)
+    counts = values.dropna().astype("str").value_counts()
+    found: dict[str, int] = {}
+    for written, count in counts.items():
+        word = normalize_text(str(written))
+        if word and parser.is_missing(word):
+            found[word] = found.get(word, 0) + int(count)
     return found
 
 
-def _parse_numbers(words: "pd.Series[Any]", form: ColumnFormat) -> "pd.Series[Any]":
-    if form.thousands:
-        gap, point = f"[{re.escape(form.thousands)}{GAPS}]", re.escape(form.decimal)
-        # Without this a date would be a number whose digits are grouped oddly.
-        shape = rf"[+-]?([1-9]\d{{0,2}}({gap}\d{{3}})+|\d*)({point}\d*)?([eE][+-]?\d+)?"
-        words = words.where(words.str.fullmatch(shape)).str.replace(gap, "", regex=True)
-    if form.decimal != ".":
-        words = words.str.replace(".", "x", regex=False).str.replace(form.decimal, ".", regex=False)
-    return pd.to_numeric(words.astype(object), errors="coerce").astype("Float64")
+def join_written(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Frames below each other; a column that has several types becomes text, which keeps all."""
+    if len(frames) == 1:
+        return frames[0]
+    columns = {}
+    for name in frames[0]:
+        parts = [frame[name] for frame in frames]
+        kinds = {part.dtype for part in parts if part.notna().any()}
+        if len(kinds) > 1:
+            parts = [part if is_words(part) else write_as_text(part) for part in parts]
+        elif kinds:
+            (kind,) = kinds
+            parts = [_as_type(part, kind) for part in parts]
+        columns[name] = pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(columns)
 
 
-def _parse_integers(words: "pd.Series[Any]", form: ColumnFormat) -> "pd.Series[Any]":
-    plain = pd.to_numeric(words.astype(object), errors="coerce")
-    if pd.api.types.is_integer_dtype(plain.dtype):
-        return plain.astype("Int64")  # Exact beyond the whole numbers that a float can hold.
-    numbers = _parse_numbers(words, form)
-    whole = numbers.mask(numbers.isna() | ((numbers % 1) != 0) | (numbers.abs() >= 2**63))
-    return whole.astype("Int64")
-
-
-def _parse_booleans(words: "pd.Series[Any]", form: ColumnFormat) -> "pd.Series[Any]":
-    lower = words.str.lower()
-    true = lower.isin([*(word.lower() for word in form.true or TRUE_WORDS)])
-    false = lower.isin([*(word.lower() for word in form.false or FALSE_WORDS)])
-    return true.astype("boolean").mask(~(true | false))
-
-
-def _parse_times(words: "pd.Series[Any]", form: ColumnFormat) -> "pd.Series[Any]":
-    found = pd.Series(pd.NaT, index=words.index, dtype="datetime64[us, UTC]")
-    for date in form.dates or ("ISO8601",):
-        rest = words[found.isna()]
-        read = pd.to_datetime(rest, format=date, errors="coerce", utc=True)
-        found[found.isna()] = read.astype(found.dtype)
-    return found
-
-
-_PARSERS: Mapping[str, Callable[["pd.Series[Any]", ColumnFormat], "pd.Series[Any]"]] = {
-    "number": _parse_numbers,
-    "integer": _parse_integers,
-    "boolean": _parse_booleans,
-    "timestamp": _parse_times,
-}
+def _as_type(values: "pd.Series[Any]", kind: Any) -> "pd.Series[Any]":
+    """A column of a type; one without values may have had any."""
+    if values.dtype == kind:
+        return values
+    return pd.Series([None] * len(values), index=values.index, name=values.name, dtype=kind)

@@ -1,6 +1,6 @@
 """Files in S3-compatible storage: fetched whole, then read as files are."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,15 +14,18 @@ from ..source_params import FilesParams, S3Params
 from .files import read_files
 
 
-def read_objects(params: S3Params, root: Path) -> pd.DataFrame:
-    """Every row as it is written in the objects.
+def read_objects(
+    params: S3Params, root: Path, needed: Collection[str] | None = None
+) -> list[pd.DataFrame]:
+    """Every row as it is written, a frame for each object; as `read_files`.
 
     Raises:
         ProjectError: The server or the object cannot be reached, or is no table.
     """
-    settings = params.model_dump(exclude={"kind", "path", "endpoint", "region"})
+    settings = params.table_format().model_dump()
     with fetched(params) as folder:
-        return read_files(FilesParams(kind="files", path=str(folder), **settings), root)
+        files = FilesParams(kind="files", path=str(folder), **settings)
+        return read_files(files, root, needed)
 
 
 @contextmanager

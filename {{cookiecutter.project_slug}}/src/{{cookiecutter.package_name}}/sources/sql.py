@@ -1,7 +1,9 @@
 """What a query finds in a database that SQLAlchemy knows: SQLite, PostgreSQL and others."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection, create_engine, text
@@ -14,19 +16,24 @@ from ..errors import ProjectError
 from ..masking import mask_address, mask_secrets, mask_text, name_secret
 from ..paths import Paths
 from ..source_params import SqlParams
-from .files import check_names
+from .delimited import check_names
+from .files import NESTED
 
 PASSWORD = "SOURCE_PASSWORD"  # noqa: S105 - its name
 """The environment variable that holds the database's password."""
+_NESTED_TYPES = (dict, list, tuple, set)
+_BYTES = (bytes, bytearray, memoryview)
 
 
-def read_rows(params: SqlParams, root: Path) -> pd.DataFrame:
+def read_rows(
+    params: SqlParams, root: Path, _needed: Collection[str] | None = None
+) -> list[pd.DataFrame]:
     """Every row of the query; of an incremental one, those since the last month that is stored.
 
     Raises:
         ProjectError: The database does not answer, or does not understand the query.
     """
-    return ask_database(params, _read_query(root / params.query), root)
+    return [ask_database(params, _read_query(root / params.query), root)]
 
 
 def ask_database(params: SqlParams, query: str, root: Path) -> pd.DataFrame:
@@ -49,7 +56,29 @@ def ask_database(params: SqlParams, query: str, root: Path) -> pd.DataFrame:
     check_names([str(name) for name in rows.columns], Path(params.query))
     if rows.empty:
         raise ProjectError(f"{params.query} finds no rows; look at what it asks for.")
-    return rows.rename(columns=params.rename)
+    return _name_values(rows, params.query).rename(columns=params.rename)
+
+
+def _name_values(rows: pd.DataFrame, query: str) -> pd.DataFrame:
+    """Rows whose objects are text: decimals exactly, UUIDs, dates. JSON and arrays are left out."""
+    nested = [name for name in rows if _holds(rows[name], _NESTED_TYPES)]
+    for name in rows.columns.difference(nested):
+        if _holds(rows[name], _BYTES):
+            raise ProjectError(
+                f"{query} gives bytes in the column '{name}', which no contract can name; convert "
+                "the column to text or a number in the query, or leave it out."
+            )
+        if pd.api.types.is_object_dtype(rows[name]):
+            rows[name] = rows[name].map(str, na_action="ignore").astype("str")
+    kept = rows.drop(columns=nested)
+    kept.attrs[NESTED] = [str(name) for name in nested]
+    return kept
+
+
+def _holds(values: "pd.Series[Any]", kinds: tuple[type, ...]) -> bool:
+    return bool(pd.api.types.is_object_dtype(values)) and any(
+        isinstance(cell, kinds) for cell in values
+    )
 
 
 def resolve_url(address: str, root: Path) -> URL:
@@ -100,4 +129,10 @@ def _ask(connection: Connection, query: str, params: SqlParams, paths: Paths) ->
         # The query is a file of the project itself, and the name is quoted.
         query = f"SELECT * FROM ({query}) AS source WHERE {column} >= :since"  # noqa: S608
         values = {"since": f"{max(months)}-01"}
-    return pd.read_sql_query(text(query), connection, params=values, dtype_backend="numpy_nullable")
+    return pd.read_sql_query(
+        text(query),
+        connection,
+        params=values,
+        dtype_backend="numpy_nullable",
+        coerce_float=False,  # A decimal stays exact.
+    )
