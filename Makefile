@@ -18,7 +18,7 @@ PREVIEW := build/preview
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --python-version 3.11
 ARGS ?=
 
-.PHONY: demo test faults prove preview lint bench bench-demo bench-overload lock clean help
+.PHONY: demo test faults prove preview lint bench bench-tables bench-demo bench-overload lock clean help
 
 demo: $(READY)  ## generate a project into build/demo, run all of it, ask its API for one prediction
 	@$(BIN)/python tools/demo.py
@@ -45,6 +45,9 @@ lint: $(READY)  ## ruff and mypy on the template and on the payload's package as
 bench: $(READY)  ## the service beside five others: same model, rows, cores (ARGS=--help; needs wrk)
 	@PYTHONPATH=tools $(BIN)/python -m bench $(ARGS)
 
+bench-tables: $(READY)  ## adopt 22 tables of other packages, beside plain LightGBM (ARGS="NAME … --keep")
+	@PYTHONPATH=tools $(BIN)/python tools/bench_tables.py $(ARGS)
+
 bench-demo: $(READY)  ## the demo three times: the median of each part's time
 	@$(BIN)/python tools/demo.py --times 3
 
@@ -59,6 +62,7 @@ lock: $(READY)  ## compile requirements/ anew from pyproject.toml
 	  case $$group in fastapi|mlflow) same="--constraints $(PAYLOAD)/requirements/train.txt" ;; *) same= ;; esac; \
 	  $(LOCK) $$same --group bench-$$group --output-file requirements/bench-$$group.txt || exit 1; \
 	done
+	@$(LOCK) --no-deps --group bench-tables --output-file requirements/bench-tables.txt
 
 clean:  ## remove the environment and everything that was built
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis

