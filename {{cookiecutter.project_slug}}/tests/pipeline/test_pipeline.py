@@ -19,9 +19,12 @@ import pytest
 import yaml
 
 from {{ cookiecutter.package_name }} import pipeline
-from {{ cookiecutter.package_name }}.bundle import load_bundle, read_pointer
+from {{ cookiecutter.package_name }}.bundle import load_bundle, read_pointer, write_bundle
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.modelling.storage import StorageError
 from {{ cookiecutter.package_name }}.params import load_params
 from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.pipeline import evaluate
 from {{ cookiecutter.package_name }}.reports import read_report
 
 ROOT = Path(__file__).parents[2]
@@ -245,6 +248,38 @@ def test_going_back_to_an_earlier_parameter_gives_the_same_bundle(
     # What follows is as it was, so it need not run.
     assert whole.repro() == ["export"]
     assert load_bundle(whole.paths.bundle).digest == digest
+
+
+@pytest.mark.parametrize(
+    ("stage", "file"), [("export", "candidate.json"), ("evaluate", "linear.json")]
+)
+def test_an_estimator_that_was_replaced_in_a_store_is_not_loaded(
+    stage: str, file: str, whole: Whole, tmp_path: Path
+) -> None:
+    paths = Paths(tmp_path / "project")
+    shutil.copytree(whole.paths.root, paths.root, ignore=shutil.ignore_patterns(".*", "var"))
+    mark = tmp_path / "was-here"
+    replaced = paths.models / file
+    # A pickle, as joblib and pickle would run it.
+    replaced.write_bytes(f"cos\nsystem\n(S'touch {mark}'\ntR.".encode())
+    run = import_module(f"{pipeline.__name__}.{stage}").run
+
+    with pytest.raises(StorageError, match=f"trained/{file} does not match its SHA-256"):
+        run(paths, load_params(paths.params))
+    assert not mark.exists()
+
+
+def test_a_bundle_that_was_replaced_in_a_store_is_not_evaluated(
+    whole: Whole, tmp_path: Path
+) -> None:
+    paths = Paths(tmp_path / "project")
+    shutil.copytree(whole.paths.root, paths.root, ignore=shutil.ignore_patterns(".*", "var"))
+    own = load_bundle(paths.bundle)
+    text = (paths.bundle / "contract.yaml").read_text(encoding="utf-8")
+    write_bundle(paths.bundle, own.model, text, own.metadata.model_copy(update={"threshold": 0.99}))
+
+    with pytest.raises(ProjectError, match=r"reports/export\.json names .* replaced after export"):
+        evaluate.run(paths, load_params(paths.params))
 
 
 def test_a_fresh_clone_pulls_the_same_files(whole: Whole, workplace: Path) -> None:

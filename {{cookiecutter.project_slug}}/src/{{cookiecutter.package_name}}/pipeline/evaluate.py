@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 
 from ..behaviour import load_tests, run_tests
-from ..bundle import load_bundle
+from ..bundle import Bundle, load_bundle
 from ..contract import Contract, class_name
 from ..errors import ProjectError
 from ..figures import write_curves
@@ -21,6 +20,7 @@ from ..modelling.estimators import predict_scores
 from ..modelling.fairness import describe_fairness
 from ..modelling.metrics import Floats, Groups, Statistic, metrics_for
 from ..modelling.slices import find_slices, measure_slices
+from ..modelling.storage import load_estimator
 from ..params import EvaluateParams, Params
 from ..paths import Paths
 from ..reports import read_report, write_report
@@ -44,7 +44,7 @@ class Window:
 
 def run(paths: Paths, params: Params) -> str:
     """Measures the bundle and the baselines on the test window, with intervals by days."""
-    bundle = load_bundle(paths.bundle)
+    bundle = load_exported(paths)
     contract, threshold = bundle.contract, bundle.metadata.threshold
     scorer, settings = Scorer(bundle, threads=0), {"min_rows": params.evaluate.min_slice_rows}
     check_metric(params, contract)
@@ -85,6 +85,22 @@ def run(paths: Paths, params: Params) -> str:
     return f"{params.judge.metric} {spread} on {len(test.rows):,} rows"
 
 
+def load_exported(paths: Paths) -> Bundle:
+    """The bundle that `export` wrote, by the digest in its report, which git keeps.
+
+    Raises:
+        ProjectError: It is another one.
+    """
+    bundle = load_bundle(paths.bundle)
+    digest = read_report(paths.reports / "export.json")["digest"]
+    if bundle.digest != digest:
+        raise ProjectError(
+            f"models/bundle is bundle {bundle.digest[:12]}, but reports/export.json names "
+            f"{digest[:12]}, so it was replaced after export; run `dvc repro --force export`."
+        )
+    return bundle
+
+
 def check_metric(params: Params, contract: Contract) -> None:
     """Stops where the metric to judge by does not exist for the task.
 
@@ -104,8 +120,9 @@ def answer_window(paths: Paths, params: Params, scorer: Scorer, name: str) -> Wi
     contract, rows = scorer.bundle.contract, read_table(paths.splits / f"{name}.parquet")
     examples = window_examples(rows, contract)
     scores = {"candidate": scorer.score_frame(rows).scores}
+    training = read_report(paths.reports / "training.json")
     for model in BASELINES[params.train.candidate.kind]:
-        estimator = joblib.load(paths.models / f"{model}.joblib")
+        estimator = load_estimator(paths.models, model, training)
         scores[model] = predict_scores(estimator, examples.features)
     groups = group_rows(rows, contract, params.split)
     return Window(rows, examples.target, groups, scores)

@@ -4,7 +4,6 @@ import hashlib
 import shutil
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 
@@ -18,6 +17,7 @@ from ..modelling.estimators import feature_frame, predict_scores
 from ..modelling.metrics import Floats
 from ..modelling.parity import check_parity, compare_scores, hard_columns, measure_unit
 from ..modelling.reference import describe_columns
+from ..modelling.storage import load_estimator
 from ..modelling.threshold import choose_threshold
 from ..params import Params, SplitParams
 from ..paths import Paths
@@ -36,7 +36,8 @@ def run(paths: Paths, params: Params) -> str:
     """Converts, compares, and writes the bundle; nothing is left behind when a check fails."""
     contract = load_contract(paths.contract)
     rows = {w: read_table(paths.splits / f"{w}.parquet") for w in ("train", "valid", "test")}
-    model = joblib.load(paths.models / "candidate.joblib")
+    training = read_report(paths.reports / "training.json")
+    model = load_estimator(paths.models, "candidate", training)
     columns = columns_from_frame(contract, rows["test"])
     matrix = arrange_features(compute_features(columns))
     graph = convert_model(
@@ -58,9 +59,9 @@ def run(paths: Paths, params: Params) -> str:
     }
     for parity in parities.values():
         check_parity(parity, params.export.tolerance)
-    metadata = describe_model(
-        model, contract, rows, params, read_report(paths.reports / "training.json")
-    ).model_copy(update={"unit": unit})
+    metadata = describe_model(model, contract, rows, params, training).model_copy(
+        update={"unit": unit}
+    )
     digest = write_bundle(paths.bundle, graph, paths.contract.read_text(encoding="utf-8"), metadata)
     check_bundle(paths)
     report = {

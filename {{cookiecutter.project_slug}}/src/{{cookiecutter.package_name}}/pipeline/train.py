@@ -3,16 +3,15 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import joblib
 import numpy as np
 
 from ..columns import FeatureMatrix
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
-from ..files import replacing
 from ..modelling.estimators import Examples, fit_candidate, fit_linear, fit_prior, predict_scores
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import metrics_for
+from ..modelling.storage import save_estimator
 from ..params import Params
 from ..paths import Paths
 from ..reports import write_report
@@ -35,11 +34,9 @@ def run(paths: Paths, params: Params) -> str:
     check_leakage(alone, contract, params.train.max_single_feature_auc)
     models = fit_models(examples["train"], examples["valid"], contract, params)
     paths.models.mkdir(parents=True, exist_ok=True)
-    for name, model in models.items():
-        with replacing(paths.models / f"{name}.joblib") as scratch:
-            joblib.dump(model, scratch)
+    estimators = {name: save_estimator(model, paths.models, name) for name, model in models.items()}
     metrics = {name: measure(model, examples["valid"], contract) for name, model in models.items()}
-    report = {"single_feature_auc": alone, "valid": metrics}
+    report = {"single_feature_auc": alone, "valid": metrics, "estimators": estimators}
     write_report(paths.reports / "training.json", report)
     loss = next(iter(metrics_for(contract.task)))
     return ", ".join(f"{name} has {loss} {found[loss]:.4f}" for name, found in metrics.items())
