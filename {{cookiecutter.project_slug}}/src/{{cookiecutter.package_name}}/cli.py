@@ -15,6 +15,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from .errors import ProjectError
+from .outputs import protect, read_outputs, recording
 from .telemetry import silence_telemetry
 from .terminal import echo, fail
 from .verbs import open_project, read_project, verbs
@@ -100,8 +101,11 @@ def _add_stage(name: str, purpose: str) -> None:
     @app.command(name, help=f"{purpose}\n\nExample: dvc repro {name}", rich_help_panel="Stages")
     def stage() -> None:
         module = import_module(f".pipeline.{name}", __package__)
-        with Console(stderr=True).status(f"{name} …"):
-            summary = module.run(*read_project())
+        paths, params = read_project()
+        outputs = read_outputs(paths, name)
+        protect(paths, outputs, echo)
+        with recording(paths, outputs), Console(stderr=True).status(f"{name} …"):
+            summary = module.run(paths, params)
         echo(f"{name}: {summary}")
 
 

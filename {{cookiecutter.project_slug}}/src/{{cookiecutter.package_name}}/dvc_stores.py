@@ -9,9 +9,6 @@ from .errors import ProjectError
 from .files import make_folder, make_private
 from .paths import Paths
 
-_SHIPPED = (".local", "share", "dvc-remotes")
-"""Folder in the home directory in which the remote lies that a project is generated with."""
-
 
 @dataclass(frozen=True, slots=True)
 class DvcStores:
@@ -56,16 +53,15 @@ def protect_rows(paths: Paths) -> None:
     """Take the folders with rows away from other users; make those that DVC would leave open.
 
     DVC writes objects that everybody may read, so the folder above them must be closed. A cache or
-    remote that somebody shares with a team keeps its mode: only what is in the project, and the
-    remote in the home directory that the project is generated with, is closed.
+    remote that somebody shares with a team keeps its mode: only what is in the project is closed,
+    as is the remote that it is generated with.
     """
     for place in (paths.root / "data", paths.var, paths.predictions):
         make_private(place)
     if not (paths.root / ".dvc").exists():
         return
     stores = find_stores(paths.root)
-    shipped = Path.home().joinpath(*_SHIPPED)
     for place in (stores.cache, *stores.folders.values()):
-        if paths.root in place.parents or place.parent == shipped:
+        if paths.root in place.resolve().parents:
             make_folder(place, private=True)
             make_private(place)

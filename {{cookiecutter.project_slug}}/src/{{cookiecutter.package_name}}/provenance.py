@@ -1,12 +1,12 @@
 """Where a bundle comes from: the commit and the data, by which it can be made again."""
 
-import subprocess
 from pathlib import Path
 
 import yaml
 
 from .errors import ProjectError
 from .paths import Paths
+from .repository import run_git
 
 
 def read_commit(root: Path) -> str:
@@ -15,19 +15,13 @@ def read_commit(root: Path) -> str:
     Raises:
         ProjectError: git is missing, or the project has no commit.
     """
-    try:
-        command = ["git", "rev-parse", "--verify", "HEAD"]
-        answer = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    except FileNotFoundError:
+    answer = run_git(root, "rev-parse", "--verify", "HEAD", check=False)
+    if answer.returncode:
+        detail = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise ProjectError(
-            "git is not on PATH, so it cannot be said which code made this model; install git."
-        ) from None
-    except subprocess.CalledProcessError as error:
-        detail = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise ProjectError(
-            f"{root} has no git commit ({detail}), so it cannot be said which code made this "
-            "model; run `git init && git add . && git commit`."
-        ) from None
+            f"{root} has no git commit ({detail}), so nobody can find the code that made this "
+            "model; `make run` makes the first one."
+        )
     return answer.stdout.strip()
 
 

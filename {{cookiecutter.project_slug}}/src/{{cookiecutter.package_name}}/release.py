@@ -26,6 +26,7 @@ from .experiment import describe_origin, describe_run, read_evaluation
 from .judgement import Judgement, RefusedError
 from .judgement import judge as hold_gates
 from .latency import measure_latency
+from .outputs import write_facts
 from .params import Params
 from .paths import Paths
 from .promotions import drop_intent, read_intent
@@ -43,7 +44,6 @@ from .registry import (
 )
 from .registry import promote as move_champion
 from .reporting.card import write_report as write_card
-from .reports import write_report
 from .scoring import Scorer
 from .tables import read_table
 from .tracking import Tracker, Version, connect
@@ -71,7 +71,7 @@ def judge(paths: Paths, params: Params) -> Judgement:
     champion = _face_champion(paths, params, bundle, tracker)
     speed = measure_latency(Scorer(bundle))
     judgement = hold_gates(Case(facts, bundle.metadata.contract_version, params, champion, speed))
-    write_report(_judgement_file(paths), judgement.model_dump(mode="json"))
+    write_facts(paths, _judgement_file(paths), judgement.model_dump(mode="json"))
     if judgement.refusals:
         reasons = " ".join(f"{gate.name}: {gate.sentence}" for gate in judgement.refusals)
         raise RefusedError(f"Bundle {bundle.digest[:12]} is refused. {reasons}")

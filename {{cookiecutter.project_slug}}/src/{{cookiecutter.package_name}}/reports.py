@@ -11,8 +11,12 @@ from .files import replacing
 def write_report(path: Path, facts: Any) -> None:
     """Writes facts beside their place and renames them there."""
     with replacing(path) as scratch:
-        text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
-        scratch.write_text(text + "\n", encoding="utf-8")
+        scratch.write_text(format_report(facts), encoding="utf-8")
+
+
+def format_report(facts: Any) -> str:
+    """Return facts as the text of a report."""
+    return json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_report(path: Path) -> Any:

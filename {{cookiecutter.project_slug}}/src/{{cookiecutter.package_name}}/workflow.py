@@ -12,12 +12,11 @@ from .contract import load_contract
 from .dvc_stores import protect_rows
 from .errors import ProjectError
 from .judgement import RefusedError
+from .outputs import protect, read_outputs
 from .params import Params, load_params
 from .paths import Paths
 from .reports import read_report
-
-_NOBODY = ("-c", "user.name=Nobody", "-c", "user.email=nobody@localhost")
-"""Who commits where git knows nobody; the project's owner sets a name of their own later."""
+from .repository import ensure_repository
 
 
 def run_everything(paths: Paths, say: Callable[[str], None]) -> None:
@@ -62,28 +61,6 @@ def _open_registry(paths: Paths) -> None:
     connect(paths, load_contract(paths.contract).name)
 
 
-def ensure_repository(root: Path) -> str:
-    """Makes the folder a git repository of its own with a first commit, where it is none.
-
-    A project inside somebody's larger repository becomes a repository too: DVC keeps its files
-    apart by the repository that they are in.
-
-    Returns:
-        What was done, or an empty string.
-    """
-    done = ""
-    if not (root / ".git").exists():
-        _git(root, "init", "--quiet")
-        done = "git: made this folder a repository"
-    if _git(root, "rev-parse", "--verify", "--quiet", "HEAD", check=False).returncode:
-        unknown = _git(root, "var", "GIT_AUTHOR_IDENT", check=False).returncode
-        _git(root, "add", "--all")
-        identity = _NOBODY if unknown else ()
-        _git(root, *identity, "commit", "--quiet", "--no-verify", "-m", "Generate the project")
-        done = f"{done or 'git: this repository was empty'}, with a first commit"
-    return done
-
-
 def repro(paths: Paths, say: Callable[[str], None], *stages: str) -> None:
     """Runs the stages whose inputs changed, after clearing away what a killed run left.
 
@@ -99,6 +76,7 @@ def repro(paths: Paths, say: Callable[[str], None], *stages: str) -> None:
     _mend_lock(paths.root)
     if paths.dvc_lock.exists():
         _put_cut_lock_aside(paths, say)
+    protect(paths, read_outputs(paths), say)
     # The environment that runs this module, whether or not it was activated.
     tools = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
@@ -162,18 +140,3 @@ def _runs_dvc(pid: int) -> bool:
         return any("dvc" in word for word in psutil.Process(pid).cmdline())
     except psutil.Error:
         return False
-
-
-def _git(root: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        raise ProjectError("git is not on PATH; install it and run again.") from None
-    if check and done.returncode:
-        reason = " ".join((done.stderr or done.stdout).split())
-        # Options of git itself, such as who commits, come before the command.
-        command = next(word for word in arguments if word.isalpha())
-        raise ProjectError(f"`git {command}` failed in {root}: {reason}; mend it and run again.")
-    return done

@@ -344,7 +344,7 @@ def test_a_python_that_will_not_do_gets_its_sentence(tmp_path: Path, version: st
     )
 
     assert done.returncode != 0
-    assert f'error: no Python from 3.11 to 3.13 (tried: "{other}"); install one' in done.stderr
+    assert f'error: no Python from 3.11 to 3.13 (tried: {other}); install one' in done.stderr
     assert not (tmp_path / ".venv").exists()
 
 

@@ -50,7 +50,7 @@ def test_no_stranger_reads_rows_after_a_run(orders: Paths, tmp_path: Path) -> No
 
     rows = list((paths.root / "data").rglob("*.parquet"))
     objects = [p for p in (paths.root / ".dvc/cache").rglob("*") if p.is_file()]
-    pushed = [p for p in home.rglob("dvc-remotes/*/files/**/*") if p.is_file()]
+    pushed = [p for p in (paths.var / "dvc-remote").rglob("files/**/*") if p.is_file()]
     assert rows
     assert objects
     assert pushed

@@ -15,7 +15,7 @@ import pytest
 
 from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.workflow import __package__ as package
-from {{ cookiecutter.package_name }}.workflow import ensure_repository
+from {{ cookiecutter.package_name }}.repository import ensure_repository
 
 MOMENTS = int(os.environ.get("KILL_MOMENTS", "3"))
 STAGES = ("ingest", "validate", "split", "train", "export", "evaluate")

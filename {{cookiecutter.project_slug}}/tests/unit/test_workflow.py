@@ -16,7 +16,8 @@ from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import Params, load_params
 from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.reports import write_report
-from {{ cookiecutter.package_name }}.workflow import ensure_repository, repro, summarise
+from {{ cookiecutter.package_name }}.repository import ensure_repository
+from {{ cookiecutter.package_name }}.workflow import repro, summarise
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,84 +35,9 @@ def _stranger(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
 
 
-def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
-
-
-def commits(folder: Path) -> list[str]:
-    return git(folder, "log", "--format=%s").splitlines()
-
-
 def make_repository(folder: Path) -> None:
     (folder / "file").write_text("content")
     ensure_repository(folder)
-
-
-def test_a_plain_folder_becomes_a_repository_with_a_first_commit(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("content")
-
-    assert ensure_repository(tmp_path) == "git: made this folder a repository, with a first commit"
-    assert commits(tmp_path) == ["Generate the project"]
-    assert git(tmp_path, "status", "--porcelain") == ""
-    assert git(tmp_path, "ls-files") == "file"
-
-
-def test_an_empty_repository_gets_a_first_commit(tmp_path: Path) -> None:
-    git(tmp_path, "init", "--quiet")
-    (tmp_path / "file").write_text("content")
-
-    assert ensure_repository(tmp_path) == "git: this repository was empty, with a first commit"
-    assert commits(tmp_path) == ["Generate the project"]
-
-
-def test_a_repository_with_commits_is_left_as_it_is(tmp_path: Path) -> None:
-    make_repository(tmp_path)
-    (tmp_path / "work").write_text("not yet committed")
-
-    assert ensure_repository(tmp_path) == ""
-    assert git(tmp_path, "status", "--porcelain") == "?? work"
-    assert len(commits(tmp_path)) == 1
-
-
-def test_a_folder_inside_a_larger_repository_becomes_one_of_its_own(tmp_path: Path) -> None:
-    make_repository(tmp_path)
-    inner = tmp_path / "projects" / "inner"
-    inner.mkdir(parents=True)
-    (inner / "file").write_text("content")
-    ensure_repository(inner)
-
-    assert git(inner, "rev-parse", "--show-toplevel") == str(inner)
-    assert git(inner, "ls-files") == "file"
-
-
-def test_a_known_author_signs_the_first_commit(tmp_path: Path) -> None:
-    git(tmp_path, "config", "--global", "user.name", "Ada")
-    git(tmp_path, "config", "--global", "user.email", "ada@localhost")
-    make_repository(tmp_path)
-
-    assert git(tmp_path, "log", "--format=%an %ae") == "Ada ada@localhost"
-
-
-def test_what_git_cannot_do_is_said_in_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / ".git").write_text("no repository")
-
-    with pytest.raises(ProjectError, match=r"`git add` failed in .*; mend it and run again"):
-        ensure_repository(tmp_path)
-
-
-def test_a_commit_that_git_refuses_is_named_by_its_command(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match=r"`git commit` failed in .*: .*nothing to commit"):
-        ensure_repository(tmp_path)
-
-
-def test_a_machine_without_git_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    with pytest.raises(ProjectError, match="git is not on PATH; install it and run again"):
-        ensure_repository(tmp_path)
 
 
 def make_pipeline(folder: Path, command: str) -> Paths:

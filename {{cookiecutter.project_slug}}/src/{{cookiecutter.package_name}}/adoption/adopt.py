@@ -13,25 +13,28 @@ from ..contract import Contract, load_contract, parse_contract
 from ..errors import ProjectError
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import encode_target
-from ..params import load_params, parse_params
+from ..outputs import keep_edited, refuse_foreign
+from ..params import parse_params
 from ..paths import Paths
+from ..repository import ensure_repository
 from ..source_params import ColumnFormat, OwnParams
 from ..sources import read_words
 from ..sources.files import NESTED, NOTES
 from ..sources.parsing import is_words, parse_column
 from ..sources.sql import ask_database
 from ..tables import conform
-from .changes import carry_out, check_committed, finish
+from .changes import Changes, carry_out, check_committed, finish
 from .draft import draft_contract
 from .earlier import continue_wishes, keep_kinds, read_earlier
 from .formats import Reading, read_kind
 from .opening import QUERY, OpenedSource, Place, draft_query, open_source
 from .overrides import FormatOverrides
 from .patching import set_pipeline, set_source, set_values
+from .placement import check_placement
 from .plan import Ask, Planned, Wishes, plan_columns, plan_target
 from .profile import ColumnFacts, profile
 from .redraft import redraft_contract, rename_contract
-from .removal import clear_outputs, is_sample_here, remove_sample
+from .removal import clear_outputs, is_sample_here, list_folders, remove_sample
 from .sizing import Setting, choose_settings, find_needs, keep_settings
 from .split_choice import choose_split
 
@@ -92,7 +95,9 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
     """
     if finish(paths):
         say("adopt: finished what an interrupted run had begun")
+    check_placement(paths, request.place)
     check_committed(paths, force=request.force)
+    refuse_foreign(paths, list_folders(paths))
     first = is_sample_here(paths.root)
     previous = None if first else load_contract(paths.contract)
     adoption = prepare(paths, request, previous, ask)
@@ -100,12 +105,22 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
         raise ProjectError(
             "Nothing was changed: the new contract was not agreed to (--yes agrees)."
         )
-    changes = clear_outputs(paths)
-    if first:
+    changes, said = _collect_changes(paths, request, adoption)
+    # All is decided and valid: from here on the project changes.
+    for line in filter(None, (ensure_repository(paths.root), said)):
+        say(line)
+    keep_edited(paths, list_folders(paths), say)
+    carry_out(paths, changes)
+    return adoption.open_questions
+
+
+def _collect_changes(paths: Paths, request: Request, adoption: Adoption) -> tuple[Changes, str]:
+    """What the adoption writes and deletes, and a line about the sample's files."""
+    changes, said = clear_outputs(paths), ""
+    if is_sample_here(paths.root):
         features = Path(str(features_module.__file__))
         removed, said = remove_sample(paths, features, name_table(request.place))
         changes |= removed
-        say(said)
     pipeline = changes.get("dvc.yaml") or (paths.root / "dvc.yaml").read_text(encoding="utf-8")
     task = parse_contract(adoption.contract).task
     changes |= {
@@ -115,9 +130,7 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
     }
     if adoption.query is not None:
         changes[QUERY] = adoption.query
-    carry_out(paths, changes)
-    load_params(paths.params)
-    return adoption.open_questions
+    return changes, said
 
 
 def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask) -> Adoption:

@@ -2,13 +2,12 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 from ..errors import ProjectError
 from ..files import replacing
 from ..paths import Paths
-from ..workflow import ensure_repository
+from ..repository import find_repository, run_git
 
 Changes = dict[str, str | None]
 """By path from the project's folder, a file's new text; None deletes a file or a folder."""
@@ -35,7 +34,7 @@ def finish(paths: Paths) -> bool:
         for scratch in path.parent.glob(f".{path.name}-????????"):
             scratch.unlink()
         if text is None:
-            _delete(path)
+            _delete(paths.root, path)
             continue
         with replacing(path) as scratch:
             scratch.write_text(text, encoding="utf-8")
@@ -50,12 +49,16 @@ def finish(paths: Paths) -> bool:
 
 
 def check_committed(paths: Paths, *, force: bool) -> None:
-    """Makes the project a repository where it is none, and refuses changes that git does not have.
+    """Refuse changes that git does not have; nothing is changed here.
+
+    Where git has no file of the project yet, the adoption commits all of them first.
 
     Raises:
         ProjectError: There are such changes; what adopt deletes could not be brought back.
     """
-    ensure_repository(paths.root)
+    top = find_repository(paths.root)
+    if top is None or not run_git(paths.root, "ls-files", "--", ".").stdout:
+        return
     changed = _list_foreign(paths)
     if changed and not force:
         raise ProjectError(
@@ -66,14 +69,14 @@ def check_committed(paths: Paths, *, force: bool) -> None:
 
 def _list_foreign(paths: Paths) -> list[str]:
     """Files that differ from git's and that the last adoption did not leave so."""
-    command = ["git", "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames"]
-    # What the pipeline has written is made anew anyway.
+    # What the pipeline has written is made again anyway.
     kept = (".", ":!dvc.lock", ":!reports")
-    status = subprocess.run(
-        [*command, "--", *kept], cwd=paths.root, capture_output=True, text=True, check=True
-    )
+    options = ("--porcelain", "-z", "--untracked-files=all", "--no-renames")
+    status = run_git(paths.root, "status", *options, "--", *kept).stdout
+    # In a larger repository git names files from its top folder.
+    prefix = run_git(paths.root, "rev-parse", "--show-prefix").stdout.removesuffix("\n")
     done = _read_done(paths)
-    names = [line[3:] for line in status.stdout.split("\0") if line]
+    names = [line[3:].removeprefix(prefix) for line in status.split("\0") if line]
     return [name for name in names if name not in done or done[name] != _read(paths.root / name)]
 
 
@@ -86,9 +89,14 @@ def _read(path: Path) -> str | None:
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
-def _delete(path: Path) -> None:
+def _delete(root: Path, path: Path) -> None:
+    """Delete a file, or a folder that was noted as one, and the folders that are empty then."""
     try:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == root or not folder.is_dir() or any(folder.iterdir()):
+                break
+            folder.rmdir()
     except OSError as error:
         raise ProjectError(
             f"{path} cannot be deleted ({error}); do it by hand, and run the same again."

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import yaml
 
+from ..bundle import read_bundle
+from ..errors import ProjectError
+from ..outputs import list_files, list_own
 from ..paths import Paths
 from .changes import Changes
 
@@ -74,22 +77,42 @@ def remove_sample(paths: Paths, features: Path, table: str) -> tuple[Changes, st
     for path in sorted((paths.root / "requirements").glob("*.txt")):
         texts.edit(f"requirements/{path.name}", partial(pin.sub, ""))
     own = str(features.relative_to(paths.root))
-    gone = dict.fromkeys(
-        [*belonging["files"], LIST, *_relative(paths, paths.store, paths.predictions)]
-    )
+    gone = dict.fromkeys([*belonging["files"], LIST, *_relative(paths, *_list_deployed(paths))])
     deleted, changed = len(belonging["files"]), len(belonging["lines"])
     return {**texts.changed, own: FEATURES, **gone}, (
         f"sample: {deleted} files deleted (git has them), its lines taken out of {changed} others, "
-        "features.py passes every column on; its deployed model and its prediction log are "
-        "deleted, its runs stay in the registry in var/"
+        "features.py passes every column on; its deployed model is deleted, its runs and its "
+        "prediction log stay in var/"
     )
 
 
+def list_folders(paths: Paths) -> list[Path]:
+    """Return the folders that the pipeline alone fills."""
+    rows = [paths.raw, paths.accepted, paths.quarantine, paths.splits]
+    return [*rows, paths.models, paths.bundle]
+
+
 def clear_outputs(paths: Paths) -> Changes:
-    """Removes what the pipeline made from other rows, and nothing else; DVC's cache keeps it."""
-    rows = (paths.raw, paths.accepted, paths.quarantine, paths.splits)
-    made = (*rows, paths.models, paths.bundle, paths.reports, paths.dvc_lock)
-    return dict.fromkeys(_relative(paths, *made))
+    """Remove what the pipeline made from other rows; DVC's cache keeps it.
+
+    In the reports, files that no verb wrote, or that were edited since, stay.
+    """
+    made = [*list_files(list_folders(paths)), *list_own(paths, [paths.reports])]
+    return dict.fromkeys(_relative(paths, *made, paths.dvc_lock))
+
+
+def _list_deployed(paths: Paths) -> list[Path]:
+    """The files of the store: whole bundles, and the pointer to one of them."""
+    found = [paths.store / "current.json"]
+    for folder in (paths.store / "bundles").glob("*"):
+        try:
+            read_bundle(folder)
+        except ProjectError:
+            continue  # Somebody else's, or changed: it stays.
+        sums = folder / "SHA256SUMS"
+        lines = sums.read_text(encoding="utf-8").splitlines()
+        found += [sums, *(folder / line.partition("  ")[2] for line in lines)]
+    return [path for path in found if path.exists()]
 
 
 def _relative(paths: Paths, *places: Path) -> list[str]:

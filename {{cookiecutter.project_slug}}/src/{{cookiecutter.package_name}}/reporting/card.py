@@ -14,9 +14,9 @@ import yaml
 from ..bundle import Bundle
 from ..contract import Contract, Task
 from ..experiment import read_evaluation
-from ..files import replacing
 from ..gates import name_rows
 from ..judgement import Judgement
+from ..outputs import writing
 from ..params import Params
 from ..paths import Paths
 from ..reports import read_report
@@ -82,7 +82,7 @@ def write_report(paths: Paths, params: Params, bundle: Bundle, judgement: Judgem
         "model_card.md": _metadata(bundle, facts) + render_markdown([purpose, *sections]),
     }
     for name, content in contents.items():
-        with replacing(paths.reports / name) as scratch:
+        with writing(paths, paths.reports / name) as scratch:
             scratch.write_text(content, encoding="utf-8")
     return [paths.reports / name for name in contents]
 

@@ -6,10 +6,11 @@ from typing import Any
 import pandas as pd
 
 from ..contract import load_contract
+from ..outputs import write_facts
 from ..params import Params
 from ..paths import Paths
 from ..pipeline.export import hash_rows
-from ..reports import read_report, write_report
+from ..reports import read_report
 from ..tables import read_table
 from ..tracking import connect
 from .age import measure_age
@@ -58,7 +59,7 @@ def run_studies(
                 raise
             say(f"{name}: left out. {error}")
             continue
-        write_report(paths.reports / "study.json", report)
+        write_facts(paths, paths.reports / "study.json", report)
         for line in describe(found):
             say(line)
         if name == "search":

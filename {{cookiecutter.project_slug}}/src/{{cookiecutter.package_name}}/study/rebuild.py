@@ -19,9 +19,11 @@ from typing import Any
 
 import yaml
 
+from ..dvc_stores import find_stores
 from ..errors import ProjectError
 from ..paths import Paths
 from ..reports import read_report
+from ..repository import NO_HOOKS, find_repository, run_git
 from ..tracking import Tracker, Version
 
 _FACTS = ("dvc.lock", "params.yaml", "evaluation.json", "ingest.json")
@@ -74,8 +76,9 @@ def rebuild(
         stored = _fetch_facts(tracker, version, scratch / "stored")
         commit = version.tags["git_commit"]
         say(f"rebuild: checking out {commit[:12]}")
-        copy = Paths(_check_out(paths.root, commit, scratch / "project"))
-        _seek_files(copy.root, commit, stored / "dvc.lock")
+        clone = scratch / "project"
+        copy = Paths(_check_out(paths.root, commit, clone))
+        _seek_files(clone, copy.root, commit, stored / "dvc.lock")
         _restore_facts(copy, stored, wish)
         environment = _environment(paths, copy, wish, say)
         say(f"rebuild: pulling the data {version.tags['data_md5'][:12]}")
@@ -100,36 +103,53 @@ def _fetch_facts(tracker: Tracker, version: Version, into: Path) -> Path:
 
 
 def _check_out(root: Path, commit: str, into: Path) -> Path:
-    for command in (
-        ("git", "clone", "--quiet", "--shared", "--no-checkout", str(root), str(into)),
-        ("git", "-C", str(into), "checkout", "--quiet", "--detach", commit),
-    ):
-        done = _ask(root, None, *command)
+    """Check the commit out into a clone, and return the project's folder in it."""
+    top = find_repository(root) or root
+    place = root.resolve().relative_to(top.resolve())
+    into.mkdir()
+    commands: list[tuple[str, ...]] = [
+        ("clone", "--quiet", "--shared", "--no-checkout", str(top), "."),
+        # Of a larger repository, the project alone is needed.
+        ("sparse-checkout", "set", str(place)),
+        ("checkout", "--quiet", "--detach", commit),
+    ]
+    if place == Path():
+        del commands[1]
+    for command in commands:
+        done = run_git(into, *command, settings=[NO_HOOKS], check=False)
         if done.returncode:
             detail = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise RebuildError(
                 f"Commit {commit[:12]} cannot be checked out ({detail}); fetch it from where it "
                 "was pushed (`git fetch --all`) and try again."
             )
-    return into
+    return into / place
 
 
-def _seek_files(copy: Path, commit: str, lock: Path) -> None:
+def _seek_files(clone: Path, copy: Path, commit: str, lock: Path) -> None:
     """Checks out the next commit that holds the files of a version, where its own does not.
 
     What `make adopt` writes and makes a version of is committed only when a person has read it.
     """
     stored = yaml.safe_load(lock.read_text(encoding="utf-8"))
-    first = differing = find_differences(copy, stored)
-    later = _ask(copy, None, "git", "rev-list", "--reverse", "--all", f"^{commit}").stdout.split()
+    first = differing = _list_differing(copy, stored)
+    listing = ("rev-list", "--reverse", "--all", f"^{commit}", "--", str(copy.relative_to(clone)))
+    later = run_git(clone, *listing).stdout.split()
     while differing and later:
-        _ask(copy, None, "git", "checkout", "--quiet", "--detach", later.pop(0))
-        differing = find_differences(copy, stored)
+        run_git(clone, "checkout", "--quiet", "--detach", later.pop(0), settings=[NO_HOOKS])
+        differing = _list_differing(copy, stored)
     if differing:
         raise RebuildError(
             f"{first[0]} of the commit is not the file that the version was made of, nor that of "
             "a later one, so the version cannot be made again; commit before `make run`."
         )
+
+
+def _list_differing(copy: Path, stored: Mapping[str, Any]) -> list[str]:
+    """As `find_differences`; a commit from before the project was added holds none of its files."""
+    if not (copy / "params.yaml").exists():
+        return ["params.yaml"]
+    return find_differences(copy, stored)
 
 
 def _restore_facts(copy: Paths, stored: Path, wish: Wish) -> None:
@@ -192,6 +212,10 @@ def _pull_data(paths: Paths, copy: Paths, environment: Mapping[str, str]) -> Non
         shutil.copy(local, copy.root / ".dvc")
     cache = _ask(paths.root, environment, "dvc", "cache", "dir").stdout.strip()
     _ask(copy.root, environment, "dvc", "cache", "dir", "--local", cache)
+    for name, folder in find_stores(paths.root).folders.items():
+        # A remote beside the project is written relative to it.
+        remote = ("remote", "modify", "--local", name, "url", str(folder.resolve()))
+        _ask(copy.root, environment, "dvc", *remote)
     place = str(copy.raw.relative_to(copy.root))
     if _ask(copy.root, environment, "dvc", "checkout", "--quiet", place).returncode:
         pulled = _ask(copy.root, environment, "dvc", "pull", "--quiet", place)
@@ -199,7 +223,7 @@ def _pull_data(paths: Paths, copy: Paths, environment: Mapping[str, str]) -> Non
             detail = " ".join(pulled.stderr.split())[-200:]
             raise RebuildError(
                 f"The data of the version are neither in the cache nor in the remote ({detail}); "
-                "push them from where they are with `dvc push`."
+                "push them from where they are with `make push`."
             )
 
 

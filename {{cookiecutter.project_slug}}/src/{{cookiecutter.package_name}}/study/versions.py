@@ -18,11 +18,11 @@ from ..modelling.confidence import group_rows
 from ..modelling.decision import decide as choose_classes
 from ..modelling.metrics import Floats, encode_target, metrics_for
 from ..modelling.slices import compare_slices, find_slices
+from ..outputs import write_facts
 from ..params import Params
 from ..paths import Paths
 from ..pipeline.evaluate import measure_all
 from ..registry import fetch_bundle
-from ..reports import write_report
 from ..tables import read_table
 from ..tracking import Tracker, Version
 
@@ -67,7 +67,7 @@ def compare(paths: Paths, params: Params, tracker: Tracker, a: str, b: str) -> d
         **_measure(new, rows, before, after, params),
         "churn": count_changes(decide(old, before), decide(new, after), before, after),
     }
-    write_report(paths.reports / "comparison.json", facts)
+    write_facts(paths, paths.reports / "comparison.json", facts)
     return facts
 
 

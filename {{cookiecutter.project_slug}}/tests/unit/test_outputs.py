@@ -1,0 +1,223 @@
+"""What no verb wrote is neither deleted nor overwritten."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from {{ cookiecutter.package_name }} import outputs
+from {{ cookiecutter.package_name }}.adoption.opening import Place
+from {{ cookiecutter.package_name }}.adoption.placement import check_placement
+from {{ cookiecutter.package_name }}.adoption.removal import clear_outputs
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.outputs import (
+    list_foreign,
+    list_own,
+    protect,
+    read_outputs,
+    recording,
+    write_facts,
+)
+from {{ cookiecutter.package_name }}.paths import Paths
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    """A project in which one stage has run."""
+    paths = Paths(tmp_path / "project")
+    with recording(paths, [paths.raw, paths.reports / "ingest.json"]):
+        write(paths.raw / "2013-01.parquet", "rows")
+        write(paths.reports / "ingest.json", "{}")
+    return paths
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def names(paths: Paths, files: list[Path]) -> list[str]:
+    return [str(path.relative_to(paths.root)) for path in files]
+
+
+def test_what_a_stage_wrote_is_its_own_and_what_a_person_put_there_is_not(paths: Paths) -> None:
+    write(paths.raw / "orders.csv", "mine")
+    write(paths.reports / "figures" / "a.svg", "mine")
+
+    assert names(paths, list_own(paths, [paths.raw, paths.reports])) == [
+        "data/raw/2013-01.parquet",
+        "reports/ingest.json",
+    ]
+    assert names(paths, list_foreign(paths, [paths.raw, paths.reports])) == [
+        "data/raw/orders.csv",
+        "reports/figures/a.svg",
+    ]
+
+
+def test_a_file_that_was_there_before_a_stage_stays_a_persons(paths: Paths) -> None:
+    write(paths.accepted / "mine.parquet", "mine")
+    with recording(paths, [paths.accepted]):
+        write(paths.accepted / "2013-01.parquet", "rows")
+
+    assert names(paths, list_own(paths, [paths.accepted])) == ["data/accepted/2013-01.parquet"]
+
+
+@pytest.mark.parametrize("end", [ProjectError, KeyboardInterrupt])
+def test_a_stage_that_stops_has_recorded_what_it_wrote(
+    paths: Paths, end: type[BaseException]
+) -> None:
+    with pytest.raises(end), recording(paths, [paths.accepted]):
+        write(paths.accepted / "2013-01.parquet", "half the rows")
+        raise end
+
+    assert list_own(paths, [paths.accepted])
+
+
+def test_what_a_killed_stage_left_is_its_own(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(paths.accepted / "mine.parquet", "mine")
+    with recording(paths, [paths.accepted]), monkeypatch.context() as patch:
+        write(paths.accepted / "2013-01.parquet", "half the rows")
+        # A kill leaves no time to close the record.
+        patch.setattr(outputs, "_write_notes", lambda *_: None)
+
+    with recording(paths, [paths.splits]):
+        pass
+    assert names(paths, list_own(paths, [paths.accepted])) == ["data/accepted/2013-01.parquet"]
+    assert names(paths, list_foreign(paths, [paths.accepted])) == ["data/accepted/mine.parquet"]
+
+
+def test_a_fresh_clone_knows_its_files_by_dvcs_lock(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    write(paths.raw / "2013-01.parquet", "rows")
+    write(paths.reports / "ingest.json", "{}")
+    digest = f"{md5('listing')}.dir"
+    listing = [{"md5": md5("rows"), "relpath": "2013-01.parquet"}]
+    cache = tmp_path / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
+    write(cache, json.dumps(listing))
+    outs = [
+        {"path": "data/raw", "md5": digest},
+        {"path": "reports/ingest.json", "md5": md5("{}")},
+    ]
+    write(paths.dvc_lock, yaml.safe_dump({"stages": {"ingest": {"outs": outs}}}))
+
+    assert list_foreign(paths, [paths.raw, paths.reports]) == []
+    assert len(list_own(paths, [paths.raw, paths.reports])) == 2
+    write(paths.reports / "ingest.json", "{ }")
+    assert len(list_own(paths, [paths.raw, paths.reports])) == 1
+
+
+def test_a_folder_that_dvc_empties_may_hold_nothing_of_a_person(paths: Paths) -> None:
+    write(paths.accepted / "notes.txt", "mine")
+
+    with pytest.raises(ProjectError, match=r"^data/accepted/notes\.txt was not written by .*move"):
+        protect(paths, [paths.raw, paths.accepted], print)
+    assert (paths.accepted / "notes.txt").read_text() == "mine"
+
+
+def test_an_edited_output_is_copied_before_it_is_replaced(paths: Paths) -> None:
+    write(paths.raw / "2013-01.parquet", "rows, edited")
+    said: list[str] = []
+    protect(paths, [paths.raw, paths.reports / "ingest.json"], said.append)
+
+    copy = paths.var / "kept" / f"data/raw/2013-01.parquet.{md5('rows, edited')[:8]}"
+    assert copy.read_text() == "rows, edited"
+    assert said == [
+        f"data/raw/2013-01.parquet was changed by hand: its copy is {copy.relative_to(paths.root)}"
+    ]
+
+
+def test_a_report_that_a_person_wrote_or_edited_is_kept_when_a_verb_writes_it(
+    paths: Paths,
+) -> None:
+    place = write(paths.reports / "judgement.json", "mine")
+    write_facts(paths, place, {"a": 1})
+    write_facts(paths, place, {"a": 2})
+    write(place, "edited")
+    write_facts(paths, place, {"a": 3})
+
+    kept = sorted(path.read_text() for path in (paths.var / "kept" / "reports").iterdir())
+    assert kept == ["edited", "mine"]
+    assert json.loads(place.read_text()) == {"a": 3}
+
+
+def test_scratch_files_of_a_killed_process_are_nobodys(paths: Paths) -> None:
+    write(paths.raw / ".2013-02.parquet-ab12cd_3", "half")
+    write(paths.raw / "2013-02.parquet.QmYd3nEwLxPqTzV8.tmp", "half")
+
+    protect(paths, [paths.raw], print)
+
+
+def test_an_adoption_deletes_what_the_pipeline_wrote_and_keeps_other_reports(paths: Paths) -> None:
+    write(paths.reports / "figures" / "a.svg", "mine")
+    write_facts(paths, paths.reports / "judgement.json", {})
+
+    assert set(clear_outputs(paths)) == {
+        "data/raw/2013-01.parquet",
+        "reports/ingest.json",
+        "reports/judgement.json",
+        "dvc.lock",
+    }
+
+
+def test_the_outputs_of_the_pipeline_are_those_of_its_file() -> None:
+    paths = Paths(ROOT)
+
+    assert paths.raw in read_outputs(paths)
+    assert paths.reports / "metrics.json" in read_outputs(paths, "evaluate")
+    assert paths.raw not in read_outputs(paths, "evaluate")
+
+
+INSIDE = [
+    "data/raw/orders.csv",
+    "./data/raw",
+    "data/accepted/x.parquet",
+    "data/quarantine",
+    "models/x.csv",
+    "reports/x.csv",
+    "var/x.csv",
+    ".venv/x.csv",
+    "link.csv",
+    "sqlite:///var/shop.db",
+]
+
+
+@pytest.mark.parametrize("given", INSIDE)
+def test_a_source_among_the_projects_own_files_is_refused(paths: Paths, given: str) -> None:
+    write(paths.raw / "orders.csv", "a,b\n1,2\n")
+    (paths.root / "link.csv").symlink_to(paths.raw / "orders.csv")
+
+    for data in (given, given.replace("sqlite:///", f"sqlite:///{paths.root}/")):
+        with pytest.raises(ProjectError, match="lies in .*, which the project's own verbs fill"):
+            check_placement(paths, Place(data))
+
+
+@pytest.mark.parametrize("given", [".", "data", "..", "/"])
+def test_a_folder_around_the_projects_own_files_is_refused(paths: Paths, given: str) -> None:
+    with pytest.raises(ProjectError, match="is a folder around .*, so the project would read"):
+        check_placement(paths, Place(given))
+
+
+def test_a_source_elsewhere_is_taken(paths: Paths) -> None:
+    elsewhere: list[dict[str, Any]] = [
+        {"data": "orders.csv"},
+        {"data": "tables/orders"},
+        {"data": "data/orders.csv"},
+        {"data": str(paths.root.parent / "orders.csv")},
+        {"data": "s3://var/orders.csv"},
+        {"data": "postgresql://host/var", "query": "orders.sql"},
+        {"data": "sqlite:///shop.db", "table": "orders"},
+    ]
+    for place in elsewhere:
+        check_placement(paths, Place(**place))
+    with pytest.raises(ProjectError, match="var/q.sql lies in var"):
+        check_placement(paths, Place("postgresql://host/x", query="var/q.sql"))
