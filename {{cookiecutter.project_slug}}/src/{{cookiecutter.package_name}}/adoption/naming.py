@@ -1,7 +1,7 @@
 """Which columns name a row and tell its time: by flags, by an older contract, or by facts."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..contract_rules import suggest
@@ -32,12 +32,20 @@ def choose_event_time(
         for name in named or candidates:
             if ask(f"Does '{name}' say when a row's event took place?", False):
                 return name
-        raise ProjectError(
-            f"It cannot be told which column says when a row's event took place "
-            f"({', '.join(named or candidates)}); name it with --event-time, or say "
-            "--event-time none."
-        )
+        raise ProjectError(_explain_event_time(named or candidates))
     return named[0] if named else None
+
+
+def _explain_event_time(candidates: Sequence[str]) -> str:
+    if len(candidates) == 1:
+        return (
+            f"'{candidates[0]}' could say when a row's event took place; say --event-time "
+            f"'{candidates[0]}' if it does, or --event-time none."
+        )
+    return (
+        f"Several columns could say when a row's event took place ({', '.join(candidates)}); name "
+        "the one with --event-time, or say --event-time none."
+    )
 
 
 def choose_key(

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..contract import Kind
 from ..source_params import ColumnFormat
 from .formats import Reading
+from .persons import find_persons
 
 MOST_COUNTED = 50
 """Of a column with more different words the commonest alone are counted."""
@@ -40,20 +41,6 @@ _TREND = 0.95
 _ROWS_OF_TREND = 2000
 _MOST_CODES_WITH_TREND = 20
 """Fewer different numbers than this are codes or counts, whatever order they stand in."""
-_PERSON_NAME = re.compile(
-    r"e-?mail|phone|mobile|telefon|telephone|(first|last|sur|user|full|nick|customer|client)[\W_]*"
-    r"name|^name$|vorname|nachname|street|address|strasse|straße|birth|\bssn\b|social.?security|"
-    r"iban|passport|\bip\b|ip.?address|licen[cs]e.?plate|geburt",
-    re.IGNORECASE,
-)
-_PERSON_WORDS = {
-    "e-mail addresses": re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"),
-    "telephone numbers": re.compile(
-        r"(\+|00)\d[\d ()/.-]{6,}|\(?\d{3,5}\)?[ /-]\d{3,4}[ -]?\d{3,}"
-    ),
-    "IBANs": re.compile(r"[A-Z]{2}\d{2}[A-Z0-9 ]{11,30}"),
-}
-
 
 Positions = NDArray[np.intp]
 
@@ -145,7 +132,8 @@ class ColumnFacts:
     @property
     def may_be_event_time(self) -> bool:
         """Whether it could say when a row's event took place."""
-        return self.kind == "timestamp" and self.complete and not self.constant
+        usable = self.kind == "timestamp" and self.complete and not self.constant
+        return usable and not self.person
 
     @property
     def named_as_event_time(self) -> bool:
@@ -189,8 +177,10 @@ def profile(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, C
         readings: What each column was taken for.
     """
     orders = _find_orders(table, readings)
+    persons = find_persons(table, readings)
     return {
-        name: _profile_column(table[name], reading, orders) for name, reading in readings.items()
+        name: replace(_profile_column(table[name], reading, orders), person=persons.get(name, ""))
+        for name, reading in readings.items()
     }
 
 
@@ -215,8 +205,7 @@ def _profile_column(
     present = values.dropna()
     if reading.kind is None or present.empty:
         return ColumnFacts(**common, present=0, distinct=0)
-    facts: dict[str, Any] = {"person": _find_person(present, reading.kind)}
-    facts |= {"present": len(present), "distinct": int(present.nunique())}
+    facts: dict[str, Any] = {"present": len(present), "distinct": int(present.nunique())}
     if reading.kind in ("integer", "number"):
         facts |= _measure_numbers(present, whole=reading.kind == "integer")
         facts |= _find_trend(values, orders)
@@ -279,14 +268,3 @@ def _count_words(present: "pd.Series[Any]") -> dict[str, Any]:
 
 def _plain(word: Any) -> str | int:
     return word if isinstance(word, str) else int(word)
-
-
-def _find_person(present: "pd.Series[Any]", kind: Kind) -> str:
-    if _PERSON_NAME.search(str(present.name)):
-        return "its name sounds like a person's"
-    if kind == "string":
-        seen = present.drop_duplicates().head(1000)
-        for what, pattern in _PERSON_WORDS.items():
-            if seen.map(pattern.fullmatch).notna().mean() > 0.5:
-                return f"it holds {what}"
-    return ""

@@ -220,11 +220,11 @@ def _limits(bundle: Bundle, told: Mapping[str, str]) -> list[str]:
     seen, threshold = bundle.metadata.seen_until, bundle.metadata.threshold
     end = seen[:10] if seen else "its data end"
     persons = (
-        f"Columns about persons: {pii}. They are left out of logs; whether they may decide is for "
-        "those to say who answer for it."
+        f"Columns that were recognized as being about persons: {pii}. They are left out of logs. "
+        "Others may be about persons, too; review the contract."
         if pii
-        else "The contract marks no column as being about a person. Whether an answer touches "
-        "somebody all the same (work, money, health) is for those to say who use it."
+        else "No column was recognized as being about a person; some may be all the same, and an "
+        "answer may touch somebody (work, money, health). Review the contract."
     )
     limits = [
         told.get("limitations", ""),
