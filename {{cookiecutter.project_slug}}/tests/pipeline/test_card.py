@@ -46,6 +46,16 @@ def test_both_tell_the_metrics_and_every_gate(
             assert gate.name in text
 
 
+def test_both_name_the_columns_that_the_model_does_not_see(
+    project: Paths, told: Callable[[], tuple[str, str]], contract: Contract
+) -> None:
+    used = {"feature", "target", "key", "event_time"}
+    left_out = [column.name for column in contract.columns if not column.roles & used]
+    for text in told():
+        assert ("Columns that are left out" in text) == bool(left_out)
+        assert "recognized as being about" in text
+
+
 def test_the_page_asks_nothing_of_anybody_else(told: Callable[[], tuple[str, str]]) -> None:
     page, _ = told()
     assert not re.search(r"(?:src|href|url|@import)\s*[=(]|https?:|<script", page)

@@ -28,6 +28,7 @@ from .findings import (
     fold,
     spell_interval,
 )
+from .left_out import describe_left_out
 from .rendering import (
     Block,
     Curve,
@@ -112,6 +113,7 @@ def describe(
             [Table(("gate", "verdict", "finding"), asked)],
         ),
         Section("The data", _data(read_report(paths.reports / "split.json"))),
+        *describe_left_out(bundle.contract),
         Section("Limits, and whom it may concern", [Text(t) for t in _limits(bundle, told)]),
     ]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..contract import Contract
 from ..files import replacing
+from .left_out import describe_left_out
 from .rendering import Bars, Lead, Section, Table, Text, render_page
 
 
@@ -39,7 +40,7 @@ def _lead(contract: Contract, facts: Mapping[str, Any], trouble: str) -> Lead:
         ),
         (f"{_of_100(labelled)} of 100", "have an outcome that can be learned from"),
         *_tell_target(contract, months),
-        (f"{_of_100(_average(months, 'missing'))} of 100", _tell_missing(facts["columns"])),
+        (f"{_of_100(_average(months, 'missing'))} of 100", _tell_missing(facts["columns"], months)),
     ]
     verdict = "Stopped: nothing was trained on these rows" if trouble else "Fit to learn from"
     return Lead(
@@ -56,11 +57,15 @@ def _describe(contract: Contract, facts: Mapping[str, Any]) -> Iterator[Section]
     several = len(months) > 1
     yield Section("Month by month" if several else "All rows", list(_month_bars(contract, months)))
     yield Section("What was set aside, and what is odd", list(_tell_broken(facts)))
+    yield from describe_left_out(contract)
     yield Section(
         "Column by column",
         [
             Text("How often each value, or range of values, comes; of many words the commonest."),
-            *(Bars(n, _value_bars(found), _describe_column(found)) for n, found in columns.items()),
+            *(
+                Bars(n, _value_bars(found), _describe_column(found, months))
+                for n, found in columns.items()
+            ),
         ],
     )
     yield Section(
@@ -103,7 +108,10 @@ def _tell_broken(facts: Mapping[str, Any]) -> Iterator[Text | Table]:
         yield Text("From one month to the next these columns became others:")
         yield Table(("jump",), [(step,) for step in facts["steps"]])
     else:
-        yield Text("No column jumps from one month to the next.")
+        yield Text(
+            "No column changes abruptly from one month to the next, beside what "
+            "validate.known_steps in params.yaml lists."
+        )
 
 
 def _value_bars(found: Mapping[str, Any]) -> list[tuple[str, float, str]]:
@@ -116,15 +124,22 @@ def _value_bars(found: Mapping[str, Any]) -> list[tuple[str, float, str]]:
     return [(word, share, f"{share:.1%}") for word, share in found.get("values", {}).items()]
 
 
-def _describe_column(found: Mapping[str, Any]) -> str:
-    gaps = sum(found["missing"].values()) / max(len(found["missing"]), 1)
+def _describe_column(found: Mapping[str, Any], months: Mapping[str, Mapping[str, float]]) -> str:
+    gaps = _measure_gaps(found, months)
     rest = found.get("distinct", 0) - len(found.get("values", {}))
     said = [
         found["description"],
-        f"empty in {gaps:.1%} of a month's rows" if gaps else "",
+        f"empty in {gaps:.1%} of the rows" if gaps else "",
         f"{rest:,} more values" if rest > 0 else "",
     ]
     return "; ".join(filter(None, said))
+
+
+def _measure_gaps(found: Mapping[str, Any], months: Mapping[str, Mapping[str, float]]) -> float:
+    """Share of all rows in which a column is empty: each month weighs by its rows."""
+    weights = {month: months[month]["rows"] for month in found["missing"] if month in months}
+    empty = sum(weights[month] * found["missing"][month] for month in weights)
+    return float(empty / max(sum(weights.values()), 1))
 
 
 def _months(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:
@@ -148,8 +163,10 @@ def _tell_target(
     return [(f"{_of_100(share)} of 100", f"of those are '{contract.target.name}'{about}")]
 
 
-def _tell_missing(columns: Mapping[str, Mapping[str, Any]]) -> str:
-    gaps = {name: sum(found["missing"].values()) for name, found in columns.items()}
+def _tell_missing(
+    columns: Mapping[str, Mapping[str, Any]], months: Mapping[str, Mapping[str, float]]
+) -> str:
+    gaps = {name: _measure_gaps(found, months) for name, found in columns.items()}
     most = max(gaps, key=lambda name: gaps[name], default="")
     return f"cells are empty, most of them in {most}" if most and gaps[most] else "cells are empty"
 
