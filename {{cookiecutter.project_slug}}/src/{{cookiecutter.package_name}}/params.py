@@ -100,6 +100,7 @@ class ExportParams(Section):
     tolerance: Positive
     max_megabytes: Positive
     golden: Count
+    pii_categories: tuple[str, ...] = ()
 
 
 class EvaluateParams(Section):

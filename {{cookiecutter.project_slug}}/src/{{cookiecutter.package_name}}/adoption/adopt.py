@@ -23,6 +23,7 @@ from ..sources.files import NESTED, NOTES
 from ..sources.parsing import is_words, parse_column
 from ..sources.sql import ask_database
 from ..tables import conform
+from .categories import settle_categories
 from .changes import Changes, carry_out, check_committed, finish
 from .draft import draft_contract
 from .earlier import continue_wishes, keep_kinds, read_earlier
@@ -169,7 +170,8 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     settings = drafted = choose_settings(table, contract, planned, split)
     if continues:
         settings = keep_settings(drafted, current, find_needs(table, contract, planned))
-    params = set_values(paths.params.read_text(encoding="utf-8"), settings)
+    persons, about_persons = settle_categories(contract, current.export.pii_categories, ask)
+    params = set_values(paths.params.read_text(encoding="utf-8"), {**settings, **persons})
     params = set_source(params, source)
     # Before anything is written: a setting that no verb accepts would stop every one of them.
     parse_params(params)
@@ -183,6 +185,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
             *_note_encoding(opened, request),
             *nested,
             *_note_steps(drafted),
+            *about_persons,
             *_collect_questions(planned, request, contract),
         ),
     )

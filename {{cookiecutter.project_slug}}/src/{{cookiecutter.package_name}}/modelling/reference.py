@@ -13,8 +13,11 @@ MOST_WORDS = 50
 
 
 def describe_columns(columns: Columns, contract: Contract) -> dict[str, Any]:
-    """Per feature column: the share of missing values, and quantiles or the commonest words."""
-    return {
+    """Per feature column: the share of missing values, and quantiles or the commonest words.
+
+    Of a column tagged `pii` it is the share of missing values alone.
+    """
+    described = {
         column.name: (
             _describe_numbers(columns[column.name])
             if column.is_numeric
@@ -22,6 +25,11 @@ def describe_columns(columns: Columns, contract: Contract) -> dict[str, Any]:
         )
         for column in contract.features
     }
+    for column in contract.features:
+        if column in contract.pii:
+            details = "quantiles" if column.is_numeric else "shares"
+            described[column.name][details] = [] if column.is_numeric else {}
+    return described
 
 
 def _describe_numbers(values: NDArray[np.float64]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ..modelling.conversion import convert_model
 from ..modelling.estimators import feature_frame, predict_scores
 from ..modelling.metrics import Floats
 from ..modelling.parity import check_parity, compare_scores, hard_columns, measure_unit
+from ..modelling.persons import check_categories, replace_personal_values
 from ..modelling.reference import describe_columns
 from ..modelling.storage import load_estimator
 from ..modelling.threshold import choose_threshold
@@ -38,6 +39,8 @@ def run(paths: Paths, params: Params) -> str:
     rows = {w: read_table(paths.splits / f"{w}.parquet") for w in ("train", "valid", "test")}
     training = read_report(paths.reports / "training.json")
     model = load_estimator(paths.models, "candidate", training)
+    seen = columns_from_frame(contract, rows["train"])
+    check_categories(contract, seen, compute_features(seen), params.export.pii_categories)
     columns = columns_from_frame(contract, rows["test"])
     matrix = arrange_features(compute_features(columns))
     graph = convert_model(
@@ -126,7 +129,12 @@ def describe_model(
         reference=describe_columns(columns_from_frame(contract, rows["train"]), contract),
         formats=_formats(params),
         tolerance=params.export.tolerance,
-        golden=golden_requests(model, contract, rows["valid"], params.export.golden),
+        golden=golden_requests(
+            model,
+            contract,
+            replace_personal_values(rows["valid"], contract, params.seed),
+            params.export.golden,
+        ),
     )
 
 
