@@ -11,6 +11,9 @@ from typing import Any
 _JOINERS = "\u200c\u200d"
 """They join letters or keep them apart, in Persian, Hindi and emoji."""
 
+PERSONAL = "a value that is not repeated here"
+"""Stands for a cell of a column tagged `pii` in an error message."""
+_LONGEST_REASON = 120
 LONGEST_VALUE = 60
 """Characters of a value that an error message repeats."""
 
@@ -28,6 +31,26 @@ def show_value(value: Any) -> str:
     text = printable(value)
     shown = text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
     return f"'{shown}'"
+
+
+def show_cell(value: Any, *, personal: bool) -> str:
+    """Return a cell for an error message; one of a person's column is not repeated."""
+    return PERSONAL if personal else show_value(value)
+
+
+def describe_refusal(error: Exception, *, personal: bool) -> str:
+    """Return why a library refused a column's values, in parentheses; empty for a person's.
+
+    Libraries repeat the value that they refuse, some over several lines.
+    """
+    # Pydantic lists what it found apart from the value.
+    listed = getattr(error, "errors", None)
+    if callable(listed):
+        return f" ({printable(listed(include_input=False, include_url=False)[0]['msg'])})"
+    first = printable(str(error).strip().partition("\n")[0])
+    if personal or not first:
+        return ""
+    return f" ({first if len(first) <= _LONGEST_REASON else first[: _LONGEST_REASON - 1] + '…'})"
 
 
 def _is_safe(sign: str) -> bool:

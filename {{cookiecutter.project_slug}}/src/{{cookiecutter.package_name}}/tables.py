@@ -13,6 +13,7 @@ from .cells import CellParser, normalize_text
 from .contract import Contract, Kind
 from .errors import ProjectError
 from .files import replacing
+from .printable import describe_refusal
 from .schemas import PANDAS_TYPES, read_moment
 from .source_params import ColumnFormat
 
@@ -42,9 +43,10 @@ def conform(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
         try:
             columns[column.name] = _cast(frame[column.name], column.kind)
         except (TypeError, ValueError, OverflowError) as error:
+            reason = describe_refusal(error, personal="pii" in column.roles)
             raise ProjectError(
-                f"The source's column '{column.name}' is no {column.kind} as the contract says "
-                f"({error}); mend the source, or change the column's logicalType in contract.yaml."
+                f"The source's column '{column.name}' is no {column.kind} as the contract says"
+                f"{reason}; mend the source, or change the column's logicalType in contract.yaml."
             ) from None
     return pd.DataFrame(columns)
 

@@ -8,11 +8,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.util import hash_array, hash_pandas_object
 
-from ..contract import Contract, load_contract
+from ..contract import Column, Contract, load_contract
 from ..errors import ProjectError
 from ..modelling.confidence import LEAST_UNITS, count_units, group_rows, name_unit, spell_units
 from ..params import Params, SplitParams
 from ..paths import Paths
+from ..printable import show_cell
 from ..reports import read_report, write_report
 from ..tables import read_tables, write_table
 
@@ -171,7 +172,7 @@ def check_windows(
     if params.strategy == "time" and contract.event_time is not None:
         _check_order(windows, contract.event_time.name)
     if contract.key is not None:
-        _check_keys(windows, contract.key.name)
+        _check_keys(windows, contract.key)
 
 
 def _check_units(test: pd.DataFrame, contract: Contract, params: SplitParams) -> None:
@@ -194,12 +195,13 @@ def _check_order(windows: Mapping[str, pd.DataFrame], event_time: str) -> None:
             )
 
 
-def _check_keys(windows: Mapping[str, pd.DataFrame], key: str) -> None:
-    keys = pd.concat([window[key] for window in windows.values()])
+def _check_keys(windows: Mapping[str, pd.DataFrame], key: Column) -> None:
+    keys = pd.concat([window[key.name] for window in windows.values()])
     twice = keys[keys.duplicated()]
     if len(twice):
+        shown = show_cell(twice.iloc[0], personal="pii" in key.roles)
         raise ProjectError(
-            f"The row '{twice.iloc[0]}' is in two windows ({len(twice)} such rows); windows must "
+            f"The row {shown} is in two windows ({len(twice)} such rows); windows must "
             "not share a row."
         )
 

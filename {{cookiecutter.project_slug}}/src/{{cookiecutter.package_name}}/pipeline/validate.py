@@ -10,6 +10,7 @@ from ..files import make_folder
 from ..modelling.steps import find_steps
 from ..params import Params, ValidateParams
 from ..paths import Paths
+from ..printable import show_cell
 from ..reporting.data import write_data_page
 from ..reporting.distributions import describe_columns
 from ..reports import write_report
@@ -76,9 +77,11 @@ def find_reasons(rows: pd.DataFrame, contract: Contract) -> "pd.Series[str]":
         whole = cases[cases["index"].isna()]
         if len(whole):
             first = whole.iloc[0]
+            personal = first["column"] in {column.name for column in contract.pii}
+            found_case = show_cell(first["failure_case"], personal=personal)
             raise ProjectError(
                 f"The table breaks the contract as a whole: {first['column']}: {first['check']} "
-                f"(found {first['failure_case']}); mend the source or contract.yaml."
+                f"(found {found_case}); mend the source or contract.yaml."
             ) from None
         cases = cases.drop_duplicates("index").set_index("index").sort_index()
         found: pd.Series[str] = cases["column"].astype(str) + ": " + cases["check"].map(_name_check)

@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..cells import Cell, CellParser, normalize_text
-from ..contract import Contract, Kind
+from ..contract import Column, Contract, Kind
 from ..errors import ProjectError
+from ..printable import PERSONAL, show_value
 from ..schemas import PANDAS_TYPES
 from ..source_params import ColumnFormat, TableFormat
 
@@ -48,7 +49,7 @@ def parse_columns(rows: pd.DataFrame, form: TableFormat, contract: Contract) -> 
         if column.name in rows:
             plain, written = form.column(column.name), rows.pop(column.name)
             parsed, invalid = parse_column(written, column.kind, plain)
-            _refuse_invalid(written, invalid, column.kind, place)
+            _refuse_invalid(written, invalid, column, place)
             columns[column.name] = parsed
             if counts := count_missing_words(written, column.kind, plain):
                 missing[column.name] = counts
@@ -57,7 +58,7 @@ def parse_columns(rows: pd.DataFrame, form: TableFormat, contract: Contract) -> 
     return parsed_rows
 
 
-def _refuse_invalid(written: "pd.Series[Any]", invalid: Mask, kind: Kind, place: str) -> None:
+def _refuse_invalid(written: "pd.Series[Any]", invalid: Mask, column: Column, place: str) -> None:
     if not invalid.any():
         return
     position = int(invalid.argmax())
@@ -66,15 +67,16 @@ def _refuse_invalid(written: "pd.Series[Any]", invalid: Mask, kind: Kind, place:
         way_out = "or add the word to source.columns in params.yaml as 'missing'"
     else:
         way_out = "or change the column's logicalType in contract.yaml"
+    shown = PERSONAL if "pii" in column.roles else _describe(cell)
     raise ProjectError(
-        f"The source's column '{written.name}' holds {_describe(cell)} {where} ({invalid.sum()} "
-        f"such rows), which is no {kind} as the contract says; correct the source, {way_out}."
+        f"The source's column '{written.name}' holds {shown} {where} ({invalid.sum()} "
+        f"such rows), which is no {column.kind} as the contract says; correct the source, {way_out}."
     )
 
 
 def _describe(cell: Any) -> str:
     if isinstance(cell, str):
-        return f"'{cell}'"
+        return show_value(cell)
     if isinstance(cell, pd.Timestamp):
         return f"the time {cell}"
     return f"the {'boolean' if isinstance(cell, bool | np.bool_) else 'number'} {cell}"
