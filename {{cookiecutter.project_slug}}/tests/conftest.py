@@ -25,6 +25,7 @@ from {{ cookiecutter.package_name }}.modelling.estimators import (
 from {{ cookiecutter.package_name }}.modelling.reference import describe_columns
 from {{ cookiecutter.package_name }}.params import JudgeParams, LinearParams, Params, load_params
 from {{ cookiecutter.package_name }}.schemas import generate_rows
+from {{ cookiecutter.package_name }}.source_params import TableFormat
 
 ROOT = Path(__file__).parent.parent
 
@@ -58,7 +59,12 @@ def fixed_params() -> Params:
     return own.model_copy(update={"judge": limits, "train": own.train.model_copy(update=costs)})
 
 
-def make_bundle(path: Path, contract_text: str, compute: Callable[[Columns], Columns]) -> Path:
+def make_bundle(
+    path: Path,
+    contract_text: str,
+    compute: Callable[[Columns], Columns],
+    formats: TableFormat | None = None,
+) -> Path:
     """Writes a bundle with a linear model of chance, on rows that keep a contract."""
     contract = parse_contract(contract_text)
     rows = generate_rows(contract, count=400, seed=7)
@@ -85,6 +91,7 @@ def make_bundle(path: Path, contract_text: str, compute: Callable[[Columns], Col
         seen_until=None,
         validation_metrics={},
         reference=describe_columns(columns, contract),
+        formats=formats or TableFormat(),
         tolerance=1e-4,
         golden=[
             Golden(request=row, scores=scores)
@@ -103,6 +110,6 @@ def bundle_path(contract_text: str, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def bundle_maker() -> Callable[[Path, str, Callable[[Columns], Columns]], Path]:
+def bundle_maker() -> Callable[..., Path]:
     """The function, since a test cannot import what is here."""
     return make_bundle

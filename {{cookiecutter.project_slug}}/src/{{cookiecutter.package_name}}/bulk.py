@@ -1,47 +1,99 @@
 """Scores whole files: CSV or Parquet in, Parquet out, in memory that does not grow.
 
-The rows go through in chunks, and each chunk's answers are a whole file of their own until all are
-there. So a run that was killed goes on where it was, and ends with the same bytes.
+Files are read as training read its own, by the format that the bundle keeps. The rows go through in
+chunks, and each chunk's answers are a whole file of their own until all are there. So a run that
+was killed goes on where it was, and ends with the same bytes.
 """
 
 import glob
-import json
 import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 
+from .bulk_output import (
+    ANSWERS,
+    QUARANTINE,
+    check_output,
+    is_own,
+    join_parts,
+    parts_path,
+    prepare_parts,
+    quarantine_path,
+    write_part,
+)
 from .bundle import load_bundle, read_pointer
-from .contract import Column, Contract
+from .contract import Contract
 from .errors import ProjectError
-from .files import make_folder, replacing
 from .pipeline.validate import find_reasons
 from .schemas import PANDAS_TYPES
 from .scoring import Scorer
+from .source_params import TableFormat
+from .sources.files import (
+    SourceFile,
+    choose_columns,
+    is_csv,
+    is_table,
+    list_files,
+    open_file,
+    read_chunks,
+    to_frame,
+)
+from .sources.parsing import parse_column
 
 CHUNK_ROWS = 100_000
-_SUFFIXES = (".csv", ".parquet")
-_WORDS = {"true": True, "false": False, "1": True, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How many rows were answered, and how many are in quarantine."""
+    """How many rows were answered, and how many are in quarantine.
+
+    Attributes:
+        notes: Sentences on what of the files was not read.
+    """
 
     scored: int
     quarantined: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is the same for all chunks.
+
+    Attributes:
+        kept: Columns of the input that stand beside the answers.
+        position: Name of the column with a row's position in all of the input.
+        outputs: Names of the answers' columns.
+        quarantine_position: As `position`, in the quarantine.
+        reason: Name of the column that says why a row is in quarantine.
+    """
+
+    scorer: Scorer
+    kept: tuple[str, ...]
+    position: str
+    outputs: tuple[str, ...]
+    quarantine_position: str
+    reason: str
+
+    @property
+    def contract(self) -> Contract:
+        return self.scorer.bundle.contract
+
+    @property
+    def formats(self) -> TableFormat:
+        return self.scorer.bundle.metadata.formats
 
 
 def score_files(
@@ -67,38 +119,51 @@ def score_files(
         workers: Chunks that are answered at once.
 
     Raises:
-        ProjectError: There is nothing to read, or it lacks a column.
+        ProjectError: There is nothing to read, it lacks a column, or the output is in the way.
     """
     inputs = list_inputs(source)
-    parts = output.with_name(f"{output.name}.parts")
-    _prepare(parts, inputs, scorer.bundle.digest, chunk_rows)
+    check_output(output, inputs)
+    files = _open_files(source, inputs, scorer)
+    job = _plan(files, scorer)
+    parts = parts_path(output)
+    prepare_parts(parts, _describe_work(inputs, scorer.bundle.digest, chunk_rows))
     start, running = 0, deque[Future[int]]()
     # While a chunk is in the model, which needs no interpreter, others are read, checked, written.
     with ThreadPoolExecutor(workers) as executor:
-        for count, chunk in enumerate(_read_chunks(inputs, chunk_rows), start=1):
-            running.append(executor.submit(_work, parts / f"{count:08d}", chunk, start, scorer))
-            start += len(chunk)
+        for count, chunk in enumerate(_read_all(files, job.formats, chunk_rows), start=1):
+            running.append(executor.submit(_work, parts / f"{count:08d}", chunk, start, job))
+            start += chunk.num_rows
             if len(running) > workers:
                 progress(running.popleft().result())
         for future in running:
             progress(future.result())
-    scored = _join(sorted(parts.glob("*.answers")), output)
-    broken = _join(sorted(parts.glob("*.quarantine")), output.with_suffix(".quarantine.parquet"))
+    if not start:
+        shutil.rmtree(parts)
+        raise ProjectError(f"{source} holds no rows, only a header; there is nothing to answer.")
+    scored = join_parts(sorted(parts.glob(f"*{ANSWERS}")), output)
+    broken = join_parts(sorted(parts.glob(f"*{QUARANTINE}")), quarantine_path(output))
     shutil.rmtree(parts)
-    return Summary(scored, broken)
+    return Summary(scored, broken, _note_rest(files, job))
 
 
 def list_inputs(source: str) -> list[Path]:
     """The files that a file, a folder or a pattern stands for, in order.
 
+    Answers of earlier runs within a folder or a pattern are no input.
+
     Raises:
         ProjectError: There is none.
     """
     place = Path(source)
-    # Path.glob would not take a pattern that is absolute.
-    names = glob.glob(source, recursive=True)  # noqa: PTH207
-    found = place.iterdir() if place.is_dir() else map(Path, names)
-    files = sorted(path for path in found if path.suffix in _SUFFIXES and path.is_file())
+    if place.is_file():
+        return [place]
+    if place.is_dir():
+        found = list_files(place)
+    else:
+        # Path.glob would not take a pattern that is absolute.
+        paths = map(Path, glob.glob(source, recursive=True))  # noqa: PTH207
+        found = sorted(path for path in paths if is_table(path) and path.is_file())
+    files = [path for path in found if is_csv(path) or not is_own(path)]
     if not files:
         raise ProjectError(
             f"{source} is no CSV or Parquet file, nor a folder or pattern with any; name one with "
@@ -107,158 +172,150 @@ def list_inputs(source: str) -> list[Path]:
     return files
 
 
-def _prepare(parts: Path, inputs: list[Path], digest: str, chunk_rows: int) -> None:
-    """Keeps the parts of an earlier run of the same work, and no others."""
+def _open_files(source: str, inputs: Sequence[Path], scorer: Scorer) -> list[SourceFile]:
+    """The files' columns.
+
+    Raises:
+        ProjectError: A file is broken, or lacks a column that the contract requires.
+    """
+    formats = scorer.bundle.metadata.formats
+    files = [open_file(path, _root(source, path), formats) for path in inputs]
+    for file in files:
+        for column in scorer.bundle.contract.features:
+            if column.required and column.name not in file.names:
+                raise ProjectError(
+                    f"{file.path.name} lacks the column '{column.name}', which the contract lists "
+                    f"as a required feature; {_describe_header(file, formats)}."
+                )
+    return files
+
+
+def _describe_header(file: SourceFile, formats: TableFormat) -> str:
+    names = ", ".join(f"'{name:.40}'" for name in file.names[:3])
+    more = f" and {len(file.names) - 3} more" if len(file.names) > 3 else ""
+    if not is_csv(file.path):
+        return f"its columns are {names}{more}"
+    delimiter = "tab" if formats.delimiter == "\t" else f"'{formats.delimiter}'"
+    return (
+        f"read with the delimiter {delimiter} and in {formats.encoding.removesuffix('-sig')}, as "
+        f"the model's own table, its columns are {names}{more}"
+    )
+
+
+def _root(source: str, path: Path) -> Path:
+    """The folder below which folders may name partitions, such as region=1."""
+    place = Path(source)
+    if place.is_file():
+        return path
+    if place.is_dir():
+        return place
+    root = Path(*takewhile(lambda part: not glob.has_magic(part), place.parts))
+    return root if path.is_relative_to(root) and path != root else path
+
+
+def _plan(files: Sequence[SourceFile], scorer: Scorer) -> _Job:
+    """Names of the columns that are read, and of those that are added without overwriting any."""
+    contract = scorer.bundle.contract
+    beside = [column.name for column in (contract.key, contract.event_time) if column is not None]
+    needed = {*beside, *(column.name for column in contract.features)}
+    chosen = choose_columns(files, needed)
+    kept = tuple(name for name in beside if name in chosen)
+    every = {name for file in files for name in file.names}
+    outputs = tuple(_free_name(name, kept) for name in contract.outputs)
+    return _Job(
+        scorer=scorer,
+        kept=kept,
+        position=_free_name("row", (*kept, *outputs)),
+        outputs=outputs,
+        quarantine_position=_free_name("row", every),
+        reason=_free_name("reason", every),
+    )
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """A column's name, with underscores behind it where the input has such a column."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _describe_work(inputs: Sequence[Path], digest: str, chunk_rows: int) -> dict[str, Any]:
+    """What the parts of a run depend on."""
     stats = [(str(path.resolve()), path.stat()) for path in inputs]
-    work = {
+    return {
         "inputs": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
         "digest": digest,
         "chunk_rows": chunk_rows,
     }
-    note = parts / "work.json"
-    try:
-        same = json.loads(note.read_bytes()) == work
-    except (OSError, ValueError):
-        same = False
-    if not same:
-        shutil.rmtree(parts, ignore_errors=True)
-        make_folder(parts, private=True)
-        with replacing(note, private=True) as scratch:
-            scratch.write_text(json.dumps(work), encoding="utf-8")
 
 
-def _read_chunks(inputs: list[Path], rows: int) -> Iterator[pd.DataFrame]:
-    for path in inputs:
-        try:
-            if path.suffix == ".parquet":
-                with pq.ParquetFile(path) as file:
-                    for batch in file.iter_batches(batch_size=rows):
-                        yield _to_frame(pa.Table.from_batches([batch]))
-            else:
-                yield from _read_csv(path, rows)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ProjectError(f"{path} cannot be read ({error}); mend or remove it.") from None
+def _read_all(files: Sequence[SourceFile], formats: TableFormat, rows: int) -> Iterator[pa.Table]:
+    for file in files:
+        for chunk in read_chunks(file, formats, rows):
+            if chunk.num_rows:
+                yield chunk
 
 
-def _read_csv(path: Path, rows: int) -> Iterator[pd.DataFrame]:
-    # Everything as text: a cell that is no number then costs its row, not the run.
-    with path.open("rb") as head:
-        names = head.readline().decode("utf-8-sig").strip().replace('"', "").split(",")
-    options = pa.csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=[""]
-    )
-    with pa.csv.open_csv(path, convert_options=options) as reader:
-        held: list[pa.RecordBatch] = []
-        for batch in reader:
-            held.append(batch)
-            while sum(b.num_rows for b in held) >= rows:
-                table = pa.Table.from_batches(held)
-                yield _to_frame(table.slice(0, rows))
-                held = table.slice(rows).to_batches()
-        if any(b.num_rows for b in held):
-            yield _to_frame(pa.Table.from_batches(held))
+def _note_rest(files: Sequence[SourceFile], job: _Job) -> tuple[str, ...]:
+    """Sentences on what of the files was not read."""
+    used = {*job.kept, *(column.name for column in job.contract.features)}
+    rest = dict.fromkeys(name for file in files for name in file.names if name not in used)
+    notes = [note for file in files for note in file.notes]
+    if rest:
+        few = ", ".join(f"'{name}'" for name in list(rest)[:5])
+        more = f" and {len(rest) - 5} more" if len(rest) > 5 else ""
+        notes.append(f"not needed, and left out of the answers: {few}{more}")
+    return tuple(notes)
 
 
-def _to_frame(table: pa.Table) -> pd.DataFrame:
-    return cast("pd.DataFrame", table.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True))
-
-
-def _work(part: Path, chunk: pd.DataFrame, start: int, scorer: Scorer) -> int:
+def _work(part: Path, chunk: pa.Table, start: int, job: _Job) -> int:
     """Writes the answers to a chunk unless an earlier run did; returns how many rows it has."""
-    paths = [part.with_suffix(suffix) for suffix in (".answers", ".quarantine")]
+    paths = [part.with_suffix(suffix) for suffix in (ANSWERS, QUARANTINE)]
     if not all(path.exists() for path in paths):
-        for path, frame in zip(paths, _score_chunk(chunk, start, scorer), strict=True):
-            _write(path, frame)
+        for path, frame in zip(paths, _score_chunk(to_frame(chunk), start, job), strict=True):
+            write_part(path, frame)
     return len(chunk)
 
 
-def _score_chunk(
-    chunk: pd.DataFrame, start: int, scorer: Scorer
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _score_chunk(chunk: pd.DataFrame, start: int, job: _Job) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The answers to a chunk's rows, and its rows that break the contract."""
-    contract = scorer.bundle.contract
-    absent = [c.name for c in contract.features if c.name not in chunk and c.required]
-    if absent:
-        raise ProjectError(
-            f"The input lacks the column '{absent[0]}', which the contract lists as a required "
-            "feature; add it."
-        )
-    given = chunk.assign(**{c.name: None for c in contract.features if c.name not in chunk})
-    reasons: pd.Series[str] = pd.Series(dtype=str)
-    typed = {}
-    for column in contract.features:
-        typed[column.name] = _convert(column, given[column.name])
-        wrong = typed[column.name].isna() & given[column.name].notna()
-        if wrong.any():
-            found = pd.Series(f"{column.name}: is no {column.kind}", index=chunk.index[wrong])
-            reasons = reasons.combine_first(found)
-    frame = pd.DataFrame(typed)
+    frame, reasons = _parse_chunk(chunk, job)
     # A target or a key that is there twice is no business of a row that is to be answered.
-    features = tuple(replace(c, roles=c.roles - {"key"}) for c in contract.features)
-    reasons = reasons.combine_first(find_reasons(frame, replace(contract, columns=features)))
+    features = tuple(replace(c, roles=c.roles - {"key"}) for c in job.contract.features)
+    found = find_reasons(frame, replace(job.contract, columns=features))
+    reasons = reasons.combine_first(found).sort_index()
     if len(reasons):
         frame = frame.drop(reasons.index)
-    named = [c.name for c in (contract.key, contract.event_time) if c and c.name in chunk]
-    answers = _answer(frame, scorer)
-    kept = chunk.loc[frame.index, named].assign(row=frame.index + start)
-    broken = chunk.loc[reasons.sort_index().index].astype("string")
-    broken = broken.assign(row=broken.index + start, reason=reasons.sort_index().astype("string"))
-    return pd.concat([kept, answers], axis=1), broken
+    kept = chunk.loc[frame.index, list(job.kept)].assign(**{job.position: frame.index + start})
+    broken = chunk.loc[reasons.index].assign(**{job.reason: reasons.astype("string")})
+    broken[job.quarantine_position] = reasons.index + start
+    return pd.concat([kept, _answer(frame, job)], axis=1), broken
 
 
-def _answer(frame: pd.DataFrame, scorer: Scorer) -> pd.DataFrame:
-    contract: Contract = scorer.bundle.contract
+def _parse_chunk(chunk: pd.DataFrame, job: _Job) -> "tuple[pd.DataFrame, pd.Series[str]]":
+    """The features in the contract's types, and the reasons of rows with an invalid cell."""
+    reasons: pd.Series[str] = pd.Series(dtype=str)
+    typed = {}
+    for column in job.contract.features:
+        if column.name not in chunk:
+            kind: Any = PANDAS_TYPES[column.kind]
+            typed[column.name] = pd.Series(None, index=chunk.index, dtype=kind)
+            continue
+        form = job.formats.column(column.name)
+        typed[column.name], invalid = parse_column(chunk[column.name], column.kind, form)
+        if invalid.any():
+            why = f"{column.name}: is no {column.kind}"
+            reasons = reasons.combine_first(pd.Series(why, index=chunk.index[invalid]))
+    return pd.DataFrame(typed), reasons
+
+
+def _answer(frame: pd.DataFrame, job: _Job) -> pd.DataFrame:
+    contract = job.contract
     kind = PANDAS_TYPES["number" if contract.task == "regression" else contract.target.kind]
-    columns = [()] * len(contract.outputs) if frame.empty else scorer.score_frame(frame).columns
-    found = pd.DataFrame(dict(zip(contract.outputs, columns, strict=True)), index=frame.index)
-    return found.astype({"prediction": kind, **dict.fromkeys(contract.outputs[1:], "float64")})
-
-
-def _convert(column: Column, values: "pd.Series[Any]") -> "pd.Series[Any]":
-    """A column in the contract's type; missing where a value is not of it."""
-    kind = cast("Any", PANDAS_TYPES[column.kind])
-    if column.kind == "string":
-        return values.astype(kind)
-    if column.kind == "timestamp":
-        moments = pd.to_datetime(values.astype(object), errors="coerce", utc=True, format="ISO8601")
-        return moments.astype(kind)
-    if column.kind == "boolean":
-        return values.astype("string").str.lower().map(_WORDS).astype(kind)
-    if values.dtype.kind in "iuf":
-        found = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        numbers = pd.Series(found, index=values.index)
-    else:
-        words = values.astype(object).where(values.notna(), None)
-        numbers = pd.to_numeric(words, errors="coerce")
-    if column.kind == "integer":
-        numbers = numbers.where(numbers % 1 == 0)
-    return numbers.astype("Float64").astype(kind)
-
-
-def _write(path: Path, frame: pd.DataFrame) -> None:
-    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    with replacing(path, private=True) as scratch:
-        # Read once and then removed: to make it small would cost more than it saves.
-        pq.write_table(table, scratch, compression="none", use_dictionary=False)
-
-
-def _join(parts: list[Path], target: Path) -> int:
-    """Writes the parts one below the other, a row group each; returns the number of rows."""
-    if not parts:
-        return 0
-    schema = pq.read_schema(parts[0])
-    # Words come again and again; of numbers, each is mostly another.
-    words = [
-        f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)
-    ]
-    with (
-        replacing(target, private=True) as scratch,
-        pq.ParquetWriter(scratch, schema, compression="zstd", use_dictionary=words) as writer,
-    ):
-        for part in parts:
-            writer.write_table(pq.read_table(part).cast(schema))
-    rows: int = pq.read_metadata(target).num_rows
-    return rows
+    empty: list[Any] = [()] * len(job.outputs)
+    columns = empty if frame.empty else job.scorer.score_frame(frame).columns
+    found = pd.DataFrame(dict(zip(job.outputs, columns, strict=True)), index=frame.index)
+    return found.astype({job.outputs[0]: kind, **dict.fromkeys(job.outputs[1:], "float64")})
 
 
 def score_deployed(store: Path, source: str, output: Path) -> str:
@@ -273,15 +330,24 @@ def score_deployed(store: Path, source: str, output: Path) -> str:
     workers = min(4, os.cpu_count() or 1)
     threads = (os.cpu_count() or 1) // workers
     scorer = Scorer(load_bundle(store / "bundles" / pointer.digest), threads)
-    files = list_inputs(source)
-    known = all(path.suffix == ".parquet" for path in files)
-    total = sum(pq.read_metadata(path).num_rows for path in files) if known else None
     started = time.perf_counter()
     with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("rows", total=total)
+        task = bar.add_task("rows", total=_count_rows(list_inputs(source)))
         found = score_files(source, output, scorer, partial(bar.advance, task), workers=workers)
     pace = (found.scored + found.quarantined) / (time.perf_counter() - started)
-    return (
+    counts = (
         f"{output}: {found.scored:,} rows answered, {found.quarantined:,} in quarantine "
         f"({pace:,.0f} rows/s)"
     )
+    return "\n".join([counts, *found.notes])
+
+
+def _count_rows(files: Sequence[Path]) -> int | None:
+    """Rows of all files, where their footers tell."""
+    if any(is_csv(path) for path in files):
+        return None
+    try:
+        rows: int = sum(pq.read_metadata(path).num_rows for path in files)
+    except (OSError, pa.ArrowException):
+        return None  # Whoever reads the file says what is wrong with it.
+    return rows

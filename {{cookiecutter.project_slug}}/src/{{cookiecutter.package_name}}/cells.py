@@ -6,7 +6,7 @@ cell means the same everywhere. It needs the standard library alone; the service
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -51,6 +51,7 @@ _EPOCH_SECONDS = {
 _EXCEL_START = datetime(1899, 12, 30)  # noqa: DTZ001 - Excel knows no zones
 _EXCEL_DAYS = (61, 2_958_466)
 """From March 1900, since Excel counts a 29 February 1900, to the end of the year 9999."""
+_NULL_OF_MYSQL = r"(?:(?<=^)|(?<={delimiter}))\\N(?={delimiter}|[\r\n]|$)"
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u2060\ufeff"))
 _JOINERS = "\u200c\u200d"
 """They have a meaning between letters (Persian, Hindi, emoji), and none at either end."""
@@ -74,6 +75,14 @@ def normalize_text(text: str) -> str:
     while (stripped := bare.strip().strip(_JOINERS)) != bare:
         bare = stripped
     return bare
+
+
+def keep_escaped_null(lines: Iterable[str], delimiter: str, escape: str | None) -> Iterable[str]:
+    r"""Lines of a table in which \N, MySQL's missing value, is not taken for an escaped N."""
+    if escape != "\\":
+        return lines
+    pattern = _NULL_OF_MYSQL.format(delimiter=re.escape(delimiter))
+    return (re.sub(pattern, r"\\\\N", line) for line in lines)
 
 
 class CellParser:

@@ -80,7 +80,9 @@ def repro(paths: Paths, say: Callable[[str], None], *stages: str) -> None:
     # The environment that runs this module, whether or not it was activated.
     tools = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
-    if subprocess.call([sys.executable, "-m", "dvc", "repro", *stages], cwd=paths.root, env=environment):
+    if subprocess.call(
+        [sys.executable, "-m", "dvc", "repro", *stages], cwd=paths.root, env=environment
+    ):
         raise ProjectError(
             "The pipeline stopped: the stage above says why; mend that and run it again, finished "
             "stages are not repeated."

@@ -5,10 +5,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }} import bulk
 from {{ cookiecutter.package_name }}.bulk import list_inputs, score_files
 from {{ cookiecutter.package_name }}.bundle import load_bundle
-from {{ cookiecutter.package_name }}.contract import Column, Contract
+from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.schemas import PANDAS_TYPES, generate_rows
 from {{ cookiecutter.package_name }}.scoring import Scorer
@@ -138,13 +137,6 @@ def test_with_other_input_or_another_model_it_starts_over(
     for target in (output, anew):
         score_files(str(source), target, scorer, count([]), chunk_rows=60)
     assert output.read_bytes() == anew.read_bytes()
-
-
-def test_a_number_that_is_not_whole_is_no_integer() -> None:
-    column = Column("seats", "integer", False, "", (), frozenset({"feature"}))
-    found = bulk._convert(column, pd.Series(["7", "7.5", "many", None]))
-    assert found.notna().tolist() == [True, False, False, False]
-    assert found[0] == 7
 
 
 def test_what_cannot_be_read_is_refused_with_a_sentence(

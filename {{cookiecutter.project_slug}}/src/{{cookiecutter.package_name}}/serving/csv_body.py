@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..cells import CellParser, normalize_text
+from ..cells import CellParser, keep_escaped_null, normalize_text
 from ..schemas import text_parser
 from ..source_params import TableFormat
 from .dialect import Incoming, Rows, refuse, validate_rows
@@ -64,9 +64,7 @@ def read_csv(model: ServedModel, incoming: Incoming) -> Rows:
     return validate_rows(model, rows, lambda found: ("rows", *found[1:]))
 
 
-def _split_table(
-    model: ServedModel, text: str, formats: TableFormat, header: str | None
-) -> _Table:
+def _split_table(model: ServedModel, text: str, formats: TableFormat, header: str | None) -> _Table:
     """Parts the names from the rows.
 
     Args:
@@ -97,15 +95,14 @@ def _split_lines(text: str, delimiters: Iterable[str], escape: str | None) -> li
     reason = "it is empty"
     for delimiter in delimiters:
         reader = csv.reader(
-            io.StringIO(text, newline=""),
+            keep_escaped_null(io.StringIO(text, newline=""), delimiter, escape),
             delimiter=delimiter,
             escapechar=escape,
-            doublequote=escape is None,
-            skipinitialspace=True,
+            skipinitialspace=delimiter != " ",
             strict=True,
         )
         try:
-            lines = [line for line in reader if line]
+            lines = [line for line in reader if len(line) > 1 or any(map(str.strip, line))]
         except csv.Error:
             reason = "it is misquoted"
             continue

@@ -21,7 +21,7 @@ from typing import IO, Any, Literal, cast
 import pyarrow as pa
 import pyarrow.csv
 
-from ..cells import normalize_text
+from ..cells import keep_escaped_null, normalize_text
 from ..errors import ProjectError
 from ..source_params import TableFormat
 
@@ -36,7 +36,6 @@ _SURPLUS = "\0surplus"
 _SEVERAL_BYTES = ("utf-16", "utf-32", "utf-7", "iso2022", "hz")
 """Encodings in which a byte that looks like a quote may be none."""
 _NAMED_DELIMITER = re.compile(r'"?sep=(.)"? *\r?\n')
-_NULL_OF_MYSQL = r"(?:(?<=^)|(?<={delimiter}))\\N(?={delimiter}|[\r\n]|$)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,8 @@ class _Rows:
         try:
             with open_packed(self.path) as stream:
                 text = TextIOWrapper(stream, _codec(self.form), newline="")
-                yield from islice(self._escaped(text), self._skip or self._named_delimiter(), None)
+                lines = keep_escaped_null(text, self.form.delimiter, self.form.escape)
+                yield from islice(lines, self._skip or self._named_delimiter(), None)
         except UnicodeError:
             raise _wrong_encoding(self.path, self.form.encoding) from None
         self._ended = True
@@ -190,13 +190,6 @@ class _Rows:
         """Number of lines before the header that name the delimiter for Excel."""
         self._skip = int(read_sep(self.path, self.form.encoding) is not None)
         return self._skip
-
-    def _escaped(self, lines: Iterator[str]) -> Iterator[str]:
-        r"""Lines in which \N, MySQL's missing value, is not taken for an escaped N."""
-        if self.form.escape != "\\":
-            return lines
-        pattern = _NULL_OF_MYSQL.format(delimiter=re.escape(self.form.delimiter))
-        return (re.sub(pattern, r"\\\\N", line) for line in lines)
 
 
 def _codec(form: TableFormat) -> str:
