@@ -9,6 +9,8 @@ from .errors import ProjectError
 
 WHOLE = "all"
 """Name of the only batch of a table without an event time."""
+MONTH = "_month"
+"""Column that tells the batches of joined rows apart; no contract can name a column so."""
 
 
 def split_by_month(rows: pd.DataFrame, contract: Contract) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -79,6 +79,9 @@ def test_every_month_that_has_arrived_is_stored_and_the_others_are_counted(
         "arrived": 30,
         "not_yet_arrived": 10,
         "months": {"2013-01": 10, "2013-02": 10, "2013-03": 10},
+        "added": {},
+        "left_out": [],
+        "read_as_missing": {},
     }
 
 
@@ -134,6 +137,73 @@ def test_a_month_that_comes_again_with_other_content_is_refused(
     with pytest.raises(ProjectError, match="offers 2013-01 again with other content"):
         ingest.run(paths, until("2013-03"))
     assert snapshot(paths) == before
+
+
+def test_the_newest_month_may_grow_and_says_so(
+    paths: Paths, offer: Offer, rows: pd.DataFrame
+) -> None:
+    offer(rows[:25])
+    ingest.run(paths, until("2013-03"))
+    offer(rows)
+    said = ingest.run(paths, until("2013-04"))
+
+    assert stored(paths) == {"2013-01": 10, "2013-02": 10, "2013-03": 10, "2013-04": 10}
+    assert "5 rows were added to 2013-03" in said
+    assert read_report(paths.reports / "ingest.json")["added"] == {"2013-03": 5}
+    pd.testing.assert_frame_equal(
+        read_table(paths.raw / "2013-03.parquet"), rows[20:30].reset_index(drop=True)
+    )
+
+
+def test_a_stored_row_of_the_newest_month_stays_as_it_arrived(
+    paths: Paths, offer: Offer, rows: pd.DataFrame
+) -> None:
+    offer(rows[:25])
+    ingest.run(paths, until("2013-03"))
+    offer(rows.assign(distance=rows["distance"] + (rows.index == 22)))
+
+    with pytest.raises(ProjectError, match=r"2013-03 again .*\(1 of 5 stored rows are changed or"):
+        ingest.run(paths, until("2013-03"))
+
+
+def test_rows_that_come_late_for_an_older_month_are_refused(
+    paths: Paths, offer: Offer, rows: pd.DataFrame
+) -> None:
+    offer(rows.drop(index=3))
+    ingest.run(paths, until("2013-03"))
+    offer(rows)
+
+    with pytest.raises(ProjectError, match=r"2013-01 again .*\(1 rows are new, and later months"):
+        ingest.run(paths, until("2013-03"))
+
+
+@pytest.mark.parametrize("change", ["grow", "reorder", "repeat", "change", "lose"])
+def test_a_table_without_time_may_grow(
+    paths: Paths, offer: Offer, rows: pd.DataFrame, change: str
+) -> None:
+    paths.contract.write_text(TEXT.replace("required: true, tags: [event_time]", "tags: [slice]"))
+    offer(rows[:30])
+    ingest.run(paths, until(None))
+    before = read_table(paths.raw / "all.parquet")
+    offered = {
+        "grow": rows,
+        "reorder": rows[:30].iloc[::-1],
+        "repeat": pd.concat([rows[:30], rows[:2]]),
+        "change": rows.assign(temperature=None),
+        "lose": rows[1:],
+    }
+    offer(offered[change])
+
+    if change in ("change", "lose"):
+        with pytest.raises(ProjectError, match="offers the table again with other content"):
+            ingest.run(paths, until(None))
+    else:
+        ingest.run(paths, until(None))
+    after = read_table(paths.raw / "all.parquet")
+    added = {"grow": 10, "repeat": 2}.get(change, 0)
+    pd.testing.assert_frame_equal(after[:30], before)
+    assert len(after) == 30 + added
+    assert read_report(paths.reports / "ingest.json")["arrived"] == 30 + added
 
 
 def test_what_a_killed_run_left_half_written_is_no_part_of_what_arrived(

@@ -7,12 +7,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from {{ cookiecutter.package_name }}.batches import MONTH
 from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import IngestParams, Params, ValidateParams, load_params
 from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.pipeline import validate
-from {{ cookiecutter.package_name }}.pipeline.validate import find_reasons, summarise_months
+from {{ cookiecutter.package_name }}.pipeline.validate import (
+    REASON,
+    find_reasons,
+    summarise_months,
+)
 from {{ cookiecutter.package_name }}.reports import read_report
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.tables import conform, read_table, read_tables, write_table
@@ -109,7 +114,7 @@ def test_each_broken_row_is_in_quarantine_with_its_reason(paths: Paths, rows: pd
     validate.run(paths, settings())
 
     quarantine = read_table(paths.quarantine / "2013-01.parquet")
-    assert quarantine["reason"].tolist() == [reason for *_, reason in BROKEN]
+    assert quarantine[REASON].tolist() == [reason for *_, reason in BROKEN]
     assert quarantine["trip"].tolist() == [rows["trip"][position] for position, *_ in BROKEN]
 
 
@@ -131,7 +136,7 @@ def test_a_key_that_comes_twice_over_two_months_is_found(paths: Paths, rows: pd.
     validate.run(paths, settings())
     quarantined = read_tables(sorted(paths.quarantine.iterdir()))
 
-    assert quarantined["reason"].tolist() == ["trip: is there twice"] * 2
+    assert quarantined[REASON].tolist() == ["trip: is there twice"] * 2
 
 
 def test_too_many_broken_rows_stop_it_after_the_quarantine_was_written(
@@ -208,7 +213,7 @@ def test_the_report_describes_each_month(paths: Paths, rows: pd.DataFrame, trips
 
 
 def test_a_month_without_labels_has_no_mean(rows: pd.DataFrame, trips: Contract) -> None:
-    unlabelled = rows[:30].assign(month="2013-01")
+    unlabelled = rows[:30].assign(**{MONTH: "2013-01"})
     unlabelled[trips.target.name] = pd.NA
 
     assert "target_mean" not in summarise_months(unlabelled, trips)["2013-01"]

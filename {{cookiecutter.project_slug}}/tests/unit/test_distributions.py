@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from {{ cookiecutter.package_name }}.batches import MONTH
 from {{ cookiecutter.package_name }}.contract import parse_contract
 from {{ cookiecutter.package_name }}.reporting.distributions import describe_columns
 from {{ cookiecutter.package_name }}.tables import conform
@@ -47,7 +48,7 @@ def rows() -> pd.DataFrame:
             "late": draw.random(1000) < 0.3,
         }
     )
-    return conform(frame, CONTRACT).assign(month=MONTHS)
+    return conform(frame, CONTRACT).assign(**{MONTH: MONTHS})
 
 
 @pytest.fixture(scope="module")
@@ -108,5 +109,5 @@ def test_no_rows_at_all_are_no_error() -> None:
     empty = conform(pd.DataFrame(columns=[c.name for c in CONTRACT.columns]), CONTRACT)
     assert all(
         found["missing"] == {}
-        for found in describe_columns(empty.assign(month=[]), CONTRACT).values()
+        for found in describe_columns(empty.assign(**{MONTH: []}), CONTRACT).values()
     )

@@ -1,16 +1,18 @@
 """Stage `ingest`: the source's rows become one Parquet file per month, once and for all.
 
-What arrived stays as it arrived: a month that the source offers again must be the same, and a month
-that the source no longer offers is kept.
+What arrived stays as it arrived. A month that the source offers again must hold the stored rows
+unchanged; the newest month, or a table without time, may hold further ones. A month that the source
+no longer offers is kept.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ..batches import has_arrived, split_by_month
+from ..batches import WHOLE, has_arrived, split_by_month
 from ..contract import load_contract
 from ..errors import ProjectError
 from ..files import clear_scratch
@@ -18,13 +20,18 @@ from ..params import Params
 from ..paths import Paths
 from ..reports import write_report
 from ..sources import read_source
+from ..sources.files import NOTES
+from ..sources.parsing import MISSING_WORDS
 from ..tables import conform, read_table, write_table
+
+_WORDS_SHOWN = 3
 
 
 def run(paths: Paths, params: Params) -> str:
     """Stores every month that has arrived and reports how many rows came and are still to come."""
     contract = load_contract(paths.contract)
-    rows = conform(read_source(params.source, contract, paths.root), contract)
+    read = read_source(params.source, contract, paths.root)
+    rows = conform(read, contract)
     if rows.empty:
         raise ProjectError(
             "The source offers no row at all; look where it points in params.yaml, and what is "
@@ -39,14 +46,46 @@ def run(paths: Paths, params: Params) -> str:
         )
     # DVC keeps this folder from run to run, with all that is in it.
     clear_scratch(paths.raw)
-    for month in arrived:
-        store_batch(paths.raw / f"{month}.parquet", offered[month])
-    report = count_rows(paths.raw, offered, params.ingest.until)
+    newest = max((path.stem for path in paths.raw.glob("*.parquet")), default=None)
+    added = {
+        month: store_batch(
+            paths.raw / f"{month}.parquet", offered[month], may_grow=month == newest
+        )
+        for month in arrived
+    }
+    report = {
+        **count_rows(paths.raw, offered, params.ingest.until),
+        "added": {month: count for month, count in added.items() if count},
+        "left_out": read.attrs.get(NOTES, []),
+        "read_as_missing": read.attrs.get(MISSING_WORDS, {}),
+    }
     write_report(paths.reports / "ingest.json", report)
-    return (
-        f"{report['arrived']:,} of {report['offered']:,} rows have arrived in "
-        f"{len(report['months'])} batches, {report['not_yet_arrived']:,} are still to come"
-    )
+    return summarize(report)
+
+
+def summarize(report: Mapping[str, Any]) -> str:
+    """How many rows came, and what a person may not expect about them."""
+    batches = len(report["months"])
+    sentences = [
+        f"{report['arrived']:,} of {report['offered']:,} rows have arrived in {batches} "
+        f"batch{'es' * (batches != 1)}, {report['not_yet_arrived']:,} are still to come",
+        *(
+            f"{count:,} rows were added to {'the table' if month == WHOLE else month}"
+            for month, count in report["added"].items()
+        ),
+        *report["left_out"],
+        *(
+            f"'{name}': {sum(words.values()):,} cells count as missing ({_list_counts(words)})"
+            for name, words in report["read_as_missing"].items()
+        ),
+    ]
+    return "; ".join(sentences)
+
+
+def _list_counts(words: Mapping[str, int]) -> str:
+    commonest = sorted(words.items(), key=lambda item: -item[1])[:_WORDS_SHOWN]
+    listed = ", ".join(f"'{word}' in {count:,}" for word, count in commonest)
+    return listed + (", …" if len(words) > _WORDS_SHOWN else "")
 
 
 def count_rows(raw: Path, offered: Mapping[str, pd.DataFrame], until: str | None) -> dict[str, Any]:
@@ -63,22 +102,37 @@ def count_rows(raw: Path, offered: Mapping[str, pd.DataFrame], until: str | None
     }
 
 
-def store_batch(path: Path, rows: pd.DataFrame) -> None:
-    """Writes a month, or finds it there unchanged.
+def store_batch(path: Path, rows: pd.DataFrame, *, may_grow: bool = False) -> int:
+    """Writes a month, finds it there unchanged, or adds rows to it; returns how many were added.
 
     Raises:
         ProjectError: The month is there with other content.
     """
     if not path.exists():
         write_table(path, rows)
-        return
+        return 0
     stored = read_table(path)
-    if not _is_same(stored, rows):
-        raise ProjectError(
-            f"The source offers {path.stem} again with other content ({len(rows)} rows now, "
-            f"{len(stored)} stored); what arrived stays: find out why it changed, and delete "
-            f"data/raw/{path.name} if the new one is right."
-        )
+    if _is_same(stored, rows):
+        return 0
+    changed, added = _compare(stored, rows)
+    if changed or (len(added) and not may_grow):
+        raise ProjectError(_describe_change(path, stored, changed, added))
+    if len(added):
+        write_table(path, pd.concat([stored, added], ignore_index=True))
+    return len(added)
+
+
+def _describe_change(path: Path, stored: pd.DataFrame, changed: int, added: pd.DataFrame) -> str:
+    what = "the table" if path.stem == WHOLE else path.stem
+    told = (
+        f"{changed:,} of {len(stored):,} stored rows are changed or gone"
+        if changed
+        else f"{len(added):,} rows are new, and later months are stored already"
+    )
+    return (
+        f"The source offers {what} again with other content ({told}); what arrived stays: find out "
+        f"why it changed, and delete data/raw/{path.name} if the new one is right."
+    )
 
 
 def _is_same(stored: pd.DataFrame, rows: pd.DataFrame) -> bool:
@@ -88,3 +142,21 @@ def _is_same(stored: pd.DataFrame, rows: pd.DataFrame) -> bool:
         return stored.equals(rows.astype(stored.dtypes.to_dict()))
     except (TypeError, ValueError):
         return False
+
+
+def _compare(stored: pd.DataFrame, rows: pd.DataFrame) -> tuple[int, pd.DataFrame]:
+    """How many stored rows are changed or gone, and the rows that are new; order does not count."""
+    if list(stored.columns) != list(rows.columns):
+        return len(stored), rows[:0]
+    try:
+        rows = rows.astype(stored.dtypes.to_dict())
+    except (TypeError, ValueError):
+        return len(stored), rows[:0]
+    both = pd.concat([stored, rows], ignore_index=True)
+    # Equal rows have one number, and the copies of a row are counted from 0 on.
+    same = both.groupby(list(both.columns), dropna=False, sort=False).ngroup()
+    place = pd.Series(np.arange(len(both)) < len(stored))
+    copies = pd.DataFrame({"row": same, "copy": same.groupby([place, same]).cumcount()})
+    old, new = copies[: len(stored)], copies[len(stored) :]
+    is_known = pd.MultiIndex.from_frame(new).isin(pd.MultiIndex.from_frame(old))
+    return len(stored) - int(is_known.sum()), rows[~is_known]

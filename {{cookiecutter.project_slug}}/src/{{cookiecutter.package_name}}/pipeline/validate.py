@@ -3,7 +3,7 @@
 import pandas as pd
 import pandera.errors
 
-from ..batches import has_arrived
+from ..batches import MONTH, has_arrived
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
 from ..files import make_folder
@@ -17,7 +17,8 @@ from ..reports import write_report
 from ..schemas import frame_schema
 from ..tables import read_table, write_table
 
-REASON = "reason"
+REASON = "_reason"
+"""Column of a row in quarantine that says why; no contract can name a column so."""
 
 
 def run(paths: Paths, params: Params) -> str:
@@ -29,8 +30,8 @@ def run(paths: Paths, params: Params) -> str:
         raise ProjectError(
             f"No month up to {params.ingest.until} is in data/raw; run `dvc repro ingest`."
         )
-    rows = pd.concat(months, names=["month"]).reset_index(level="month").reset_index(drop=True)
-    reasons = find_reasons(rows.drop(columns="month"), contract)
+    rows = pd.concat(months, names=[MONTH]).reset_index(level=MONTH).reset_index(drop=True)
+    reasons = find_reasons(rows.drop(columns=MONTH), contract)
     broken = rows.loc[reasons.index].assign(**{REASON: reasons})
     accepted = rows.drop(index=reasons.index)
     doubled = count_doubled(accepted, contract)
@@ -49,8 +50,8 @@ def run(paths: Paths, params: Params) -> str:
     write_report(paths.reports / "validation.json", report)
     for folder, part in ((paths.quarantine, broken), (paths.accepted, accepted)):
         make_folder(folder, private=True)
-        for month, batch in part.groupby("month"):
-            write_table(folder / f"{month}.parquet", batch.drop(columns="month"))
+        for month, batch in part.groupby(MONTH):
+            write_table(folder / f"{month}.parquet", batch.drop(columns=MONTH))
     trouble, limits = "", params.validate_
     try:
         check_share(len(broken), len(rows), reasons, limits.max_quarantined)
@@ -94,7 +95,7 @@ def summarise_months(rows: pd.DataFrame, contract: Contract) -> dict[str, dict[s
     features = [column.name for column in contract.features]
     target = contract.target.name
     summary = {}
-    for month, batch in rows.groupby("month"):
+    for month, batch in rows.groupby(MONTH):
         labelled = batch[target].dropna()
         summary[str(month)] = {
             "rows": len(batch),
@@ -125,7 +126,7 @@ def count_doubled(rows: pd.DataFrame, contract: Contract) -> int:
     """Rows that equal an earlier one in every column; none where a key tells rows apart."""
     if contract.key is not None:
         return 0
-    return int(rows.drop(columns="month").duplicated().sum())
+    return int(rows.drop(columns=MONTH).duplicated().sum())
 
 
 def check_doubled(doubled: int, rows: int, limit: float) -> None:
@@ -144,7 +145,7 @@ def check_doubled(doubled: int, rows: int, limit: float) -> None:
 
 def look_for_steps(rows: pd.DataFrame, contract: Contract, limits: ValidateParams) -> list[str]:
     """The steps of features from month to month that nobody has looked at yet."""
-    months = {str(month): batch for month, batch in rows.groupby("month")}
+    months = {str(month): batch for month, batch in rows.groupby(MONTH)}
     return [
         str(step)
         for step in find_steps(months, contract.features, limits.max_step)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..batches import MONTH
 from ..contract import Column, Contract
 from ..modelling.metrics import Floats
 
@@ -22,11 +23,11 @@ def describe_columns(rows: pd.DataFrame, contract: Contract) -> dict[str, dict[s
     """Facts by column, for those that say something about the problem and about no single person.
 
     Args:
-        rows: With a column `month`.
+        rows: With a column MONTH.
         contract: What they are.
     """
     told = {"feature", "target", "sensitive"}
-    months = {str(month): batch for month, batch in rows.groupby("month")}
+    months = {str(month): batch for month, batch in rows.groupby(MONTH)}
     return {
         column.name: _describe(
             column,
