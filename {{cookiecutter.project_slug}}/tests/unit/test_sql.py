@@ -2,7 +2,11 @@
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pandas as pd
 import pytest
@@ -11,14 +15,16 @@ import yaml
 from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare
 from {{ cookiecutter.package_name }}.adoption.opening import Place
 from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.contract import parse_contract
+from {{ cookiecutter.package_name }}.contract import Kind, parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import load_params
 from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.pipeline import ingest
 from {{ cookiecutter.package_name }}.reports import read_report
-from {{ cookiecutter.package_name }}.source_params import SqlParams
-from {{ cookiecutter.package_name }}.sources.sql import read_rows, resolve_url
+from {{ cookiecutter.package_name }}.source_params import ColumnFormat, SqlParams
+from {{ cookiecutter.package_name }}.sources.files import NESTED
+from {{ cookiecutter.package_name }}.sources.parsing import parse_column
+from {{ cookiecutter.package_name }}.sources.sql import read_rows, resolve_url, type_columns
 from {{ cookiecutter.package_name }}.tables import read_table
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +129,7 @@ def test_an_incremental_query_asks_for_the_last_month_and_what_came_after(paths:
     assert read_report(paths.reports / "ingest.json")["offered"] == 160
 
 
-def test_rows_that_come_late_to_the_last_stored_month_are_noticed(paths: Paths) -> None:
+def test_rows_that_come_late_to_the_last_stored_month_are_added(paths: Paths) -> None:
     adopt(paths, incremental="placed_at")
     params = load_params(paths.params)
     ingest.run(paths, params)
@@ -132,8 +138,76 @@ def test_rows_that_come_late_to_the_last_stored_month_are_noticed(paths: Paths) 
             "INSERT INTO orders VALUES ('K-late', '2020-03-30 10:00:00', 1.0, 1, 'blue', 0)"
         )
 
-    with pytest.raises(ProjectError, match=r"offers 2020-03 again with other content \(41 rows"):
+    assert "1 rows were added to 2020-03" in ingest.run(paths, params)
+    assert stored(paths) == {"2020-01": 40, "2020-02": 40, "2020-03": 41}
+
+
+def test_a_row_that_changes_in_the_last_stored_month_is_noticed(paths: Paths) -> None:
+    adopt(paths, incremental="placed_at")
+    params = load_params(paths.params)
+    ingest.run(paths, params)
+    with closing(sqlite3.connect(paths.root / "shop.db")) as connection, connection:
+        connection.execute("UPDATE orders SET placed_at = '2020-03-30' WHERE placed_at > '2020-03'")
+
+    with pytest.raises(ProjectError, match=r"offers 2020-03 again with other content \(40 of 40"):
         ingest.run(paths, params)
+
+
+VALUES = [
+    ("TEXT", "'x'", "string", "x"),
+    ("INTEGER", str(2**63 - 1), "integer", 2**63 - 1),
+    ("REAL", "0.1", "number", 0.1),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "logical", "expected"), VALUES)
+def test_values_of_a_database_stay_exact_beside_missing_ones(
+    tmp_path: Path, kind: str, value: str, logical: Kind, expected: Any
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
+        connection.execute(f"CREATE TABLE a (x {kind})")
+        connection.execute(f"INSERT INTO a VALUES ({value}), (NULL)")  # noqa: S608
+    (tmp_path / "q.sql").write_text("SELECT x FROM a")
+    (rows,) = read_rows(SqlParams(kind="sql", url="sqlite:///a.db", query="q.sql"), tmp_path)
+    parsed, invalid = parse_column(rows["x"], logical, ColumnFormat())
+
+    assert parsed[0] == expected
+    assert pd.isna(parsed[1])
+    assert not invalid.any()
+
+
+def test_bytes_of_a_database_are_refused_by_their_column(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
+        connection.execute("CREATE TABLE a (x INTEGER, raw BLOB)")
+        connection.execute("INSERT INTO a VALUES (1, NULL), (2, x'ff00')")
+    (tmp_path / "q.sql").write_text("SELECT * FROM a")
+
+    with pytest.raises(ProjectError, match=r"q\.sql gives bytes in the column 'raw', which no"):
+        read_rows(SqlParams(kind="sql", url="sqlite:///a.db", query="q.sql"), tmp_path)
+
+
+def test_objects_of_a_database_become_text_or_are_left_out() -> None:
+    aware = datetime(2024, 1, 31, 10, tzinfo=UTC)
+    names = ["id", "price", "day", "tags", "when", "mixed", "huge", "both"]
+    first = [UUID(int=1), Decimal("12345678901234567890.10"), date(2024, 1, 31), ["a"]]
+    rows: list[list[Any]] = [
+        [*first, aware, 2**53 + 1, 2**63, aware],
+        [None, None, None, None, None, 1.5, 1, aware.replace(tzinfo=None)],
+    ]
+    named = type_columns(names, rows, "q.sql")
+
+    assert named.attrs[NESTED] == ["tags"]
+    assert named.iloc[0].to_dict() == {
+        "id": "00000000-0000-0000-0000-000000000001",
+        "price": "12345678901234567890.10",
+        "day": "2024-01-31",
+        "when": pd.Timestamp(aware),
+        "mixed": "9007199254740993",
+        "huge": "9223372036854775808",
+        "both": "2024-01-31T10:00:00+00:00",
+    }
+    assert named.iloc[1].isna().sum() == 4
+    assert named["when"].dtype == "datetime64[us, UTC]"
 
 
 def test_what_is_not_asked_for_again_cannot_be_noticed(paths: Paths) -> None:

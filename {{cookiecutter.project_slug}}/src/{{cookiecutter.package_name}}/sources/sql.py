@@ -1,7 +1,8 @@
 """What a query finds in a database that SQLAlchemy knows: SQLite, PostgreSQL and others."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from ..batches import WHOLE
+from ..cells import INT64
 from ..errors import ProjectError
 from ..masking import mask_address, mask_secrets, mask_text, name_secret
 from ..paths import Paths
@@ -21,8 +23,10 @@ from .files import NESTED
 
 PASSWORD = "SOURCE_PASSWORD"  # noqa: S105 - its name
 """The environment variable that holds the database's password."""
-_NESTED_TYPES = (dict, list, tuple, set)
-_BYTES = (bytes, bytearray, memoryview)
+_NESTED_TYPES = {dict, list, tuple, set}
+_BYTES = {bytes, bytearray, memoryview}
+_LARGEST_EXACT = 2**53
+"""Beyond it a float skips integers."""
 
 
 def read_rows(
@@ -53,32 +57,67 @@ def ask_database(params: SqlParams, query: str, root: Path) -> pd.DataFrame:
             f"{params.query} at {mask_address(url.render_as_string())} cannot be read ({reason:.300}); see to "
             f"the query, to source.url in params.yaml and to {PASSWORD} in the environment."
         ) from None
-    check_names([str(name) for name in rows.columns], Path(params.query))
     if rows.empty:
         raise ProjectError(f"{params.query} finds no rows; look at what it asks for.")
-    return _name_values(rows, params.query).rename(columns=params.rename)
+    return rows.rename(columns=params.rename)
 
 
-def _name_values(rows: pd.DataFrame, query: str) -> pd.DataFrame:
-    """Rows whose objects are text: decimals exactly, UUIDs, dates. JSON and arrays are left out."""
-    nested = [name for name in rows if _holds(rows[name], _NESTED_TYPES)]
-    for name in rows.columns.difference(nested):
-        if _holds(rows[name], _BYTES):
+def type_columns(
+    names: Sequence[str], rows: Sequence[Sequence[Any]], query: str
+) -> pd.DataFrame:
+    """Rows of a query with exact types: a decimal, a date and a UUID are text, as is a mixture.
+
+    JSON and arrays are left out, and named in the attribute NESTED.
+
+    Raises:
+        ProjectError: A column holds bytes.
+    """
+    cells = zip(*rows, strict=True) if rows else ([] for _ in names)
+    columns, nested = {}, []
+    for name, values in zip(names, cells, strict=True):
+        types = {type(value) for value in values if value is not None}
+        if types & _BYTES:
             raise ProjectError(
                 f"{query} gives bytes in the column '{name}', which no contract can name; convert "
                 "the column to text or a number in the query, or leave it out."
             )
-        if pd.api.types.is_object_dtype(rows[name]):
-            rows[name] = rows[name].map(str, na_action="ignore").astype("str")
-    kept = rows.drop(columns=nested)
-    kept.attrs[NESTED] = [str(name) for name in nested]
-    return kept
+        if types & _NESTED_TYPES:
+            nested.append(name)
+        else:
+            columns[name] = _type_column(values, types)
+    frame = pd.DataFrame(columns)
+    frame.attrs[NESTED] = nested
+    return frame
 
 
-def _holds(values: "pd.Series[Any]", kinds: tuple[type, ...]) -> bool:
-    return bool(pd.api.types.is_object_dtype(values)) and any(
-        isinstance(cell, kinds) for cell in values
-    )
+def _type_column(values: Sequence[Any], types: set[type]) -> "pd.Series[Any]":
+    if types == {bool}:
+        return pd.Series(values, dtype="boolean")
+    if types == {int} and all(INT64[0] <= value <= INT64[1] for value in values if value):
+        return pd.Series(values, dtype="Int64")
+    if types == {float} or (types == {int, float} and all(map(_is_exact, values))):
+        return pd.Series(values, dtype="Float64")
+    if types == {datetime}:
+        return _type_times(values)
+    return pd.Series([None if value is None else _write(value) for value in values], dtype="str")
+
+
+def _is_exact(value: float | None) -> bool:
+    return value is None or abs(value) <= _LARGEST_EXACT
+
+
+def _type_times(values: Sequence[datetime | None]) -> "pd.Series[Any]":
+    aware = {value.tzinfo is not None for value in values if value is not None}
+    if aware == {True}:
+        in_utc = [value and value.astimezone(UTC) for value in values]
+        return pd.Series(in_utc, dtype="datetime64[us, UTC]")
+    if aware == {False}:
+        return pd.Series(values, dtype="datetime64[us]")
+    return pd.Series([value and value.isoformat() for value in values], dtype="str")
+
+
+def _write(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def resolve_url(address: str, root: Path) -> URL:
@@ -129,10 +168,7 @@ def _ask(connection: Connection, query: str, params: SqlParams, paths: Paths) ->
         # The query is a file of the project itself, and the name is quoted.
         query = f"SELECT * FROM ({query}) AS source WHERE {column} >= :since"  # noqa: S608
         values = {"since": f"{max(months)}-01"}
-    return pd.read_sql_query(
-        text(query),
-        connection,
-        params=values,
-        dtype_backend="numpy_nullable",
-        coerce_float=False,  # A decimal stays exact.
-    )
+    result = connection.execute(text(query), values)
+    names = [str(name) for name in result.keys()]
+    check_names(names, Path(params.query))
+    return type_columns(names, result.fetchall(), params.query)
