@@ -6,6 +6,7 @@ so is the digest of the rows' bytes, which stands in the file's own footer.
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .errors import ProjectError
-from .files import replacing
+from .files import make_folder, replacing
 
 _MARK = "batch_scoring.digest"
 _FOOTER_BYTES = 8
@@ -26,6 +27,8 @@ _BLOCK = 1 << 20
 _WORK = "work.json"
 ANSWERS = ".answers"
 QUARANTINE = ".quarantine"
+_OWN_NAME = re.compile(r"(?:\.?[0-9]{8}\.(?:answers|quarantine)|\.?work\.json)(?:-[0-9a-f]{8})?")
+"""Names of a run's parts, and of the scratch files beside them."""
 
 
 def quarantine_path(output: Path) -> Path:
@@ -92,8 +95,8 @@ def _digest_rows(path: Path) -> str:
 
 
 def _is_work(parts: Path) -> bool:
-    """Whether a folder is that of an earlier run, or empty."""
-    return parts.is_dir() and ((parts / _WORK).is_file() or not any(parts.iterdir()))
+    """Whether a folder holds nothing but what a run leaves there, whenever it was killed."""
+    return parts.is_dir() and all(_OWN_NAME.fullmatch(path.name) for path in parts.iterdir())
 
 
 def prepare_parts(parts: Path, work: Mapping[str, Any]) -> None:
@@ -110,15 +113,15 @@ def prepare_parts(parts: Path, work: Mapping[str, Any]) -> None:
         same = False
     if not same:
         shutil.rmtree(parts, ignore_errors=True)
-        parts.mkdir(parents=True)
-        with replacing(note) as scratch:
+        make_folder(parts, private=True)
+        with replacing(note, private=True) as scratch:
             scratch.write_text(json.dumps(work), encoding="utf-8")
 
 
 def write_part(path: Path, frame: pd.DataFrame) -> None:
     """Writes a part; it is read once and then removed, so that making it small costs too much."""
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-    with replacing(path) as scratch:
+    with replacing(path, private=True) as scratch:
         pq.write_table(table, scratch, compression="none", use_dictionary=False)
 
 
@@ -150,7 +153,7 @@ def join_parts(parts: Sequence[Path], target: Path) -> int:
     schema = _join_schemas([pq.read_schema(part) for part in parts])
     # Words come again and again; of numbers, each is mostly another.
     words = [field.name for field in schema if pa.types.is_string(field.type)]
-    with replacing(target) as scratch, scratch.open("wb") as file:
+    with replacing(target, private=True) as scratch, scratch.open("wb") as file:
         sink = _DigestFile(file)
         with pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=words) as writer:
             for part in parts:

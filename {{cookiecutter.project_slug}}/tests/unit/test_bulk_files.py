@@ -358,3 +358,16 @@ def test_what_was_left_out_is_reported(scorer: Scorer, tmp_path: Path) -> None:
     index, further = found.notes
     assert "taken for an index" in index
     assert further == "not needed, and left out of the answers: 'late', 'other'"
+
+
+@pytest.mark.parametrize("left", ["", "work.json", ".work.json-0123abcd", "00000001.answers"])
+def test_what_a_killed_run_left_is_no_obstacle(
+    score: Score, scorer: Scorer, tmp_path: Path, left: str
+) -> None:
+    parts = tmp_path / "out.parquet.parts"
+    parts.mkdir()
+    if left:
+        (parts / left).write_bytes(b"cut")
+    answers = score(write(tmp_path / "in.csv", HEADER, LINE))
+    assert probabilities(answers) == expected(scorer, ROW)
+    assert not parts.exists()

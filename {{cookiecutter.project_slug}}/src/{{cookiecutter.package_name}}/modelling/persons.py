@@ -81,9 +81,7 @@ def _holds(feature: NDArray[Any], column: NDArray[Any]) -> bool:
     """Whether a feature repeats the values of a column, row by row, in whatever case."""
     pairs = [
         (str(category).casefold(), str(value).strip().casefold())
-        for category, value in zip(
-            feature[:_MOST_COMPARED], column[:_MOST_COMPARED], strict=True
-        )
+        for category, value in zip(feature[:_MOST_COMPARED], column[:_MOST_COMPARED], strict=True)
         if value != MISSING
     ]
     if not pairs:
