@@ -48,9 +48,7 @@ def run(paths: Paths, params: Params) -> str:
     clear_scratch(paths.raw)
     newest = max((path.stem for path in paths.raw.glob("*.parquet")), default=None)
     added = {
-        month: store_batch(
-            paths.raw / f"{month}.parquet", offered[month], may_grow=month == newest
-        )
+        month: store_batch(paths.raw / f"{month}.parquet", offered[month], may_grow=month == newest)
         for month in arrived
     }
     report = {
@@ -66,9 +64,12 @@ def run(paths: Paths, params: Params) -> str:
 def summarize(report: Mapping[str, Any]) -> str:
     """How many rows came, and what a person may not expect about them."""
     batches = len(report["months"])
-    sentences = [
+    arrived = (
         f"{report['arrived']:,} of {report['offered']:,} rows have arrived in {batches} "
-        f"batch{'es' * (batches != 1)}, {report['not_yet_arrived']:,} are still to come",
+        f"batch{'es' * (batches != 1)}, {report['not_yet_arrived']:,} are still to come"
+    )
+    sentences = [
+        arrived,
         *(
             f"{count:,} rows were added to {'the table' if month == WHOLE else month}"
             for month, count in report["added"].items()

@@ -70,7 +70,8 @@ def _refuse_invalid(written: "pd.Series[Any]", invalid: Mask, column: Column, pl
     shown = PERSONAL if "pii" in column.roles else _describe(cell)
     raise ProjectError(
         f"The source's column '{written.name}' holds {shown} {where} ({invalid.sum()} "
-        f"such rows), which is no {column.kind} as the contract says; correct the source, {way_out}."
+        f"such rows), which is no {column.kind} as the contract says; correct the source, "
+        f"{way_out}."
     )
 
 

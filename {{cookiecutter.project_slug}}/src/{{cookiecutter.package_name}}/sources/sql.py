@@ -54,17 +54,16 @@ def ask_database(params: SqlParams, query: str, root: Path) -> pd.DataFrame:
         reason = " ".join(str(getattr(cause, "orig", None) or cause).split())
         reason = mask_text(reason, url.render_as_string(hide_password=False))
         raise ProjectError(
-            f"{params.query} at {mask_address(url.render_as_string())} cannot be read ({reason:.300}); see to "
-            f"the query, to source.url in params.yaml and to {PASSWORD} in the environment."
+            f"{params.query} at {mask_address(url.render_as_string())} cannot be read "
+            f"({reason:.300}); see to the query, to source.url in params.yaml and to {PASSWORD} in "
+            "the environment."
         ) from None
     if rows.empty:
         raise ProjectError(f"{params.query} finds no rows; look at what it asks for.")
     return rows.rename(columns=params.rename)
 
 
-def type_columns(
-    names: Sequence[str], rows: Sequence[Sequence[Any]], query: str
-) -> pd.DataFrame:
+def type_columns(names: Sequence[str], rows: Sequence[Sequence[Any]], query: str) -> pd.DataFrame:
     """Rows of a query with exact types: a decimal, a date and a UUID are text, as is a mixture.
 
     JSON and arrays are left out, and named in the attribute NESTED.
@@ -169,6 +168,6 @@ def _ask(connection: Connection, query: str, params: SqlParams, paths: Paths) ->
         query = f"SELECT * FROM ({query}) AS source WHERE {column} >= :since"  # noqa: S608
         values = {"since": f"{max(months)}-01"}
     result = connection.execute(text(query), values)
-    names = [str(name) for name in result.keys()]
+    names = list(map(str, result.keys()))
     check_names(names, Path(params.query))
     return type_columns(names, result.fetchall(), params.query)
