@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from .modelling.confidence import Interval
 from .params import Params
 
+GateVerdict = Literal["passed", "refused", "not tested"]
+
 
 class Gate(BaseModel):
     """One gate's finding.
 
     Attributes:
+        verdict: "not tested" where too little was there to look at: that is no success.
         value: What was measured; None where the gate measures nothing.
         low: Lower end of the value's interval, where it has one.
         high: Upper end of it.
@@ -28,7 +31,7 @@ class Gate(BaseModel):
     low: float | None = None
     high: float | None = None
     limit: float | None = None
-    passed: bool
+    verdict: GateVerdict
     sentence: str
 
 

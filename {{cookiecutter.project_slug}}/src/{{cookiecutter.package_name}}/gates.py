@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from .case import Case, Gate
-from .modelling.confidence import Interval
+from .case import Case, Gate, GateVerdict
+from .modelling.confidence import LEAST_UNITS, Interval, spell_units
 
 
 def better_than_baselines(case: Case) -> Iterator[Gate]:
@@ -30,7 +30,7 @@ def _shown_better(case: Case, baseline: str, gain: Interval) -> Gate:
         limit,
         gain.low > limit,
         f"{metric} is {_signed(gain)} against the baseline '{baseline}'; the interval must lie "
-        f"above {limit:g}.",
+        f"above {limit:g} (judge.min_gain).",
     )
 
 
@@ -73,7 +73,19 @@ def not_worse_than_champion(case: Case) -> Iterator[Gate]:
             champion.gain.low > -margin,
             f"{case.params.judge.metric} is {_signed(champion.gain)} against the champion (version "
             f"{champion.version}) on {champion.rows} rows that neither has seen; the interval must "
-            f"lie above {-margin:g}.",
+            f"lie above {-margin:g} (judge.max_regression).",
+        )
+
+
+def units_suffice(case: Case) -> Iterator[Gate]:
+    """Say where intervals are by rows, since the test window holds too few days."""
+    found = case.facts.get("units")
+    if found and found["count"] < LEAST_UNITS:
+        yield _untested(
+            "units",
+            f"The test window holds only {spell_units(found['count'], found['unit'])}: the "
+            "intervals are those of its rows and say nothing about how others differ; bring more "
+            "data, or raise split.test_days in params.yaml.",
         )
 
 
@@ -89,16 +101,42 @@ def untouched(case: Case) -> Iterator[Gate]:
         sentence = f"The model has seen rows until {seen}, but its test window begins at {begin}."
         yield _without_value("untouched", False, sentence)
         return
-    rise = Interval(**{end: facts["surprise"][end] for end in ("value", "low", "high")})
-    limit = share * max(facts["surprise"]["valid_gain_over_prior"], 0.0)
-    yield _on_interval(
-        "untouched",
-        rise,
-        limit,
-        rise.low <= limit,
-        f"Its gain over the baseline '{facts['surprise']['baseline']}' is {_signed(rise)} on the "
-        "test window than on the validation window; an interval wholly above "
-        f"{limit:.4f} is too good to be true and says that the model has seen those rows.",
+    surprise = facts["surprise"]
+    units = surprise.get("units", {"count": LEAST_UNITS, "unit": "row"})
+    if units["count"] < LEAST_UNITS:
+        sentence = (
+            f"One of the windows valid and test holds only "
+            f"{spell_units(units['count'], units['unit'])}, too few to compare the gain in both."
+        )
+        yield _untested("untouched", sentence)
+        return
+    rise = Interval(**{end: surprise[end] for end in ("value", "low", "high")})
+    limit = share * max(surprise["valid_gain_over_prior"], 0.0)
+    passed = rise.low <= limit
+    yield _on_interval("untouched", rise, limit, passed, _spell_rise(facts, rise, limit, passed))
+
+
+def _spell_rise(facts: Mapping[str, Any], rise: Interval, limit: float, passed: bool) -> str:
+    """Spell the difference of two gains; where it is refused, with every cause that it may have."""
+    found = (
+        f"The gain over the baseline '{facts['surprise']['baseline']}' is {_signed(rise)} on the "
+        "test window than on the validation window"
+    )
+    if passed:
+        return f"{found}; up to {limit:.4f} is within the limit (judge.max_surprise)."
+    unit = (facts.get("units") or {}).get("unit", "row")
+    together = (
+        "rows of one person or thing lie in several windows (set split.strategy: group and "
+        "split.group), "
+        if unit == "row"
+        else ""
+    )
+    return (
+        f"{found}, shown to be above {limit:.4f}. Either the model has seen rows of the test "
+        f"window, or one of these holds: {together}the test window has another mix of rows, its "
+        "outcome has changed (see the chart of the outcome in reports/data.html), or the "
+        "validation window is too small (raise split.valid_days or split.valid_share). If that "
+        "explains it, raise judge.max_surprise in params.yaml."
     )
 
 
@@ -130,7 +168,8 @@ def calibrated(case: Case) -> Iterator[Gate]:
         limit,
         error.high <= limit,
         f"The expected calibration error is {error.value:.4f} ({error.low:.4f} to "
-        f"{error.high:.4f}); the interval must not reach beyond {limit:g}.",
+        f"{error.high:.4f}); the interval must not reach beyond {limit:g} "
+        "(judge.max_calibration_error).",
     )
 
 
@@ -142,7 +181,12 @@ def no_bad_slice(case: Case) -> Iterator[Gate]:
     """
     slices, metric = case.facts["slices"], case.params.judge.metric
     if not slices:
-        yield _without_value("slices", True, "No slice has enough rows to be looked at.")
+        least = case.params.evaluate.min_slice_rows
+        sentence = (
+            f"No slice has {least} rows with every class, so none was compared; lower "
+            "evaluate.min_slice_rows, or tag columns 'slice' in contract.yaml."
+        )
+        yield _untested("slices", sentence)
         return
     worst = min(slices, key=lambda found: found["gap"]["high"])
     gap, value = Interval(**worst["gap"]), worst["value"]["value"]
@@ -155,7 +199,7 @@ def no_bad_slice(case: Case) -> Iterator[Gate]:
         gap.high >= limit,
         f"Of {len(slices)} slices the weakest is {name_rows(worst['where'])} ({worst['rows']} "
         f"rows): {metric} is {value:.4f}, {_signed(gap)} than the whole; the interval, corrected "
-        f"for {len(slices)} slices, must reach {limit:.4f}.",
+        f"for {len(slices)} slices, must reach {limit:.4f} (judge.max_slice_gap).",
     )
 
 
@@ -167,11 +211,21 @@ def treats_groups_alike(case: Case) -> Iterator[Gate]:
     found = case.facts.get("fairness")
     if not found:
         return
-    if not found["gaps"]:
-        sentence = f"No two groups have {found['min_rows']} rows each and could be compared."
-        yield _without_value(f"groups by {', '.join(found['columns'])}", True, sentence)
+    compared = {tuple(g["where"]) for gap in found["gaps"] for g in gap["groups"]}
+    absent = [column for column in found["columns"] if (column,) not in compared]
+    if absent:
+        yield _untested(
+            f"groups by {', '.join(absent)}",
+            f"No two groups by {' or '.join(absent)} have {found['min_rows']} rows each, so they "
+            "were not compared; bring more rows of them, or lower evaluate.min_slice_rows.",
+        )
     for kind, limit in case.params.judge.max_group_gap:
         gaps = [gap for gap in found["gaps"] if gap["kind"] == kind]
+        if not gaps and found["gaps"] and case.facts.get("decision"):
+            yield _untested(
+                f"groups: {kind.replace('_', ' ')}",
+                "No two groups have enough rows for which the answer is true to be compared.",
+            )
         if gaps:
             worst = max(gaps, key=lambda gap: gap["gap"]["low"])
             gap, (one, other) = Interval(**worst["gap"]), map(_name_group, worst["groups"])
@@ -182,7 +236,8 @@ def treats_groups_alike(case: Case) -> Iterator[Gate]:
                 gap.low <= limit,
                 f"The {worst['measure']} differs most between {one} and {other}: by "
                 f"{gap.value:.3f} ({gap.low:.3f} to {gap.high:.3f}); the interval, corrected for "
-                f"{len(found['gaps'])} gaps between groups, must reach down to {limit:g}.",
+                f"{len(found['gaps'])} gaps between groups, must reach down to {limit:g} "
+                f"(judge.max_group_gap.{kind}).",
             )
 
 
@@ -198,7 +253,7 @@ def ignores_group(case: Case) -> Iterator[Gate]:
             share.high <= limit,
             f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%}) of {found['rows']} rows get "
             f"another answer when {found['column']} alone is changed; the interval must not reach "
-            f"beyond {limit:.1%}.",
+            f"beyond {limit:.1%} (judge.max_flips).",
         )
 
 
@@ -210,7 +265,7 @@ def behaves(case: Case) -> Iterator[Gate]:
             name=f"behaviour: {test['name']}",
             value=share,
             limit=limit,
-            passed=bool(share >= limit),
+            verdict=_verdict(share >= limit),
             sentence=f"{share:.1%} of {test['rows']} rows behave ({test['kind']}); at least "
             f"{limit:.1%} must.",
         )
@@ -222,7 +277,7 @@ def fresh(case: Case) -> Iterator[Gate]:
     if age is not None:
         sentence = (
             f"The newest labelled row is {age} days older than the data that should have arrived; "
-            f"{limit} days are allowed."
+            f"{limit} days are allowed (judge.max_age_days)."
         )
         yield _on_value("fresh", age, limit, sentence)
 
@@ -230,7 +285,10 @@ def fresh(case: Case) -> Iterator[Gate]:
 def fast_enough(case: Case) -> Iterator[Gate]:
     """One record is answered in time."""
     found, limit = case.microseconds, case.params.judge.max_microseconds
-    sentence = f"One record takes {found:.0f} µs on this machine; {limit:g} µs are allowed."
+    sentence = (
+        f"One record takes {found:.0f} µs on this machine; {limit:g} µs are allowed "
+        "(judge.max_microseconds)."
+    )
     yield _on_value("latency", found, limit, sentence)
 
 
@@ -265,6 +323,7 @@ def keeps_contract(case: Case) -> Iterator[Gate]:
 GATES: tuple[Callable[[Case], Iterator[Gate]], ...] = (
     better_than_baselines,
     not_worse_than_champion,
+    units_suffice,
     untouched,
     cheapest_threshold,
     calibrated,
@@ -299,14 +358,23 @@ def _signed(gain: Interval) -> str:
 
 
 def _on_interval(name: str, found: Interval, limit: float, passed: bool, sentence: str) -> Gate:
-    return Gate(name=name, **found.as_dict(), limit=limit, passed=passed, sentence=sentence)
+    verdict = _verdict(passed)
+    return Gate(name=name, **found.as_dict(), limit=limit, verdict=verdict, sentence=sentence)
 
 
 def _on_value(name: str, value: float, limit: float, sentence: str) -> Gate:
     # Written so that NaN, which compares false with everything, is refused.
-    passed = bool(value <= limit)
-    return Gate(name=name, value=value, limit=limit, passed=passed, sentence=sentence)
+    verdict = _verdict(value <= limit)
+    return Gate(name=name, value=value, limit=limit, verdict=verdict, sentence=sentence)
 
 
 def _without_value(name: str, passed: bool, sentence: str) -> Gate:
-    return Gate(name=name, passed=passed, sentence=sentence)
+    return Gate(name=name, verdict=_verdict(passed), sentence=sentence)
+
+
+def _untested(name: str, sentence: str) -> Gate:
+    return Gate(name=name, verdict="not tested", sentence=sentence)
+
+
+def _verdict(passed: bool) -> GateVerdict:
+    return "passed" if passed else "refused"

@@ -3,6 +3,7 @@
 Pure: facts in, a judgement out; `gates` has what is asked.
 """
 
+from collections import Counter
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -38,7 +39,16 @@ class Judgement(BaseModel):
     @property
     def refusals(self) -> tuple[Gate, ...]:
         """The gates that refuse."""
-        return tuple(gate for gate in self.gates if not gate.passed)
+        return tuple(gate for gate in self.gates if gate.verdict == "refused")
+
+    @property
+    def summary(self) -> str:
+        """Number of gates by verdict: "12 gates passed, 2 not tested"."""
+        counts = Counter(gate.verdict for gate in self.gates)
+        every = "all " if counts["passed"] == len(self.gates) else ""
+        parts = [f"{every}{counts['passed']} gate{'s' if counts['passed'] != 1 else ''} passed"]
+        parts += [f"{counts[v]} {v}" for v in ("refused", "not tested") if counts[v]]
+        return ", ".join(parts)
 
 
 def judge(case: Case) -> Judgement:
@@ -56,7 +66,7 @@ def judge(case: Case) -> Judgement:
     gates = tuple(gate for find in GATES for gate in find(case))
     return Judgement(
         digest=case.facts["digest"],
-        verdict="passed" if all(gate.passed for gate in gates) else "refused",
+        verdict="refused" if any(gate.verdict == "refused" for gate in gates) else "passed",
         champion=case.champion.digest if case.champion else None,
         metric=metric,
         gates=gates,

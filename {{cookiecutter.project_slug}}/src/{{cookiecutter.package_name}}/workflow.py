@@ -44,7 +44,7 @@ def run_everything(paths: Paths, say: Callable[[str], None]) -> None:
         # An experiment that failed is still an experiment: nobody should make it twice.
         release.track(paths, params)
         raise
-    say(f"judge: {len(judgement.gates)} gates passed")
+    say(f"judge: {judgement.summary}")
     version = release.register(paths, params)
     say(f"register: version {version.number} of {version.name}")
     say(f"promote: {release.promote(paths, None, 'make run').sentence}")

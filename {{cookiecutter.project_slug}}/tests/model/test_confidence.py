@@ -13,6 +13,7 @@ from {{ cookiecutter.package_name }}.modelling.confidence import (
     gain,
     group_rows,
     name_unit,
+    number_units,
     once,
     paired_difference,
     resample,
@@ -204,11 +205,13 @@ def test_the_resampling_unit_is_that_by_which_rows_are_split(
     ]
     rows = conform(pd.DataFrame({"moment": moments, "who": ["a", "a", "b", None]}), contract)
 
-    assert group_rows(rows, contract, settings(**changes)).tolist() == units
+    assert number_units(rows, contract, settings(**changes)).tolist() == units
+    # So few support no interval, and rows stand in for them.
+    assert group_rows(rows, contract, settings(**changes)).tolist() == [0, 1, 2, 3]
     assert name_unit(contract, settings(**changes)) == name
 
 
-def test_few_units_have_a_t_interval_and_very_few_a_wide_one() -> None:
+def test_few_units_have_an_interval_as_wide_as_students_t() -> None:
     widths = {}
     for days in (5, 14, 15):
         values, groups = draw_days(1, days)
@@ -216,9 +219,8 @@ def test_few_units_have_a_t_interval_and_very_few_a_wide_one() -> None:
         found = bootstrap({"mean": mean_of(values, groups)}, groups, 300, 0.95, 1)["mean"]
         low, high = t.interval(0.95, days - 1, by_day.mean(), by_day.std(ddof=1) / np.sqrt(days))
         widths[days] = (found.high - found.low) / (high - low)
-    assert widths[5] == pytest.approx(1)
-    assert widths[14] == pytest.approx(1)
-    assert 0.8 < widths[15] < 1.25
+    # What is wider than Student's t is so by the skewness of the days.
+    assert all(0.9 < width < 1.5 for width in widths.values()), widths
 
 
 def test_a_rise_from_few_units_is_as_uncertain_as_students_t_says() -> None:

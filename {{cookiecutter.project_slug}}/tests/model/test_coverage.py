@@ -105,8 +105,7 @@ def measure_coverage(draw: Draw, days: int, effect: float, repetitions: int) -> 
 def test_intervals_hold_the_truth_as_often_as_they_say(name: str, effect: str) -> None:
     few = UNITS if REPETITIONS >= 1000 else (5, 15, 30)
     found = {
-        days: measure_coverage(STATISTICS[name], days, EFFECTS[effect], REPETITIONS)
-        for days in few
+        days: measure_coverage(STATISTICS[name], days, EFFECTS[effect], REPETITIONS) for days in few
     }
     # Few repetitions scatter more: three standard errors are allowed beside the two points.
     margin = 0.02 if REPETITIONS >= 1000 else 0.02 + 3 * np.sqrt(0.95 * 0.05 / REPETITIONS)

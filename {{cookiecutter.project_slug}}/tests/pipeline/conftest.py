@@ -121,6 +121,7 @@ def describe() -> Callable[[Paths], None]:
             "rows": 1200,
             "primary_metric": "roc_auc",
             "window": {"rows": 1200},
+            "units": {"unit": "row", "count": 1200, "interval": "bootstrap"},
             "slices": [],
             "behaviour": [],
             "decision": None,

@@ -155,17 +155,21 @@ def test_numbers_have_few_digits_and_no_exponent(
     assert '>123,000</text><text x="40"' in told()[0]
 
 
-def test_the_first_screen_speaks_of_days_only_where_rows_have_them(
+def test_the_report_names_the_units_behind_its_intervals(
     project: Paths, told: Callable[[], tuple[str, str]]
 ) -> None:
-    change_facts(project, lambda facts: facts.update(window={}))
-    page, card = told()
-    assert "is what other cases like those could have shown" in page
-    assert "resamples of rows" in card
-    change_facts(project, lambda facts: facts.update(window=WINDOW))
-    page, card = told()
-    assert "is what other days like those could have shown" in page
-    assert "resamples of whole days" in card
+    for unit, interval, others, how in (
+        ("row", "bootstrap", "cases", "by bootstrap of 40 rows"),
+        ("day", "bootstrap", "days", "by bootstrap of 40 days"),
+        ("day", "t", "days", "by 40 days (Student's t, since they are few"),
+        ("patient", "bootstrap", "groups", "by bootstrap of 40 groups by 'patient'"),
+        ("day", "rows", "cases", "by rows, since the test window holds only 40 days"),
+    ):
+        units = {"unit": unit, "count": 40, "interval": interval}
+        change_facts(project, lambda facts, units=units: facts.update(units=units))
+        page, card = told()
+        assert f"is what other {others} like those could have shown" in page
+        assert how in card.replace("\\", "")
 
 
 def test_the_first_screen_tells_a_share_where_one_was_measured(

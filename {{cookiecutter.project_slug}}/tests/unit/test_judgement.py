@@ -293,10 +293,76 @@ def test_the_weakest_slice_is_named(params: Params) -> None:
 def test_groups_that_are_too_small_to_compare_are_said_to_be_so(params: Params) -> None:
     facts = changed(lambda f: f["fairness"].update(gaps=[], flips=[]))
     found = {gate.name: gate for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates}
-    assert found["groups by sex"].passed
+    assert found["groups by sex"].verdict == "not tested"
     assert found["groups by sex"].sentence == (
-        "No two groups have 500 rows each and could be compared."
+        "No two groups by sex have 500 rows each, so they were not compared; bring more rows of "
+        "them, or lower evaluate.min_slice_rows."
     )
+
+
+def test_what_was_not_tested_is_counted_apart(params: Params) -> None:
+    facts = changed(lambda f: (f.update(slices=[]), f["fairness"].update(gaps=[], flips=[])))
+    judgement = judge(Case(facts, "1.0.0", params, None, FAST))
+    assert judgement.verdict == "passed"
+    assert [gate.name for gate in judgement.gates if gate.verdict == "not tested"] == [
+        "slices",
+        "groups by sex",
+    ]
+    tested = len(judgement.gates) - 2
+    assert judgement.summary == f"{tested} gates passed, 2 not tested"
+    whole = judge(Case(FACTS, "1.0.0", params, None, FAST))
+    assert whole.summary == f"all {len(whole.gates)} gates passed"
+
+
+def test_a_column_without_two_comparable_groups_is_named_although_another_has_them(
+    params: Params,
+) -> None:
+    facts = changed(lambda f: f["fairness"].update(columns=["sex", "race"]))
+    found = {gate.name: gate for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates}
+    assert found["groups by race"].verdict == "not tested"
+    assert found["groups: rate"].verdict == "passed"
+
+
+def test_a_measure_that_no_group_has_rows_for_is_not_tested(params: Params) -> None:
+    facts = changed(lambda f: f["fairness"]["gaps"].pop(1))
+    found = {gate.name: gate for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates}
+    assert found["groups: true positive rate"].verdict == "not tested"
+
+
+@pytest.mark.parametrize("unit", ["day", "patient"])
+def test_too_few_units_for_the_gain_in_both_windows_are_no_verdict(
+    params: Params, unit: str
+) -> None:
+    few = {"unit": unit, "count": 4, "interval": "rows"}
+    facts = changed(lambda f: f["surprise"].update(units=few, low=0.2, value=0.3, high=0.4))
+    found = {gate.name: gate for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates}
+    assert found["untouched"].verdict == "not tested"
+
+
+def test_a_test_window_of_one_month_says_what_it_does_not_know(params: Params) -> None:
+    facts = changed(lambda f: f.update(units={"unit": "day", "count": 1, "interval": "rows"}))
+    judgement = judge(Case(facts, "1.0.0", params, None, FAST))
+    (gate,) = [gate for gate in judgement.gates if gate.verdict == "not tested"]
+    assert (gate.name, judgement.verdict) == ("units", "passed")
+    assert "only 1 day: the intervals are those of its rows" in gate.sentence
+
+
+def test_a_gain_that_is_too_large_is_said_with_every_cause_it_may_have(params: Params) -> None:
+    facts = changed(lambda f: f["surprise"].update(value=0.05, low=0.026, high=0.07))
+    facts["units"] = {"unit": "row", "count": 900, "interval": "bootstrap"}
+    (gate,) = judge(Case(facts, "1.0.0", params, CHAMPION, FAST)).refusals
+    for cause in (
+        "the model has seen rows of the test window",
+        "set split.strategy: group",
+        "another mix of rows",
+        "outcome has changed",
+        "raise judge.max_surprise",
+    ):
+        assert cause in gate.sentence
+    gates = judge(Case(FACTS, "1.0.0", params, CHAMPION, FAST)).gates
+    (passed,) = [gate for gate in gates if gate.name == "untouched"]
+    assert "seen" not in passed.sentence
+    assert "too good" not in passed.sentence
 
 
 def test_the_two_groups_that_differ_most_are_named(params: Params) -> None:
@@ -305,7 +371,7 @@ def test_the_two_groups_that_differ_most_are_named(params: Params) -> None:
     assert gate.sentence == (
         "The rate differs most between sex m (0.330 in 9000 rows) and sex f (0.300 in 8000 rows): "
         "by 0.300 (0.250 to 0.400); the interval, corrected for 3 gaps between groups, must reach "
-        "down to 0.2."
+        "down to 0.2 (judge.max_group_gap.rate)."
     )
 
 

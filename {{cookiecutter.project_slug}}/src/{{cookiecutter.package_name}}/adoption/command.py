@@ -88,4 +88,6 @@ def _may_serve_linear(paths: Paths) -> bool:
     if not (paths.reports / "judgement.json").exists():
         return False
     gates = read_report(paths.reports / "judgement.json")["gates"]
-    return any(gate["name"] == "better than linear" and not gate["passed"] for gate in gates)
+    return any(
+        gate["name"] == "better than linear" and gate["verdict"] == "refused" for gate in gates
+    )

@@ -1,5 +1,6 @@
 """What a model decides, and what its errors cost: the confusion behind the probabilities."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,7 +97,12 @@ def describe_confusion(
     # A class that nobody has, or that is never answered, leaves nothing to divide by.
     ones = np.ones(int(groups.max()) + 1)
     there = {n: s for n, s in {**measured, **cells}.items() if np.isfinite(s(ones))}
-    found = {n: i.as_dict() for n, i in bootstrap(there, groups, **settings).items()}
+    intervals = bootstrap(there, groups, **settings)
+    # Costs may be above 1, everything else is a share.
+    found = {
+        name: interval.clip(0.0, math.inf if name == "cost" else 1.0).as_dict()
+        for name, interval in intervals.items()
+    }
     return {
         "classes": list(classes),
         "confusion": count_confusion(target, chosen, len(classes)),

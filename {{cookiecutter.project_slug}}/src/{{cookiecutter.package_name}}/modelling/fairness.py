@@ -142,7 +142,10 @@ def measure_flips(
         shares[name] = share(flipped, ones, units)
     found = bootstrap(shares, units, **settings)
     rows_asked = len(chosen)
-    return [{"column": n, "rows": rows_asked, "share": s.as_dict()} for n, s in found.items()]
+    return [
+        {"column": name, "rows": rows_asked, "share": interval.clip(0.0, 1.0).as_dict()}
+        for name, interval in found.items()
+    ]
 
 
 def list_alternatives(values: "pd.Series[Any]") -> list[Any]:

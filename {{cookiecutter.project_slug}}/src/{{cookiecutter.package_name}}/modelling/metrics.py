@@ -52,6 +52,14 @@ class Metric:
         return self.by_groups(target, scores, np.arange(len(target)) if groups is None else groups)
 
 
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    **dict.fromkeys(("roc_auc", "pr_auc", "accuracy", "brier", "ece"), (0.0, 1.0)),
+    **dict.fromkeys(("log_loss", "rmse", "mae"), (0.0, math.inf)),
+    "r2": (-math.inf, 1.0),
+}
+"""The least and the largest value that each metric can have."""
+
+
 def metrics_for(task: Task, bins: int = 10) -> Mapping[str, Metric]:
     """The metrics of a kind of problem; `bins` is for the calibration error."""
     if task == "regression":

@@ -14,11 +14,18 @@ from ..bundle import Bundle, load_bundle
 from ..contract import Contract, class_name
 from ..errors import ProjectError
 from ..figures import write_curves
-from ..modelling.confidence import bootstrap, gain, group_rows, once, rise_between_windows
+from ..modelling.confidence import (
+    bootstrap,
+    describe_units,
+    gain,
+    group_rows,
+    once,
+    rise_between_windows,
+)
 from ..modelling.decision import Costs, decide, describe_confusion, excess_cost
 from ..modelling.estimators import predict_scores
 from ..modelling.fairness import describe_fairness
-from ..modelling.metrics import Floats, Groups, Statistic, metrics_for
+from ..modelling.metrics import BOUNDS, Floats, Groups, Statistic, metrics_for
 from ..modelling.slices import find_slices, measure_slices
 from ..modelling.storage import load_estimator
 from ..params import EvaluateParams, Params
@@ -69,6 +76,7 @@ def run(paths: Paths, params: Params) -> str:
         ),
         "threshold": threshold,
         "decision": describe_decision(contract, threshold, valid, test, params),
+        "units": describe_units(test.rows, contract, params.split),
         "surprise": measure_surprise(contract, valid, test, params),
         "seen_until": bundle.metadata.seen_until,
         **describe_window(paths, params),
@@ -175,7 +183,13 @@ def measure_surprise(
         **params.resampling,
     )
     before = over(valid, "prior")(np.ones(int(valid.groups.max()) + 1))
-    return {**rise.as_dict(), "baseline": control, "valid_gain_over_prior": before}
+    units = [describe_units(part.rows, contract, params.split) for part in (valid, test)]
+    return {
+        **rise.as_dict(),
+        "baseline": control,
+        "valid_gain_over_prior": before,
+        "units": min(units, key=lambda part: int(part["count"])),
+    }
 
 
 def break_down(contract: Contract, test: Window, params: Params) -> list[dict[str, Any]]:
@@ -247,9 +261,14 @@ def measure_all(
     def gather(model: str) -> dict[str, dict[str, float]]:
         return {name: intervals[f"{model}/{name}"].as_dict() for name in metrics}
 
+    def clip(model: str) -> dict[str, dict[str, float]]:
+        return {
+            name: intervals[f"{model}/{name}"].clip(*BOUNDS[name]).as_dict() for name in metrics
+        }
+
     return {
-        "metrics": gather("candidate"),
-        "baselines": {baseline: gather(baseline) for baseline in baselines},
+        "metrics": clip("candidate"),
+        "baselines": {baseline: clip(baseline) for baseline in baselines},
         "gains": {baseline: gather(f"gain {baseline}") for baseline in baselines},
     }
 

@@ -10,7 +10,13 @@ from pandas.util import hash_array, hash_pandas_object
 
 from ..contract import Column, Contract, load_contract
 from ..errors import ProjectError
-from ..modelling.confidence import LEAST_UNITS, count_units, group_rows, name_unit, spell_units
+from ..modelling.confidence import (
+    LEAST_UNITS,
+    count_units,
+    name_unit,
+    number_units,
+    spell_units,
+)
 from ..params import Params, SplitParams
 from ..paths import Paths
 from ..printable import show_cell
@@ -176,13 +182,23 @@ def check_windows(
 
 
 def _check_units(test: pd.DataFrame, contract: Contract, params: SplitParams) -> None:
-    units, unit = count_units(group_rows(test, contract, params)), name_unit(contract, params)
-    if units < LEAST_UNITS:
-        setting = "split.test_days" if unit == "day" else "split.test_share"
-        raise ProjectError(
-            f"The test window holds only {spell_units(units, unit)}, and fewer than {LEAST_UNITS} "
-            f"support no verdict; raise {setting} in params.yaml, or bring more data."
-        )
+    """Stop where other days or groups than those few of the test window would not be known."""
+    units, unit = count_units(number_units(test, contract, params)), name_unit(contract, params)
+    if units >= LEAST_UNITS or (unit == "day" and _stand_for_months(test, contract)):
+        return
+    setting = "split.test_days" if unit == "day" else "split.test_share"
+    raise ProjectError(
+        f"The test window holds only {spell_units(units, unit)}, and fewer than {LEAST_UNITS} "
+        f"support no verdict; raise {setting} in params.yaml, or bring more data."
+    )
+
+
+def _stand_for_months(test: pd.DataFrame, contract: Contract) -> bool:
+    """Return True if each day is the only one of its month, as in a monthly panel."""
+    if contract.event_time is None:
+        return False
+    days = test[contract.event_time.name].dt.floor("D").drop_duplicates()
+    return bool((days.dt.year * 12 + days.dt.month).nunique() == len(days))
 
 
 def _check_order(windows: Mapping[str, pd.DataFrame], event_time: str) -> None:

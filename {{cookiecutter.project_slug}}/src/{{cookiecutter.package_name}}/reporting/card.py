@@ -16,6 +16,7 @@ from ..contract import Contract, Task
 from ..experiment import read_evaluation
 from ..gates import name_rows
 from ..judgement import Judgement
+from ..modelling.confidence import spell_units
 from ..outputs import writing
 from ..params import Params
 from ..paths import Paths
@@ -98,8 +99,10 @@ def describe(
     """All that is told, in the order in which one asks."""
     about = yaml.safe_load((bundle.path / "contract.yaml").read_text(encoding="utf-8"))
     told = about.get("description") or {}
-    verdicts = {True: "passed", False: "REFUSED"}
-    asked = [(gate.name, verdicts[gate.passed], gate.sentence) for gate in judgement.gates]
+    asked = [
+        (gate.name, gate.verdict.replace("refused", "REFUSED"), gate.sentence)
+        for gate in judgement.gates
+    ]
     return [
         Section("What it answers", [Text(_answer(bundle)), Text(told.get("usage", ""))]),
         Section("How good it is", [*_goodness(params, facts), *_curves(paths)]),
@@ -119,7 +122,6 @@ def describe(
 
 
 def _goodness(params: Params, facts: Mapping[str, Any]) -> list[Block]:
-    unit = "whole days" if "from" in facts["window"] else "rows"
     found = {"this model": facts["metrics"], **facts["baselines"]}
     spelt = [
         [spell_interval(model[name]) if name in model else "" for model in found.values()]
@@ -128,9 +130,24 @@ def _goodness(params: Params, facts: Mapping[str, Any]) -> list[Block]:
     rows = [(n, *cells, _MEANINGS[n]) for n, cells in zip(facts["metrics"], spelt, strict=True)]
     how = (
         f"Measured on {facts['rows']:,} rows{_spell(facts['window'])}, which nothing in training "
-        f"has seen. The ranges hold {params.evaluate.confidence:.0%} of resamples of {unit}."
+        f"has seen. Confidence intervals of {params.evaluate.confidence:.0%} "
+        f"{_spell_resampling(facts)}."
     )
     return [Text(how), Table(("metric", *found, "meaning"), rows)]
+
+
+def _spell_resampling(facts: Mapping[str, Any]) -> str:
+    """Spell how the intervals were made, and what so few units do not say."""
+    found = facts["units"]
+    units = spell_units(found["count"], found["unit"])
+    if found["interval"] == "rows":
+        return (
+            f"by rows, since the test window holds only {units}: they say nothing about how others "
+            "differ"
+        )
+    if found["interval"] == "t":
+        return f"by {units} (Student's t, since they are few: the intervals are wide)"
+    return f"by bootstrap of {units}"
 
 
 def _data(split: Mapping[str, Any]) -> list[Block]:
@@ -152,15 +169,14 @@ def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) ->
     metric = next((n for n in shares if n in facts["metrics"]), facts["primary_metric"])
     main, guess = facts["metrics"][metric], facts["baselines"]["prior"][metric]
     refused = ", ".join(gate.name for gate in judgement.refusals)
-    checks = len(judgement.gates)
-    verdict = f"Must not be served: {refused}" if refused else f"Fit: passed all {checks} checks"
+    verdict = f"Must not be served: {refused}" if refused else f"Approved: {judgement.summary}"
     # Shares are told in words that need no statistics; other metrics have a unit of their own.
     meaning, of = _SHARES.get(metric, _MEANINGS[metric]), " of 100" * (metric in _SHARES)
     best, least, most, dull = (
         f"{100 * value:.3g}" if of else spell_number(value)
         for value in (main["value"], main["low"], main["high"], guess["value"])
     )
-    others = "days" if "from" in facts["window"] else "cases"
+    others = {"day": "days", "row": "cases"}.get(_name_resampled(facts), "groups")
     tiles = [
         (f"{best}{of}", f"{meaning} ({metric})"),
         (f"{dull}{of}", "reached by giving everybody the same answer"),
@@ -169,6 +185,10 @@ def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) ->
         (f"{facts['rows']:,}", f"cases it had never seen{_spell(facts['window'])}"),
     ]
     return Lead(contract.name, verdict, not refused, [contract.description], tiles)
+
+
+def _name_resampled(facts: Mapping[str, Any]) -> str:
+    return "row" if facts["units"]["interval"] == "rows" else str(facts["units"]["unit"])
 
 
 def _decision_tiles(contract: Contract, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
