@@ -10,8 +10,9 @@ The same data, parameters and code give the same digest: no time, run or commit 
 
 import hashlib
 import json
-import shutil
+import stat
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from .contract import ClassLabel, Contract, Task, parse_contract
 from .errors import ProjectError
 from .files import replacing
+from .graph_rules import find_violation
 from .source_params import TableFormat
 
 FORMAT: Literal[1] = 1
@@ -103,7 +105,7 @@ class Bundle:
 class Pointer(_Record):
     """Which bundle a store serves, and which registry version that is."""
 
-    digest: str
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     model_name: str
     model_version: str
     deployed_at: str
@@ -135,15 +137,13 @@ def write_bundle(target: Path, model: bytes, contract_text: str, metadata: Metad
         "contract.yaml": contract_text.encode(),
         "model.onnx": model,
     }
-    sums = "".join(f"{_sha256(contents[name])}  {name}\n" for name in _FILES).encode()
+    contents[_SUMS] = _sum_files(contents)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".bundle-") as scratch:
         fresh = Path(scratch, "new")
-        fresh.mkdir()
-        for name, content in {**contents, _SUMS: sums}.items():
-            (fresh / name).write_bytes(content)
+        _write_files(fresh, contents)
         _replace_directory(fresh, target)
-    return _sha256(sums)
+    return _sha256(contents[_SUMS])
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -153,13 +153,7 @@ def load_bundle(path: Path) -> Bundle:
         BundleError: As `read_bundle`, or the bundle was made with another `features.py`.
     """
     bundle = read_bundle(path)
-    made_with = bundle.metadata.features_digest
-    if made_with != features_digest():
-        raise BundleError(
-            f"Bundle {path.name} was trained with another features.py (digest "
-            f"{made_with[:12]}, here {features_digest()[:12]}); serve it with the code "
-            "it was trained with, or train again."
-        )
+    _check_features(bundle)
     return bundle
 
 
@@ -167,9 +161,22 @@ def read_bundle(path: Path) -> Bundle:
     """Reads a bundle and verifies every byte of it, whatever code it was made with.
 
     Raises:
-        BundleError: A file is missing or changed, or the format is unknown.
+        BundleError: A file is missing, changed or one too many, or the format is unknown.
     """
-    contents = _read_verified(path)
+    return _parse_bundle(path, _read_verified(path))
+
+
+def _check_features(bundle: Bundle) -> None:
+    made_with = bundle.metadata.features_digest
+    if made_with != features_digest():
+        raise BundleError(
+            f"Bundle {bundle.path.name} was trained with another features.py (digest "
+            f"{made_with[:12]}, here {features_digest()[:12]}); serve it with the code "
+            "it was trained with, or train again."
+        )
+
+
+def _parse_bundle(path: Path, contents: Mapping[str, bytes]) -> Bundle:
     try:
         metadata = Metadata.model_validate_json(contents["bundle.json"])
     except ValidationError as error:
@@ -178,6 +185,12 @@ def read_bundle(path: Path) -> Bundle:
             f"Bundle {path.name}: bundle.json is not of format {FORMAT} "
             f"({'.'.join(map(str, detail['loc']))}: {detail['msg']}); export it again."
         ) from None
+    violation = find_violation(contents["model.onnx"])
+    if violation:
+        raise BundleError(
+            f"Bundle {path.name}: model.onnx {violation}, so its digest does not say what it "
+            "computes; export a model of standard operators with its weights inside."
+        )
     contract = parse_contract(
         contents["contract.yaml"].decode(errors="replace"), f"{path.name}/contract.yaml"
     )
@@ -185,8 +198,14 @@ def read_bundle(path: Path) -> Bundle:
 
 
 def _read_verified(path: Path) -> dict[str, bytes]:
+    """The content of each file, where the folder holds those files alone and they match the sums.
+
+    Raises:
+        BundleError: They do not.
+    """
     try:
-        contents = {name: (path / name).read_bytes() for name in (_SUMS, *_FILES)}
+        contents = {name: _read_plain(path, name) for name in (_SUMS, *_FILES)}
+        names = [entry.name for entry in path.iterdir()]
     except OSError as error:
         if not path.exists():
             raise BundleError(
@@ -196,15 +215,49 @@ def _read_verified(path: Path) -> dict[str, bytes]:
         raise BundleError(
             f"Bundle {path.name} at {path} lacks {missing}; deploy it again with `make deploy`."
         ) from None
+    extra = sorted(set(names) - contents.keys())
+    if extra:
+        raise BundleError(
+            f"Bundle {path.name} at {path} holds {extra[0]!r:.100}, which no bundle has; move it "
+            "away, or deploy the bundle again with `make deploy`."
+        )
+    _check_sums(path.name, contents)
+    return contents
+
+
+def _read_plain(path: Path, name: str) -> bytes:
+    if not stat.S_ISREG((path / name).lstat().st_mode):
+        raise BundleError(
+            f"Bundle {path.name} at {path}: {name} is a link or a folder, not a file; deploy the "
+            "bundle again, or let DVC copy files (`dvc config cache.type reflink,copy`)."
+        )
+    return (path / name).read_bytes()
+
+
+def _check_sums(bundle: str, contents: Mapping[str, bytes]) -> None:
     lines = contents[_SUMS].decode(errors="replace").splitlines()
     expected = {name: sum_ for sum_, _, name in (line.partition("  ") for line in lines)}
     for name in _FILES:
         if expected.get(name) != _sha256(contents[name]):
             raise BundleError(
-                f"Bundle {path.name}: {name} does not match its SHA-256 in {_SUMS}, so it was "
+                f"Bundle {bundle}: {name} does not match its SHA-256 in {_SUMS}, so it was "
                 "changed after export; do not serve it, deploy it again with `make deploy`."
             )
-    return contents
+    if contents[_SUMS] != _sum_files(contents):
+        raise BundleError(
+            f"Bundle {bundle}: {_SUMS} holds more than a line for each of {', '.join(_FILES)}; "
+            "export it again."
+        )
+
+
+def _sum_files(contents: Mapping[str, bytes]) -> bytes:
+    return "".join(f"{_sha256(contents[name])}  {name}\n" for name in _FILES).encode()
+
+
+def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
+    folder.mkdir()
+    for name in (*_FILES, _SUMS):
+        (folder / name).write_bytes(contents[name])
 
 
 def deploy_bundle(source: Path, store: Path, model_name: str, model_version: str) -> Pointer:
@@ -213,18 +266,16 @@ def deploy_bundle(source: Path, store: Path, model_name: str, model_version: str
     Raises:
         BundleError: The bundle is not whole; the store then serves what it served before.
     """
-    bundle = load_bundle(source)
+    contents = _read_verified(source)
+    bundle = _parse_bundle(source, contents)
+    _check_features(bundle)
     place = store / "bundles" / bundle.digest
     if not _is_whole(place, bundle.digest):
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".incoming-") as scratch:
             fresh = Path(scratch, "new")
-            shutil.copytree(source, fresh)
-            if not _is_whole(fresh, bundle.digest):
-                raise BundleError(
-                    f"Bundle {source} changed while it was copied; deploy it again when nobody "
-                    "writes there."
-                )
+            # The bytes that were verified, whatever lies at the source by now.
+            _write_files(fresh, contents)
             _replace_directory(fresh, place)
     pointer = Pointer(
         digest=bundle.digest,

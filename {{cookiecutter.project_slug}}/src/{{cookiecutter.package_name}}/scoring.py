@@ -64,19 +64,36 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
-        )
+        # Without it, bytes of another format, which `graph_rules` does not know, are read too.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"]
+            )
+            # A classifier's graph gives the label, then the probabilities; a regressor's one
+            # tensor.
+            self._output = self._session.get_outputs()[-1].name
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's have no class in common
+            raise _refuse_graph(error) from None
         self._inputs = {node.name for node in self._session.get_inputs()}
-        # A classifier's graph gives the label, then the probabilities; a regressor's one tensor.
-        self._output = self._session.get_outputs()[-1].name
 
     def score(self, matrix: FeatureMatrix) -> NDArray[np.float64]:
         """Class probabilities, or predicted numbers: shape (rows, classes or 1)."""
         offered = {"numeric": matrix.numeric, "categorical": matrix.categorical}
         inputs = {name: values for name, values in offered.items() if name in self._inputs}
-        (scores,) = self._session.run([self._output], inputs)
-        return np.asarray(scores, dtype=np.float64)
+        try:
+            (scores,) = self._session.run([self._output], inputs)
+            return np.asarray(scores, dtype=np.float64)
+        except Exception as error:  # noqa: BLE001 - as above, or it gives no array of numbers
+            raise _refuse_graph(error) from None
+
+
+def _refuse_graph(error: Exception) -> BundleError:
+    reason = " ".join(str(error).split()).rstrip(".")
+    return BundleError(
+        f"ONNX Runtime refuses the model's graph ({reason:.200}); export it again with the "
+        "packages that are installed here."
+    )
 
 
 class Scorer:
@@ -91,6 +108,7 @@ class Scorer:
         self.builder = ColumnBuilder(bundle.contract)
         self._model = OnnxModel(bundle.model, threads)
         self._labels = np.array(bundle.metadata.classes, dtype=object)
+        self._width = max(1, len(bundle.metadata.classes))
 
     def score_rows(self, rows: Sequence[Mapping[str, Any]]) -> Answers:
         """Answers records that keep the contract."""
@@ -114,6 +132,11 @@ class Scorer:
                 "features.py gives other features than the bundle's model takes; train again."
             )
         scores = self._model.score(matrix)
+        if scores.shape[1:] != (self._width,):
+            raise BundleError(
+                f"Bundle {self.bundle.digest[:12]}: the graph's scores for a row have the shape "
+                f"{scores.shape[1:]}, not ({self._width},); export it again."
+            )
         if metadata.task == "regression":
             return Answers(scores[:, 0], None)
         return Answers(self._decide(scores), scores)

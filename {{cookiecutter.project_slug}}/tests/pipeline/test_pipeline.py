@@ -21,7 +21,7 @@ import yaml
 from {{ cookiecutter.package_name }} import pipeline
 from {{ cookiecutter.package_name }}.bundle import load_bundle, read_pointer, write_bundle
 from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.modelling.storage import StorageError
+from {{ cookiecutter.package_name }}.estimator_files import StorageError
 from {{ cookiecutter.package_name }}.params import load_params
 from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.pipeline import evaluate

@@ -1,8 +1,13 @@
 """A bundle: one digest for one content, and no way to serve any other."""
 
+import hashlib
 import json
+import os
 import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -213,22 +218,108 @@ def test_a_spoilt_bundle_is_not_deployed_and_the_old_one_stays(
     assert snapshot(store) == before
 
 
-def test_a_bundle_that_changes_while_it_is_copied_is_not_deployed(
+def test_what_is_deployed_is_what_was_verified(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = tmp_path / "store"
-    copytree = shutil.copytree
+    make_scratch = tempfile.TemporaryDirectory
 
-    def copy_late(source: Path, target: Path) -> Path:
-        rewrite(bundle, source, data_hash="1" * 64)
-        return copytree(source, target)
+    def write_late(**settings: Any) -> Any:
+        (bundle.path / "model.onnx").write_bytes(b"spoilt")
+        return make_scratch(**settings)
 
-    monkeypatch.setattr(shutil, "copytree", copy_late)
-    with pytest.raises(BundleError, match="changed while it was copied"):
-        deploy_bundle(bundle.path, store, "houses", "3")
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", write_late)
+    pointer = deploy_bundle(bundle.path, store, "houses", "3")
 
-    assert read_pointer(store) is None
-    assert list((store / "bundles").iterdir()) == []
+    assert (bundle.path / "model.onnx").read_bytes() == b"spoilt"
+    assert load_bundle(store / "bundles" / pointer.digest).model == bundle.model
+
+
+def add_file(folder: Path) -> None:
+    (folder / "junk.bin").write_bytes(b"junk")
+
+
+def add_hidden_file(folder: Path) -> None:
+    (folder / ".notes").write_text("notes")
+
+
+def add_folder(folder: Path) -> None:
+    (folder / "code").mkdir()
+
+
+def add_link(folder: Path) -> None:
+    (folder / "notes.txt").symlink_to("/etc/hostname")
+
+
+def add_broken_link(folder: Path) -> None:
+    (folder / "notes.txt").symlink_to("nowhere")
+
+
+def add_pipe(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+
+
+def add_control_characters(folder: Path) -> None:
+    (folder / "a\n\x1b[2Kb").write_text("")
+
+
+ADDITIONS = [
+    add_file,
+    add_hidden_file,
+    add_folder,
+    add_link,
+    add_broken_link,
+    add_pipe,
+    add_control_characters,
+]
+
+
+@pytest.mark.parametrize("add", ADDITIONS)
+def test_a_bundle_is_its_named_files_and_nothing_else(
+    add: Callable[[Path], None], bundle: Bundle, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    place = store / "bundles" / bundle.digest
+    deploy_bundle(bundle.path, store, "houses", "3")
+    add(place)
+    with pytest.raises(BundleError, match=r"holds '.*', which no bundle has") as caught:
+        load_bundle(place)
+    assert str(caught.value).isprintable()
+    # Deploying the bundle again puts a clean one in its place.
+    deploy_bundle(bundle.path, store, "houses", "3")
+    assert sorted(path.name for path in place.iterdir()) == FILES
+
+    add(bundle.path)
+    before = snapshot(store)
+    with pytest.raises(BundleError, match="which no bundle has"):
+        deploy_bundle(bundle.path, store, "houses", "4")
+    assert snapshot(store) == before
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
+def test_a_bundles_file_is_no_link_no_folder_and_no_pipe(
+    name: str, kind: str, bundle: Bundle, tmp_path: Path
+) -> None:
+    file = bundle.path / name
+    file.rename(tmp_path / name)
+    make = {"link": lambda: file.symlink_to(tmp_path / name), "folder": file.mkdir}
+    make.get(kind, lambda: os.mkfifo(file))()
+
+    with pytest.raises(BundleError, match=f"{name} is a link or a folder, not a file"):
+        load_bundle(bundle.path)
+
+
+@pytest.mark.parametrize(
+    "line", ["{0}  junk.bin\n", "{0}  ../../escaped\n", "\n", "{0}  model.onnx\n"]
+)
+def test_sums_that_name_more_than_the_files_are_refused(line: str, bundle: Bundle) -> None:
+    sums = bundle.path / "SHA256SUMS"
+    digest = hashlib.sha256(bundle.model).hexdigest()
+    sums.write_text(sums.read_text() + line.format(digest))
+
+    with pytest.raises(BundleError, match="SHA256SUMS holds more than a line for each"):
+        load_bundle(bundle.path)
 
 
 def test_a_bundle_is_pointed_at_only_when_it_is_in_place(
@@ -246,6 +337,15 @@ def test_a_bundle_is_pointed_at_only_when_it_is_in_place(
     deploy_bundle(bundle.path, store, "houses", "3")
 
     assert whole == [bundle.digest]
+
+
+@pytest.mark.parametrize("digest", ["", ".", "..", "../../tmp/x", "/tmp/x", "A" * 64, "0" * 63])  # noqa: S108
+def test_a_pointer_names_a_digest_and_no_path(tmp_path: Path, digest: str) -> None:
+    pointer = {"digest": digest, "model_name": "a", "model_version": "1", "deployed_at": ""}
+    (tmp_path / "current.json").write_text(json.dumps(pointer))
+
+    with pytest.raises(BundleError, match="is no pointer to a bundle; run `make deploy`"):
+        read_pointer(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"digest": 3}', "half a poin"])

@@ -13,7 +13,12 @@ ROOT = Path(__file__).parents[2]
 GROUPS = ("base", "serve", "data", "train", "build")
 
 # Modules whose package bears another name, or belongs to it.
-PACKAGES = {"pydantic_core": "pydantic", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+PACKAGES = {
+    "google": "protobuf",
+    "pydantic_core": "pydantic",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 
 
 def read_pins(group: str) -> list[str]:

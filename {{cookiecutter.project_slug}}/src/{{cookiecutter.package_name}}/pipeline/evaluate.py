@@ -13,6 +13,7 @@ from ..behaviour import load_tests, run_tests
 from ..bundle import Bundle, load_bundle
 from ..contract import Contract, class_name
 from ..errors import ProjectError
+from ..estimator_files import load_estimator
 from ..figures import write_curves
 from ..modelling.confidence import (
     bootstrap,
@@ -27,7 +28,6 @@ from ..modelling.estimators import predict_scores
 from ..modelling.fairness import describe_fairness
 from ..modelling.metrics import BOUNDS, Floats, Groups, Statistic, metrics_for
 from ..modelling.slices import find_slices, measure_slices
-from ..modelling.storage import load_estimator
 from ..params import EvaluateParams, Params
 from ..paths import Paths
 from ..reports import read_report, write_report

@@ -11,6 +11,7 @@ from ..bundle import Golden, Metadata, features_digest, load_bundle, write_bundl
 from ..columns import Columns, arrange_features, columns_from_frame
 from ..contract import Column, Contract, load_contract
 from ..errors import ProjectError
+from ..estimator_files import load_estimator
 from ..features import compute_features
 from ..modelling.conversion import convert_model
 from ..modelling.estimators import feature_frame, predict_scores
@@ -18,7 +19,6 @@ from ..modelling.metrics import Floats
 from ..modelling.parity import check_parity, compare_scores, hard_columns, measure_unit
 from ..modelling.persons import check_categories, replace_personal_values
 from ..modelling.reference import describe_columns
-from ..modelling.storage import load_estimator
 from ..modelling.threshold import choose_threshold
 from ..params import Params, SplitParams
 from ..paths import Paths

@@ -8,10 +8,10 @@ import numpy as np
 from ..columns import FeatureMatrix
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
+from ..estimator_files import save_estimator
 from ..modelling.estimators import Examples, fit_candidate, fit_linear, fit_prior, predict_scores
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import metrics_for
-from ..modelling.storage import save_estimator
 from ..params import Params
 from ..paths import Paths
 from ..reports import write_report

@@ -24,10 +24,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, LabelEncoder, OneHotEncoder, StandardScaler
 
-from ..errors import ProjectError
-from ..files import replacing
-from .encoding import CategoryEncoder, MeanEncoder
-from .log_target import LogTargetRegressor
+from .errors import ProjectError
+from .files import replacing
+from .modelling.encoding import CategoryEncoder, MeanEncoder
+from .modelling.log_target import LogTargetRegressor
 
 Record = Mapping[str, str]
 """The `file` of an estimator and its `sha256`, for `reports/training.json`."""

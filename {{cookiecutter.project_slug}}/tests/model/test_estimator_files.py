@@ -12,6 +12,11 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
+from {{ cookiecutter.package_name }}.estimator_files import (
+    StorageError,
+    load_estimator,
+    save_estimator,
+)
 from {{ cookiecutter.package_name }}.modelling import estimators
 from {{ cookiecutter.package_name }}.modelling.conversion import convert_model
 from {{ cookiecutter.package_name }}.modelling.estimators import (
@@ -20,11 +25,6 @@ from {{ cookiecutter.package_name }}.modelling.estimators import (
     fit_linear,
     fit_prior,
     predict_scores,
-)
-from {{ cookiecutter.package_name }}.modelling.storage import (
-    StorageError,
-    load_estimator,
-    save_estimator,
 )
 from {{ cookiecutter.package_name }}.params import CandidateParams, LinearParams, Params
 
