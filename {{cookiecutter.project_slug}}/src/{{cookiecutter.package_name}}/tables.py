@@ -1,10 +1,10 @@
 """Parquet files of contract rows: typed on the way out, nullable on the way in."""
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -57,16 +57,22 @@ def _cast(values: "pd.Series[Any]", kind: Kind) -> "pd.Series[Any]":
     if held not in _HELD[kind].split() and values.notna().any():
         raise ValueError(f"it holds values of type {held}")
     if held == "string":
-        read = partial(_read_text, CellParser(kind, ColumnFormat()))
-        values = values.astype(object).map(read, na_action="ignore")
-        values = values.where(values.notna(), None)
+        values = _normalize(values, CellParser(kind, ColumnFormat()))
     if kind == "timestamp" and held == "string":
         values = values.map(read_moment, na_action="ignore")
     return values.astype(cast("Any", PANDAS_TYPES[kind]))
 
 
-def _read_text(parser: CellParser, text: str) -> str | None:
+def _normalize(values: "pd.Series[Any]", parser: CellParser) -> "pd.Series[Any]":
     """Text as every way in reads it; None for a missing value."""
+    # Each different word is read once; a missing cell has the code -1, which takes the last.
+    codes, words = pd.factorize(values)
+    normal = [_read_text(parser, word) for word in words]
+    read = np.array([*normal, None], dtype=object)[codes]
+    return pd.Series(read, index=values.index, name=values.name)
+
+
+def _read_text(parser: CellParser, text: str) -> str | None:
     bare = normalize_text(text)
     return None if parser.is_missing(bare) else bare
 

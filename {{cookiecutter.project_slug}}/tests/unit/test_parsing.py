@@ -131,11 +131,12 @@ def test_times_are_no_numbers_and_those_without_a_zone_are_utc() -> None:
 
 
 def test_cells_that_count_as_missing_are_counted() -> None:
-    column = pd.Series(["1", "NA", " <0.5", "<0.5", "", None], dtype="str")
+    column = pd.Series(["1", "NA", " <0.5", "<0.5", "", None, "many"], dtype="str")
     form = ColumnFormat(missing=("<0.5",))
 
-    assert count_missing_words(column, "number", form) == {"<0.5": 2, "NA": 1}
-    assert count_missing_words(column, "string", form) == {"<0.5": 2}
+    numbers = count_missing_words(column, *parse_column(column, "number", form))
+    assert numbers == {"<0.5": 2, "NA": 1}
+    assert count_missing_words(column, *parse_column(column, "string", form)) == {"<0.5": 2}
 
 
 def test_files_of_different_types_are_joined_without_loss() -> None:

@@ -51,7 +51,7 @@ def parse_columns(rows: pd.DataFrame, form: TableFormat, contract: Contract) -> 
             parsed, invalid = parse_column(written, column.kind, plain)
             _refuse_invalid(written, invalid, column, place)
             columns[column.name] = parsed
-            if counts := count_missing_words(written, column.kind, plain):
+            if counts := count_missing_words(written, parsed, invalid):
                 missing[column.name] = counts
     parsed_rows = pd.DataFrame(columns)
     parsed_rows.attrs[MISSING_WORDS] = missing
@@ -265,18 +265,25 @@ def try_parse(words: "pd.Series[Any]", kind: Kind, form: ColumnFormat) -> "pd.Se
     return parse_column(words, kind, form)[0]
 
 
-def count_missing_words(values: "pd.Series[Any]", kind: Kind, form: ColumnFormat) -> dict[str, int]:
-    """How many cells hold each word that counts as missing; empty cells are not counted."""
-    if not is_words(values):
+def count_missing_words(
+    written: "pd.Series[Any]", parsed: "pd.Series[Any]", invalid: Mask
+) -> dict[str, int]:
+    """How many cells hold each word that counts as missing; empty cells are not counted.
+
+    Args:
+        written: A column as its source writes it.
+        parsed: The same column, as `parse_column` gives it.
+        invalid: Its invalid cells.
+    """
+    if not is_words(written):
         return {}
-    parser = CellParser(kind, form)
-    counts = values.dropna().astype("str").value_counts()
-    found: dict[str, int] = {}
-    for written, count in counts.items():
-        word = normalize_text(str(written))
-        if word and parser.is_missing(word):
-            found[word] = found.get(word, 0) + int(count)
-    return found
+    lost = written[(parsed.isna() & written.notna()).to_numpy(dtype=bool) & ~invalid]
+    counts: dict[str, int] = {}
+    for cell, count in lost.astype("str").value_counts().items():
+        word = normalize_text(str(cell))
+        if word:
+            counts[word] = counts.get(word, 0) + int(count)
+    return counts
 
 
 def join_written(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
