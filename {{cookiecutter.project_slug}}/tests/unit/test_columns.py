@@ -40,14 +40,14 @@ ROWS: list[dict[str, Any]] = [
         "string": "a",
         "moment": "2013-01-01T00:00:00+00:00",
     },
-    {"number": -0.0, "integer": 0, "boolean": False, "string": "", "moment": None},
+    {"number": -0.0, "integer": 0, "boolean": False, "string": "b", "moment": None},
     {"number": None, "string": None},
 ]
 EXPECTED = {
     "number": [1.5, 0.0, np.nan],
     "integer": [7.0, 0.0, np.nan],
     "boolean": [1.0, 0.0, np.nan],
-    "string": ["a", "", MISSING],
+    "string": ["a", "b", MISSING],
     "moment": [1356998400.0, np.nan, np.nan],
 }
 
