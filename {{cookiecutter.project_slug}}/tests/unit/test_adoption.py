@@ -315,8 +315,8 @@ def test_steps_and_equal_rows_that_are_in_the_table_are_known_and_asked_about(pa
     assert "known_steps: {length: [2013-06]}" in adoption.params
     assert "max_doubled: 0.75" in adoption.params
     said = " ".join(adoption.open_questions)
-    assert "'length' jumps in 2013-06: if its unit changed" in said
-    assert "the table has 50.0%; if a join doubled them" in said
+    assert "'length' changes abruptly in 2013-06: if its unit or meaning changed then" in said
+    assert "rows that repeat an earlier one; the table has 50.0%; if a join doubled them" in said
 
 
 def test_a_table_of_repeated_rows_has_settings_that_load(paths: Paths) -> None:

@@ -69,7 +69,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What is to be written, and what a person should decide afterwards."""
+    """What is to be written, and what a person should decide afterwards.
+
+    Attributes:
+        keeps_settings: Whether the settings are those of an earlier adoption.
+    """
 
     contract: str
     params: str
@@ -77,9 +81,10 @@ class Adoption:
     query: str | None
     source: OwnParams
     open_questions: tuple[str, ...]
+    keeps_settings: bool = False
 
 
-def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) -> tuple[str, ...]:
+def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) -> Adoption:
     """Profiles the data and rewrites the project for it.
 
     Args:
@@ -89,7 +94,7 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
         say: Shows one line to the user.
 
     Returns:
-        What a person should decide next.
+        What was written, with what a person should decide next.
 
     Raises:
         ProjectError: The data cannot be used, or the project has changes that are not committed.
@@ -112,7 +117,7 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
         say(line)
     keep_edited(paths, list_folders(paths), say)
     carry_out(paths, changes)
-    return adoption.open_questions
+    return adoption
 
 
 def _collect_changes(paths: Paths, request: Request, adoption: Adoption) -> tuple[Changes, str]:
@@ -184,10 +189,11 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
         (
             *_note_encoding(opened, request),
             *nested,
-            *_note_steps(drafted),
+            *_note_steps(drafted, contract),
             *about_persons,
             *_collect_questions(planned, request, contract),
         ),
+        continues,
     )
 
 
@@ -343,14 +349,19 @@ def _note_nested(names: Sequence[str]) -> list[str]:
     return [f"{listed}: {why}"] if names else []
 
 
-def _note_steps(settings: Mapping[str, Setting]) -> list[str]:
+def _note_steps(settings: Mapping[str, Setting], contract: Contract) -> list[str]:
+    """Rows that come twice and columns that change abruptly, both in the table as adopted."""
     known: Mapping[str, list[str]] = settings["validate.known_steps"][0]
-    alike = settings["validate.max_doubled"]
-    doubled = f"rows: {alike[1]}; if a join doubled them, mend it"
-    return ([doubled] if alike[0] > _MANY_ALIKE else []) + [
-        f"'{name}' jumps in {', '.join(months[:3])}: if its unit changed then, mend the source"
-        for name, months in known.items()
-    ]
+    repeated = settings["validate.max_doubled"]
+    notes = []
+    if repeated[0] > _MANY_ALIKE:
+        notes.append(f"rows: {repeated[1]}; if a join doubled them, fix the join")
+    for name, months in known.items():
+        words = contract.column(name).kind == "string"
+        cause = "its categories were renamed" if words else "its unit or meaning changed"
+        when = ", ".join(months[:3])
+        notes.append(f"'{name}' changes abruptly in {when}: if {cause} then, fix the source")
+    return notes
 
 
 def _group_notes(planned: tuple[Planned, ...]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import ProjectError
@@ -15,6 +16,9 @@ from .opening import Place
 from .overrides import FormatOverrides
 from .patching import set_values
 from .plan import Wishes
+
+_OTHER_METRICS = {"roc_auc": "pr_auc", "pr_auc": "roc_auc", "rmse": "mae", "log_loss": "accuracy"}
+"""By metric, one that may tell two models apart where it does not."""
 
 
 def adopt_and_run(
@@ -31,8 +35,13 @@ def adopt_and_run(
     """Adopts a table, runs everything on it, and says what a person should decide next."""
     wishes = replace(wishes, attended=sys.stdin.isatty())
     request = Request(place, wishes, name, day_first, force, yes, formats)
-    questions = adopt(paths, request, ask_at_terminal, echo)
-    code = run_verb(paths, "study", "--only", "presets", "--apply") or run_verb(paths, "run")
+    adoption = adopt(paths, request, ask_at_terminal, echo)
+    judged = _find_judgement_time(paths)
+    # Settings that an earlier adoption or a person has chosen stay.
+    code = (
+        0 if adoption.keeps_settings else run_verb(paths, "study", "--only", "presets", "--apply")
+    )
+    code = code or run_verb(paths, "run")
     if code and _may_serve_linear(paths):
         serve_linear(paths)
         echo(
@@ -41,13 +50,54 @@ def adopt_and_run(
         )
         code = run_verb(paths, "run")
     echo("Decide next, then commit:")
-    for question in questions:
+    for question in (*adoption.open_questions, *_note_linear(paths)):
         echo(f"  - {question}")
     if code:
-        raise ProjectError(
-            "The project is rewritten for the table, but its model is not deployed: what stopped "
-            "it is above; mend that, then `make run`."
-        )
+        refused = _list_refused(paths) if _find_judgement_time(paths) != judged else []
+        raise ProjectError(explain_failure(refused))
+
+
+def explain_failure(refused: Sequence[str]) -> str:
+    """What to do about a table whose model is not deployed.
+
+    Args:
+        refused: The gates that did not pass; empty where something stopped before them.
+    """
+    adopted = "The project is rewritten for the table, but its model is not deployed"
+    if not refused:
+        return f"{adopted}: the sentence above says what stopped it; fix that, then `make run`."
+    return (
+        f"{adopted}: it did not pass {', '.join(refused)}. The table may be in order: a gate fails "
+        "for too few rows, for a column that is known only afterwards, or for a limit that does "
+        "not suit the problem. The sentences above name the settings in params.yaml; change what "
+        "applies, then `make run`."
+    )
+
+
+def _note_linear(paths: Paths) -> list[str]:
+    """How trees may be tried again, where the linear model is served."""
+    params = load_params(paths.params)
+    if params.train.candidate.kind != "linear":
+        return []
+    metric = params.judge.metric
+    note = (
+        f"params.yaml: train.candidate.kind is linear. That trees are better by {metric} was not "
+        "shown on this many test rows; with more rows, or another judge.metric such as "
+        f"{_OTHER_METRICS.get(metric, 'mae')}, it may be: set it to trees, then `make run`"
+    )
+    return [note]
+
+
+def _find_judgement_time(paths: Paths) -> int | None:
+    """When the judgement that is there was written."""
+    place = paths.reports / "judgement.json"
+    return place.stat().st_mtime_ns if place.exists() else None
+
+
+def _list_refused(paths: Paths) -> list[str]:
+    place = paths.reports / "judgement.json"
+    gates = read_report(place)["gates"] if place.exists() else []
+    return [f"'{gate['name']}'" for gate in gates if gate["verdict"] == "refused"]
 
 
 def run_verb(paths: Paths, *arguments: str) -> int:
