@@ -1,5 +1,7 @@
 """The look for a feature that knows the answer by itself."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
@@ -7,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from {{ cookiecutter.package_name }}.columns import MISSING, Columns, arrange_features
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.modelling.leakage import rank_single_features
+from {{ cookiecutter.package_name }}.modelling.leakage import find_formula, rank_single_features
 from {{ cookiecutter.package_name }}.modelling.metrics import Floats
 from {{ cookiecutter.package_name }}.pipeline.train import check_leakage
 
@@ -106,3 +108,76 @@ def test_a_number_to_predict_is_compared_with_its_median() -> None:
 
     assert alone["copy"] > 0.98
     assert alone["noise"] < 0.6
+
+
+@pytest.mark.parametrize("position", range(5))
+def test_a_column_that_marks_one_class_of_several_is_caught_wherever_it_stands(
+    position: int,
+) -> None:
+    generator = np.random.default_rng(1)
+    target = generator.integers(5, size=ROWS).astype(float)
+    features = {
+        "marks": (target == position).astype(float),
+        "noise": generator.normal(size=ROWS),
+    }
+    matrix = arrange_features(features)
+    alone = rank_single_features(matrix, target, matrix, target, classes=5)
+
+    assert alone["marks"] == pytest.approx(1)
+    assert alone["noise"] < 0.6
+
+
+def test_a_class_of_few_rows_is_no_ground_for_a_suspicion() -> None:
+    for seed in range(20):
+        generator = np.random.default_rng(seed)
+        target = np.where(np.arange(ROWS) % 500 == 0, 2.0, generator.integers(2, size=ROWS))
+        parts = [
+            arrange_features({f"n{k}": generator.normal(size=ROWS) for k in range(20)})
+            for _ in range(2)
+        ]
+        alone = rank_single_features(parts[0], target, parts[1], target, classes=3)
+        assert max(alone.values()) < 0.6
+
+
+def draw_operands(seed: int) -> dict[str, Floats]:
+    generator = np.random.default_rng(seed)
+    names = ("a", "b", "c", *(f"n{k}" for k in range(10)))
+    return {name: generator.gamma(2, 10, 1000).round(2) + 0.01 for name in names}
+
+
+@pytest.mark.parametrize(
+    ("formula", "expected"),
+    [
+        (lambda c: c["a"] + c["b"], {"a", "b"}),
+        (lambda c: c["a"] - c["b"], {"a", "b"}),
+        (lambda c: c["b"] * c["a"], {"a", "b"}),
+        (lambda c: (c["a"] / c["b"]).round(3), {"a", "b"}),
+        (lambda c: (c["a"] + c["b"] + c["c"]) / 3, {"a", "b", "c"}),
+        (lambda c: c["a"] + c["b"] - c["c"], {"a", "b", "c"}),
+    ],
+)
+def test_columns_that_give_a_number_are_found(formula: Any, expected: set[str]) -> None:
+    columns = draw_operands(1)
+    assert set(find_formula(columns, formula(columns), numbers=True)) == expected
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda c: c["a"] - c["b"] > 15,
+        lambda c: c["a"] + c["b"] > 60,
+        lambda c: c["a"] / c["b"] > 2,
+    ],
+)
+def test_columns_that_decide_a_yes_or_no_are_found(formula: Any) -> None:
+    columns = draw_operands(2)
+    target = formula(columns).astype(float)
+    assert set(find_formula(columns, target, numbers=False)) == {"a", "b"}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_target_with_a_part_of_its_own_is_no_formula(seed: int) -> None:
+    columns, generator = draw_operands(seed), np.random.default_rng(seed)
+    number = columns["a"] + columns["b"] + generator.normal(scale=2, size=1000)
+    assert find_formula(columns, number, numbers=True) == []
+    assert find_formula(columns, (number > 40).astype(float), numbers=False) == []

@@ -38,6 +38,7 @@ from .redraft import redraft_contract, rename_contract
 from .removal import clear_outputs, is_sample_here, list_folders, remove_sample
 from .sizing import Setting, choose_settings, find_needs, keep_settings
 from .split_choice import choose_split
+from .suspicion import find_signs
 
 _MOST_JUDGED = 100_000
 """Rows on which single columns are compared with the target; more tell nothing new."""
@@ -157,7 +158,11 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     source = _with_formats(opened.params, facts)
     suspicion = suspect(table, facts, request.wishes)
     roles, reasons = (earlier.roles, earlier.reasons) if earlier else ({}, {})
-    planned = plan_columns(facts, suspicion, request.wishes, roles, ask, reasons)
+
+    def look(event_time: str | None) -> dict[str, str]:
+        return find_signs(table, facts, suspicion, request.wishes, event_time)
+
+    planned = plan_columns(facts, suspicion, request.wishes, roles, ask, reasons, look)
     if earlier:
         text = redraft_contract(rename_contract(earlier.text, request.name), planned, table)
     else:
@@ -258,7 +263,8 @@ def suspect(
         arrange_features({name: values[part] for name, values in matrix.items()})
         for part in (slice(None, half), slice(half, None))
     )
-    return rank_single_features(seen, answer[:half], offered, answer[half:])
+    classes = len(contract.classes)
+    return rank_single_features(seen, answer[:half], offered, answer[half:], classes)
 
 
 def name_table(place: Place) -> str:

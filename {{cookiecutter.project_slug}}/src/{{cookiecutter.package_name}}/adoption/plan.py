@@ -81,6 +81,7 @@ def plan_columns(
     previous: Mapping[str, tuple[str, ...]],
     ask: Ask,
     reasons: Mapping[str, str] = MappingProxyType({}),
+    find_signs: Callable[[str | None], Mapping[str, str]] = lambda _: {},
 ) -> tuple[Planned, ...]:
     """Decides about every column.
 
@@ -91,14 +92,17 @@ def plan_columns(
         previous: Roles in the contract that is there already, which stay as they are.
         ask: How doubts are settled.
         reasons: Of those roles, as that contract's comments give them.
+        find_signs: From the column of the event's time to what speaks against each column.
 
     Raises:
         ProjectError: A flag names no column, or nothing can be predicted from this table.
     """
     check_names(facts, wishes)
+    event_time = choose_event_time(facts, wishes, previous, ask)
+    signs = find_signs(event_time)
     special = {
         wishes.target: "target",
-        choose_event_time(facts, wishes, previous, ask): "event_time",
+        event_time: "event_time",
         choose_key(facts, wishes, previous): "key",
     }
     planned = []
@@ -113,7 +117,7 @@ def plan_columns(
             tags = before if role in before else (role,)
             planned.append(Planned(column, kind, tags, _SPECIAL_REASONS[role]))
             continue
-        doubt = Doubt(suspicion.get(name, 0.5), reasons.get(name, ""))
+        doubt = Doubt(suspicion.get(name, 0.5), reasons.get(name, ""), signs.get(name, ""))
         tags, reason, question = _decide(column, doubt, wishes, previous, ask)
         is_new = name not in previous and tags == ("feature",)
         if is_new and slices < _MOST_SLICES and _may_slice(column):
@@ -236,10 +240,19 @@ class Doubt:
     Attributes:
         auc: How well it tells the target alone.
         reason: What an earlier adoption wrote about it; empty if there was none.
+        sign: Why it is probably known only afterwards, whatever its ROC AUC; may be empty.
     """
 
     auc: float
     reason: str
+    sign: str = ""
+
+    @property
+    def tells(self) -> str:
+        """Why it may be known only afterwards: the beginning of a sentence; empty if it may not."""
+        if self.auc >= SUSPICIOUS_AUC:
+            return f"alone it tells the target with a ROC AUC of {self.auc:.2f}"
+        return self.sign
 
 
 def _decide(
@@ -257,7 +270,7 @@ def _decide(
         return before, KEPT, _ask_again(column, before, doubt.reason)
     if reason := _useless(column):
         return (), reason, ""
-    return _by_doubt(column, doubt.auc, wishes, ask) or (
+    return _by_doubt(column, doubt, wishes, ask) or (
         ("feature",),
         _describe(column),
         ask_about_groups(column.name),
@@ -299,7 +312,7 @@ def _by_wish(column: ColumnFacts, wishes: Wishes) -> Verdict | None:
     return None
 
 
-def _by_doubt(column: ColumnFacts, auc: float, wishes: Wishes, ask: Ask) -> Verdict | None:
+def _by_doubt(column: ColumnFacts, doubt: Doubt, wishes: Wishes, ask: Ask) -> Verdict | None:
     """Settles a suspicion by asking; nobody there to answer means: leave it out."""
     name = column.name
     if column.person:
@@ -308,8 +321,7 @@ def _by_doubt(column: ColumnFacts, auc: float, wishes: Wishes, ask: Ask) -> Verd
         if wishes.attended:
             return ("pii",), f"{column.person}; asked: {_LEFT_OUT}", ""
         return ("pii",), f"{column.person}: {_LEFT_OUT}", _offer_feature(name, "may be used")
-    if auc >= SUSPICIOUS_AUC:
-        tells = f"alone it tells the target with a ROC AUC of {auc:.2f}"
+    if tells := doubt.tells:
         if not ask(f"'{name}': {tells}. Is it known only after the event?", True):
             return ("feature",), f"{tells}; asked: known in time", ""
         if wishes.attended:

@@ -29,7 +29,11 @@ def run(paths: Paths, params: Params) -> str:
         matrices[name] = window_matrix(rows, contract)
         examples[name] = make_examples(matrices[name], rows, contract)
     alone = rank_single_features(
-        matrices["train"], examples["train"].target, matrices["valid"], examples["valid"].target
+        matrices["train"],
+        examples["train"].target,
+        matrices["valid"],
+        examples["valid"].target,
+        len(contract.classes),
     )
     check_leakage(alone, contract, params.train.max_single_feature_auc)
     models = fit_models(examples["train"], examples["valid"], contract, params)
