@@ -98,7 +98,9 @@ def prepare() -> None:
 def _add_stage(name: str, purpose: str) -> None:
     """A stage of `dvc.yaml` as a command; `dvc repro` calls it, and so may a person."""
 
-    @app.command(name, help=f"{purpose}\n\nExample: dvc repro {name}", rich_help_panel="Stages")
+    @app.command(
+        name, help=f"{purpose}\n\nExample: .venv/bin/dvc repro {name}", rich_help_panel="Stages"
+    )
     def stage() -> None:
         module = import_module(f".pipeline.{name}", __package__)
         paths, params = read_project()
@@ -133,6 +135,18 @@ def repro() -> None:
     from .workflow import repro as run_stages
 
     run_stages(open_project(), echo)
+
+
+@app.command(rich_help_panel="Everything")
+def rows() -> None:
+    """Find where a run would take its rows from; pull them if the DVC remote alone has them.
+
+    Example: make rows
+    """
+    from .availability import find_rows
+
+    found = find_rows(open_project(), ask=True)
+    echo(f"rows: {found.place}{f', since {found.reason}' if found.reason else ''}")
 
 
 @app.command(rich_help_panel="Everything")

@@ -82,20 +82,20 @@ def load_estimator(folder: Path, name: str, training: Mapping[str, Any]) -> Any:
     file = record.get("file")
     if file not in (f"{name}.json", f"{name}.joblib"):
         raise StorageError(
-            f"reports/training.json names no file of the estimator '{name}'; run `dvc repro train` "
+            f"reports/training.json names no file of the estimator '{name}'; run `make repro` "
             "to write it again."
         )
     try:
         content = (folder / file).read_bytes()
     except OSError:
         raise StorageError(
-            f"{folder.name}/{file} is missing; run `dvc pull` or `dvc repro train`."
+            f"{folder.name}/{file} is missing; run `make pull` or `make repro`."
         ) from None
     if hashlib.sha256(content).hexdigest() != record.get("sha256"):
         raise StorageError(
             f"{folder.name}/{file} does not match its SHA-256 in reports/training.json, so it was "
             "changed after training; do not load it, find out who can write to the DVC remote, and "
-            "run `dvc repro --force train`."
+            "run `.venv/bin/dvc repro --force train`."
         )
     # The bytes that were compared, not the file: that could be another one by now.
     if file.endswith(".json"):
@@ -251,7 +251,7 @@ def _read_estimator(document: Any) -> Any:
     if kind is None:
         raise StorageError(
             f"The estimator's file holds a class that this project does not write "
-            f"({document['class']!r:.60}); run `dvc repro --force train`."
+            f"({document['class']!r:.60}); run `.venv/bin/dvc repro --force train`."
         )
     estimator = kind.__new__(kind)
     vars(estimator).update({key: _read(item) for key, item in document["state"].items()})

@@ -103,7 +103,7 @@ def read_evaluation(paths: Paths, bundle: Bundle) -> Mapping[str, Any]:
     if facts["digest"] != bundle.digest:
         raise ProjectError(
             f"reports/evaluation.json is about bundle {facts['digest'][:12]}, but models/bundle is "
-            f"{bundle.digest[:12]}; run `dvc repro`."
+            f"{bundle.digest[:12]}; run `make repro`."
         )
     return facts
 

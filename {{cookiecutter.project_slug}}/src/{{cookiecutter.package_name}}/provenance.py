@@ -37,9 +37,9 @@ def read_data_hash(paths: Paths) -> str:
         parts = [stage.get(kind, ()) for stage in stages for kind in ("outs", "deps")]
         found = [e["md5"] for part in parts for e in part if e["path"] == place and e.get("md5")]
     except FileNotFoundError:
-        raise ProjectError("dvc.lock is missing; run `dvc repro`, which writes it.") from None
+        raise ProjectError("dvc.lock is missing; run `make repro`, which writes it.") from None
     except (yaml.YAMLError, UnicodeError, LookupError, TypeError, AttributeError):
         raise ProjectError("dvc.lock is cut short or broken; `make repro` mends it.") from None
     if not found:
-        raise ProjectError(f"dvc.lock does not say what {place} held; run `dvc repro`.")
+        raise ProjectError(f"dvc.lock does not say what {place} held; run `make repro`.")
     return str(found[0])

@@ -28,8 +28,8 @@ def read_report(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ProjectError(f"{path.name} is missing; run `dvc repro`, which writes it.") from None
+        raise ProjectError(f"{path.name} is missing; run `make repro`, which writes it.") from None
     except json.JSONDecodeError:
         raise ProjectError(
-            f"{path.name} is cut short or was edited; delete it and run `dvc repro`."
+            f"{path.name} is cut short or was edited; delete it and run `make repro`."
         ) from None

@@ -93,10 +93,10 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path, dtype_backend="numpy_nullable")
     except FileNotFoundError:
-        raise ProjectError(f"{path} is missing; run `dvc repro` or `dvc pull`.") from None
+        raise ProjectError(f"{path} is missing; run `make repro` or `make pull`.") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise ProjectError(
-            f"{path} is no whole Parquet file ({error}); delete it and run `dvc repro`."
+            f"{path} is no whole Parquet file ({error}); delete it and run `make repro`."
         ) from None
 
 
@@ -108,5 +108,5 @@ def read_tables(paths: Iterable[Path]) -> pd.DataFrame:
     """
     tables = [read_table(path) for path in paths]
     if not tables:
-        raise ProjectError("There is no table to read; run `dvc repro` or `dvc pull`.")
+        raise ProjectError("There is no table to read; run `make repro` or `make pull`.")
     return pd.concat(tables, ignore_index=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from .availability import check_rows
 from .contract import load_contract
 from .dvc_stores import protect_rows
 from .errors import ProjectError
@@ -77,6 +78,8 @@ def repro(paths: Paths, say: Callable[[str], None], *stages: str) -> None:
     if paths.dvc_lock.exists():
         _put_cut_lock_aside(paths, say)
     protect(paths, read_outputs(paths), say)
+    if paths.params.exists():
+        check_rows(paths, say)
     # The environment that runs this module, whether or not it was activated.
     tools = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}

@@ -176,7 +176,7 @@ def test_a_report_that_names_another_file_is_refused(file: str | None, tmp_path:
 
 def test_a_missing_estimator_is_named(tmp_path: Path) -> None:
     training = {"estimators": {"prior": {"file": "prior.json", "sha256": "0" * 64}}}
-    with pytest.raises(StorageError, match=r"prior\.json is missing; run `dvc pull`"):
+    with pytest.raises(StorageError, match=r"prior\.json is missing; run `make pull`"):
         load_estimator(tmp_path, "prior", training)
 
 

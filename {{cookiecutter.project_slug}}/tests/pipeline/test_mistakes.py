@@ -222,11 +222,11 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     # What is not there.
     "a stage whose input was never made": (
         *(lambda folder: shutil.rmtree(folder / "data" / "splits"), "train"),
-        r"train\.parquet is missing; run `dvc repro` or `dvc pull`",
+        r"train\.parquet is missing; run `make repro` or `make pull`",
     ),
     "a report that is cut short": (
         *(cut("reports/ingest.json"), "split"),
-        r"ingest\.json is cut short or was edited; delete it and run `dvc repro`",
+        r"ingest\.json is cut short or was edited; delete it and run `make repro`",
     ),
     "a model that is not there": (
         *(lambda _: None, "judge"),

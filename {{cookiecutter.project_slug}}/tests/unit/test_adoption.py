@@ -433,7 +433,7 @@ def test_the_pipeline_expects_the_curves_of_its_task() -> None:
     assert "roc.csv" not in numbers
     classes = set_pipeline(numbers, "binary", files)
     assert "roc.csv" in classes
-    assert classes.count("${source.path}") == numbers.count("${source.path}") == 1
+    assert classes.count("reports/source.json") == numbers.count("reports/source.json") == 1
 
 
 def test_an_unknown_setting_is_said_so() -> None:

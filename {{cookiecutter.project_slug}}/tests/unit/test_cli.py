@@ -73,7 +73,8 @@ def test_every_stage_of_the_pipeline_is_a_command() -> None:
 
     assert list(STAGES) == list(stages)
     assert set(STAGES) <= set(COMMANDS)
-    assert {stage: f"python -m {PACKAGE} {stage}" for stage in stages} == {
+    called = 'env PATH="$PWD/.venv/bin:$PATH" python -m'
+    assert {stage: f"{called} {PACKAGE} {stage}" for stage in stages} == {
         stage: described["cmd"] for stage, described in stages.items()
     }
 

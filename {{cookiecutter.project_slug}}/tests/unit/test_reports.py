@@ -26,7 +26,7 @@ def test_a_report_that_is_no_json_is_never_written(tmp_path: Path) -> None:
 
 
 def test_a_missing_report_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match=r"facts\.json is missing; run `dvc repro`"):
+    with pytest.raises(ProjectError, match=r"facts\.json is missing; run `make repro`"):
         read_report(tmp_path / "facts.json")
 
 

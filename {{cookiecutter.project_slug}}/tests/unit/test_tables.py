@@ -124,7 +124,7 @@ def test_several_tables_are_read_one_below_the_other(tmp_path: Path, small: Cont
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match=r"rows\.parquet is missing; run `dvc repro`"):
+    with pytest.raises(ProjectError, match=r"rows\.parquet is missing; run `make repro`"):
         read_table(tmp_path / "rows.parquet")
 
 
@@ -139,5 +139,5 @@ def test_half_a_file_is_named(tmp_path: Path, small: Contract, keep: int) -> Non
 
 
 def test_no_file_at_all_is_said_so() -> None:
-    with pytest.raises(ProjectError, match="There is no table to read; run `dvc repro`"):
+    with pytest.raises(ProjectError, match="There is no table to read; run `make repro`"):
         read_tables([])

@@ -20,6 +20,7 @@ from ..repository import ensure_repository
 from ..source_params import ColumnFormat, OwnParams
 from ..sources import read_words
 from ..sources.files import NESTED, NOTES
+from ..sources.location import SETTING
 from ..sources.parsing import is_words, parse_column
 from ..sources.sql import ask_database
 from ..tables import conform
@@ -31,7 +32,7 @@ from .formats import Reading, read_kind
 from .opening import QUERY, OpenedSource, Place, draft_query, open_source
 from .overrides import FormatOverrides
 from .patching import set_pipeline, set_source, set_values
-from .placement import check_placement
+from .placement import check_placement, note_location, settle_location
 from .plan import Ask, Planned, Wishes, plan_columns, plan_target
 from .profile import ColumnFacts, profile
 from .redraft import redraft_contract, rename_contract
@@ -74,6 +75,7 @@ class Adoption:
 
     Attributes:
         keeps_settings: Whether the settings are those of an earlier adoption.
+        location: Where the table lies, if that holds on this machine alone.
     """
 
     contract: str
@@ -83,6 +85,7 @@ class Adoption:
     source: OwnParams
     open_questions: tuple[str, ...]
     keeps_settings: bool = False
+    location: str | None = None
 
 
 def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) -> Adoption:
@@ -137,6 +140,7 @@ def _collect_changes(paths: Paths, request: Request, adoption: Adoption) -> tupl
     }
     if adoption.query is not None:
         changes[QUERY] = adoption.query
+    changes[SETTING] = None if adoption.location is None else f"{adoption.location}\n"
     return changes, said
 
 
@@ -155,7 +159,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     facts = profile(table, readings)
     nested = [*_note_nested(words.attrs.get(NESTED, ())), *words.attrs.get(NOTES, ())]
     del words
-    source = _with_formats(opened.params, facts)
+    source, location = settle_location(_with_formats(opened.params, facts), paths.root)
     suspicion = suspect(table, facts, request.wishes)
     roles, reasons = (earlier.roles, earlier.reasons) if earlier else ({}, {})
 
@@ -197,8 +201,10 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
             *_note_steps(drafted, contract),
             *about_persons,
             *_collect_questions(planned, request, contract),
+            *note_location(location),
         ),
         continues,
+        location,
     )
 
 

@@ -11,7 +11,11 @@ from ..errors import ProjectError
 from ..source_params import OwnParams
 
 _COMMENT_COLUMN = 31
-_SOURCE_LINES = re.compile(r"      - \$\{source\.\w+\}\n|    always_changed: true\n")
+SOURCE_REPORT = "reports/source.json"
+"""Names and digests of a source's files, which change when the files do."""
+_SOURCE_LINES = re.compile(
+    rf"      - \$\{{source\.\w+\}}\n|      - {SOURCE_REPORT}\n|    always_changed: true\n"
+)
 _CURVES = {
     "classes": (
         "roc.csv: {cache: false, x: false_positive_rate, y: true_positive_rate, title: ROC}",
@@ -66,9 +70,10 @@ def set_source(text: str, source: OwnParams) -> str:
 def set_pipeline(text: str, task: Task, source: OwnParams) -> str:
     """Makes `dvc.yaml` watch the source, and expect the curves that a task has.
 
-    DVC sees when files and queries change; whether a server has new rows is to be asked each time.
+    `make repro` describes the source's files in a report, which DVC compares: the files themselves
+    may lie on one machine alone. Whether a server has new rows is to be asked each time.
     """
-    watched = {"files": "      - ${source.path}\n", "sql": "      - ${source.query}\n", "s3": ""}
+    watched = {"files": f"      - {SOURCE_REPORT}\n", "sql": "      - ${source.query}\n", "s3": ""}
     always = "" if source.kind == "files" else "    always_changed: true\n"
     text = _SOURCE_LINES.sub("", text)
     text = text.replace("    deps:\n", f"{always}    deps:\n{watched[source.kind]}", 1)

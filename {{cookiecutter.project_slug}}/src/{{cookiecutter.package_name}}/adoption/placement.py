@@ -1,9 +1,15 @@
 """Where a source may lie: never where a verb writes, deletes or caches."""
 
+import os
 from pathlib import Path
+
+from sqlalchemy.engine import make_url
 
 from ..errors import ProjectError
 from ..paths import Paths
+from ..repository import find_repository
+from ..source_params import FilesParams, OwnParams, S3Params
+from ..sources.location import PLACEHOLDER, SETTING, VARIABLE
 from .opening import Place
 from .removal import list_folders
 
@@ -47,3 +53,50 @@ def _list_reserved(paths: Paths) -> list[Path]:
 
 def _show(paths: Paths, folder: Path) -> str:
     return folder.relative_to(paths.root).as_posix()
+
+
+def settle_location(source: OwnParams, root: Path) -> tuple[OwnParams, str | None]:
+    """Take a path that holds on this machine alone out of a source.
+
+    Returns:
+        The source as `params.yaml` may say it, and the path that was taken out; None without one.
+    """
+    if isinstance(source, S3Params):
+        return source, None
+    path = source.path if isinstance(source, FilesParams) else make_url(source.url).database
+    if not isinstance(source, FilesParams) and not source.url.startswith("sqlite"):
+        return source, None
+    inside = _relate(str(path), root)
+    shown = PLACEHOLDER if inside is None else inside
+    if isinstance(source, FilesParams):
+        changed: OwnParams = source.model_copy(update={"path": shown})
+    else:
+        changed = source.model_copy(update={"url": source.url.replace(str(path), shown, 1)})
+    return changed, str((root / str(path)).absolute()) if inside is None else None
+
+
+def note_location(outside: str | None) -> list[str]:
+    """What a colleague needs who works in a clone."""
+    remote = (
+        "the rows are in data/raw and in var/dvc-remote of this folder alone: name a DVC remote "
+        "that colleagues and CI reach (README.md: Another DVC remote), then `make push`; they "
+        "`make pull`"
+    )
+    table = (
+        f"the table lies outside the repository, so params.yaml says {PLACEHOLDER} and git holds "
+        f"no path: {SETTING} says it for this machine; a colleague sets {VARIABLE} or that file, "
+        "or goes on from data/raw"
+    )
+    return [remote] if outside is None else [table, remote]
+
+
+def _relate(path: str, root: Path) -> str | None:
+    """A path from the project's folder, where it is inside the repository."""
+    top = find_repository(root) or root
+    # Without following links: who keeps a link in the repository means the link.
+    place = Path(os.path.normpath(root.absolute() / path))
+    pairs = ((top, root.absolute()), (top.resolve(), root.resolve()))
+    for folder, base in pairs:
+        if place.is_relative_to(folder):
+            return os.path.relpath(place, base)
+    return None

@@ -104,7 +104,8 @@ def load_exported(paths: Paths) -> Bundle:
     if bundle.digest != digest:
         raise ProjectError(
             f"models/bundle is bundle {bundle.digest[:12]}, but reports/export.json names "
-            f"{digest[:12]}, so it was replaced after export; run `dvc repro --force export`."
+            f"{digest[:12]}, so it was replaced after export; run "
+            "`.venv/bin/dvc repro --force export`."
         )
     return bundle
 

@@ -5,6 +5,7 @@ unchanged; the newest month, or a table without time, may hold further ones. A m
 no longer offers is kept.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..batches import WHOLE, has_arrived, split_by_month
-from ..contract import load_contract
+from ..contract import Contract, load_contract
 from ..errors import ProjectError
 from ..files import clear_scratch
 from ..params import Params
@@ -21,6 +22,7 @@ from ..paths import Paths
 from ..reports import write_report
 from ..sources import read_source
 from ..sources.files import NOTES
+from ..sources.location import OFFLINE, SourceMissingError
 from ..sources.parsing import MISSING_WORDS
 from ..tables import conform, read_table, write_table
 
@@ -30,7 +32,19 @@ _WORDS_SHOWN = 3
 def run(paths: Paths, params: Params) -> str:
     """Stores every month that has arrived and reports how many rows came and are still to come."""
     contract = load_contract(paths.contract)
-    read = read_source(params.source, contract, paths.root)
+    if is_offline(paths):
+        return keep_stored(paths, params, f"{OFFLINE} is set, so the source is not read")
+    try:
+        read = read_source(params.source, contract, paths.root)
+    except SourceMissingError as missing:
+        if not any(paths.raw.glob("*.parquet")):
+            raise
+        return keep_stored(paths, params, f"the source is not on this machine ({missing})")
+    return store_rows(paths, params, read, contract)
+
+
+def store_rows(paths: Paths, params: Params, read: pd.DataFrame, contract: Contract) -> str:
+    """Store the rows that the source offers, by month."""
     rows = conform(read, contract)
     if rows.empty:
         raise ProjectError(
@@ -87,6 +101,22 @@ def _list_counts(words: Mapping[str, int]) -> str:
     commonest = sorted(words.items(), key=lambda item: -item[1])[:_WORDS_SHOWN]
     listed = ", ".join(f"'{word}' in {count:,}" for word, count in commonest)
     return listed + (", …" if len(words) > _WORDS_SHOWN else "")
+
+
+def is_offline(paths: Paths) -> bool:
+    """Whether somebody said not to read the source, and rows are stored already."""
+    return bool(os.environ.get(OFFLINE)) and any(paths.raw.glob("*.parquet"))
+
+
+def keep_stored(paths: Paths, params: Params, why: str) -> str:
+    """Go on from the months in `data/raw`, and say why."""
+    found = {"added": {}, "left_out": [], "read_as_missing": {}}
+    report = {**count_rows(paths.raw, {}, params.ingest.until), **found}
+    write_report(paths.reports / "ingest.json", report)
+    return (
+        f"{why}; going on from the {report['arrived']:,} rows in {len(report['months'])} batches "
+        "of data/raw"
+    )
 
 
 def count_rows(raw: Path, offered: Mapping[str, pd.DataFrame], until: str | None) -> dict[str, Any]:

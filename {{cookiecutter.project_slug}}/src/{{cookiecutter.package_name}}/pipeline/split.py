@@ -241,7 +241,7 @@ def account_rows(
         raise ProjectError(
             f"{ingest['offered']} rows were offered and {validation['accepted']} accepted, but "
             f"{parts} are accounted for and {unlabelled + used} reached the split: rows were lost "
-            "or doubled between the stages; run `dvc repro --force`."
+            "or doubled between the stages; run `.venv/bin/dvc repro --force`."
         )
     return {"offered": ingest["offered"], **account}
 

@@ -28,7 +28,7 @@ def run(paths: Paths, params: Params) -> str:
     months = {f.stem: read_table(f) for f in files if has_arrived(f.stem, params.ingest.until)}
     if not months:
         raise ProjectError(
-            f"No month up to {params.ingest.until} is in data/raw; run `dvc repro ingest`."
+            f"No month up to {params.ingest.until} is in data/raw; run `make repro`."
         )
     rows = pd.concat(months, names=[MONTH]).reset_index(level=MONTH).reset_index(drop=True)
     reasons = find_reasons(rows.drop(columns=MONTH), contract)

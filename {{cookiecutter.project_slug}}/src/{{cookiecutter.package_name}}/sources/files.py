@@ -27,6 +27,7 @@ from .delimited import (
     read_csv,
     read_layout,
 )
+from .location import locate
 from .parquet import read_parquet, read_shape
 from .parsing import FILE
 
@@ -74,7 +75,7 @@ def read_files(
     Raises:
         ProjectError: A file is missing, empty or broken, or lacks a column.
     """
-    place = root / params.path
+    place = locate(params.path, root)
     files = [open_file(path, place, params) for path in list_files(place)]
     names = choose_columns(files, needed)
     frames = []

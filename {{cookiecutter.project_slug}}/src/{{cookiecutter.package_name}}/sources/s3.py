@@ -12,6 +12,7 @@ from ..errors import ProjectError
 from ..masking import mask_secrets
 from ..source_params import FilesParams, S3Params
 from .files import read_files
+from .location import SourceMissingError
 
 
 def read_objects(
@@ -26,6 +27,23 @@ def read_objects(
     with fetched(params) as folder:
         files = FilesParams(kind="files", path=str(folder), **settings)
         return read_files(files, root, needed)
+
+
+def check_object(params: S3Params) -> None:
+    """Look whether an object, or something below it, is there.
+
+    Raises:
+        SourceMissingError: The server does not answer or refuses, or there is nothing.
+    """
+    place = params.path.removeprefix("s3://").rstrip("/")
+    try:
+        found = _connect(params).get_file_info(place)
+    except OSError as error:
+        raise SourceMissingError(
+            f"{params.path} cannot be reached ({type(error).__name__})."
+        ) from None
+    if found.type == FileType.NotFound:
+        raise SourceMissingError(f"{params.path} is not there.")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from ..paths import Paths
 from ..source_params import SqlParams
 from .delimited import check_names
 from .files import NESTED
+from .location import PLACEHOLDER, SourceMissingError, locate
 
 PASSWORD = "SOURCE_PASSWORD"  # noqa: S105 - its name
 """The environment variable that holds the database's password."""
@@ -119,6 +120,23 @@ def _write(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def check_database(params: SqlParams, root: Path, *, connect: bool) -> None:
+    """Look whether the file of a database is there, or whether its server answers.
+
+    Raises:
+        SourceMissingError: It is not, or it does not.
+    """
+    url = resolve_url(params.url, root)
+    if not connect:
+        return
+    try:
+        create_engine(url, poolclass=NullPool).connect().close()
+    except (SQLAlchemyError, ImportError) as error:
+        raise SourceMissingError(
+            f"{mask_address(url.render_as_string())} does not answer ({type(error).__name__})."
+        ) from None
+
+
 def resolve_url(address: str, root: Path) -> URL:
     """The database's address, with the password from the environment.
 
@@ -140,13 +158,20 @@ def resolve_url(address: str, root: Path) -> URL:
             f"environment variable {PASSWORD}."
         )
     if url.get_backend_name() == "sqlite" and url.database:
-        if not (root / url.database).exists():
-            raise ProjectError(f"{url.database} is not there; name the file of a SQLite database.")
-        url = url.set(database=str(root / url.database))
+        url = url.set(database=str(_find_database(url.database, root)))
     elif url.drivername == "postgresql":
         url = url.set(drivername="postgresql+psycopg")
     password = os.environ.get(PASSWORD)
     return url.set(password=password) if password else url
+
+
+def _find_database(path: str, root: Path) -> Path:
+    """The file of a SQLite database."""
+    if path == PLACEHOLDER:
+        return locate(path, root)
+    if not (root / path).exists():
+        raise SourceMissingError(f"{path} is not there; name the file of a SQLite database.")
+    return root / path
 
 
 def _read_query(path: Path) -> str:
