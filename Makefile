@@ -31,7 +31,7 @@ faults: $(READY)  ## break copies of build/demo, one fault at a time: each guard
 	@$(BIN)/python tools/faults.py
 
 prove: $(READY)  ## the tests, every fault among them, with many more random answers and kills (slow)
-	$(TESTING) HYPOTHESIS_PROFILE=prove KILL_MOMENTS=102 RESTARTS=20 KILLS=50 OVERLOAD_ANSWERS=1000 SCORE_KILLS=20 SCORE_MONTHS=8 HOSTILE_EXAMPLES=10000 SCHEMATHESIS_EXAMPLES=600 AGREEMENT_CONTRACTS=200 ADOPTION_TABLES=200 CLEAN_REBUILDS=2 $(BIN)/pytest
+	$(TESTING) HYPOTHESIS_PROFILE=prove KILL_MOMENTS=102 RESTARTS=20 KILLS=50 OVERLOAD_ANSWERS=1000 SCORE_KILLS=20 SCORE_MONTHS=8 HOSTILE_EXAMPLES=10000 SCHEMATHESIS_EXAMPLES=600 AGREEMENT_CONTRACTS=200 WAYS_TABLES=200 WAYS_CELLS=20000 ADOPTION_TABLES=200 CLEAN_REBUILDS=2 $(BIN)/pytest
 
 preview: $(READY)  ## bake the defaults into build/preview, with the payload's own package inside
 	@$(BIN)/python tools/preview.py

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from {{ cookiecutter.package_name }}.bundle import (
@@ -12,7 +13,12 @@ from {{ cookiecutter.package_name }}.bundle import (
     features_digest,
     write_bundle,
 )
-from {{ cookiecutter.package_name }}.columns import Columns, arrange_features, columns_from_rows
+from {{ cookiecutter.package_name }}.columns import (
+    Columns,
+    arrange_features,
+    columns_from_frame,
+    columns_from_rows,
+)
 from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
 from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.modelling.conversion import convert_model
@@ -64,15 +70,27 @@ def make_bundle(
     contract_text: str,
     compute: Callable[[Columns], Columns],
     formats: TableFormat | None = None,
+    table: pd.DataFrame | None = None,
 ) -> Path:
-    """Writes a bundle with a linear model of chance, on rows that keep a contract."""
+    """Writes a bundle with a linear model of chance, on rows that keep a contract.
+
+    Args:
+        path: Where to.
+        contract_text: The contract.
+        compute: Makes the features.
+        formats: How the table is written that the model stands for.
+        table: Rows to fit on, typed; by default, generated ones.
+    """
     contract = parse_contract(contract_text)
     rows = generate_rows(contract, count=400, seed=7)
     columns = columns_from_rows(contract, rows)
+    golden = feature_frame(arrange_features(compute(columns)))[:8]
+    if table is not None:
+        columns = columns_from_frame(contract, table)
     matrix = arrange_features(compute(columns))
     features = feature_frame(matrix)
     kinds = max(2, len(contract.classes))
-    target = np.random.default_rng(7).integers(kinds, size=len(rows)).astype(np.float64)
+    target = np.random.default_rng(7).integers(kinds, size=len(features)).astype(np.float64)
     examples = Examples(features, target, categorical=len(matrix.categorical_names))
     settings = LinearParams(inverse_regularisation=0.1, max_iterations=500)
     model = fit_linear(examples, contract.task, settings, min_category_count=5, seed=7)
@@ -95,7 +113,7 @@ def make_bundle(
         tolerance=1e-4,
         golden=[
             Golden(request=row, scores=scores)
-            for row, scores in zip(rows, predict_scores(model, features[:8]).tolist(), strict=False)
+            for row, scores in zip(rows, predict_scores(model, golden).tolist(), strict=False)
         ],
     )
     write_bundle(path, graph, contract_text, metadata)

@@ -274,7 +274,12 @@ def _words(words: tuple[str, ...]) -> frozenset[str]:
 def _time_parser(form: "ColumnFormat") -> Callable[[str], Cell]:
     def parse(text: str) -> datetime:
         found = read_time(text, form)
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        if found.tzinfo is None:
+            return found.replace(tzinfo=UTC)
+        try:
+            return found.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("is beyond the years 1 to 9999 in UTC") from None
 
     return parse
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -84,12 +85,23 @@ class _WholeNumber:
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
 
+def _check_years(value: datetime) -> datetime:
+    """Refuses a time that is in no year of its own in UTC, as every table does."""
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time lies within the years 1 to 9999 in UTC") from None
+    return value
+
+
 _PYTHON_TYPES: Mapping[Kind, Any] = {
     "number": float,
     "integer": int,
     "boolean": bool,
     "string": str,
-    "timestamp": Annotated[AwareDatetime, BeforeValidator(_refuse_numbers)],
+    "timestamp": Annotated[
+        AwareDatetime, BeforeValidator(_refuse_numbers), AfterValidator(_check_years)
+    ],
 }
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(_PYTHON_TYPES["timestamp"])
 

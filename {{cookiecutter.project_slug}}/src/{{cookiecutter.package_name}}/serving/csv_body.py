@@ -102,7 +102,7 @@ def _split_lines(text: str, delimiters: Iterable[str], escape: str | None) -> li
             strict=True,
         )
         try:
-            lines = [line for line in reader if len(line) > 1 or any(map(str.strip, line))]
+            lines = [line for line in reader if line]
         except csv.Error:
             reason = "it is misquoted"
             continue
