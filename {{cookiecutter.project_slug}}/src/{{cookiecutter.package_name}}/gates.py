@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from .case import Case, Gate, GateVerdict
+from .formatting import format_number
 from .modelling.confidence import LEAST_UNITS, Interval, spell_units
 
 
@@ -198,8 +199,8 @@ def no_bad_slice(case: Case) -> Iterator[Gate]:
         limit,
         gap.high >= limit,
         f"Of {len(slices)} slices the weakest is {name_rows(worst['where'])} ({worst['rows']} "
-        f"rows): {metric} is {value:.4f}, {_signed(gap)} than the whole; the interval, corrected "
-        f"for {len(slices)} slices, must reach {limit:.4f} (judge.max_slice_gap).",
+        f"rows): {metric} is {format_number(value)}, {_signed(gap)} than the whole; the interval, "
+        f"corrected for {len(slices)} slices, must reach {format_number(limit)} (judge.max_slice_gap).",
     )
 
 
@@ -354,7 +355,8 @@ def _name_group(group: Mapping[str, Any]) -> str:
 
 def _signed(gain: Interval) -> str:
     direction = "better" if gain.value >= 0 else "worse"
-    return f"{abs(gain.value):.4f} {direction} ({gain.low:+.4f} to {gain.high:+.4f})"
+    low, high = (format_number(end, signed=True) for end in (gain.low, gain.high))
+    return f"{format_number(abs(gain.value))} {direction} ({low} to {high})"
 
 
 def _on_interval(name: str, found: Interval, limit: float, passed: bool, sentence: str) -> Gate:

@@ -12,6 +12,7 @@ from .availability import check_rows
 from .contract import load_contract
 from .dvc_stores import protect_rows
 from .errors import ProjectError
+from .formatting import format_interval
 from .judgement import RefusedError
 from .outputs import protect, read_outputs
 from .params import Params, load_params
@@ -101,8 +102,7 @@ def summarise(paths: Paths, params: Params) -> list[str]:
     models = {"candidate": facts["metrics"], **facts["baselines"]}
     shown = {name: found[metric] for name, found in models.items()}
     shown |= {f"gain over {name}": found[metric] for name, found in facts["gains"].items()}
-    spread = "{value:.4f} ({low:.4f} to {high:.4f})"
-    lines = [f"{metric}: {name:<17} {spread.format(**found)}" for name, found in shown.items()]
+    lines = [f"{metric}: {name:<17} {format_interval(found)}" for name, found in shown.items()]
     return [f"rows: {rows}", *lines]
 
 

@@ -15,6 +15,7 @@ from ..contract import Contract, class_name
 from ..errors import ProjectError
 from ..estimator_files import load_estimator
 from ..figures import write_curves
+from ..formatting import format_interval
 from ..modelling.confidence import (
     bootstrap,
     describe_units,
@@ -89,7 +90,7 @@ def run(paths: Paths, params: Params) -> str:
     curves = (contract.task, test.target, test.scores["candidate"])
     write_curves(paths.plots, *curves, params.evaluate.calibration_bins)
     main = found["metrics"][params.judge.metric]
-    spread = "{value:.4f} ({low:.4f} to {high:.4f})".format(**main)
+    spread = format_interval(main)
     return f"{params.judge.metric} {spread} on {len(test.rows):,} rows"
 
 

@@ -9,6 +9,7 @@ from ..columns import FeatureMatrix
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
 from ..estimator_files import save_estimator
+from ..formatting import format_number
 from ..modelling.estimators import Examples, fit_candidate, fit_linear, fit_prior, predict_scores
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import metrics_for
@@ -43,7 +44,8 @@ def run(paths: Paths, params: Params) -> str:
     report = {"single_feature_auc": alone, "valid": metrics, "estimators": estimators}
     write_report(paths.reports / "training.json", report)
     loss = next(iter(metrics_for(contract.task)))
-    return ", ".join(f"{name} has {loss} {found[loss]:.4f}" for name, found in metrics.items())
+    shown = {name: format_number(found[loss]) for name, found in metrics.items()}
+    return ", ".join(f"{name} has {loss} {value}" for name, value in shown.items())
 
 
 def fit_models(

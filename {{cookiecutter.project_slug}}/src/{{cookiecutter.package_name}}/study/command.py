@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from ..contract import load_contract
+from ..formatting import format_interval, format_number
 from ..outputs import write_facts
 from ..params import Params
 from ..paths import Paths
@@ -62,25 +63,28 @@ def run_studies(
         write_facts(paths, paths.reports / "study.json", report)
         for line in describe(found):
             say(line)
-        if name == "search":
-            _take(paths, found, say, apply=apply)
-        elif name == "presets" and apply:
-            set_params(paths.params, list_values(found))
-            say("presets: params.yaml holds the best settings now")
+        _conclude(name, paths, found, say, apply=apply)
 
 
-def _take(paths: Paths, found: dict[str, Any], say: Callable[[str], None], *, apply: bool) -> None:
-    check_choice(found)
-    if apply:
-        apply_choice(paths.params, found)
-        say("search: params.yaml holds the choice now; run `make run`")
+def _conclude(
+    name: str, paths: Paths, found: dict[str, Any], say: Callable[[str], None], *, apply: bool
+) -> None:
+    """Check the choice of a search; write the best settings where that was asked for."""
+    if name == "search":
+        check_choice(found)
+        if apply:
+            apply_choice(paths.params, found)
+            say("search: params.yaml holds the choice now; run `make run`")
+    if name == "presets" and apply:
+        set_params(paths.params, list_values(found))
+        say("presets: params.yaml holds the best settings now")
 
 
 def describe_worth(found: list[dict[str, Any]]) -> list[str]:
     """A line for each column."""
     lines = []
     for part in found:
-        worth = "{value:+.4f} ({low:+.4f} to {high:+.4f})".format(**part["worth"])
+        worth = format_interval(part["worth"], signed=True)
         costs = ""
         if part["missing"] is not None:
             costs = f", {part['missing']:.1%} missing, {part['microseconds']:.2f} µs a row"
@@ -92,9 +96,7 @@ def describe_worth(found: list[dict[str, Any]]) -> list[str]:
 def describe_age(found: dict[str, Any]) -> list[str]:
     """A line for each age, and what follows."""
     lines = [
-        "age: {0} months old loses {value:+.4f} ({low:+.4f} to {high:+.4f})".format(
-            part["months"], **part["gap"]
-        )
+        f"age: {part['months']} months old loses {format_interval(part['gap'], signed=True)}"
         for part in found["ages"]
     ]
     oldest, tried = found["max_age_months"], found["oldest_tried"]
@@ -109,9 +111,10 @@ def describe_search(found: dict[str, Any]) -> list[str]:
     """What there was, what was found, and whether it holds."""
     chosen = ", ".join(f"{name} {value:g}" for name, value in found["settings"].items())
     values = (
-        f"{found['current']:.4f} now, {found['best']:.4f} in the best of {found['trials']} trials"
+        f"{format_number(found['current'])} now, {format_number(found['best'])} in the best of "
+        f"{found['trials']} trials"
     )
-    again = f"{found['trained_again']:.4f} when it is trained again by another seed"
+    again = f"{format_number(found['trained_again'])} when it is trained again by another seed"
     return [f"search: {found['metric']} is {values}, {again}: {chosen}"]
 
 

@@ -17,6 +17,7 @@ from ..adoption.patching import set_values
 from ..errors import ProjectError
 from ..experiment import TrialRecord
 from ..files import make_folder, replacing
+from ..formatting import format_number
 from ..modelling.estimators import Examples, TrainingError
 from ..params import CandidateParams
 from ..tracking import Tracker
@@ -113,7 +114,7 @@ def _try(
     found.tell(trial, value)
     say(
         f"search: trial {number + 1} of {task.params.study.trials}: {name} "
-        f"{value:.4f}, best {found.best_value:.4f}"
+        f"{format_number(value)}, best {format_number(found.best_value)}"
     )
 
 
@@ -146,8 +147,9 @@ def check_choice(found: dict[str, Any]) -> None:
     """
     if not found["holds"]:
         raise ProjectError(
-            f"The best of {found['trials']} trials has {found['metric']} {found['best']:.4f}, but "
-            f"trained again by another seed {found['trained_again']:.4f}, further away than "
+            f"The best of {found['trials']} trials has {found['metric']} "
+            f"{format_number(found['best'])}, but trained again by another seed "
+            f"{format_number(found['trained_again'])}, further away than "
             f"study.tolerance ({found['tolerance']:g}): it was luck, so it is not taken."
         )
 

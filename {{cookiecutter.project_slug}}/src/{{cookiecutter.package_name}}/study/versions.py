@@ -14,6 +14,7 @@ from ..bundle import Bundle
 from ..comparison import Challenge, NotComparableError, answer_rows, unseen_rows
 from ..contract import class_name
 from ..errors import ProjectError
+from ..formatting import format_interval
 from ..modelling.confidence import group_rows
 from ..modelling.decision import decide as choose_classes
 from ..modelling.metrics import Floats, encode_target, metrics_for
@@ -167,4 +168,4 @@ def _measure(
 
 
 def _spell(gain: Mapping[str, float]) -> str:
-    return "{value:+.4f} ({low:+.4f} to {high:+.4f})".format(**gain)
+    return format_interval(gain, signed=True)
