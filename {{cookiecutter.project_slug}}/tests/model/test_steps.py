@@ -1,13 +1,19 @@
 """Steps from month to month: units, names and gaps that change, and seasons that do not count."""
 
+import json
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.contract import Column, Kind
-from {{ cookiecutter.package_name }}.modelling.steps import LEAST_VALUES, find_steps, measure_distance
+from {{ cookiecutter.package_name }}.contract import Column, Contract, Kind, parse_contract
+from {{ cookiecutter.package_name }}.modelling.steps import (
+    LEAST_VALUES,
+    find_steps,
+    find_target_steps,
+    measure_distance,
+)
 
 ROWS = 2000
 MONTHS = [f"2013-{month:02d}" for month in range(1, 13)]
@@ -171,3 +177,65 @@ def test_the_distance_is_that_of_kolmogorov_and_smirnov() -> None:
     one, other = np.sort(draw.normal(size=80)), np.sort(draw.normal(0.5, 2, size=130))
 
     assert measure_distance(one, other) == pytest.approx(ks_2samp(one, other).statistic)
+
+
+def make_outcomes(seed: int, shares: list[float], rows: int = 400) -> dict[str, pd.DataFrame]:
+    """Draw the outcomes of months with these shares of yes."""
+    draw = np.random.default_rng(seed)
+    return {
+        f"2013-{k + 1:02d}": pd.DataFrame({"late": pd.array(draw.random(rows) < share)})
+        for k, share in enumerate(shares)
+    }
+
+
+def contract_of(kind: str) -> Contract:
+    target: dict[str, Any] = {"name": "late", "logicalType": kind, "tags": ["target"]}
+    if kind == "string":
+        target["enum"] = [{"value": label} for label in "abc"]
+    feature = {"name": "x", "logicalType": "number", "tags": ["feature"]}
+    schema = [{"properties": [target, feature]}]
+    return parse_contract(
+        json.dumps({"apiVersion": "v3.2.0", "version": "1.0.0", "schema": schema})
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(
+    "shares",
+    [
+        [0.3] * 12,
+        [0.3 + 0.1 * np.sin(k / 2) for k in range(12)],
+        [0.1 + 0.05 * k for k in range(12)],
+        [0.02] * 12,
+    ],
+)
+def test_outcomes_with_chance_seasons_or_a_trend_are_no_shift(
+    seed: int, shares: list[float]
+) -> None:
+    assert find_target_steps(make_outcomes(seed, shares), contract_of("boolean"), 0.85) == []
+
+
+@pytest.mark.parametrize("month", [1, 2, 4, 7, 11])
+@pytest.mark.parametrize(("before", "after"), [(0.36, 0.98), (0.7, 0.2), (0.3, 0.65)])
+def test_an_outcome_that_is_recorded_otherwise_is_found(
+    before: float, after: float, month: int
+) -> None:
+    shares = [before] * month + [after] * (12 - month)
+    for seed in range(3):
+        found = find_target_steps(make_outcomes(seed, shares), contract_of("boolean"), 0.85)
+        assert [(step.column, step.month) for step in found] == [("late", f"2013-{month + 1:02d}")]
+        assert "of the outcomes are 'true', before" in str(found[0])
+
+
+def test_a_class_whose_share_changes_and_a_number_in_another_unit_are_found() -> None:
+    draw = np.random.default_rng(1)
+    classes = {
+        month: pd.DataFrame({"late": draw.choice(["a", "b", "c"], 400, p=p)})
+        for month, p in zip(MONTHS, [[0.5, 0.3, 0.2]] * 6 + [[0.1, 0.7, 0.2]] * 6, strict=True)
+    }
+    assert [s.month for s in find_target_steps(classes, contract_of("string"), 0.85)] == ["2013-07"]
+    numbers = {
+        month: pd.DataFrame({"late": draw.lognormal(2, 0.5, 400) * (60 if k > 5 else 1)})
+        for k, month in enumerate(MONTHS)
+    }
+    assert [s.month for s in find_target_steps(numbers, contract_of("number"), 0.85)] == ["2013-07"]

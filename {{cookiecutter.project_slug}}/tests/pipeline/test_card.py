@@ -261,3 +261,16 @@ def test_a_run_keeps_the_groups_largest_gaps_as_metrics(
     metrics = open_registry(project).get_run(release.track(project, params)).data.metrics
     assert metrics["groups/rate_gap"] == 0.3
     assert metrics["groups/flips"] == 0.02
+
+
+def test_the_outcome_of_each_window_is_told_and_a_large_difference_warned_of(
+    project: Paths, told: Callable[[], tuple[str, str]]
+) -> None:
+    split = json.loads((project.reports / "split.json").read_text())
+    for train, warned in ((0.36, True), (0.78, False)):
+        shares = {"train": train, "valid": 0.78, "test": 0.8}
+        windows = {name: {"rows": 100, "target_mean": share} for name, share in shares.items()}
+        (project.reports / "split.json").write_text(json.dumps({**split, "windows": windows}))
+        for text in told():
+            assert f"The outcome: {train:.0%} in train, 78% in valid, 80% in test." in text
+            assert ("These differ much" in text) == warned

@@ -179,3 +179,22 @@ schema:
       - {name: length, logicalType: number, tags: [feature]}
       - {name: late, logicalType: boolean, tags: [target]}
 """
+
+
+def test_the_chart_of_the_outcome_comes_first(tmp_path: Path, trips: Contract) -> None:
+    page = write(tmp_path, trips)
+    assert page.index("Share of late: true") < page.index("With a known outcome")
+    shares = {"a": 0.7, "b": 0.3}
+    months = {
+        m: {"rows": 9, "labelled": 1.0, "missing": 0.0, "target_shares": shares} for m in "12"
+    }
+    page = write(tmp_path, trips, months=months)
+    assert "Share of late: a" in page
+    assert page.index("Share of late: b") < page.index("With a known outcome")
+
+
+def test_abrupt_shifts_that_are_accepted_stay_visible(tmp_path: Path, trips: Contract) -> None:
+    page = write(tmp_path, trips, steps=[], known_steps=["'late' in 2013-02: 97% of the outcomes"])
+    assert "These abrupt shifts are accepted" in page
+    assert "97% of the outcomes" in page
+    assert "No column changes abruptly" not in page

@@ -372,6 +372,13 @@ def _note_steps(settings: Mapping[str, Setting], contract: Contract) -> list[str
         words = contract.column(name).kind == "string"
         cause = "its categories were renamed" if words else "its unit or meaning changed"
         when = ", ".join(months[:3])
+        if name == contract.target.name:
+            notes.append(
+                f"'{name}', the outcome, changes abruptly in {when} (see its chart in "
+                "reports/data.html): if what is recorded changed then, keep the rows of one side "
+                "alone"
+            )
+            continue
         notes.append(f"'{name}' changes abruptly in {when}: if {cause} then, fix the source")
     return notes
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..batches import split_by_month
 from ..contract import Contract
-from ..modelling.steps import find_steps
+from ..modelling.steps import find_steps, find_target_steps
 from ..params import Params
 from ..pipeline.evaluate import find_age
 from .plan import SUSPICIOUS_AUC, Planned
@@ -144,7 +144,10 @@ def _validate(rows: pd.DataFrame, contract: Contract) -> dict[str, Setting]:
     alike = measure_repeated(rows, contract)
     months = dict(split_by_month(rows, contract))
     known: dict[str, list[str]] = {}
-    for step in find_steps(months, contract.features, MAX_STEP):
+    for step in (
+        *find_target_steps(months, contract, MAX_STEP),
+        *find_steps(months, contract.features, MAX_STEP),
+    ):
         known.setdefault(step.column, []).append(step.month)
     return {
         "validate.max_doubled": (

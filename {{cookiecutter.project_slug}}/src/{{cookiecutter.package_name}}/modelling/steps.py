@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..contract import Column
+from ..contract import ClassLabel, Column, Contract, class_name
 from .metrics import Floats
 
 LEAST_VALUES = 50
@@ -28,6 +28,9 @@ _LEAST_STEPS, _NOTICEABLE, _UNUSUAL = 3, 0.25, 5.0
 """From so many steps on it is known how a column moves; one beyond both others is no such move."""
 _MOVING = 0.25
 """A column with more steps than this, of all that it could have, moves with time: no fault."""
+_SHARE_NOTICEABLE, _SHARE_SURELY, _SHARE_UNUSUAL = 0.15, 0.3, 3.0
+"""Change of a class' share that is worth a look, one that is so without knowing how the share
+usually moves, and how many times beyond its largest earlier change."""
 _SURELY = 20
 """A category of so many rows does not vanish by chance."""
 
@@ -79,6 +82,63 @@ def find_steps(
             said = dict.fromkeys(said, "its values changed abruptly; they are not repeated here")
         found += [Step(column.name, month, said[month]) for month in sorted(said)]
     return found
+
+
+def find_target_steps(
+    months: Mapping[str, pd.DataFrame], contract: Contract, limit: float
+) -> list[Step]:
+    """Find abrupt shifts of the outcome: of the share of each class, or of the numbers.
+
+    Args:
+        months: The rows of each month, in the order of the months.
+        contract: What the rows are.
+        limit: Of numbers, as in `find_steps`.
+    """
+    target = contract.target
+    known = {month: rows[target.name].dropna() for month, rows in months.items()}
+    least = max(LEAST_VALUES, _LEAST_SHARE * float(np.mean([len(v) for v in known.values()])))
+    known = {month: values for month, values in known.items() if len(values) >= least}
+    lag = 2 if all(len(values) >= 2 * LEAST_VALUES for values in known.values()) else 1
+    parts = [part for month, values in known.items() for part in _part(month, values, lag)]
+    if not contract.classes:
+        said = _find_jumps(parts, lag, limit)
+    else:
+        # Of a yes or no one share is the rest of the other.
+        labels = contract.classes[-1:] if len(contract.classes) == 2 else contract.classes
+        said = {}
+        for label in labels:
+            for month, sentence in _find_share_steps(parts, lag, label).items():
+                said.setdefault(month, sentence)
+    return [Step(target.name, month, said[month]) for month in sorted(said)]
+
+
+def _find_share_steps(parts: _Parts, lag: int, label: ClassLabel) -> dict[str, str]:
+    shares = [(month, float((values == label).mean()), len(values)) for month, values in parts]
+    pairs = list(zip(shares, shares[lag:], strict=False))
+    distances = [abs(after - before) for (_, before, _), (_, after, _) in pairs]
+    large = []
+    for k, ((_, before, rows), (_, after, more)) in enumerate(pairs):
+        earlier = distances[: max(0, k + 1 - lag)]
+        usual = _SHARE_UNUSUAL * max(earlier) if len(earlier) >= _LEAST_STEPS else _SHARE_SURELY
+        mean = (before * rows + after * more) / (rows + more)
+        error = float(np.sqrt(mean * (1 - mean) * (1 / rows + 1 / more)))
+        large.append(distances[k] > max(_SHARE_NOTICEABLE, _UNUSUAL * error, usual))
+    return {
+        after[
+            0
+        ]: f"{after[1]:.0%} of the outcomes are '{class_name(label)}', before {before[1]:.0%}; "
+        "what is recorded as an outcome seems to have changed"
+        for before, after in (pairs[k] for k in _find_starts(large, lag))
+    }
+
+
+def describe_target(values: "pd.Series[Any]", contract: Contract) -> dict[str, Any]:
+    """Describe outcomes: their mean, the share of the class to be found, or of every class."""
+    if len(contract.classes) > 2:
+        shares = {class_name(c): float((values == c).mean()) for c in contract.classes}
+        return {"target_shares": shares}
+    found = values.astype(float) if not contract.classes else values == contract.classes[-1]
+    return {"target_mean": float(found.mean())}
 
 
 def _part(month: str, values: "pd.Series[Any]", parts: int) -> _Parts:

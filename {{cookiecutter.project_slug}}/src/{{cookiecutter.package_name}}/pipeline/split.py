@@ -17,6 +17,7 @@ from ..modelling.confidence import (
     number_units,
     spell_units,
 )
+from ..modelling.steps import describe_target
 from ..params import Params, SplitParams
 from ..paths import Paths
 from ..printable import show_cell
@@ -249,14 +250,12 @@ def account_rows(
 def describe_windows(
     windows: Mapping[str, pd.DataFrame], contract: Contract
 ) -> dict[str, dict[str, Any]]:
-    """Per window: rows, first and last event time, and the target's mean where it has one."""
+    """Per window: rows, first and last event time, and the outcome's mean or shares."""
     described: dict[str, dict[str, Any]] = {}
     for name, window in windows.items():
         facts: dict[str, Any] = {"rows": len(window)}
         if contract.event_time is not None:
             moments = window[contract.event_time.name]
             facts |= {"from": moments.min().isoformat(), "until": moments.max().isoformat()}
-        if contract.target.is_numeric:
-            facts["target_mean"] = float(window[contract.target.name].astype(float).mean())
-        described[name] = facts
+        described[name] = facts | describe_target(window[contract.target.name], contract)
     return described

@@ -1,5 +1,7 @@
 """Stage `validate`: the contract on every row; those that break it go to quarantine, with why."""
 
+from typing import Any
+
 import pandas as pd
 import pandera.errors
 
@@ -7,7 +9,7 @@ from ..batches import MONTH, has_arrived
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
 from ..files import make_folder
-from ..modelling.steps import find_steps
+from ..modelling.steps import Step, describe_target, find_steps, find_target_steps
 from ..params import Params, ValidateParams
 from ..paths import Paths
 from ..printable import show_cell
@@ -43,6 +45,7 @@ def run(paths: Paths, params: Params) -> str:
         "reasons": reasons.value_counts().to_dict(),
         "doubled": doubled,
         "steps": steps,
+        "known_steps": look_for_known(accepted, contract, params.validate_),
         "months": summarise_months(accepted, contract),
         "columns": describe_columns(accepted, contract),
     }
@@ -90,11 +93,14 @@ def find_reasons(rows: pd.DataFrame, contract: Contract) -> "pd.Series[str]":
     return pd.Series([], dtype=str)
 
 
-def summarise_months(rows: pd.DataFrame, contract: Contract) -> dict[str, dict[str, float]]:
-    """Per month: rows, share of labelled rows, the target's mean and the share of missing cells."""
+def summarise_months(rows: pd.DataFrame, contract: Contract) -> dict[str, dict[str, Any]]:
+    """Per month: rows, share of labelled rows, the target's mean and the share of missing cells.
+
+    Of two classes the mean is the share of the one to be found.
+    """
     features = [column.name for column in contract.features]
     target = contract.target.name
-    summary = {}
+    summary: dict[str, dict[str, Any]] = {}
     for month, batch in rows.groupby(MONTH):
         labelled = batch[target].dropna()
         summary[str(month)] = {
@@ -102,8 +108,8 @@ def summarise_months(rows: pd.DataFrame, contract: Contract) -> dict[str, dict[s
             "labelled": len(labelled) / len(batch),
             "missing": float(batch[features].isna().to_numpy().mean()),
         }
-        if contract.target.is_numeric and len(labelled):
-            summary[str(month)]["target_mean"] = float(labelled.astype(float).mean())
+        if len(labelled):
+            summary[str(month)] |= describe_target(labelled, contract)
     return summary
 
 
@@ -145,12 +151,23 @@ def check_doubled(doubled: int, rows: int, limit: float) -> None:
 
 
 def look_for_steps(rows: pd.DataFrame, contract: Contract, limits: ValidateParams) -> list[str]:
-    """The steps of features from month to month that nobody has looked at yet."""
+    """Find abrupt shifts of outcome and features that nobody has looked at yet."""
+    found = find_all_steps(rows, contract, limits)
+    return [str(s) for s in found if s.month not in limits.known_steps.get(s.column, ())]
+
+
+def look_for_known(rows: pd.DataFrame, contract: Contract, limits: ValidateParams) -> list[str]:
+    """Find the abrupt shifts that `validate.known_steps` accepts."""
+    found = find_all_steps(rows, contract, limits)
+    return [str(s) for s in found if s.month in limits.known_steps.get(s.column, ())]
+
+
+def find_all_steps(rows: pd.DataFrame, contract: Contract, limits: ValidateParams) -> list[Step]:
+    """Find abrupt shifts from month to month, those of the outcome first."""
     months = {str(month): batch for month, batch in rows.groupby(MONTH)}
     return [
-        str(step)
-        for step in find_steps(months, contract.features, limits.max_step)
-        if step.month not in limits.known_steps.get(step.column, ())
+        *find_target_steps(months, contract, limits.max_step),
+        *find_steps(months, contract.features, limits.max_step),
     ]
 
 

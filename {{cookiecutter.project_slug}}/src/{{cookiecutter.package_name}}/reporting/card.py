@@ -68,6 +68,9 @@ _CURVES = {
     "calibration": ("Said, and come true", True),
 }
 
+_MUCH = 0.15
+"""Difference of an outcome's share between windows that is worth a warning."""
+
 
 def write_report(paths: Paths, params: Params, bundle: Bundle, judgement: Judgement) -> list[Path]:
     """Writes `reports/report.html` and `reports/model_card.md` about a judged bundle.
@@ -156,12 +159,39 @@ def _data(split: Mapping[str, Any]) -> list[Block]:
     rows = [
         (name, f"{part['rows']:,}", *(part[end][:10] for end in ends)) for name, part in windows
     ]
+    outcome = _spell_outcome(split["windows"])
     account = [(name.replace("_", " "), f"{count:,}") for name, count in split["account"].items()]
     return [
         Table(("window", "rows", *ends), rows),
+        *([Text(outcome)] if outcome else []),
         Table(("rows", "count"), account),
         Text("What the rows hold, column by column, is in reports/data.html."),
     ]
+
+
+def _spell_outcome(windows: Mapping[str, Any]) -> str:
+    """Spell the outcome in each window: "36 % in train, 80 % in test"; empty if not known."""
+    if not all("target_mean" in part or "target_shares" in part for part in windows.values()):
+        return ""
+    labels = {label for part in windows.values() for label in part.get("target_shares", {})}
+    found = {
+        label: {name: part["target_shares"].get(label, 0.0) for name, part in windows.items()}
+        for label in labels
+    } or {"": {name: part["target_mean"] for name, part in windows.items()}}
+    spread = {label: max(values.values()) - min(values.values()) for label, values in found.items()}
+    label = max(sorted(spread), key=lambda name: spread[name])
+    share = all(0 <= value <= 1 for value in found[label].values())
+    spelt = ", ".join(
+        f"{f'{value:.0%}' if share else spell_number(value)} in {name}"
+        for name, value in found[label].items()
+    )
+    warning = (
+        " These differ much: what was learned from one may not hold in the other; see the chart of "
+        "the outcome by month in reports/data.html."
+        if share and spread[label] > _MUCH
+        else ""
+    )
+    return f"The outcome{f' {label}' if label else ''}: {spelt}.{warning}"
 
 
 def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) -> Lead:

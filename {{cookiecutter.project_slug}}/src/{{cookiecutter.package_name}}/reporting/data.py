@@ -5,10 +5,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ..contract import Contract
+from ..contract import Contract, class_name
 from ..files import replacing
 from .left_out import describe_left_out
 from .rendering import Bars, Lead, Section, Table, Text, render_page
+
+_MOST_CLASSES = 5
 
 
 def write_data_page(path: Path, contract: Contract, facts: Mapping[str, Any], trouble: str) -> None:
@@ -80,17 +82,38 @@ def _describe(contract: Contract, facts: Mapping[str, Any]) -> Iterator[Section]
     )
 
 
-def _month_bars(contract: Contract, months: Mapping[str, Mapping[str, float]]) -> Iterator[Bars]:
-    mean = f"Mean of {contract.target.name}"
-    facts = ("rows", "labelled", "missing", "target_mean")
-    titles, forms = (
-        ("Rows", "With a known outcome", "Empty cells", mean),
-        (",", ".1%", ".1%", ".4g"),
-    )
-    for fact, title, form in zip(facts, titles, forms, strict=True):
-        told = {month: found[fact] for month, found in months.items() if fact in found}
-        if told:
-            yield Bars(title, [(month, value, f"{value:{form}}") for month, value in told.items()])
+def _month_bars(contract: Contract, months: Mapping[str, Mapping[str, Any]]) -> Iterator[Bars]:
+    """Charts by month, the outcome's first."""
+    name = contract.target.name
+    if contract.classes:
+        form, title = ".1%", f"Share of {name}: {class_name(contract.classes[-1])}"
+    else:
+        form, title = ".4g", f"Mean of {name}"
+    yield from _bars(months, "target_mean", title, form)
+    yield from _share_bars(name, months)
+    yield from _bars(months, "rows", "Rows", ",")
+    yield from _bars(months, "labelled", "With a known outcome", ".1%")
+    yield from _bars(months, "missing", "Empty cells", ".1%")
+
+
+def _bars(
+    months: Mapping[str, Mapping[str, Any]], fact: str, title: str, form: str
+) -> Iterator[Bars]:
+    told = {month: found[fact] for month, found in months.items() if fact in found}
+    if told:
+        yield Bars(title, [(month, value, f"{value:{form}}") for month, value in told.items()])
+
+
+def _share_bars(name: str, months: Mapping[str, Mapping[str, Any]]) -> Iterator[Bars]:
+    """A chart for each of the commonest classes."""
+    told = {m: found["target_shares"] for m, found in months.items() if "target_shares" in found}
+    sums: dict[str, float] = {}
+    for shares in told.values():
+        for label, share in shares.items():
+            sums[label] = sums.get(label, 0.0) + share
+    for label in sorted(sums, key=lambda label: -sums[label])[:_MOST_CLASSES]:
+        bars = [(month, shares[label], f"{shares[label]:.1%}") for month, shares in told.items()]
+        yield Bars(f"Share of {name}: {label}", bars)
 
 
 def _tell_broken(facts: Mapping[str, Any]) -> Iterator[Text | Table]:
@@ -105,13 +128,14 @@ def _tell_broken(facts: Mapping[str, Any]) -> Iterator[Text | Table]:
     if len(facts["months"]) < 2:
         return
     if facts["steps"]:
-        yield Text("From one month to the next these columns became others:")
-        yield Table(("jump",), [(step,) for step in facts["steps"]])
-    else:
-        yield Text(
-            "No column changes abruptly from one month to the next, beside what "
-            "validate.known_steps in params.yaml lists."
-        )
+        yield Text("From one month to the next these columns change abruptly:")
+        yield Table(("abrupt shift",), [(step,) for step in facts["steps"]])
+    known = facts.get("known_steps", [])
+    if known:
+        yield Text("These abrupt shifts are accepted (validate.known_steps in params.yaml):")
+        yield Table(("abrupt shift",), [(step,) for step in known])
+    if not facts["steps"] and not known:
+        yield Text("No column changes abruptly from one month to the next.")
 
 
 def _value_bars(found: Mapping[str, Any]) -> list[tuple[str, float, str]]:
