@@ -374,6 +374,39 @@ def test_a_header_that_is_odd_but_one_is_taken(tmp_path: Path, text: str) -> Non
     assert (opened.delimiter, list(opened.rename.values())) in [(",", []), (",", ["column 1"])]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_an_index_without_a_name_is_left_out_and_told(paths: Paths, delimiter: str) -> None:
+    table = make_table().drop(columns="order id")
+    lines = table.to_csv(sep=delimiter, index_label=False).splitlines()
+    (paths.root / "r.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    adoption = prepare(
+        paths, Request(Place("r.txt"), Wishes(target="returned")), None, answer_safely
+    )
+
+    assert [c.name for c in parse_contract(adoption.contract).columns] == list(table)
+    assert "first cell, taken for an index, was left out" in " ".join(adoption.open_questions)
+
+
+def test_backslashes_before_quotes_are_noticed(paths: Paths) -> None:
+    table = make_table().assign(colour='St. "P"')
+    table.to_csv(paths.root / "b.csv", index=False, quoting=1, doublequote=False, escapechar="\\")
+    adoption = prepare(
+        paths, Request(Place("b.csv"), Wishes(target="returned")), None, answer_safely
+    )
+
+    assert adoption.source.escape == "\\"
+    assert set(read_words(adoption.source, paths.root)["colour"]) == {'St. "P"'}
+
+
+def test_a_file_without_the_target_is_named(paths: Paths) -> None:
+    (paths.root / "parts").mkdir()
+    make_table().to_csv(paths.root / "parts" / "1.csv", index=False)
+    make_table().drop(columns="returned").to_csv(paths.root / "parts" / "2.csv", index=False)
+
+    with pytest.raises(ProjectError, match=r"2\.csv lacks the target 'returned'.*`make adopt`"):
+        prepare(paths, Request(Place("parts"), Wishes(target="returned")), None, answer_safely)
+
+
 def test_columns_of_lists_and_structs_are_left_out_and_named(paths: Paths) -> None:
     lists, structs = (pd.Series([one] * 400, dtype=object) for one in (["a", "b"], {"x": 1.5}))
     table = make_table().assign(tags=lists, place=structs)

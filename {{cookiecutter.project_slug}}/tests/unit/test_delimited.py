@@ -160,6 +160,26 @@ def test_backslash_quoting_is_read_where_it_is_declared(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("text", ['"St. \\"P\\"",1', '"a","5\\" disk"', '"a" ,x\n"5\\" disk",1'])
+def test_a_backslash_before_a_quote_is_refused_by_the_line(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, f"a,b\n1,2\n{text}\n")
+
+    with pytest.raises(ProjectError, match=f"line {2 + len(text.splitlines())} has a backslash"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"C:\\dir\\",1', '"{""a"": ""x\\""y\\"" z""}",1', '5\\" disk,1', '"abc" ,"x\\"'],
+)
+def test_backslashes_of_other_cells_are_text(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, f"a,b\n{text}\n")
+
+    assert [cells[0].strip() for cells in read(path).values()] == [
+        cell.strip() for cell in next(csv.reader([text]))
+    ]
+
+
 def test_blanks_between_delimiter_and_quote_are_no_part_of_a_cell(tmp_path: Path) -> None:
     assert read(write(tmp_path, 'a,  "b"\n1,  "x, y"\n')) == {"a": ["1"], "b": ["x, y"]}
 

@@ -16,7 +16,7 @@ from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.source_params import FilesParams
 from {{ cookiecutter.package_name }}.sources import read_source, read_words
-from {{ cookiecutter.package_name }}.sources.files import NOTES, list_files, open_file, read_chunks
+from {{ cookiecutter.package_name }}.sources.files import LACKING, NOTES, list_files, open_file, read_chunks
 from {{ cookiecutter.package_name }}.sources.parsing import MISSING_WORDS
 
 IDS = [1541815603606036480 + 3 * number for number in range(1200)]
@@ -62,6 +62,16 @@ def test_a_file_that_lacks_a_needed_column_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ProjectError, match=r"2\.csv lacks the column 'a', which other files"):
         read_source(source(tmp_path), contract(a="integer"), tmp_path)
+
+
+def test_a_column_that_a_file_lacks_is_left_out_of_words_and_noted(tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text("a,y\n1,true\n")
+    (tmp_path / "2.csv").write_text("y\nfalse\n")
+    words = read_words(source(tmp_path), tmp_path)
+
+    assert list(words) == ["y"]
+    assert words.attrs[LACKING] == {"a": "2.csv"}
+    assert "'a' is in 1.csv and not in 2.csv" in words.attrs[NOTES][0]
 
 
 def test_folders_of_partitions_are_columns(tmp_path: Path) -> None:

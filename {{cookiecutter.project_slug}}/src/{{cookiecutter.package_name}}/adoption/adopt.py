@@ -19,7 +19,7 @@ from ..paths import Paths
 from ..repository import ensure_repository
 from ..source_params import ColumnFormat, OwnParams
 from ..sources import read_words
-from ..sources.files import NESTED, NOTES
+from ..sources.files import LACKING, NESTED, NOTES
 from ..sources.location import SETTING
 from ..sources.parsing import is_words, parse_column
 from ..sources.sql import ask_database
@@ -149,6 +149,12 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     opened = open_source(request.place, paths.root, request.formats, ask)
     query = draft_query(request.place, paths.root)
     words = _read_all(opened.params, query, paths.root)
+    if request.wishes.target in words.attrs.get(LACKING, ()):
+        raise ProjectError(
+            f"{words.attrs[LACKING][request.wishes.target]} lacks the target "
+            f"'{request.wishes.target}', which other files of the folder have; add it to the file, "
+            "or take the file out of the folder, and run `make adopt` again."
+        )
     if request.wishes.target not in words:
         # The plan refuses it with a hint; nothing needs to be read for that.
         plan_columns(dict.fromkeys(map(str, words), _NOTHING), {}, request.wishes, {}, ask)

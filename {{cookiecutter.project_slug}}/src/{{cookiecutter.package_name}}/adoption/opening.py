@@ -5,10 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..cells import normalize_text
 from ..errors import ProjectError
 from ..masking import mask_secrets, name_secret
 from ..source_params import FilesParams, OwnParams, S3Params, SqlParams
-from ..sources.delimited import check_beginning, check_names, open_packed, read_sep
+from ..sources.delimited import (
+    check_beginning,
+    check_names,
+    find_escaped_quote,
+    open_packed,
+    read_sep,
+)
 from ..sources.files import is_csv, list_files
 from ..sources.s3 import fetched
 from ..sources.sql import resolve_url
@@ -166,6 +173,8 @@ def inspect_files(
         delimiter=delimiter,
         rename=rename_impossible(names),
     )
+    if any(find_escaped_quote(file, params) for file in files):
+        params = params.model_copy(update={"escape": "\\"})
     return OpenedSource(params, encoding)
 
 
@@ -229,7 +238,7 @@ def _read_header(path: Path, encoding: str, delimiter: str | None) -> tuple[str,
     check_beginning(path, lines, agreed or _DELIMITERS)
     rows = csv.reader(lines, delimiter=agreed or ",", skipinitialspace=True)
     header = next(filter(None, rows), [])
-    names = [name.strip() for name in header]
+    names = [normalize_text(name) for name in header]
     if len(names) == 1 and delimiter is None:
         raise ProjectError(
             f"{path} reads as a single column, '{names[0][:60]}'; its first line must name the "
@@ -245,7 +254,8 @@ def detect_delimiter(lines: list[str]) -> str:
     for delimiter in _DELIMITERS:
         rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
         width = len(rows[0]) if rows else 0
-        agree = sum(len(row) == width for row in rows)
+        # Some tools write an index, but no name for it.
+        agree = max(sum(len(row) == width + more for row in rows) for more in (0, 1))
         if width > most and agree > 0.8 * len(rows):
             best, most = delimiter, width
     return best

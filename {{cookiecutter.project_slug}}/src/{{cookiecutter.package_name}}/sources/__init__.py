@@ -9,7 +9,7 @@ import pandas as pd
 from ..contract import Contract
 from ..errors import ProjectError
 from ..source_params import OwnParams, SourceParams
-from .files import NESTED, NOTES, read_files
+from .files import LACKING, NESTED, NOTES, read_files
 from .parsing import MISSING_WORDS, join_written, parse_columns
 from .s3 import read_objects
 from .sample import read_sample  # sample-only
@@ -77,5 +77,7 @@ def read_words(params: OwnParams, root: Path) -> pd.DataFrame:
     """
     frames = _READERS[params.kind](params, root, None)
     rows = join_written(frames)
-    rows.attrs = {name: frames[0].attrs.get(name, []) for name in (NESTED, NOTES)}
+    rows.attrs = {
+        name: value for name, value in frames[0].attrs.items() if name in (NESTED, NOTES, LACKING)
+    }
     return rows

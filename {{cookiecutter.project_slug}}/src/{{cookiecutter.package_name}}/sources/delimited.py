@@ -74,6 +74,12 @@ def read_csv(path: Path, form: TableFormat, rows: int = CHUNK_ROWS) -> Iterator[
             file is not in its encoding; the sentence names the line.
     """
     layout = read_layout(path, form)
+    line = find_escaped_quote(path, form)
+    if line is not None:
+        raise ProjectError(
+            f"{path.name}: line {line} has a backslash before a quote within a quoted cell; set "
+            "source.escape in params.yaml to the backslash, or double the quotes in the file."
+        )
     done = 0
     for table in _read_either_way(path, form, layout, rows):
         yield table
@@ -140,6 +146,7 @@ class _Rows:
 
     Attributes:
         line: Line on which the last row ended.
+        skipped: Lines before the first row.
     """
 
     def __init__(
@@ -150,7 +157,7 @@ class _Rows:
         self.line = 0
         # Blanks between delimiter and quote are no part of a cell.
         self._skip_blanks = not keep_blanks and form.delimiter != " "
-        self._skip = skip
+        self.skipped = skip
         self._ended = False
         self._rows = self._read()
 
@@ -160,14 +167,14 @@ class _Rows:
     def _read(self) -> Iterator[list[str]]:
         csv.field_size_limit(_LONGEST_CELL)
         reader = csv.reader(
-            self._lines(),
+            self.lines(),
             delimiter=self.form.delimiter,
             escapechar=self.form.escape,
             skipinitialspace=self._skip_blanks,
         )
         start = 0
         for row in reader:
-            start, self.line = self.line + 1, self._skip + reader.line_num
+            start, self.line = self.line + 1, self.skipped + reader.line_num
             if self._ended:
                 raise ProjectError(
                     f"{self.path.name}: the quote that opens in or after line {start} is never "
@@ -176,20 +183,60 @@ class _Rows:
             if any(cell.strip() for cell in row) or len(row) > 1:
                 yield row
 
-    def _lines(self) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
+        """The lines from the header on, or after those that are skipped."""
         try:
             with open_packed(self.path) as stream:
                 text = TextIOWrapper(stream, _codec(self.form), newline="")
                 lines = keep_escaped_null(text, self.form.delimiter, self.form.escape)
-                yield from islice(lines, self._skip or self._named_delimiter(), None)
+                yield from islice(lines, self.skipped or self._named_delimiter(), None)
         except UnicodeError:
             raise _wrong_encoding(self.path, self.form.encoding) from None
         self._ended = True
 
     def _named_delimiter(self) -> int:
         """Number of lines before the header that name the delimiter for Excel."""
-        self._skip = int(read_sep(self.path, self.form.encoding) is not None)
-        return self._skip
+        self.skipped = int(read_sep(self.path, self.form.encoding) is not None)
+        return self.skipped
+
+
+def find_escaped_quote(path: Path, form: TableFormat) -> int | None:
+    r"""The first line where a cell such as "5\" disk" goes on after a quote; None if there is none.
+
+    Without an escape declared, the quote would end the cell.
+    """
+    if form.escape is not None or not _holds(path, b'\\"'):
+        return None
+    source = _Rows(path, form)
+    recent: list[str] = []
+    goes_on = re.compile(rf'\\"(?!["\r\n{re.escape(form.delimiter)}]|$)')
+    reader = csv.reader(_remember(source.lines(), recent), delimiter=form.delimiter, strict=True)
+    while True:
+        try:
+            next(reader)
+        except StopIteration:
+            return None
+        except csv.Error:
+            # Other text after a quote, such as blanks, is no escaped quote.
+            if goes_on.search("".join(recent)):
+                return source.skipped + reader.line_num
+        recent.clear()
+
+
+def _holds(path: Path, part: bytes) -> bool:
+    last = b""
+    with open_packed(path) as stream:
+        while block := stream.read(_BLOCK):
+            if part in last + block:
+                return True
+            last = block[-len(part) + 1 :]
+    return False
+
+
+def _remember(lines: Iterator[str], recent: list[str]) -> Iterator[str]:
+    for line in lines:
+        recent.append(line)
+        yield line
 
 
 def _codec(form: TableFormat) -> str:

@@ -35,6 +35,8 @@ NESTED = "nested"
 """Attribute of a frame: the columns of lists or structs, which are not read."""
 NOTES = "notes"
 """Attribute of a frame: sentences on what was left out."""
+LACKING = "lacking"
+"""Attribute of a frame: by column that other files have, a file that lacks it."""
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
 _NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -90,6 +92,7 @@ def read_files(
     frames[0].attrs[NESTED] = sorted({name for file in files for name in file.nested})
     notes = [note for file in files for note in file.notes]
     frames[0].attrs[NOTES] = [*notes, *note_further_columns(files, names)]
+    frames[0].attrs[LACKING] = find_lacking(files)
     return frames
 
 
@@ -241,6 +244,12 @@ def choose_columns(files: Sequence[SourceFile], needed: Collection[str] | None) 
                 "have; add it to the file, or take the file out of the folder."
             )
     return chosen
+
+
+def find_lacking(files: Sequence[SourceFile]) -> dict[str, str]:
+    """By column that is not in every file: a file that lacks it."""
+    every = {name for file in files for name in file.names}
+    return {name: file.path.name for file in files for name in sorted(every.difference(file.names))}
 
 
 def note_further_columns(files: Sequence[SourceFile], names: Collection[str]) -> list[str]:
