@@ -124,8 +124,8 @@ def check_share(broken: int, rows: int, reasons: "pd.Series[str]", limit: float)
         raise ProjectError(
             f"{broken} of {rows} rows ({broken / rows:.1%}) break the contract, above "
             f"validate.max_quarantined ({limit:.1%}); the commonest reason is '{commonest}'; look "
-            "into data/quarantine, then fix the source; if the new values are right, run `make adopt` "
-            "with the same DATA and TARGET, which shows what changes in contract.yaml."
+            "into data/quarantine, then fix the source; if the new values are right, run "
+            "`make adopt` with the same DATA and TARGET, which shows what changes in contract.yaml."
         )
 
 
