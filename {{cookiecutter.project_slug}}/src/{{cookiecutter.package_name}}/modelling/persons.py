@@ -40,7 +40,8 @@ def _make_column(column: Column, made: list[dict[str, Any]]) -> "pd.Series[Any]"
     kind = cast("Any", PANDAS_TYPES[column.kind])
     values = [row.get(column.name) if column.required else None for row in made]
     if column.kind == "timestamp":
-        return pd.Series(pd.to_datetime(values, utc=True)).astype(kind)
+        times = pd.to_datetime(pd.Series(values, dtype=object), utc=True)
+        return times.astype(kind)
     return pd.Series(values, dtype=kind)
 
 
