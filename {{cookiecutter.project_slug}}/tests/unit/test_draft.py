@@ -125,6 +125,21 @@ def test_a_list_is_closed_only_if_all_words_were_clearly_seen() -> None:
     assert open_lists == ["state", "campaign", "release", "seldom"]
 
 
+def test_columns_that_are_left_out_turn_no_row_away() -> None:
+    columns = {
+        "constant": ["x"] * ROWS,
+        "outcome": repeat(["late", "early"]),
+        "delay": np.linspace(0, 9, ROWS),
+        "phone": ["+49 30 1234567"] * ROWS,
+    }
+    contract = draft(columns, leakage=frozenset({"outcome", "delay"}))
+
+    for name in columns:
+        column = contract.column(name)
+        limits = (column.minimum, column.maximum, column.max_length, column.values)
+        assert (column.required, *limits) == (False, None, None, None, None), name
+
+
 def test_words_that_change_with_time_leave_the_list_open_whatever_the_order_of_rows() -> None:
     days = pd.date_range("2020-01-01", periods=ROWS)
     named = np.where(days < days[ROWS // 2], "first", "second")

@@ -63,6 +63,7 @@ def list_changes(old: str, new: str) -> list[str]:
 def make_trips(rows: int = ROWS, seed: int = 1) -> pd.DataFrame:
     draw = np.random.default_rng(seed)
     speed = draw.normal(50, 10, rows)
+    late = speed + draw.normal(0, 10, rows) > 55
     columns = {
         "trip_id": [f"T{number}" for number in range(1000, 1000 + rows)],
         "gender": draw.choice(["f", "m"], rows),
@@ -71,9 +72,9 @@ def make_trips(rows: int = ROWS, seed: int = 1) -> pd.DataFrame:
         "stops": draw.integers(0, 9, rows),
         "city": [f"town {number}" for number in draw.integers(0, 80, rows)],
         "telephone": [f"+49 30 {number}" for number in draw.integers(10**6, 10**7, rows)],
-        "cause": np.where(speed > 55, "traffic", "none"),
+        "cause": np.where(late, "traffic", "none"),
     }
-    return pd.DataFrame({**columns, "late": np.where(speed > 55, "yes", "no")})
+    return pd.DataFrame({**columns, "late": np.where(late, "yes", "no")})
 
 
 def test_the_same_data_change_nothing(paths: Paths) -> None:
@@ -176,6 +177,25 @@ def test_digits_and_whole_numbers_keep_the_kind_that_they_had(paths: Paths) -> N
 
     assert kinds[0] == kinds[1]
     assert kinds[0]["zip"] == "string"
+
+
+def test_formats_that_a_flag_or_a_person_chose_stay(paths: Paths) -> None:
+    table = make_trips().assign(paid=["01/02/2020", "03/04/2021"] * (ROWS // 2))
+    table.to_csv(paths.root / "table.csv", index=False)
+    request = Request(Place("table.csv"), Wishes(target="late", event_time="none"), day_first=False)
+    first = prepare(paths, request, None, answer_safely)
+    assert "%m/%d/%Y" in first.params
+    text = first.params.replace("  columns:\n", "  columns:\n    kind 0:\n      missing: [b]\n")
+    paths.params.write_text(text, encoding="utf-8")
+    paths.contract.write_text(first.contract, encoding="utf-8")
+    (paths.root / "dvc.yaml").write_text(first.pipeline, encoding="utf-8")
+    again = adopt(paths, table, again=True)
+
+    source = load_params(paths.params).source
+    assert source.kind == "files"
+    assert source.columns["paid"].dates == ("%m/%d/%Y",)
+    assert source.columns["kind 0"].missing == ("b",)
+    assert not parse_contract(again.contract).column("kind 0").required
 
 
 def test_another_target_takes_the_roles_of_the_first_one_away(paths: Paths) -> None:

@@ -27,7 +27,7 @@ from ..tables import conform
 from .categories import settle_categories
 from .changes import Changes, carry_out, check_committed, finish
 from .draft import draft_contract
-from .earlier import continue_wishes, keep_kinds, read_earlier
+from .earlier import continue_wishes, keep_formats, keep_kinds, read_earlier
 from .formats import Reading, read_kind
 from .opening import QUERY, OpenedSource, Place, draft_query, open_source
 from .overrides import FormatOverrides
@@ -160,7 +160,11 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
         plan_columns(dict.fromkeys(map(str, words), _NOTHING), {}, request.wishes, {}, ask)
     earlier = read_earlier(paths, previous)
     request = replace(request, wishes=continue_wishes(request.wishes, earlier, words))
+    current = parse_params(paths.params.read_text(encoding="utf-8"))
     readings = keep_kinds(read_columns(words, request), earlier, request.wishes.target)
+    if earlier and request.day_first and request.formats == FormatOverrides():
+        # No flag says otherwise, so what flags or a person said the last time holds.
+        readings = keep_formats(readings, getattr(current.source, "columns", {}), words)
     table = parse_table(words, readings)
     facts = profile(table, readings)
     nested = [*_note_nested(words.attrs.get(NESTED, ())), *words.attrs.get(NOTES, ())]
@@ -180,7 +184,6 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
         text = draft_contract(name, "1.0.0", request.place.name, planned, {})
     contract = parse_contract(text)
     pipeline = (paths.root / "dvc.yaml").read_text(encoding="utf-8")
-    current = parse_params(paths.params.read_text(encoding="utf-8"))
     continues = earlier is not None and earlier.is_continued_by(contract)
     group = request.wishes.group
     if continues and group is None and current.split.strategy == "group":

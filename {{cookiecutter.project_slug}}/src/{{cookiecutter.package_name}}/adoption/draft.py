@@ -22,6 +22,8 @@ _HEAD = """\
 """
 _ROOM = 0.5
 """Limits are drawn wider than what was seen by this share of its spread."""
+_ASKED = frozenset({"key", "event_time", "feature", "slice", "sensitive"})
+"""Roles of columns that a row must have."""
 _LEAST_LENGTH = 64
 """Characters that every word may have at least: names and numbers grow longer."""
 
@@ -75,7 +77,8 @@ def draft_column(column: Planned, description: str) -> dict[str, Any]:
     """One column as the standard writes it."""
     facts = column.facts
     found: dict[str, Any] = {"name": facts.name, "logicalType": column.kind}
-    if facts.complete and column.tags and not column.has("target"):
+    asked = _ASKED & set(column.tags)
+    if facts.complete and asked:
         found["required"] = True
     if column.tags:
         found["tags"] = list(column.tags)
@@ -92,9 +95,14 @@ def draft_column(column: Planned, description: str) -> dict[str, Any]:
 
 
 def _draft_values(column: Planned) -> dict[str, Any]:
-    """Which values a column may have, with examples unless they are a person's."""
+    """Which values a column may have, with examples unless they are a person's.
+
+    What the model does not see has no limits: nobody is turned away for it.
+    """
     facts = column.facts
     found: dict[str, Any] = {}
+    if not _ASKED & set(column.tags):
+        return found if column.has("pii") else _give_examples(facts)
     if facts.is_closed_list and not column.has("pii"):
         words = sorted(word for word, _ in facts.words)
         return {"enum": [{"value": word} for word in words], "examples": words[:1]}

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
 from ..contract import Contract, load_contract
 from ..paths import Paths
 from ..source_params import ColumnFormat
+from ..sources.parsing import parse_column
 from .formats import Reading
 from .plan import Wishes
 from .redraft import split_text
@@ -71,6 +73,31 @@ def keep_kinds(
         name: reading if name == target else _keep_kind(reading, before.get(name))
         for name, reading in readings.items()
     }
+
+
+def keep_formats(
+    readings: Mapping[str, Reading], stored: Mapping[str, ColumnFormat], words: pd.DataFrame
+) -> dict[str, Reading]:
+    """Readings in the formats of the last adoption, where every value still has that format.
+
+    Args:
+        readings: What each column would be taken for without it.
+        stored: By column, the formats in `params.yaml`.
+        words: The table as it is written.
+    """
+    return {
+        name: _keep_format(reading, stored.get(name), words[name])
+        for name, reading in readings.items()
+    }
+
+
+def _keep_format(
+    reading: Reading, stored: ColumnFormat | None, values: "pd.Series[Any]"
+) -> Reading:
+    if stored is None or stored == reading.form or reading.kind is None:
+        return reading
+    _, invalid = parse_column(values, reading.kind, stored)
+    return reading if invalid.any() else Reading(reading.kind, stored)
 
 
 def _keep_kind(reading: Reading, before: str | None) -> Reading:
