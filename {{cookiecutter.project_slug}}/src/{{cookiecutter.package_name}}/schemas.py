@@ -87,6 +87,8 @@ class _WholeNumber:
 
 def _check_years(value: datetime) -> datetime:
     """Refuses a time that is in no year of its own in UTC, as every table does."""
+    if datetime.min.year < value.year < datetime.max.year:
+        return value
     try:
         value.astimezone(UTC)
     except OverflowError:
@@ -269,6 +271,20 @@ def generate_rows(contract: Contract, count: int, seed: int) -> list[dict[str, A
 
 
 def _request_field(column: Column, parser: CellParser, *, is_feature: bool) -> Any:
+    required = column.required and is_feature
+    kind = plain_type(column)
+    if not required:
+        # Constraints go with the type inside the union, so that null passes them.
+        kind = kind | None
+    if column.kind in ("string", "timestamp"):
+        kind = Annotated[kind, BeforeValidator(_text_reader(parser, required=required))]
+    default: Any = ... if required else None
+    examples = list(column.examples) or None
+    return kind, Field(default, description=column.description or None, examples=examples)
+
+
+def plain_type(column: Column) -> Any:
+    """The type of a column's values that are there, whose text is normalized already."""
     kind: Any = _PYTHON_TYPES[column.kind]
     limits: dict[str, Any] = {}
     if column.kind == "integer":
@@ -286,16 +302,7 @@ def _request_field(column: Column, parser: CellParser, *, is_feature: bool) -> A
         limits = {"ge": column.minimum, "le": column.maximum}
     elif column.kind == "timestamp":
         limits = {"strict": False}
-    examples = list(column.examples) or None
-    required = column.required and is_feature
-    kind = Annotated[kind, Field(**limits)]
-    if not required:
-        # Constraints go with the type inside the union, so that null passes them.
-        kind = kind | None
-    if column.kind in ("string", "timestamp"):
-        kind = Annotated[kind, BeforeValidator(_text_reader(parser, required=required))]
-    default: Any = ... if required else None
-    return kind, Field(default, description=column.description or None, examples=examples)
+    return Annotated[kind, Field(**limits)]
 
 
 def integer_limits(column: Column) -> tuple[int, int]:

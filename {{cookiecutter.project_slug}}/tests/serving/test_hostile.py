@@ -31,13 +31,16 @@ GENERATED = int(os.environ.get("HOSTILE_EXAMPLES", "300"))
 MARK = "do-not-repeat-me-" * 20
 JSON = "application/json"
 INFER = "/v2/models/the-model/infer"
-PREDICTIONS = ("/predict", "/invocations", INFER, "/v2/models/the-model/versions/3/infer")
+PREDICTIONS = (
+    *("/predict", "/invocations", INFER, "/v2/models/the-model/versions/3/infer"),
+    "/v1/models/the-model:predict",
+)
 PATHS = (
     *PREDICTIONS,
     *("/", "/docs", "/openapi.json", "/metrics", "/ping", "/health", "/version"),
     *("/health/live", "/health/ready", "/v2", "/v2/health/live", "/v2/health/ready"),
     *("/v2/models/the-model", "/v2/models/the-model/ready", "/v2/models/the-model/versions/3"),
-    "/v2/models/the-model/versions/3/ready",
+    *("/v2/models/the-model/versions/3/ready", "/v1/models", "/v1/models/the-model"),
 )
 # What may stand where a value is expected; most of it is no JSON.
 VALUES = {
@@ -192,6 +195,8 @@ MEDIA_TYPES = (
     *("", " ", ";", "/", "text/plain", "text/html", "application/xml", "multipart/form-data"),
     *("application/x-www-form-urlencoded", "application/octet-stream", "application/json;"),
     *("application/json; charset=utf-16", "application/json; charset=latin-1", "application/jsonx"),
+    *("text/csv; header=maybe", "text/csv; delimiter=x", "application/json; charset=" + "x" * 5000),
+    *("application/json; a" * 500, 'application/json; charset="utf-8', "application/json;;;="),
     *("application/json, text/csv", "text/csv; charset=utf-7", "*/*", "application/" + "x" * 5000),
 )
 HEADERS = {

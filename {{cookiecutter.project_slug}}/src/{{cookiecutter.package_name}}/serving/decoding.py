@@ -12,11 +12,10 @@ from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from pydantic import ConfigDict, TypeAdapter
-from pydantic.fields import FieldInfo
 
 from ..cells import CellParser, normalize_text
 from ..contract import Column, Contract
-from ..schemas import INTEGERS, MAX_STRING, integer_limits, request_model, text_parser
+from ..schemas import INTEGERS, MAX_STRING, integer_limits, plain_type, text_parser
 from ..source_params import TableFormat
 
 Decoded = tuple[list[tuple[Any, ...]], bool]
@@ -107,18 +106,25 @@ def _make_checks(contract: Contract, formats: TableFormat | None) -> list[Check]
 
     These are text that is not normalized, times, patterns, and enumerations of anything but words.
     """
-    fields = request_model(contract, formats).model_fields
     found: list[Check] = []
     for position, column in enumerate(contract.request_columns):
         parser = text_parser(column, formats)
-        listed = column.kind == "string" and column.values is not None
-        if listed and not any(map(parser.is_missing, cast("Any", column.values))):
-            continue
-        if column.kind == "string" and column.pattern is None and not listed:
+        if column.kind in ("string", "timestamp") and not _lists_plain_words(column, parser):
             found.append((position, _plain_text(parser)))
-        elif column.kind in ("string", "timestamp") or column.values is not None:
-            found.append((position, _make_reader(fields[column.name])))
+        if column.kind == "timestamp" or column.pattern is not None or _lists_others(column):
+            found.append((position, _make_reader(column)))
     return found
+
+
+def _lists_plain_words(column: Column, parser: CellParser) -> bool:
+    """Whether a column's enumeration lets no text pass that is read otherwise."""
+    if column.kind != "string" or column.values is None:
+        return False
+    return not any(parser.is_missing(str(value)) for value in column.values)
+
+
+def _lists_others(column: Column) -> bool:
+    return column.values is not None and column.kind != "string"
 
 
 def _plain_text(parser: CellParser) -> Callable[[Any], Any]:
@@ -132,10 +138,9 @@ def _plain_text(parser: CellParser) -> Callable[[Any], Any]:
     return check
 
 
-def _make_reader(field: FieldInfo) -> Callable[[Any], Any]:
-    kind: Any = Annotated[field.annotation, field]
+def _make_reader(column: Column) -> Callable[[Any], Any]:
     config = ConfigDict(strict=True, allow_inf_nan=False)
-    return TypeAdapter(kind, config=config).validate_python
+    return TypeAdapter(plain_type(column), config=config).validate_python
 
 
 def _check(row: tuple[Any, ...], checks: Sequence[Check]) -> tuple[Any, ...]:
