@@ -26,6 +26,7 @@ MIN_UNITS = 7
 """Fewer days than a week, or fewer groups, support no comparison."""
 
 # A model that MLflow stored brings its code along; in a process of its own it answers with that.
+# `registry.fetch_bundle` compared the code with the version's tag, or left it out.
 _ANSWER = """
 import sys, pandas, mlflow.pyfunc
 rows = pandas.read_parquet(sys.argv[2], dtype_backend="numpy_nullable")
@@ -126,10 +127,16 @@ def answer_rows(bundle: Bundle, rows: pd.DataFrame, scratch: Path, whose: str) -
     """
     if bundle.metadata.features_digest == features_digest():
         return Scorer(bundle, threads=0).score_frame(rows).scores
+    model = bundle.path.parent.parent
+    if not (model / "MLmodel").is_file():
+        raise NotComparableError(
+            f"{whose} features.py is another one than here, and its own code has no digest in the "
+            "registry, so it is not run; register that model again from its commit."
+        )
     asked, answered = scratch / "rows.parquet", scratch / "answers.parquet"
     rows[[column.name for column in bundle.contract.features]].to_parquet(asked)
     outcome = subprocess.run(
-        [sys.executable, "-c", _ANSWER, bundle.path.parent.parent, asked, answered],
+        [sys.executable, "-c", _ANSWER, model, asked, answered],
         cwd=scratch,
         capture_output=True,
         text=True,

@@ -13,6 +13,10 @@ from .provenance import read_commit, read_data_hash
 from .reports import read_report
 
 DIGEST_TAG = "bundle_digest"
+FACTS_TAG = "facts_sha256"
+"""Digest of the files at the root of a run, by which a version can be made again."""
+MODEL_TAG = "model_sha256"
+"""Digest of the MLflow model of a run: bundle, code and everything else that loading it reads."""
 
 _EXAMPLES = 3
 

@@ -10,6 +10,7 @@ import fcntl
 import getpass
 import hashlib
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from uuid import uuid4
 
 from .bundle import Bundle, load_bundle, read_bundle
 from .errors import ProjectError
+from .experiment import MODEL_TAG
+from .file_sums import FolderError, digest_folder
 from .files import make_folder
 from .judgement import Judgement
 from .paths import Paths
@@ -183,11 +186,19 @@ def read_passed(tracker: Tracker, version: Version) -> Judgement:
 def fetch_bundle(tracker: Tracker, version: Version, into: Path) -> Bundle:
     """Downloads a version's MLflow model, and reads the bundle inside.
 
+    The code that was logged with it is among the files only where the version has their digest:
+    see `comparison.answer_rows`, which runs it.
+
     Raises:
-        PromotionError: It is not the bundle that was registered.
+        PromotionError: It is not what was registered.
     """
-    model, _, inside = BUNDLE.partition("/")
-    bundle = read_bundle(tracker.fetch(version.run_id, model, into) / inside)
+    if MODEL_TAG in version.tags:
+        model, _, inside = BUNDLE.partition("/")
+        folder = tracker.fetch(version.run_id, model, into)
+        _check_model(version, folder)
+        bundle = read_bundle(folder / inside)
+    else:
+        bundle = read_bundle(tracker.fetch(version.run_id, BUNDLE, into))
     if bundle.digest != version.digest:
         raise PromotionError(
             f"Version {version.number} of {version.name} is tagged as bundle "
@@ -195,6 +206,20 @@ def fetch_bundle(tracker: Tracker, version: Version, into: Path) -> Bundle:
             "after registration: do not use it."
         )
     return bundle
+
+
+def _check_model(version: Version, folder: Path) -> None:
+    """Compares all that was downloaded with the version's tag, before anything loads it."""
+    try:
+        digest = digest_folder(folder)
+    except FolderError as error:
+        digest = str(error)
+    if digest != version.tags[MODEL_TAG]:
+        raise PromotionError(
+            f"The files of version {version.number} of {version.name} in the artefact store do not "
+            f"match its tag {MODEL_TAG}, so they were changed after registration; do not load "
+            "them, find out who can write there, and register the bundle again from its commit."
+        )
 
 
 def _choose(tracker: Tracker, number: str | None) -> Version:
@@ -233,7 +258,8 @@ def _find_predecessor(tracker: Tracker, champion: Version | None) -> Version:
 def _read_judgement(tracker: Tracker, version: Version) -> Judgement:
     name = f"Version {version.number} of {version.name}"
     expected = version.tags.get(JUDGEMENT_HASH_TAG)
-    if expected is None:
+    # It is a file's name too.
+    if expected is None or not re.fullmatch("[0-9a-f]{64}", expected):
         raise PromotionError(f"{name} has no judgement; run `make judge register`.")
     with TemporaryDirectory() as scratch:
         artifact = f"{JUDGEMENT_FOLDER}/{expected}.json"

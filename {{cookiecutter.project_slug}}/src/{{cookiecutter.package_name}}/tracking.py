@@ -19,7 +19,8 @@ from .address import Address, resolve_address
 from .contract import Column, Contract, Kind
 from .database import create_database, mend_addresses, probe_database
 from .errors import ProjectError
-from .experiment import DIGEST_TAG, RunRecord, TrialRecord
+from .experiment import DIGEST_TAG, FACTS_TAG, MODEL_TAG, RunRecord, TrialRecord
+from .file_sums import digest_files, digest_folder
 from .masking import mask_text
 from .paths import Paths
 from .telemetry import silence_telemetry
@@ -152,11 +153,14 @@ class Tracker:
     def log_run(self, record: RunRecord) -> str:
         """Writes a new run, whole: it is `FINISHED` only when everything is in it."""
         run_id = self._begin(self._experiment, record.bundle.digest[:12], record)
+        facts = {file.name: file for file in record.files.get("", ())}
+        self._client.set_tag(run_id, FACTS_TAG, digest_files(facts))
         for folder, files in record.files.items():
             for file in files:
                 self._client.log_artifact(run_id, str(file), folder or None)
         with TemporaryDirectory() as scratch:
             model = _save_model(Path(scratch, "model"), record, run_id)
+            self._client.set_tag(run_id, MODEL_TAG, digest_folder(model))
             self._client.log_artifacts(run_id, str(model), "model")
         self._client.set_terminated(run_id)
         return run_id
@@ -216,12 +220,19 @@ class Tracker:
 
     @_translated
     def create_version(self, run_id: str, tags: Mapping[str, str]) -> Version:
-        """Registers a run's model as the next version; its tags come with it in one step."""
+        """Registers a run's model as the next version; its tags come with it in one step.
+
+        Among them are the digests of what the run holds: who can write to its artefacts cannot
+        write to the registry.
+        """
         if self._found(lambda: self._client.get_registered_model(self.name)) is None:
             self._client.create_registered_model(self.name)
-        source = f"{self._client.get_run(run_id).info.artifact_uri}/model"
+        run = self._client.get_run(run_id)
+        source = f"{run.info.artifact_uri}/model"
+        known = run.data.tags
+        sums = {name: known[name] for name in (FACTS_TAG, MODEL_TAG) if name in known}
         return _as_version(
-            self._client.create_model_version(self.name, source, run_id, tags=dict(tags))
+            self._client.create_model_version(self.name, source, run_id, tags={**tags, **sums})
         )
 
     @_translated

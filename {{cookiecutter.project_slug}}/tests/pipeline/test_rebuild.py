@@ -61,6 +61,27 @@ def test_a_version_without_its_origin_is_not_rebuilt(
         make_again(project, tracker)
 
 
+@pytest.mark.parametrize("commit", ["--orphan=x", "HEAD", "main;id", "../x", ""])
+def test_a_commit_that_is_none_is_not_given_to_git(
+    commit: str, project: Paths, tracker: Tracker, open_registry: Callable[[Paths], Any]
+) -> None:
+    open_registry(project).set_model_version_tag(tracker.name, "1", "git_commit", commit)
+    with pytest.raises(RebuildError, match=r"is no commit|has no tag git_commit"):
+        make_again(project, tracker)
+
+
+@pytest.mark.parametrize("name", ["dvc.lock", "params.yaml", "evaluation.json", "ingest.json"])
+def test_facts_that_were_changed_in_the_store_are_not_used(
+    name: str, project: Paths, tracker: Tracker
+) -> None:
+    version = tracker.read_version("1")
+    assert version is not None
+    kept = project.var / "mlartifacts" / version.run_id / "artifacts" / name
+    kept.write_text(kept.read_text() + " ")
+    with pytest.raises(RebuildError, match="do not match its tag facts_sha256"):
+        make_again(project, tracker)
+
+
 def test_a_version_made_of_files_that_were_never_committed_says_so(
     project: Paths, params: Params
 ) -> None:

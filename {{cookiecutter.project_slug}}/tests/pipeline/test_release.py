@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -166,6 +167,111 @@ def test_a_champion_with_other_features_answers_with_its_own_code(
     assert gate.value == pytest.approx(0, abs=1e-9)
 
 
+def hostile_line(mark: Path) -> str:
+    return f"\nimport pathlib; pathlib.Path({str(mark)!r}).touch()\n"
+
+
+def append_to_code(model: Path, mark: Path) -> None:
+    (code,) = model.glob("code/*/__init__.py")
+    code.write_text(code.read_text() + hostile_line(mark))
+
+
+def add_module_beside_code(model: Path, mark: Path) -> None:
+    (model / "code" / "pandas.py").write_text(hostile_line(mark))
+
+
+def name_another_loader(model: Path, mark: Path) -> None:
+    (model / "data" / "evil.py").write_text(hostile_line(mark))
+    file = model / "MLmodel"
+    text = re.sub(r"loader_module: .*", "loader_module: evil", file.read_text())
+    file.write_text(text.replace("code: code", "code: data"))
+
+
+def add_compiled_module(model: Path, _: Path) -> None:
+    (model / "code" / "sitecustomize.pyc").write_bytes(b"code")
+
+
+def link_out_of_the_folder(model: Path, _: Path) -> None:
+    (model / "code" / "extra.py").symlink_to("/etc/hostname")
+
+
+def take_a_file_away(model: Path, _: Path) -> None:
+    (model / "requirements.txt").unlink()
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        append_to_code,
+        add_module_beside_code,
+        name_another_loader,
+        add_compiled_module,
+        link_out_of_the_folder,
+        take_a_file_away,
+    ],
+)
+def test_code_that_was_changed_beside_a_registered_model_never_runs(
+    tamper: Callable[[Path, Path], None],
+    project: Paths,
+    params: Params,
+    replace_bundle: Replace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release.judge(project, params)
+    version = release.register(project, params)
+    release.promote(project, None, "a test")
+    mark = tmp_path / "was-here"
+    tamper(artifacts_of(project, version) / "model", mark)
+    # As if features.py had been edited since, as any colleague may.
+    monkeypatch.setattr(comparison, "features_digest", lambda: "edited")
+    replace_bundle(project)
+
+    # A link out of the store is refused by MLflow itself.
+    with pytest.raises(ProjectError, match=r"tag model_sha256|Failed to download"):
+        release.judge(project, params)
+    assert not mark.exists()
+
+
+def test_code_without_a_digest_in_the_registry_is_not_run(
+    project: Paths,
+    params: Params,
+    contract: Contract,
+    replace_bundle: Replace,
+    open_registry: OpenRegistry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release.judge(project, params)
+    version = release.register(project, params)
+    release.promote(project, None, "a test")
+    open_registry(project).delete_model_version_tag(contract.name, "1", "model_sha256")
+    mark = tmp_path / "was-here"
+    append_to_code(artifacts_of(project, version) / "model", mark)
+    replace_bundle(project)
+    # With the same features the bundle answers, whose digest is a tag of its own.
+    assert release.judge(project, params).gates[2].value == pytest.approx(0, abs=1e-9)
+    monkeypatch.setattr(comparison, "features_digest", lambda: "edited")
+    with pytest.raises(RefusedError, match="own code has no digest in the registry"):
+        release.judge(project, params)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", ["../judgement", "/etc/passwd", "", "A" * 64])
+def test_a_judgement_is_named_by_its_digest_and_by_no_path(
+    name: str,
+    project: Paths,
+    params: Params,
+    contract: Contract,
+    open_registry: OpenRegistry,
+) -> None:
+    release.judge(project, params)
+    release.register(project, params)
+    open_registry(project).set_model_version_tag(contract.name, "1", "judgement_sha256", name)
+    with pytest.raises(PromotionError, match="has no judgement"):
+        release.promote(project, None, "a test")
+
+
 def test_a_version_is_promoted_by_a_matching_judgement_alone(
     project: Paths,
     params: Params,
@@ -210,12 +316,12 @@ def test_a_bundle_that_was_changed_in_the_registry_is_neither_promoted_nor_deplo
     stored = artifacts_of(project, version) / "model" / "data" / "bundle"
     graph = (stored / "model.onnx").read_bytes()
     (stored / "model.onnx").write_bytes(graph[:-1] + bytes([graph[-1] ^ 1]))
-    with pytest.raises(ProjectError, match=r"model.onnx does not match"):
+    with pytest.raises(ProjectError, match="do not match its tag model_sha256"):
         release.promote(project, None, "a test")
     (stored / "model.onnx").write_bytes(graph)
     release.promote(project, None, "a test")
     (stored / "model.onnx").unlink()
-    with pytest.raises(ProjectError, match=r"lacks model.onnx"):
+    with pytest.raises(ProjectError, match="do not match its tag model_sha256"):
         release.deploy(project)
     assert read_pointer(project.store) is None
 
@@ -285,7 +391,7 @@ def test_a_promotion_that_fails_leaves_the_champion(
     open_registry: OpenRegistry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from {{ cookiecutter.package_name }}.tracking import Tracker
+    from ml_service.tracking import Tracker
 
     release_bundle(project, params)
     replace_bundle(project)

@@ -122,8 +122,12 @@ def test_a_champion_with_another_target_is_not_compared(
 def test_a_version_whose_own_code_fails_is_called_by_its_name(
     own: Bundle, window_rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    # Its features are of other code, and no code came along.
     metadata = own.metadata.model_copy(update={"features_digest": "f" * 64})
-    alone = replace(own, path=tmp_path / "model" / "bundle", metadata=metadata)
+    other = replace(own, path=tmp_path / "model" / "data" / "bundle", metadata=metadata)
+    # Its features are of other code, and no code came along.
+    with pytest.raises(NotComparableError, match=r"^Version 7's features\.py is another one"):
+        answer_rows(other, window_rows, tmp_path, "Version 7's")
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "MLmodel").write_text("{}")
     with pytest.raises(NotComparableError, match=r"^Version 7's own code cannot answer the test"):
-        answer_rows(alone, window_rows, tmp_path, "Version 7's")
+        answer_rows(other, window_rows, tmp_path, "Version 7's")

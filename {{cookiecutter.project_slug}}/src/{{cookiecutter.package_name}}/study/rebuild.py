@@ -8,6 +8,7 @@ told apart from one that does not come out again.
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,8 @@ import yaml
 
 from ..dvc_stores import find_stores
 from ..errors import ProjectError
+from ..experiment import FACTS_TAG
+from ..file_sums import digest_files
 from ..paths import Paths
 from ..reports import read_report
 from ..repository import NO_HOOKS, find_repository, run_git
@@ -91,14 +94,26 @@ def rebuild(
 
 def _fetch_facts(tracker: Tracker, version: Version, into: Path) -> Path:
     into.mkdir()
-    missing = [key for key in ("git_commit", "data_md5") if not version.tags.get(key)]
+    needed = ("git_commit", "data_md5", FACTS_TAG)
+    missing = [key for key in needed if not version.tags.get(key)]
     if missing:
         raise RebuildError(
             f"Version {version.number} of {version.name} has no tag {missing[0]}, so it cannot be "
             "said what it was made of; it was registered by other means than `make register`."
         )
-    for name in _FACTS:
-        tracker.fetch(version.run_id, name, into)
+    # git would take what begins with a dash for an option.
+    if not re.fullmatch("[0-9a-f]{40,64}", version.tags["git_commit"]):
+        raise RebuildError(
+            f"The tag git_commit of version {version.number} of {version.name} is no commit; it "
+            "was changed after registration."
+        )
+    facts = {name: tracker.fetch(version.run_id, name, into) for name in _FACTS}
+    if digest_files(facts) != version.tags[FACTS_TAG]:
+        raise RebuildError(
+            f"{', '.join(_FACTS)} of version {version.number} of {version.name} in the artefact "
+            f"store do not match its tag {FACTS_TAG}, so they were changed after registration; "
+            "find out who can write there."
+        )
     return into
 
 
