@@ -12,6 +12,9 @@ from pathlib import Path
 
 ANSWERS = "{{ (cookiecutter | tojson | tojson)[1:-1] }}"
 
+# The least version that renders the private answers, whose names begin with two underscores.
+LEAST_COOKIECUTTER = "2.1.1"
+
 LICENSES = ("MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary")
 LONGEST = {
     "project_name": 80,
@@ -74,7 +77,7 @@ INSTALLED = frozenset(
 
 
 def find_problem(answers: dict[str, object], target: Path) -> str | None:
-    """Say what is wrong with the answers, or None.
+    """Say what is wrong with the machine or the answers, or None.
 
     Args:
         answers: cookiecutter's variables by name, the private ones included.
@@ -83,6 +86,26 @@ def find_problem(answers: dict[str, object], target: Path) -> str | None:
     Returns:
         One sentence that names the answer, what is wrong with it and what to write instead.
     """
+    return find_tool_problem(answers, sys.platform) or find_answer_problem(answers, target)
+
+
+def find_tool_problem(answers: dict[str, object], platform: str) -> str | None:
+    """Refuse a machine or a cookiecutter that cannot make a project that runs."""
+    if platform == "win32":
+        return (
+            "Windows has no file locks of POSIX, which the project needs; "
+            "generate it within WSL 2, on Linux or on macOS."
+        )
+    if any("cookiecutter._escapes" in str(answers.get(f"__{name}")) for name in LONGEST):
+        return (
+            "this cookiecutter is too old for the template; "
+            f"install {LEAST_COOKIECUTTER} or later: pip install 'cookiecutter>=2.1.1'."
+        )
+    return None
+
+
+def find_answer_problem(answers: dict[str, object], target: Path) -> str | None:
+    """Refuse answers that no project can be made of."""
     texts: dict[str, str] = {}
     for name in LONGEST:
         value = answers.get(name)

@@ -93,6 +93,27 @@ def test_good_answers_are_accepted(tmp_path: Path) -> None:
     assert find_problem(dict(GOOD), tmp_path) is None
 
 
+def test_a_cookiecutter_that_renders_no_private_answers_is_refused_by_its_version(
+    tmp_path: Path,
+) -> None:
+    definition = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+    private = {name: value for name, value in definition.items() if name.startswith("__")}
+    problem = find_problem({**GOOD, **private}, tmp_path)
+    assert problem == (
+        "this cookiecutter is too old for the template; install 2.1.1 or later: "
+        "pip install 'cookiecutter>=2.1.1'."
+    )
+    for page in ("README.md", "docs/start.md"):
+        assert "cookiecutter 2.1.1 or later" in (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_windows_is_refused_before_anything_is_written() -> None:
+    problem = pre_gen_project.find_tool_problem({}, "win32")
+    assert problem is not None
+    assert "WSL 2" in problem
+    assert pre_gen_project.find_tool_problem({}, "linux") is None
+
+
 @pytest.mark.parametrize("answer", [None, 5, ["a"], {"a": "b"}])
 def test_an_answer_that_is_no_text_is_refused(tmp_path: Path, answer: object) -> None:
     problem = find_problem({**GOOD, "author": answer}, tmp_path)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from project_copy import make_environment
 
@@ -190,3 +191,11 @@ def test_windows_is_refused_with_a_sentence(project: Path, tmp_path: Path) -> No
     done, _, _ = run_make(copy, "setup", PATH=path)
     assert "run make within WSL 2" in done.stderr
     assert not (copy / ".venv").exists()
+
+
+def test_an_older_pre_commit_is_told_its_least_version(project: Path) -> None:
+    config = yaml.safe_load((project / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    languages = {hook["language"] for repo in config["repos"] for hook in repo["hooks"]}
+    # 4.4.0 is the first that knows this language; pre-commit reads the least version before it.
+    assert languages == {"unsupported"}
+    assert config["minimum_pre_commit_version"] == "4.4.0"

@@ -5,10 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 import adoption_tables
 from demo import read_question
-from project_copy import copy_project, make_environment
+from project_copy import copy_project, link_environment, make_environment
 from service import fetch, serve
 from summary import Parts
 from whole_run import WholeRun, run_in
@@ -26,6 +27,8 @@ EXPLORED = ("diabetes.csv", "nasty.csv.gz")
 """Tables in whose projects the notebook is run; it takes seconds, and the others are alike."""
 SUITED = "diabetes.csv"
 """The table in whose project the project's own tests are run: numbers alone, no time, no class."""
+CLONED = "wine.csv"
+"""The table whose project a second person clones."""
 SUITES = ("tests/unit", "tests/model", "tests/serving")
 TRACES = r"flight\|nycflights\|departure_minute"
 
@@ -45,6 +48,40 @@ def adopt(whole_run: WholeRun, table: Path, folder: Path, *arguments: str) -> Pa
     command = ("make", "adopt", f"DATA={table}", f"TARGET={target}")
     run_in(project, *command, f"ARGS={OPTIONS.get(table.name, '')}", *arguments)
     return project
+
+
+def check_clone(project: Path, clone: Path, table: Path) -> None:
+    """Run the job `pipeline` of the shipped workflow in a clone, and the verbs of a colleague."""
+    run_in(project, "sh", "-c", f"! git grep --cached -F '{table.parent}'")
+    commit(project)
+    run_in(project, "git", "clone", "--quiet", str(project), str(clone))
+    link_environment(project / ".venv", clone / ".venv")
+    workflow = yaml.safe_load((clone / ".github" / "workflows" / "ci.yml").read_text())
+    (job,) = [step for step in workflow["jobs"]["pipeline"]["steps"] if "make rows" in str(step)]
+    variables = {**job["env"], "RUNNER_TEMP": str(clone.parent)}
+
+    # As shipped, a runner reaches neither the table nor the remote, which is a folder elsewhere.
+    said = run_in(clone, "bash", "-e", "-c", job["run"], **variables)
+    assert "rows: none, since params.yaml leaves open where the table lies" in said
+    assert "::warning::The rows are neither" in said
+    said = run_in(clone, "sh", "-c", "make repro; test $? -eq 2")
+    assert "error: The source is not on this machine" in said
+
+    remote = str(project / "var" / "dvc-remote")
+    run_in(project, "make", "push")
+    run_in(clone, "python", "-m", "dvc", "remote", "modify", "--local", "local", "url", remote)
+    said = run_in(clone, "bash", "-e", "-c", job["run"], **variables)
+    assert "rows: pulled, since SOURCE_OFFLINE is set" in said
+    said = run_in(clone, "make", "run", "SERVE=0")
+    assert "repro: going on from data/raw, without the source: params.yaml leaves open" in said
+    assert "is deployed" in said
+    said = run_in(clone, "make", "run", "SERVE=0", SOURCE_PATH=str(table))
+    assert "without the source" not in said
+    assert "Running stage" not in said
+    # Stages find the environment of the project, whatever is on PATH.
+    run_in(
+        clone, "env", "PATH=/usr/bin:/bin", ".venv/bin/python", "-m", "dvc", "repro", "-fs", "split"
+    )
 
 
 COUNT_GROUPS = """
@@ -97,6 +134,8 @@ def test_a_table_reaches_a_served_prediction(
             run_in(project, "pytest", *SUITES)
     run_in(project, "git", "add", "--all")
     run_in(project, "sh", "-c", f"! git grep --cached -il '{TRACES}'")
+    if name == CLONED:
+        check_clone(project, tmp_path / "clone", tables / name)
     shutil.rmtree(project)
 
 

@@ -56,6 +56,12 @@ def delete(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 
 
+def delete_source(folder: Path) -> None:
+    """Delete the table, and the rows that were stored from it."""
+    delete("orders.csv")(folder)
+    shutil.rmtree(folder / "data" / "raw", ignore_errors=True)
+
+
 def cut(name: str, share: float = 0.5) -> Callable[[Path], None]:
     """Keep the first part of a file, as an upload that broke off does."""
 
@@ -107,7 +113,7 @@ def break_rows(frame: pd.DataFrame) -> pd.DataFrame:
 MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     # The source.
     "a source file that is missing": (
-        *(delete("orders.csv"), "ingest"),
+        *(delete_source, "ingest"),
         r"orders\.csv is not there; name a file or a folder of CSV or Parquet files",
     ),
     "a folder without a table": (
