@@ -66,6 +66,21 @@ _ZONE_NAME = re.compile(r"\s*\([^()]*\)")
 _QUARTER = re.compile(r"([0-9]{4})[ -]?Q([1-4])|Q([1-4])[ -]?([0-9]{4})", re.IGNORECASE)
 _JOINED_DIGITS = re.compile(r"%[YymdHMSIj]%[YymdHMSIj]")
 
+_NUMBER_SHAPE = "[+-]?[0-9.]+(?:e[+-]?[0-9]+)?"
+_TIME_SHAPES = {
+    "ISO8601": r"[0-9][0-9TWZ:.,+ \-]*",
+    "quarter": "[0-9Q -]+",
+    "excel": _NUMBER_SHAPE,
+    **dict.fromkeys(_EPOCH_SECONDS, _NUMBER_SHAPE),
+}
+_DIRECTIVE_SHAPES = {
+    "%Y": "[0-9]{4}",
+    "%y": "[0-9]{2}",
+    "%f": "[0-9]{1,6}",
+    **dict.fromkeys(("%d", "%m", "%H", "%I", "%M", "%S"), " ?[0-9]{1,2}"),
+    **dict.fromkeys(("%a", "%A", "%b", "%B", "%p"), "[^0-9]+"),
+}
+
 
 def normalize_text(text: str) -> str:
     """Text in Unicode's composed form, without surrounding whitespace or invisible characters."""
@@ -299,6 +314,28 @@ def read_time(text: str, form: "ColumnFormat") -> datetime:
         except (ValueError, ArithmeticError):
             continue
     raise ValueError("is not a time in a known format")
+
+
+def time_pattern(form: "ColumnFormat") -> str:
+    """Regular expression that every time in a column's formats matches, if it is plain ASCII.
+
+    It uses nothing that RE2 lacks. Other text may match too.
+    """
+    shapes = [
+        _TIME_SHAPES.get(name) or _strptime_shape(name) for name in form.dates or ("ISO8601",)
+    ]
+    return rf"(?i)^\s*(?:{'|'.join(shapes)})\s*(?:UTC|GMT|Z)?(?:\s*\([^()]*\))?\s*$"
+
+
+def _strptime_shape(date_format: str) -> str:
+    parts = re.split(r"(%.|\s+)", date_format)
+    return "".join(_DIRECTIVE_SHAPES.get(part, _shape_of_part(part)) for part in parts)
+
+
+def _shape_of_part(part: str) -> str:
+    if part.startswith("%"):
+        return ".*"
+    return r"\s+" if part.isspace() else re.escape(part)
 
 
 def _read_format(text: str, date_format: str, newest_year: int | None) -> datetime:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }}.cells import parse_cell
+from {{ cookiecutter.package_name }}.cells import JAVASCRIPT, parse_cell
 from {{ cookiecutter.package_name }}.contract import Kind
 from {{ cookiecutter.package_name }}.schemas import PANDAS_TYPES
 from {{ cookiecutter.package_name }}.source_params import ColumnFormat
@@ -26,6 +26,9 @@ FORMATS: list[dict[str, Any]] = [
     {"decimal": ",", "thousands": "."},
     {"thousands": ",", "affixes": ("$", "%"), "negative": "parentheses"},
     {"dates": ("%d.%m.%y", "epoch_ms", "ISO8601"), "newest_year": 2026},
+    {"dates": ("%d.%m.%y", "%d %b %Y %I:%M %p", "quarter"), "missing": ("-1",)},
+    {"dates": (JAVASCRIPT, "%A, %B %d, %Y", "%j/%Y")},
+    {"dates": ("excel",)},
 ]
 numbers = st.one_of(
     st.floats(allow_nan=False).map(repr),
@@ -40,6 +43,11 @@ times = st.datetimes().flatmap(
             moment.isoformat() + "+05:30",
             moment.strftime("%d.%m.%y"),
             moment.strftime("%Y-02-30 %H:%M:%S"),
+            moment.strftime("%d %b %Y %I:%M %p"),
+            moment.strftime("%d %b %Y %I:%M %p") + " UTC",
+            moment.strftime("%a %b %d %Y %H:%M:%S GMT+0100 (CET)"),
+            moment.strftime("%A, %B %d, %Y"),
+            moment.strftime("%j/%Y"),
         ]
     )
 )

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ..cells import Cell, CellParser, normalize_text
+from ..cells import MISSING_WORDS as MISSING_CELLS
+from ..cells import Cell, CellParser, normalize_text, time_pattern
 from ..contract import Column, Contract, Kind
 from ..errors import ProjectError
 from ..printable import PERSONAL, show_value
@@ -31,6 +32,8 @@ GAPS = " \u00a0\u2009\u202f'\u2019"
 _PLAIN_INTEGER = r"^-?[0-9]{1,18}$"
 _PLAIN_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"
 _PLAIN_TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"
+_PRINTABLE = r"^[ -~\p{L}\p{Sc}]*$"
+"""Text that `normalize_text` changes at most at its ends, as far as times are concerned."""
 _ZONE = r"(Z|[+-][0-9]{2}:[0-9]{2})$"
 Mask = NDArray[np.bool_]
 
@@ -152,6 +155,9 @@ def _parse_words(words: pa.Array, kind: Kind, form: ColumnFormat) -> tuple["pd.S
         if found is not None:
             cells[plain] = found
             rest &= ~plain
+    if kind == "timestamp":
+        invalid = rest & _is_no_time(words, form)
+        rest &= ~invalid
     parser = CellParser(kind, form)
     slowly = [_parse_word(parser, word) for word in words.filter(pa.array(rest)).to_pylist()]
     invalid[rest] = [cell is _INVALID for cell in slowly]
@@ -196,6 +202,18 @@ def _match(words: pa.Array, pattern: str, form: ColumnFormat) -> Mask:
     plain = pc.match_substring_regex(words, pattern)
     declared = pa.array([normalize_text(word) for word in form.missing], pa.string())
     found: Mask = pc.and_not(plain, pc.is_in(words, declared)).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _is_no_time(words: pa.Array, form: ColumnFormat) -> Mask:
+    """Words that are surely invalid; most words are, while the formats of a column are searched."""
+    plain = pc.match_substring_regex(words, _PRINTABLE)
+    possible = pc.match_substring_regex(words, time_pattern(form))
+    bare = pc.utf8_trim_whitespace(words)
+    declared = pa.array([normalize_text(word) for word in form.missing], pa.string())
+    standard = pa.array(sorted(MISSING_CELLS), pa.string())
+    missing = pc.or_(pc.is_in(bare, declared), pc.is_in(pc.utf8_lower(bare), standard))
+    found: Mask = pc.and_not(plain, pc.or_(possible, missing)).to_numpy(zero_copy_only=False)
     return found
 
 
