@@ -26,6 +26,7 @@ from ..sources.sql import ask_database
 from ..tables import conform
 from .categories import settle_categories
 from .changes import Changes, carry_out, check_committed, finish
+from .dependence import ask_group, list_groups, note_dependence
 from .draft import draft_contract
 from .earlier import continue_wishes, keep_formats, keep_kinds, read_earlier
 from .formats import Reading, read_kind
@@ -170,6 +171,9 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     nested = [*_note_nested(words.attrs.get(NESTED, ())), *words.attrs.get(NOTES, ())]
     del words
     source, location = settle_location(_with_formats(opened.params, facts), paths.root)
+    groups = list_groups(table, facts, request.wishes)
+    if earlier is None:
+        request = replace(request, wishes=ask_group(groups, facts, request.wishes, ask))
     suspicion = suspect(table, facts, request.wishes)
     roles, reasons = (earlier.roles, earlier.reasons) if earlier else ({}, {})
 
@@ -209,7 +213,8 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
             *nested,
             *_note_steps(drafted, contract),
             *about_persons,
-            *_collect_questions(planned, request, contract),
+            *note_dependence(labelled, contract, split.params, _list_features(groups, contract)),
+            *_collect_questions(planned, contract),
             *note_location(location),
         ),
         continues,
@@ -309,25 +314,21 @@ def _with_formats(opened: OwnParams, facts: Mapping[str, ColumnFacts]) -> OwnPar
     return opened.model_copy(update={"columns": odd})
 
 
-def _collect_questions(
-    planned: tuple[Planned, ...], request: Request, contract: Contract
-) -> tuple[str, ...]:
+def _collect_questions(planned: tuple[Planned, ...], contract: Contract) -> tuple[str, ...]:
     questions = [*_note_outcomes(planned), *_note_lists(contract)]
     questions += [f"'{c.facts.name}': {c.question}" for c in planned if c.question]
     questions += _group_notes(planned)
-    if request.wishes.group is None:
-        questions += [
-            f"'{c.facts.name}' may name what several rows are about; if rows that share it must "
-            f"stay together, run again with --group '{c.facts.name}'"
-            for c in planned
-            if c.facts.may_be_group and c.has("feature")
-        ]
     costs = "what the two kinds of error cost, and "
     return (
         *questions,
         "contract.yaml: descriptions, units and true limits, which no data can tell",
         f"params.yaml: {costs if contract.task == 'binary' else ''}the gates' limits",
     )
+
+
+def _list_features(groups: Mapping[str, float], contract: Contract) -> dict[str, float]:
+    features = {column.name for column in contract.features}
+    return {name: rows for name, rows in groups.items() if name in features}
 
 
 def _note_encoding(opened: OpenedSource, request: Request) -> list[str]:

@@ -17,6 +17,8 @@ from ..modelling.confidence import (
     number_units,
     spell_units,
 )
+from ..modelling.dependence import measure_neighbors
+from ..modelling.metrics import encode_target
 from ..modelling.steps import describe_target
 from ..params import Params, SplitParams
 from ..paths import Paths
@@ -44,7 +46,11 @@ def run(paths: Paths, params: Params) -> str:
         unlabelled=len(rows) - len(labelled),
         used=len(labelled),
     )
-    report = {"account": account, "windows": describe_windows(windows, contract)}
+    report = {
+        "account": account,
+        "windows": describe_windows(windows, contract),
+        "explanation": explain_split(labelled, contract, params.split),
+    }
     write_report(paths.reports / "split.json", report)
     return ", ".join(f"{len(window):,} rows to {name}" for name, window in windows.items())
 
@@ -87,6 +93,33 @@ def describe_split(contract: Contract, params: SplitParams, seed: int) -> str | 
     shares = f"valid {params.valid_share:g}, test {params.test_share:g}"
     by = "equal " if params.strategy == "random" and contract.key is None else ""
     return f"seed {seed}, {shares}, by {by}{', '.join(_name_identity(contract, params))}"
+
+
+def explain_split(rows: pd.DataFrame, contract: Contract, params: SplitParams) -> str:
+    """Explain how rows were split, when that is right, and what speaks against it."""
+    if params.strategy == "time":
+        return (
+            "Rows are split by time: the test window holds the latest days. That is right where "
+            "predictions are about the future."
+        )
+    if params.strategy == "group":
+        return (
+            f"Rows are split by '{params.group}': all rows of one value lie in one window. That is "
+            "right where predictions are about new ones."
+        )
+    said = (
+        "Rows are split at random, equal records together. That is right only if tomorrow's rows "
+        "are like a draw from these: where rows follow one another in time, or several are about "
+        "one person or thing, name a time or a group (split.strategy in params.yaml)."
+    )
+    target = encode_target(rows[contract.target.name].to_numpy(), contract.classes)
+    like = measure_neighbors(target, classes=bool(contract.classes))
+    if like is None:
+        return said
+    return (
+        f"{said} Neighboring rows of the data have like outcomes (autocorrelation {like:.2f}), so "
+        "the figures probably promise too much."
+    )
 
 
 def _name_identity(contract: Contract, params: SplitParams) -> list[str]:

@@ -163,7 +163,7 @@ def _data(split: Mapping[str, Any]) -> list[Block]:
     account = [(name.replace("_", " "), f"{count:,}") for name, count in split["account"].items()]
     return [
         Table(("window", "rows", *ends), rows),
-        *([Text(outcome)] if outcome else []),
+        *(Text(said) for said in (split.get("explanation", ""), outcome) if said),
         Table(("rows", "count"), account),
         Text("What the rows hold, column by column, is in reports/data.html."),
     ]
@@ -206,13 +206,15 @@ def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) ->
         f"{100 * value:.3g}" if of else spell_number(value)
         for value in (main["value"], main["low"], main["high"], guess["value"])
     )
+    by_row = facts["units"]["unit"] == "row"
+    unseen = "cases drawn at random and kept from training" if by_row else "cases it had never seen"
     others = {"day": "days", "row": "cases"}.get(_name_resampled(facts), "groups")
     tiles = [
         (f"{best}{of}", f"{meaning} ({metric})"),
         (f"{dull}{of}", "reached by giving everybody the same answer"),
         (f"{least} to {most}{of}", f"is what other {others} like those could have shown"),
         *_decision_tiles(contract, facts),
-        (f"{facts['rows']:,}", f"cases it had never seen{_spell(facts['window'])}"),
+        (f"{facts['rows']:,}", f"{unseen}{_spell(facts['window'])}"),
     ]
     return Lead(contract.name, verdict, not refused, [contract.description], tiles)
 
