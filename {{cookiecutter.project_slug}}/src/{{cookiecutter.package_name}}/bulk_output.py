@@ -163,6 +163,16 @@ def join_parts(parts: Sequence[Path], target: Path) -> int:
     return rows
 
 
+def rewrite_rows(path: Path, table: pa.Table) -> None:
+    """Replaces the rows of a file that batch scoring wrote; it keeps a mark that is true."""
+    with replacing(path, private=True) as scratch, scratch.open("wb") as file:
+        sink = _DigestFile(file)
+        plain = table.replace_schema_metadata(None)
+        with pq.ParquetWriter(sink, plain.schema, compression="zstd") as writer:
+            writer.write_table(plain)
+            writer.add_key_value_metadata({_MARK: sink.digest.hexdigest()})
+
+
 def _join_schemas(schemas: Sequence[pa.Schema]) -> pa.Schema:
     """Every column of any part; one that has several types becomes text."""
     types: dict[str, set[pa.DataType]] = {}

@@ -256,6 +256,20 @@ def score(
     echo(score_deployed(open_project().store, source, output))
 
 
+@app.command(rich_help_panel="Verbs")
+def forget(
+    key: Annotated[str, typer.Argument(help="The key of a row, or COLUMN=VALUE.")],
+) -> None:
+    """Remove a person's rows from data, caches, scores and logs; list what else holds them.
+
+    Example: make forget KEY=customer_id=4711
+    """
+    from .erasure.forget import forget as remove
+    from .settings import load_service_settings
+
+    remove(open_project(), key, load_service_settings().log_directory, echo)
+
+
 @app.command(rich_help_panel="Servers")
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,

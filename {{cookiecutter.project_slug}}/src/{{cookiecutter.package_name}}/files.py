@@ -57,7 +57,7 @@ def make_private(place: Path) -> None:
             place.chmod(mode & ~_OTHERS)
 
 
-def clear_scratch(folder: Path) -> None:
-    """Removes what a process left there that was killed while it wrote."""
-    for path in folder.glob(".*-????????"):
+def clear_scratch(folder: Path, name: str = "*") -> None:
+    """Removes what a process left there that was killed while it wrote: of one file, or of all."""
+    for path in folder.glob(f".{name}-????????"):
         path.unlink()

@@ -10,24 +10,24 @@ from urllib.parse import parse_qsl, quote, unquote
 
 MASK = "***"
 
-_SECRET = r"(?:password|passwd|pwd|token|secret|key|odbc_connect|credential|\bsig\b|signature)"
-_SECRET_NAME = re.compile(_SECRET, re.IGNORECASE)
+_WORDS = r"(?:password|passwd|pwd|token|secret|key|odbc_connect|credential|\bsig\b|signature)"
+_SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)
 _PATH_NAME = re.compile(r"(path|file|keyspace|keytab|^ssl_?key)$", re.IGNORECASE)
 """Names of query parameters that hold a path, or no secret, although they sound like one."""
 
 _ADDRESS = re.compile(r"[A-Za-z][\w+.-]*(?::/{1,3}|//)[^\s<>]+")
 _BARE_USER = re.compile(r"(?<![\w/:@])[\w.+-]+:[^\s/@:]+@(?=[\w.-])")
-_PARAMETER = re.compile(rf"([?&;][^=&;\s]*{_SECRET}[^=&;\s]*=)[^&\s'\"]+", re.IGNORECASE)
+_PARAMETER = re.compile(rf"([?&;][^=&;\s]*{_WORDS}[^=&;\s]*=)[^&\s'\"]+", re.IGNORECASE)
 _ASSIGNMENT = re.compile(
     r"((?:password|passwd|(?:(?<![A-Za-z])|(?<=3B))pwd|secret|token|"
     r"(?:access|account|api|private|shared\w*)[_-]?key|signature)\w*\s*(?:=|%(?:25)*3D)\s*)"
     r"(\{[^}]*\}|\"[^\"]*\"|'[^']*'|(?:(?!%(?:25)*3B)[^;&\s'\"])+)",
     re.IGNORECASE,
 )
-_ENTRY = re.compile(rf"(['\"][\w-]*{_SECRET}[\w-]*['\"]\s*:\s*)(['\"]).*?\2", re.IGNORECASE)
+_ENTRY = re.compile(rf"(['\"][\w-]*{_WORDS}[\w-]*['\"]\s*:\s*)(['\"]).*?\2", re.IGNORECASE)
 
 _VARIABLE = re.compile(r"PASSWORD|PASSWD|PWD_|TOKEN|SECRET|CREDENTIAL|_KEY$|PASSPHRASE")
-_NO_DATABASES = frozenset(("", *"http https s3 gs ftp ftps sftp ssh git".split()))
+_NO_DATABASES = frozenset({"", "http", "https", "s3", "gs", "ftp", "ftps", "sftp", "ssh", "git"})
 _SHORTEST = 4
 """Shorter secrets are masked where they stand in an address, but not wherever they occur."""
 

@@ -28,9 +28,15 @@ class ParamsError(ProjectError):
 
 
 class IngestParams(Section):
-    """Up to which month the project has seen the world; None takes all there is."""
+    """Which rows are read.
+
+    Attributes:
+        until: Up to which month the project has seen the world; None takes all there is.
+        forgotten: By column, digests of values whose rows were removed by `make forget`.
+    """
 
     until: Month | None
+    forgotten: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class ValidateParams(Section):

@@ -61,11 +61,10 @@ def test_no_stranger_reads_rows_after_a_run(orders: Paths, tmp_path: Path) -> No
 
 def _run_two_stages(package: str) -> str:
     return (
-        "import pathlib, subprocess, sys\n"
-        f"from {package}.dvc_stores import protect_rows\n"
+        "import pathlib\n"
         f"from {package}.paths import Paths\n"
-        "protect_rows(Paths(pathlib.Path.cwd()))\n"
-        "sys.exit(subprocess.call([sys.executable, '-m', 'dvc', 'repro', '-q', 'validate']))\n"
+        f"from {package}.workflow import repro\n"
+        "repro(Paths(pathlib.Path.cwd()), print, 'validate')\n"
     )
 
 

@@ -17,6 +17,7 @@ from ..batches import WHOLE, has_arrived, split_by_month
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
 from ..files import clear_scratch
+from ..forgotten import Digests, drop_forgotten
 from ..params import Params
 from ..paths import Paths
 from ..reports import write_report
@@ -32,6 +33,7 @@ _WORDS_SHOWN = 3
 def run(paths: Paths, params: Params) -> str:
     """Stores every month that has arrived and reports how many rows came and are still to come."""
     contract = load_contract(paths.contract)
+    drop_stored(paths.raw, contract, params.ingest.forgotten)
     if is_offline(paths):
         return keep_stored(paths, params, f"{OFFLINE} is set, so the source is not read")
     try:
@@ -45,7 +47,7 @@ def run(paths: Paths, params: Params) -> str:
 
 def store_rows(paths: Paths, params: Params, read: pd.DataFrame, contract: Contract) -> str:
     """Store the rows that the source offers, by month."""
-    rows = conform(read, contract)
+    rows, forgotten = drop_forgotten(conform(read, contract), contract, params.ingest.forgotten)
     if rows.empty:
         raise ProjectError(
             "The source offers no row at all; look where it points in params.yaml, and what is "
@@ -72,7 +74,28 @@ def store_rows(paths: Paths, params: Params, read: pd.DataFrame, contract: Contr
         "read_as_missing": read.attrs.get(MISSING_WORDS, {}),
     }
     write_report(paths.reports / "ingest.json", report)
-    return summarize(report)
+    return summarize(report) + _name_forgotten(forgotten)
+
+
+def drop_stored(raw: Path, contract: Contract, forgotten: Digests) -> None:
+    """Remove forgotten rows that an older version of the data brought back, such as a pull."""
+    if not forgotten:
+        return
+    for path in sorted(raw.glob("*.parquet")):
+        left, count = drop_forgotten(read_table(path), contract, forgotten)
+        if count and left.empty:
+            path.unlink()
+        elif count:
+            write_table(path, left)
+
+
+def _name_forgotten(count: int) -> str:
+    if not count:
+        return ""
+    return (
+        f"; {count:,} {'rows' if count > 1 else 'row'} that `make forget` removed were left out, "
+        "but the source still offers them: delete them there"
+    )
 
 
 def summarize(report: Mapping[str, Any]) -> str:
