@@ -177,7 +177,10 @@ def test_a_broken_value_is_named_by_its_place(
     client: TestClient, contract: Contract, tensors: Any
 ) -> None:
     names = [column.name for column in contract.request_columns]
-    position = next(i for i, n in enumerate(names) if contract.column(n).kind == "number")
+    kinds = [contract.column(name).kind for name in names]
+    position = next((i for i, kind in enumerate(kinds) if kind in ("number", "integer")), None)
+    if position is None:
+        pytest.skip("no column holds numbers")
     tensors[position]["data"][1] = "x-secret-x"
     answer = client.post(INFER, json={"inputs": tensors})
     problem = check_refusal(answer)

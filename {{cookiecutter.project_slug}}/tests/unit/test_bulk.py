@@ -102,8 +102,12 @@ def test_broken_rows_go_to_quarantine_with_their_reason(
 ) -> None:
     (source / "a.parquet").unlink()
     frame = pd.read_csv(source / "b.csv", dtype=str)
-    number = next(c.name for c in contract.features if c.kind == "number" and c.required)
-    required = next(c.name for c in contract.features if c.required and c.name != number)
+    needed = [c for c in contract.features if c.required]
+    numbers = [c.name for c in needed if c.kind == "number" and c.maximum is not None]
+    if not numbers or len(needed) < 2:
+        pytest.skip("no number that every row needs has a limit, or no other column is needed")
+    number = numbers[0]
+    required = next(c.name for c in needed if c.name != number)
     frame.loc[3, number] = "many"
     frame.loc[5, number] = "1e300"
     frame.loc[7, required] = None
