@@ -223,6 +223,19 @@ def test_a_target_of_few_numbers_is_either_and_the_other_is_offered(paths: Paths
         draft("binary")
 
 
+def test_counts_with_a_tail_of_rare_numbers_are_numbers(paths: Paths) -> None:
+    draw = np.random.default_rng(1)
+    children = np.minimum(draw.poisson(1.5, 400), 7)
+    children[:2] = 12
+    pd.DataFrame({"age": draw.normal(size=400), "children": children}).to_csv(paths.root / "c.csv")
+    prepared = prepare(
+        paths, Request(Place("c.csv"), Wishes(target="children")), None, answer_safely
+    )
+
+    assert parse_contract(prepared.contract).task == "regression"
+    assert "for classes run again with --task multiclass" in " ".join(prepared.open_questions)
+
+
 def test_a_flag_about_the_target_is_obeyed_or_refused(paths: Paths) -> None:
     draw = np.random.default_rng(1)
     table = pd.DataFrame({"size": draw.normal(size=400), "paid": draw.choice(["yes", "no"], 400)})

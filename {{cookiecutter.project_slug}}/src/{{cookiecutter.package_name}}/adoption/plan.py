@@ -154,11 +154,7 @@ def plan_target(column: ColumnFacts, wishes: Wishes) -> Planned:
     if column.kind == "boolean":
         return Planned(column, "boolean", ("target",), "two values: true is what is to be found")
     many = column.distinct > (_MOST_CLASS_NUMBERS if numbers else MOST_CLASSES)
-    if (
-        numbers
-        and wishes.task in (None, "regression")
-        and (many or wishes.task or not column.every)
-    ):
+    if numbers and _is_regression(column, wishes, many=many):
         reason = f"{column.distinct:,} different numbers: regression{_name_flag(wishes)}"
         doubt = "" if many or wishes.task else _MAY_BE_CLASSES
         return Planned(column, column.kind, ("target",), reason, question=doubt)
@@ -180,6 +176,19 @@ def plan_target(column: ColumnFacts, wishes: Wishes) -> Planned:
             "its numbers were taken for classes; for numbers run again with --task regression"
         )
     return Planned(column, column.kind, ("target",), reason, classes, question)
+
+
+def _is_regression(column: ColumnFacts, wishes: Wishes, *, many: bool) -> bool:
+    """Return True for numbers that are asked for as such, or that make no classes."""
+    if wishes.task is not None:
+        return wishes.task == "regression"
+    # Counts have a tail of rare numbers, which as classes nobody could learn.
+    counts = column.distinct > 2 and column.every and _rarest(column) < LEAST_ROWS_PER_CLASS
+    return many or counts or not column.every
+
+
+def _rarest(column: ColumnFacts) -> int:
+    return column.words[-1][1]
 
 
 _MAY_BE_CLASSES = (

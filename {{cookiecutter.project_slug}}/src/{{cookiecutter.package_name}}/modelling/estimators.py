@@ -132,9 +132,13 @@ def fit_candidate(
         ) from None
     # A validation window may hold smaller targets than training does, zero among them.
     least = train.target.min() + offset
+    logarithms = [np.log(np.maximum(part.target + offset, least)) for part in (train, valid)]
+    # Around zero, where the graph's sums of single precision are finest; the factor of the answers
+    # takes the center back.
+    center = logarithms[0].mean()
     scaled_train, scaled_valid = (
-        replace(part, target=np.log(np.maximum(part.target + offset, least)))
-        for part in (train, valid)
+        replace(part, target=logarithm - center)
+        for part, logarithm in zip((train, valid), logarithms, strict=True)
     )
     model = _fit_kind(scaled_train, scaled_valid, task, params, seed)
     return LogTargetRegressor(model, offset).smear(train.features, train.target)

@@ -9,7 +9,7 @@ from .metrics import Floats
 
 
 class LogTargetRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # untyped base
-    """Wraps a fitted regressor of `log(target + offset)`.
+    """Wraps a fitted regressor of `log(target + offset)`, shifted or not.
 
     Answers are `exp(score) * factor - offset`, never below zero. The factor makes their mean the
     target's mean: the exponential of a mean of logarithms lies below it (Duan, Smearing estimate,
