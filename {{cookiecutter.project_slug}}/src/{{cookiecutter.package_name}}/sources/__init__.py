@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
 from ..contract import Contract
 from ..errors import ProjectError
-from ..source_params import OwnParams, SourceParams
+from ..source_params import OwnParams, SampleParams, SourceParams
 from .files import LACKING, NESTED, NOTES, read_files
 from .parsing import MISSING_WORDS, join_written, parse_columns
 from .s3 import read_objects
@@ -16,11 +16,12 @@ from .sample import read_sample  # sample-only
 from .sql import read_rows
 
 _Read = Callable[[Any, Path, Collection[str] | None], list[pd.DataFrame]]
-_READERS: Mapping[str, _Read] = {"files": read_files, "s3": read_objects, "sql": read_rows}
-_TYPED_READERS: Mapping[str, Callable[[Any, Path], pd.DataFrame]] = {
+_READERS: Mapping[str, _Read] = {
+    "files": read_files,
+    "s3": read_objects,
     "sample": read_sample,  # sample-only
+    "sql": read_rows,
 }
-"""Sources whose rows have the contract's names and types already."""
 
 
 def read_source(params: SourceParams, contract: Contract, root: Path) -> pd.DataFrame:
@@ -37,8 +38,6 @@ def read_source(params: SourceParams, contract: Contract, root: Path) -> pd.Data
     Raises:
         ProjectError: The source is not there or lacks what it should have.
     """
-    if params.kind in _TYPED_READERS:
-        return _TYPED_READERS[params.kind](params, root)
     if params.kind not in _READERS:
         raise ProjectError(
             f"params.yaml: this project has no source '{params.kind}'; known are "
@@ -46,7 +45,9 @@ def read_source(params: SourceParams, contract: Contract, root: Path) -> pd.Data
         )
     names = {column.name for column in contract.columns}
     written = _READERS[params.kind](params, root, names)
-    form = cast("OwnParams", params).table_format()
+    if isinstance(params, SampleParams):
+        return written[0]
+    form = params.table_format()
     notes = written[0].attrs.get(NOTES, [])
     parsed = [parse_columns(frame, form, contract) for frame in written]
     rows = pd.concat(parsed, ignore_index=True) if len(parsed) > 1 else parsed[0]

