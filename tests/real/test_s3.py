@@ -184,6 +184,7 @@ def test_data_and_models_live_in_s3_and_runs_in_postgresql(
     for setting in (
         ("add", "--default", "storage", "s3://data/ml-service"),
         ("modify", "storage", "endpointurl", storage),
+        ("modify", "storage", "verify", "true"),
     ):
         call_in(project, "dvc", "remote", *setting)
     with parts.measure("DVC's data pushed to S3 and pulled again"):

@@ -6,8 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
-from pyarrow.fs import FileSelector, FileType, LocalFileSystem, S3FileSystem, copy_files
+from pyarrow.fs import FileInfo, FileSelector, FileType, LocalFileSystem, S3FileSystem, copy_files
 
+from ..confinement import NameLeavesFolderError, place_inside
 from ..errors import ProjectError
 from ..masking import mask_secrets
 from ..source_params import FilesParams, S3Params
@@ -57,6 +58,8 @@ def fetched(params: S3Params) -> Iterator[Path]:
     with TemporaryDirectory(prefix="source-") as folder:
         try:
             _fetch(_connect(params), place, Path(folder))
+        except NameLeavesFolderError as error:
+            raise ProjectError(f"{params.path} cannot be read: {error}.") from None
         # pyarrow refuses an odd address with a ValueError.
         except (OSError, ValueError) as error:
             reason = mask_secrets(" ".join(str(error).split()))
@@ -86,7 +89,12 @@ def _fetch(storage: S3FileSystem, place: str, folder: Path) -> None:
         objects = storage.get_file_info(FileSelector(place, recursive=True))
     for each in objects:
         if each.type == FileType.File:
-            inner = each.path.removeprefix(place).lstrip("/") or each.base_name
-            target = folder / inner
+            target = place_inside(folder, _name_inside(each, place))
             target.parent.mkdir(parents=True, exist_ok=True)
             copy_files(each.path, str(target), storage, LocalFileSystem())
+
+
+def _name_inside(found: FileInfo, place: str) -> str:
+    """An object's name below the place that was asked for; an object that was named, its own."""
+    path: str = found.path
+    return path.rpartition("/")[2] if path == place else path.removeprefix(f"{place}/")
