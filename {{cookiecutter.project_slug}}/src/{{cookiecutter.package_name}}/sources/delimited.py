@@ -10,6 +10,7 @@ import csv
 import gzip
 import lzma
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -384,10 +385,10 @@ def check_names(names: Sequence[str], path: Path) -> None:
     Raises:
         ProjectError: It is; which of the columns is meant cannot be told.
     """
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise ProjectError(
-                f"{path.name} has {names.count(name)} columns named '{name}'; rename all but one, "
+                f"{path.name} has {count} columns named '{name}'; rename all but one, "
                 "since it cannot be told which is meant."
             )
 
