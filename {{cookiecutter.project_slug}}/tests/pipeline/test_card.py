@@ -93,7 +93,7 @@ def test_names_in_the_data_cannot_write_the_page(
     change_facts(project, lambda facts: facts.update(slices=[hostile]))
     page, card = told()
     assert "&lt;script&gt;$lead" in page
-    assert "a\\|b \\<script>$lead" in card
+    assert "a\\|b \\<script\\>$lead" in card
 
 
 def test_a_bundle_that_was_not_judged_has_no_report(project: Paths, params: Params) -> None:

@@ -8,6 +8,7 @@ import yaml
 
 from ..contract import Task
 from ..errors import ProjectError
+from ..printable import printable
 from ..source_params import OwnParams
 
 _COMMENT_COLUMN = 31
@@ -45,7 +46,7 @@ def set_values(text: str, settings: Mapping[str, tuple[Any, str]]) -> str:
         if name in left:
             value, comment = left.pop(name)
             lines[number] = f"{found[1]}{found[2]}: {_scalar(value)}".ljust(_COMMENT_COLUMN - 1)
-            lines[number] += f" # {comment}"
+            lines[number] += f" # {printable(comment)}"
     if left:
         raise ProjectError(
             f"params.yaml lacks '{next(iter(left))}', which the table needs; restore the file from "

@@ -20,6 +20,7 @@ from ..modelling.confidence import spell_units
 from ..outputs import writing
 from ..params import Params
 from ..paths import Paths
+from ..printable import printable
 from ..reports import read_report
 from .findings import (
     describe_errors,
@@ -37,6 +38,7 @@ from .rendering import (
     Section,
     Table,
     Text,
+    escape_markdown,
     render_markdown,
     render_page,
     spell_number,
@@ -309,7 +311,8 @@ def _curves(paths: Paths) -> list[Curve]:
 def _metadata(bundle: Bundle, facts: Mapping[str, Any]) -> str:
     task = {"type": _TASKS[bundle.metadata.task][0]}
     values = [{"type": n, "value": found["value"]} for n, found in facts["metrics"].items()]
-    data = {"name": bundle.metadata.name, "type": bundle.metadata.name, "split": "test"}
+    name = _Quoted(printable(bundle.metadata.name))
+    data = {"name": name, "type": name, "split": "test"}
     document = {
         "library_name": "onnx",
         "pipeline_tag": task["type"],
@@ -317,12 +320,28 @@ def _metadata(bundle: Bundle, facts: Mapping[str, Any]) -> str:
         "metrics": list(facts["metrics"]),
         "model-index": [
             {
-                "name": bundle.metadata.name,
+                "name": name,
                 "results": [{"task": task, "dataset": data, "metrics": values}],
             }
         ],
     }
-    return f"---\n{yaml.safe_dump(document, sort_keys=False)}---\n\n# {bundle.metadata.name}\n\n"
+    front = yaml.dump(document, Dumper=_FrontMatter, sort_keys=False)
+    return f"---\n{front}---\n\n# {escape_markdown(bundle.metadata.name)}\n\n"
+
+
+class _Quoted(str):
+    """A name that somebody chose: quoted in front matter, whatever is in it."""
+
+    __slots__ = ()
+
+
+class _FrontMatter(yaml.SafeDumper):
+    """YAML as the front matter of a model card has it."""
+
+
+_FrontMatter.add_representer(
+    _Quoted, lambda dumper, name: dumper.represent_scalar("tag:yaml.org,2002:str", name, style='"')
+)
 
 
 def _spell(window: Mapping[str, Any]) -> str:

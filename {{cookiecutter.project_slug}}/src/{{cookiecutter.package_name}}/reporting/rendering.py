@@ -2,12 +2,19 @@
 
 import html
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from ..printable import printable
+
 Points = Sequence[tuple[float, float]]
+
+_MARKUP = re.compile(r"[\\`*_\[\]<>!#|]")
+_BLOCK_START = re.compile(r"^(\s*\d*)([-+=.)~])(?=[\s=~-]|$)")
+"""What begins a list or code, or underlines a heading, where it stands first in a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,23 +93,23 @@ def render_page(title: str, lead: Lead, sections: Sequence[Section]) -> str:
     """A whole HTML page without any address outside."""
     template = Template(Path(__file__).with_name("report.html").read_text(encoding="utf-8"))
     body = "".join(
-        f"<section><h2>{html.escape(section.title)}</h2>"
+        f"<section><h2>{escape_html(section.title)}</h2>"
         f"{''.join(map(_as_html, section.blocks))}</section>"
         for section in sections
     )
-    return template.substitute(title=html.escape(title), lead=_render_lead(lead), body=body)
+    return template.substitute(title=escape_html(title), lead=_render_lead(lead), body=body)
 
 
 def _render_lead(lead: Lead) -> str:
     tiles = "".join(
-        f'<div class="tile"><b>{html.escape(big)}</b><span>{html.escape(small)}</span></div>'
+        f'<div class="tile"><b>{escape_html(big)}</b><span>{escape_html(small)}</span></div>'
         for big, small in lead.tiles
     )
     return (
-        f"<h1>{html.escape(lead.heading)}</h1>"
+        f"<h1>{escape_html(lead.heading)}</h1>"
         f'<span class="verdict {"passed" if lead.good else "refused"}">'
-        f"{html.escape(lead.verdict)}</span>"
-        f"{''.join(f'<p>{html.escape(words)}</p>' for words in lead.words)}"
+        f"{escape_html(lead.verdict)}</span>"
+        f"{''.join(f'<p>{escape_html(words)}</p>' for words in lead.words)}"
         f'<div class="tiles">{tiles}</div>'
     )
 
@@ -111,50 +118,62 @@ def render_markdown(sections: Sequence[Section]) -> str:
     """The same in Markdown; curves and bars are left to the page."""
     parts = []
     for section in sections:
-        parts.append(f"## {section.title}")
+        parts.append(f"## {escape_markdown(section.title)}")
         for block in section.blocks:
             if isinstance(block, Text):
-                parts.append(_escape(block.words))
+                parts.append(escape_markdown(block.words))
             elif isinstance(block, Table):
                 lines = [block.header, ["---"] * len(block.header), *block.rows]
-                parts.append("\n".join(f"| {' | '.join(map(_escape, row))} |" for row in lines))
+                parts.append(
+                    "\n".join(f"| {' | '.join(map(escape_markdown, row))} |" for row in lines)
+                )
     return "\n\n".join(parts) + "\n"
 
 
-def _escape(words: str) -> str:
-    for sign in "\\|<*`":
-        words = words.replace(sign, f"\\{sign}")
-    return words.replace("\n", " ")
+def escape_markdown(words: str) -> str:
+    """Return a text that Markdown shows as it is: no link, image, heading, list, table or HTML."""
+    escaped = _MARKUP.sub(r"\\\g<0>", _one_line(words))
+    return _BLOCK_START.sub(r"\1\\\2", escaped)
+
+
+def escape_html(words: str) -> str:
+    """Return a text that a page shows as it is, without control characters."""
+    return html.escape(_one_line(words))
+
+
+def _one_line(words: str) -> str:
+    """Line breaks and tabs become spaces; other control characters show as their escapes."""
+    return printable(re.sub(r"[\r\n\t]+", " ", words))
 
 
 def _as_html(block: Block) -> str:
     if isinstance(block, Text):
-        return f"<p>{html.escape(block.words)}</p>" if block.words else ""
+        return f"<p>{escape_html(block.words)}</p>" if block.words else ""
     if isinstance(block, Curve):
         return _draw(block)
     if isinstance(block, Bars):
         return _draw_bars(block)
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in block.header)
+    head = "".join(f"<th>{escape_html(name)}</th>" for name in block.header)
     body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+        "<tr>" + "".join(f"<td>{escape_html(cell)}</td>" for cell in row) + "</tr>"
         for row in block.rows
     )
     table = f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
     if not block.folded:
         return table
-    return f"<details><summary>{html.escape(block.folded)}</summary>{table}</details>"
+    return f"<details><summary>{escape_html(block.folded)}</summary>{table}</details>"
 
 
 def _draw_bars(block: Bars) -> str:
     longest = max((abs(length) for _, length, _ in block.bars), default=0.0) or 1.0
     bars = "".join(
-        f'<div class="bar"><span>{html.escape(label)}</span>'
+        f'<div class="bar"><span>{escape_html(label)}</span>'
         f'<i><i style="width:{100 * abs(length) / longest:.1f}%"></i></i>'
-        f"<b>{html.escape(said)}</b></div>"
+        f"<b>{escape_html(said)}</b></div>"
         for label, length, said in block.bars
     )
-    note = f"<p>{html.escape(block.note)}</p>" if block.note else ""
-    return f"<figure><figcaption>{html.escape(block.title)}</figcaption>{note}{bars}</figure>"
+    note = f"<p>{escape_html(block.note)}</p>" if block.note else ""
+    return f"<figure><figcaption>{escape_html(block.title)}</figcaption>{note}{bars}</figure>"
 
 
 def _draw(curve: Curve) -> str:
@@ -175,11 +194,11 @@ def _draw(curve: Curve) -> str:
         for said in [spell_number(float(f"{value:.3g}"))]
     )
     return (
-        f'<figure><figcaption>{html.escape(curve.title)}</figcaption><svg viewBox="-15 0 315 240" '
-        f'role="img" aria-label="{html.escape(curve.title)}">'
+        f'<figure><figcaption>{escape_html(curve.title)}</figcaption><svg viewBox="-15 0 315 240" '
+        f'role="img" aria-label="{escape_html(curve.title)}">'
         f'<path class="axes" d="M45 10V200H290"/>'
         f'{diagonal if curve.diagonal else ""}<polyline class="line" points="{line}"/>{ticks}'
-        f'<text x="167" y="234" text-anchor="middle">{html.escape(curve.across)}</text>'
+        f'<text x="167" y="234" text-anchor="middle">{escape_html(curve.across)}</text>'
         f'<text transform="translate(-5 105) rotate(-90)" text-anchor="middle">'
-        f"{html.escape(curve.up)}</text></svg></figure>"
+        f"{escape_html(curve.up)}</text></svg></figure>"
     )
