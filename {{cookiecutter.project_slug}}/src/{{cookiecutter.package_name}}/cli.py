@@ -189,6 +189,46 @@ def adopt(
     delimiter: Annotated[
         str | None, typer.Option(help="Between the cells of CSV files; tab is a word for it.")
     ] = None,
+    decimal: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[COLUMN=]MARK", help="Decimal mark of numbers: 'price=,' or ','."),
+    ] = None,
+    thousands: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[COLUMN=]MARK", help="Mark that groups digits: 'menge=.' or '.'."),
+    ] = None,
+    text: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--text",
+            "--category",
+            metavar="COLUMN",
+            help="A column whose numbers are codes or categories.",
+        ),
+    ] = None,
+    number: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A column whose numbers are magnitudes."),
+    ] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[COLUMN=]WORD", help="Word for a missing value: 'country=NA' or 'n/a'."
+        ),
+    ] = None,
+    date_format: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[COLUMN=]FORMAT",
+            help="How times are written: 'born=%d.%m.%y', ISO8601, epoch_s, epoch_ms, excel.",
+        ),
+    ] = None,
+    newest_year: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[COLUMN=]YEAR", help="Last of the hundred years of two digits: 'born=2024'."
+        ),
+    ] = None,
     month_first: Annotated[
         bool, typer.Option("--month-first", help="Read 01/02/2020 as the second of January.")
     ] = False,
@@ -198,6 +238,11 @@ def adopt(
     """Make the project yours: contract, settings and model for a table of your own.
 
     Example: make adopt DATA=/data/orders.csv TARGET=returned ARGS="--event-time ordered"
+
+    Files: ARGS="--encoding cp1251 --delimiter ';' --decimal , --thousands 'weight=.'"
+
+    Columns: ARGS="--category zip --number 'house no' --missing 'country=NA' --date-format
+    'born=%d.%m.%y' --newest-year born=2024"
     """
     from .adoption.command import adopt_and_run
     from .adoption.opening import Place
@@ -216,7 +261,17 @@ def adopt(
         pii=frozenset(pii or ()),
     )
     place = Place(data, query, table, incremental, endpoint)
-    formats = FormatOverrides(encoding, delimiter)
+    formats = FormatOverrides(
+        encoding,
+        delimiter,
+        tuple(decimal or ()),
+        tuple(thousands or ()),
+        tuple(date_format or ()),
+        tuple(newest_year or ()),
+        tuple(missing or ()),
+        frozenset(text or ()),
+        frozenset(number or ()),
+    )
     paths = open_project(adopting=True)
     adopt_and_run(
         paths, place, wishes, formats, name=name, day_first=not month_first, yes=yes, force=force

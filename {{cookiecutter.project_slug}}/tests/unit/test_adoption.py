@@ -18,7 +18,7 @@ from {{ cookiecutter.package_name }}.adoption.draft import (
     draft_contract,
     widen,
 )
-from {{ cookiecutter.package_name }}.adoption.formats import read_kind
+from {{ cookiecutter.package_name }}.adoption.formats import infer_format
 from {{ cookiecutter.package_name }}.adoption.opening import Place, open_files
 from {{ cookiecutter.package_name }}.adoption.patching import (
     set_pipeline,
@@ -48,12 +48,12 @@ WRITTEN = [
     (["1.234,50", "0,25", "12"], "number", {"decimal": ",", "thousands": "."}),
     (["1,234", "2,345,678.5"], "number", {"thousands": ","}),
     (["1 234", "12 345 678"], "integer", {"thousands": " "}),
-    (["1'234.5", "2'000"], "number", {"thousands": " "}),
+    (["1'234.5", "2'000"], "number", {"thousands": "'"}),
     (["Yes", "no"], "boolean", {}),
     (["Ja", "Nein"], "boolean", {}),
     (["00123", "01234"], "string", {}),
     (["1.2.3", "1.4.5"], "string", {}),
-    ([*map(str, range(100)), "unknown", "n.v."], "integer", {"missing": ("unknown", "n.v.")}),
+    ([*map(str, range(100)), "unknown", "n.v."], "integer", {"missing": ("n.v.", "unknown")}),
     (["1", "2", "3", "4", "A"], "string", {}),
     (["1931-02-03", "2020-01-01T10:00:00"], "timestamp", {}),
     (["31.12.1968", "01.02.2020"], "timestamp", {"dates": ("%d.%m.%Y",)}),
@@ -66,14 +66,14 @@ WRITTEN = [
 
 @pytest.mark.parametrize(("words", "kind", "form"), WRITTEN)
 def test_words_are_read_as_what_they_are(words: list[str], kind: str, form: Any) -> None:
-    reading = read_kind(pd.Series(words, dtype="str"))
+    reading = infer_format(pd.Series(words, dtype="str"))
 
     assert reading.kind == kind
     assert reading.form.model_dump(exclude_defaults=True) == form
 
 
 def test_a_date_that_could_be_either_is_said_so() -> None:
-    reading = read_kind(pd.Series(["01/02/2020", "03/04/2021"], dtype="str"), day_first=False)
+    reading = infer_format(pd.Series(["01/02/2020", "03/04/2021"], dtype="str"), day_first=False)
 
     assert reading.form.dates == ("%m/%d/%Y",)
     assert "could be either" in reading.note
@@ -489,9 +489,9 @@ def test_an_unknown_setting_is_said_so() -> None:
 
 def test_a_column_without_values_is_planned_as_nothing() -> None:
     facts = {
-        "t": ColumnFacts("t", "boolean", read_kind(pd.Series([True])).form, "", 9, 9, 2),
-        "x": ColumnFacts("x", "number", read_kind(pd.Series([1.5])).form, "", 9, 9, 9),
-        "e": ColumnFacts("e", None, read_kind(pd.Series([None])).form, "", 9, 0, 0),
+        "t": ColumnFacts("t", "boolean", infer_format(pd.Series([True])).form, "", 9, 9, 2),
+        "x": ColumnFacts("x", "number", infer_format(pd.Series([1.5])).form, "", 9, 9, 9),
+        "e": ColumnFacts("e", None, infer_format(pd.Series([None])).form, "", 9, 0, 0),
     }
     planned: dict[str, Planned] = {
         column.facts.name: column

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare
-from {{ cookiecutter.package_name }}.adoption.formats import Reading
+from {{ cookiecutter.package_name }}.adoption.formats import InferredFormat
 from {{ cookiecutter.package_name }}.adoption.opening import Place
 from {{ cookiecutter.package_name }}.adoption.plan import Wishes
 from {{ cookiecutter.package_name }}.adoption.profile import profile
@@ -55,7 +55,7 @@ def make_orders(seed: int, rows: int = 1500) -> pd.DataFrame:
 def look(table: pd.DataFrame, suspicion: dict[str, float] | None = None) -> dict[str, str]:
     kinds = {name: KINDS.get(name, "number") for name in table}
     kinds |= {name: "timestamp" for name in table if str(table[name].dtype)[:8] == "datetime"}
-    facts = profile(table, {name: Reading(kind, ColumnFormat()) for name, kind in kinds.items()})
+    facts = profile(table, {name: InferredFormat(kind, ColumnFormat()) for name, kind in kinds.items()})
     return find_signs(table, facts, suspicion or {}, Wishes(target="returned"), "at")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import unified_diff
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -28,10 +29,16 @@ from .categories import settle_categories
 from .changes import Changes, carry_out, check_committed, finish
 from .dependence import ask_group, list_groups, note_dependence
 from .draft import draft_contract
-from .earlier import continue_wishes, keep_formats, keep_kinds, read_earlier
-from .formats import Reading, read_kind
+from .earlier import continue_formats, continue_wishes, read_earlier, read_formats
+from .formats import (
+    EarlierFormat,
+    InferredFormat,
+    TableContext,
+    infer_format,
+    infer_formats,
+)
 from .opening import QUERY, OpenedSource, Place, draft_query, open_source
-from .overrides import FormatOverrides
+from .overrides import ColumnOverrides, FormatOverrides, resolve_overrides
 from .patching import set_pipeline, set_source, set_values
 from .placement import check_placement, note_location, settle_location
 from .plan import Ask, Planned, Wishes, plan_columns, plan_target
@@ -147,6 +154,8 @@ def _collect_changes(paths: Paths, request: Request, adoption: Adoption) -> tupl
 
 def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask) -> Adoption:
     """Reads the data and drafts everything, without writing."""
+    earlier = read_earlier(paths, previous)
+    request = replace(request, formats=continue_formats(request.formats, paths, earlier))
     opened = open_source(request.place, paths.root, request.formats, ask)
     query = draft_query(request.place, paths.root)
     words = _read_all(opened.params, query, paths.root)
@@ -159,18 +168,16 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     if request.wishes.target not in words:
         # The plan refuses it with a hint; nothing needs to be read for that.
         plan_columns(dict.fromkeys(map(str, words), _NOTHING), {}, request.wishes, {}, ask)
-    earlier = read_earlier(paths, previous)
     request = replace(request, wishes=continue_wishes(request.wishes, earlier, words))
     current = parse_params(paths.params.read_text(encoding="utf-8"))
-    readings = keep_kinds(read_columns(words, request), earlier, request.wishes.target)
-    if earlier and request.day_first and request.formats == FormatOverrides():
-        # No flag says otherwise, so what flags or a person said the last time holds.
-        readings = keep_formats(readings, getattr(current.source, "columns", {}), words)
+    formats = read_formats(paths, earlier, request.wishes.target)
+    readings = read_columns(words, request, ask, _delimiter(opened.params), formats)
     table = parse_table(words, readings)
     facts = profile(table, readings)
     nested = [*_note_nested(words.attrs.get(NESTED, ())), *words.attrs.get(NOTES, ())]
     del words
-    source, location = settle_location(_with_formats(opened.params, facts), paths.root)
+    formatted = _with_formats(opened.params, facts, request.formats)
+    source, location = settle_location(formatted, paths.root)
     groups = list_groups(table, facts, request.wishes)
     if earlier is None:
         request = replace(request, wishes=ask_group(groups, facts, request.wishes, ask))
@@ -233,23 +240,51 @@ def _read_all(opened: OwnParams, query: str | None, root: Path) -> pd.DataFrame:
 _NOTHING = ColumnFacts("", None, ColumnFormat(), "", 0, 0, 0)
 
 
-def read_columns(words: pd.DataFrame, request: Request) -> dict[str, Reading]:
-    """What each column is taken for; a target of classes that are no whole numbers, for words."""
-    readings = {str(name): read_kind(words[name], day_first=request.day_first) for name in words}
+def _answer_safely(_question: str, safe: bool) -> bool:
+    return safe
+
+
+def read_columns(
+    words: pd.DataFrame,
+    request: Request,
+    ask: Ask = _answer_safely,
+    delimiter: str = ",",
+    earlier: Mapping[str, EarlierFormat] = MappingProxyType({}),
+) -> dict[str, InferredFormat]:
+    """What each column is taken for; a target of classes that are no whole numbers, for text."""
+    overrides = resolve_overrides(request.formats, list(map(str, words)))
     target, task = request.wishes.target, request.wishes.task
+    context = TableContext(
+        request.day_first,
+        ask,
+        delimiter,
+        missing=overrides.missing,
+        target=target,
+        # --month-first asks for times to be read in another way.
+        earlier={
+            name: one for name, one in earlier.items() if request.day_first or one[0] != "timestamp"
+        },
+    )
+    inferred = infer_formats(words, context, overrides.columns)
     two = words[target].nunique() == 2
-    as_words = {
+    as_text = {
         "number": two if task is None else task != "regression",
         "timestamp": True,
         # Which of the two is to be found is said by the word that stands there.
         "boolean": request.wishes.positive is not None,
     }
-    if as_words.get(str(readings[target].kind), False):
-        readings[target] = Reading("string", ColumnFormat(text=not is_words(words[target])))
-    return readings
+    if as_text.get(str(inferred[target].kind), False):
+        inferred[target] = infer_format(
+            words[target], context=context, overrides=ColumnOverrides(text=True)
+        )
+    return inferred
 
 
-def parse_table(words: pd.DataFrame, readings: Mapping[str, Reading]) -> pd.DataFrame:
+def _delimiter(source: OwnParams) -> str:
+    return "," if source.kind == "sql" else source.delimiter
+
+
+def parse_table(words: pd.DataFrame, readings: Mapping[str, InferredFormat]) -> pd.DataFrame:
     """Every column in its kind."""
     columns = {}
     for name, reading in readings.items():
@@ -308,10 +343,13 @@ def _agree(
     return request.agreed or ask("Change contract.yaml so, and the settings that follow?", False)
 
 
-def _with_formats(opened: OwnParams, facts: Mapping[str, ColumnFacts]) -> OwnParams:
+def _with_formats(
+    opened: OwnParams, facts: Mapping[str, ColumnFacts], formats: FormatOverrides
+) -> OwnParams:
     plain = ColumnFormat()
     odd = {name: column.form for name, column in facts.items() if column.form != plain}
-    return opened.model_copy(update={"columns": odd})
+    missing = resolve_overrides(formats, list(facts)).missing
+    return opened.model_copy(update={"columns": odd, "missing": missing})
 
 
 def _collect_questions(planned: tuple[Planned, ...], contract: Contract) -> tuple[str, ...]:

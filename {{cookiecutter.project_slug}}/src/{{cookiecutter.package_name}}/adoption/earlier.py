@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 
 from ..contract import Contract, load_contract
+from ..params import load_params
 from ..paths import Paths
 from ..source_params import ColumnFormat
-from ..sources.parsing import parse_column
-from .formats import Reading
+from .formats import EarlierFormat
+from .overrides import FormatOverrides
 from .plan import Wishes
 from .redraft import split_text
 
@@ -64,45 +64,25 @@ def continue_wishes(wishes: Wishes, earlier: Earlier | None, words: pd.DataFrame
     return replace(wishes, task=task, positive=positive)
 
 
-def keep_kinds(
-    readings: Mapping[str, Reading], earlier: Earlier | None, target: str
-) -> dict[str, Reading]:
-    """Readings in which words stay words and fractions stay fractions, whatever is seen now."""
-    before = {c.name: c.kind for c in earlier.contract.columns} if earlier else {}
+def read_formats(paths: Paths, earlier: Earlier | None, target: str) -> dict[str, EarlierFormat]:
+    """Kinds and formats that columns had, but for the target's: they hold for new rows too."""
+    if earlier is None:
+        return {}
+    source = load_params(paths.params).source
+    formats = {} if source.kind == "sample" else source.columns
     return {
-        name: reading if name == target else _keep_kind(reading, before.get(name))
-        for name, reading in readings.items()
+        column.name: (column.kind, formats.get(column.name, ColumnFormat()))
+        for column in earlier.contract.columns
+        if column.name != target
     }
 
 
-def keep_formats(
-    readings: Mapping[str, Reading], stored: Mapping[str, ColumnFormat], words: pd.DataFrame
-) -> dict[str, Reading]:
-    """Readings in the formats of the last adoption, where every value still has that format.
-
-    Args:
-        readings: What each column would be taken for without it.
-        stored: By column, the formats in `params.yaml`.
-        words: The table as it is written.
-    """
-    return {
-        name: _keep_format(reading, stored.get(name), words[name])
-        for name, reading in readings.items()
-    }
-
-
-def _keep_format(
-    reading: Reading, stored: ColumnFormat | None, values: "pd.Series[Any]"
-) -> Reading:
-    if stored is None or stored == reading.form or reading.kind is None:
-        return reading
-    _, invalid = parse_column(values, reading.kind, stored)
-    return reading if invalid.any() else Reading(reading.kind, stored)
-
-
-def _keep_kind(reading: Reading, before: str | None) -> Reading:
-    if before == "string" and reading.kind != "string":
-        return Reading("string", ColumnFormat())
-    if before == "number" and reading.kind == "integer":
-        return Reading("number", reading.form, reading.note)
-    return reading
+def continue_formats(
+    formats: FormatOverrides, paths: Paths, earlier: Earlier | None
+) -> FormatOverrides:
+    """What flags say now about the table as a whole, else what was decided the last time."""
+    source = load_params(paths.params).source if earlier else None
+    if source is None or source.kind == "sample":
+        return formats
+    missing = formats.missing or source.missing
+    return replace(formats, missing=missing, known_encoding=source.encoding)

@@ -212,7 +212,9 @@ def _choose_encoding(
         return found
     readings = [(found.name, found.words), *found.others]
     for name, words in readings:
-        if ask(f"{_list_words(words)}: are these words right (encoding {name})?", False):
+        if name == formats.known_encoding or ask(
+            f"{_list_words(words)}: are these words right (encoding {name})?", False
+        ):
             return FileEncoding(name, words)
     listed = "; ".join(f"in {name} it reads {_list_words(words)}" for name, words in readings)
     raise ProjectError(

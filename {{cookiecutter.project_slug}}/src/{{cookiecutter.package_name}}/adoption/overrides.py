@@ -25,6 +25,7 @@ class FormatOverrides:
         missing: Words for a missing value.
         text: Columns that are text whatever they look like: codes, categories.
         number: Columns that are numbers whatever their name says.
+        known_encoding: That of an earlier adoption, for files whose encoding cannot be told.
     """
 
     encoding: str | None = None
@@ -36,6 +37,7 @@ class FormatOverrides:
     missing: tuple[str, ...] = ()
     text: frozenset[str] = frozenset()
     number: frozenset[str] = frozenset()
+    known_encoding: str | None = None
 
     @property
     def separator(self) -> str | None:

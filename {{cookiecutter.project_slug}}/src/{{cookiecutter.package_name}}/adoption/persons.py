@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from .formats import Reading
+from .formats import InferredFormat
 
 _LOOKED_AT = 1000
 """Different values, or rows, that are looked at."""
@@ -76,7 +76,7 @@ _FIRST_NAMES = frozenset(_FIRST_NAMES_TEXT.split())
 """Common ones of many countries: some of them are in any list of persons."""
 
 
-def find_persons(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, str]:
+def find_persons(table: pd.DataFrame, readings: Mapping[str, InferredFormat]) -> dict[str, str]:
     """Why a column seems to be about a person, for each that does.
 
     Args:
@@ -139,7 +139,7 @@ def _list_words(text: str) -> list[str]:
 
 
 def _find_parts(
-    table: pd.DataFrame, readings: Mapping[str, Reading], found: Mapping[str, str]
+    table: pd.DataFrame, readings: Mapping[str, InferredFormat], found: Mapping[str, str]
 ) -> dict[str, str]:
     """Columns whose words stand in those of a found column, row by row, or hold them."""
     words = [name for name, reading in readings.items() if reading.kind == "string"]

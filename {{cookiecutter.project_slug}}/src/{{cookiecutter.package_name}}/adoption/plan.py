@@ -352,6 +352,8 @@ def _useless(column: ColumnFacts) -> str:
         return ""  # Where it goes is decided with more care.
     if column.is_text:
         return f"sentences ({column.mean_length:.0f} characters on average): left out"
+    if column.unique and column.undecided:
+        return f"{column.note}; left out until that is decided"
     if column.unique and (column.kind == "string" or column.named_as_key):
         return "differs in every row, so it tells nothing: left out"
     return ""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..contract import Kind
 from ..source_params import ColumnFormat
-from .formats import Reading
+from .formats import InferredFormat
 from .persons import find_persons
 
 MOST_COUNTED = 50
@@ -69,6 +69,7 @@ class ColumnFacts:
         length: Longest word, in characters.
         mean_length: Mean length of words.
         person: Why it may be about a person; empty if nothing says so.
+        undecided: Whether it is text only because nobody has decided how it is read.
     """
 
     name: str
@@ -91,6 +92,7 @@ class ColumnFacts:
     length: int = 0
     mean_length: float = 0.0
     person: str = ""
+    undecided: bool = False
 
     @property
     def complete(self) -> bool:
@@ -169,7 +171,7 @@ class ColumnFacts:
         )
 
 
-def profile(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, ColumnFacts]:
+def profile(table: pd.DataFrame, readings: Mapping[str, InferredFormat]) -> dict[str, ColumnFacts]:
     """The facts of every column.
 
     Args:
@@ -184,7 +186,7 @@ def profile(table: pd.DataFrame, readings: Mapping[str, Reading]) -> dict[str, C
     }
 
 
-def _find_orders(table: pd.DataFrame, readings: Mapping[str, Reading]) -> list[Positions]:
+def _find_orders(table: pd.DataFrame, readings: Mapping[str, InferredFormat]) -> list[Positions]:
     """Positions of the rows as they stand, and by each time that every row has."""
     times = [name for name, reading in readings.items() if reading.kind == "timestamp"]
     complete = [name for name in times if table[name].notna().all()]
@@ -193,13 +195,14 @@ def _find_orders(table: pd.DataFrame, readings: Mapping[str, Reading]) -> list[P
 
 
 def _profile_column(
-    values: "pd.Series[Any]", reading: Reading, orders: Sequence[Positions]
+    values: "pd.Series[Any]", reading: InferredFormat, orders: Sequence[Positions]
 ) -> ColumnFacts:
     common: dict[str, Any] = {
         "name": str(values.name),
         "kind": reading.kind,
         "form": reading.form,
         "note": reading.note,
+        "undecided": reading.undecided,
         "rows": len(values),
     }
     present = values.dropna()
