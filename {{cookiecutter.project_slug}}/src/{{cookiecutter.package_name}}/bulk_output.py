@@ -27,7 +27,9 @@ _BLOCK = 1 << 20
 _WORK = "work.json"
 ANSWERS = ".answers"
 QUARANTINE = ".quarantine"
-_OWN_NAME = re.compile(r"(?:\.?[0-9]{8}\.(?:answers|quarantine)|\.?work\.json)(?:-[0-9a-f]{8})?")
+_OWN_NAME = re.compile(
+    r"(?:\.?[0-9]{8}\.(?:answers|quarantine)|\.?work\.json)(?:-[0-9a-f]{8}(?:\.partial)?)?"
+)
 """Names of a run's parts, and of the scratch files beside them."""
 
 

@@ -2,11 +2,15 @@
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_PARTIAL = ".partial"
+_TAIL = len("-01234567") + len(_PARTIAL)
+_SCRATCH = re.compile(r"\..+-[0-9a-f]{8}\.partial", re.DOTALL)
 _PUBLIC, _PRIVATE = 0o666, 0o640
 _PRIVATE_FOLDER = 0o750
 _OTHERS = 0o007
@@ -26,7 +30,7 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
             are missing are made so too. The process' umask is respected either way.
     """
     make_folder(path.parent, private=private)
-    scratch = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
+    scratch = path.with_name(f".{path.name}-{secrets.token_hex(4)}{_PARTIAL}")
     # Created here, so that the kernel takes the umask off the mode; mkstemp always gives 0600.
     mode = _PRIVATE if private else _PUBLIC
     os.close(os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode))
@@ -59,5 +63,11 @@ def make_private(place: Path) -> None:
 
 def clear_scratch(folder: Path, name: str = "*") -> None:
     """Removes what a process left there that was killed while it wrote: of one file, or of all."""
-    for path in folder.glob(f".{name}-????????"):
-        path.unlink()
+    for path in folder.glob("*"):
+        if is_scratch(path) and name in ("*", path.name[1:-_TAIL]):
+            path.unlink()
+
+
+def is_scratch(path: Path) -> bool:
+    """Whether a name is one that `replacing` gives; a person's hidden files have others."""
+    return _SCRATCH.fullmatch(path.name) is not None

@@ -19,14 +19,14 @@ import yaml
 
 from .dvc_stores import find_stores
 from .errors import ProjectError
-from .files import replacing
+from .files import is_scratch, replacing
 from .paths import Paths
 from .reports import format_report
 
 _KINDS = ("outs", "metrics", "plots")
 """Under which a stage lists its outputs."""
-_SCRATCH = re.compile(r"\..+-\w{8}|.+\.\w{16,}\.tmp|\.gitignore")
-"""Names of scratch files that a killed process of ours or of DVC's leaves, and DVC's own list."""
+_DVCS = re.compile(r".+\.\w{16,}\.tmp|\.gitignore")
+"""Names of scratch files that a killed DVC leaves, and of its own list."""
 
 Digests = dict[str, set[str]]
 """By path from the project's folder, the MD5s of what a verb wrote there."""
@@ -60,7 +60,7 @@ def list_own(paths: Paths, places: Iterable[Path]) -> list[Path]:
 
 def list_foreign(paths: Paths, places: Iterable[Path]) -> list[Path]:
     """Return the files at some places that no verb wrote under their names."""
-    files = [path for path in list_files(places) if not _SCRATCH.fullmatch(path.name)]
+    files = [path for path in list_files(places) if not _is_transient(path)]
     if not files:
         return []
     known = read_known(paths)
@@ -103,7 +103,7 @@ def keep_edited(paths: Paths, places: Iterable[Path], say: Callable[[str], None]
     """Keep a copy of each output that is not as a verb wrote it."""
     known = read_known(paths)
     for path in list_files(places):
-        if not _is_own(paths, path, known) and not _SCRATCH.fullmatch(path.name):
+        if not _is_own(paths, path, known) and not _is_transient(path):
             say(keep_copy(paths, path))
 
 
@@ -159,6 +159,11 @@ def _is_own(paths: Paths, path: Path, known: Digests) -> bool:
     if not path.is_file():
         return False
     return _digest(path) in known.get(_name(paths, path), ()) or _is_cached(paths, path)
+
+
+def _is_transient(path: Path) -> bool:
+    """Whether a killed process of ours or of DVC's left the file."""
+    return is_scratch(path) or _DVCS.fullmatch(path.name) is not None
 
 
 def _is_cached(paths: Paths, path: Path) -> bool:

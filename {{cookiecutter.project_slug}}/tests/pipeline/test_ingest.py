@@ -210,11 +210,24 @@ def test_what_a_killed_run_left_half_written_is_no_part_of_what_arrived(
     paths: Paths, offer: Offer, rows: pd.DataFrame
 ) -> None:
     paths.raw.mkdir(parents=True)
-    (paths.raw / ".2013-01.parquet-a1b2c3_d").write_bytes(b"PAR1 and not much more")
+    (paths.raw / ".2013-01.parquet-a1b2c3d4.partial").write_bytes(b"PAR1 and not much more")
     offer(rows)
     ingest.run(paths, until("2013-01"))
 
     assert [path.name for path in paths.raw.iterdir()] == ["2013-01.parquet"]
+
+
+def test_a_hidden_file_of_a_person_is_no_scratch_file(
+    paths: Paths, offer: Offer, rows: pd.DataFrame
+) -> None:
+    paths.raw.mkdir(parents=True)
+    kept = [paths.raw / ".notes-20241128", paths.raw / ".2013-01.parquet-original"]
+    for path in kept:
+        path.touch()
+    offer(rows)
+    ingest.run(paths, until("2013-01"))
+
+    assert [path for path in kept if not path.exists()] == []
 
 
 def test_a_month_that_is_gone_upstream_stays(

@@ -37,7 +37,7 @@ def paths(tmp_path: Path) -> Paths:
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
     head, _, rest = text.partition("\nsource:\n")
     section = "source:\n  kind: files\n  path: $SOURCE_PATH\n"
-    (root / "params.yaml").write_text(f"{head}\n{section}\n{rest[rest.index('ingest:'):]}")
+    (root / "params.yaml").write_text(f"{head}\n{section}\n{rest[rest.index('ingest:') :]}")
     (root / "contract.yaml").write_text((ROOT / "contract.yaml").read_text(encoding="utf-8"))
     (tmp_path / "it's $here.csv").write_text("a,b\n1,2\n")
     return Paths(root)
@@ -56,6 +56,7 @@ def test_a_path_inside_the_repository_is_written_from_the_projects_folder(paths:
 
 
 def test_a_path_outside_it_is_a_setting_of_this_machine(paths: Paths, tmp_path: Path) -> None:
+    outside: str | None = None
     for given in (str(tmp_path / "it's $here.csv"), "../../it's $here.csv"):
         source, outside = settle_location(FilesParams(kind="files", path=given), paths.root)
         assert isinstance(source, FilesParams)

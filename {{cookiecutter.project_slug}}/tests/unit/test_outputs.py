@@ -9,8 +9,10 @@ import pytest
 import yaml
 
 from {{ cookiecutter.package_name }} import outputs
+from {{ cookiecutter.package_name }}.adoption.adopt import Request, adopt
 from {{ cookiecutter.package_name }}.adoption.opening import Place
 from {{ cookiecutter.package_name }}.adoption.placement import check_placement
+from {{ cookiecutter.package_name }}.adoption.plan import Wishes
 from {{ cookiecutter.package_name }}.adoption.removal import clear_outputs
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.outputs import (
@@ -76,10 +78,13 @@ def test_a_file_that_was_there_before_a_stage_stays_a_persons(paths: Paths) -> N
 def test_a_stage_that_stops_has_recorded_what_it_wrote(
     paths: Paths, end: type[BaseException]
 ) -> None:
-    with pytest.raises(end), recording(paths, [paths.accepted]):
-        write(paths.accepted / "2013-01.parquet", "half the rows")
-        raise end
+    def stop() -> None:
+        with recording(paths, [paths.accepted]):
+            write(paths.accepted / "2013-01.parquet", "half the rows")
+            raise end
 
+    with pytest.raises(end):
+        stop()
     assert list_own(paths, [paths.accepted])
 
 
@@ -151,7 +156,7 @@ def test_a_report_that_a_person_wrote_or_edited_is_kept_when_a_verb_writes_it(
 
 
 def test_scratch_files_of_a_killed_process_are_nobodys(paths: Paths) -> None:
-    write(paths.raw / ".2013-02.parquet-ab12cd_3", "half")
+    write(paths.raw / ".2013-02.parquet-ab12cd34.partial", "half")
     write(paths.raw / "2013-02.parquet.QmYd3nEwLxPqTzV8.tmp", "half")
 
     protect(paths, [paths.raw], print)
@@ -197,13 +202,13 @@ def test_a_source_among_the_projects_own_files_is_refused(paths: Paths, given: s
     (paths.root / "link.csv").symlink_to(paths.raw / "orders.csv")
 
     for data in (given, given.replace("sqlite:///", f"sqlite:///{paths.root}/")):
-        with pytest.raises(ProjectError, match="lies in .*, which the project's own verbs fill"):
+        with pytest.raises(ProjectError, match=r"lies in .*, which the project's own verbs fill"):
             check_placement(paths, Place(data))
 
 
 @pytest.mark.parametrize("given", [".", "data", "..", "/"])
 def test_a_folder_around_the_projects_own_files_is_refused(paths: Paths, given: str) -> None:
-    with pytest.raises(ProjectError, match="is a folder around .*, so the project would read"):
+    with pytest.raises(ProjectError, match=r"is a folder around .*, so the project would read"):
         check_placement(paths, Place(given))
 
 
@@ -219,5 +224,32 @@ def test_a_source_elsewhere_is_taken(paths: Paths) -> None:
     ]
     for place in elsewhere:
         check_placement(paths, Place(**place))
-    with pytest.raises(ProjectError, match="var/q.sql lies in var"):
+    with pytest.raises(ProjectError, match=r"var/q\.sql lies in var"):
         check_placement(paths, Place("postgresql://host/x", query="var/q.sql"))
+
+
+def test_an_adoption_that_is_refused_has_changed_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    for name in ("contract.yaml", "params.yaml", "dvc.yaml", "sample.yaml"):
+        if (ROOT / name).exists():
+            (root / name).write_text((ROOT / name).read_text(encoding="utf-8"))
+    (root / "orders.csv").write_text("a,b\n1,2\n")
+    paths = Paths(root)
+    write(paths.raw / "mine.csv", "mine")
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+    def try_adopting(data: str, target: str, sentence: str) -> None:
+        request = Request(Place(data), Wishes(target=target))
+        with pytest.raises(ProjectError, match=sentence):
+            adopt(paths, request, lambda _question, safe: safe, print)
+        now = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        assert now == before
+
+    try_adopting("orders.csv", "b", r"^data/raw/mine\.csv was not written by this project")
+    try_adopting("data/raw/mine.csv", "b", r"lies in data/raw")
+    (paths.raw / "mine.csv").unlink()
+    before.pop(paths.raw / "mine.csv")
+    try_adopting("absent.csv", "b", r"absent\.csv is not there")
+    try_adopting("orders.csv", "c", "has no column 'c'")
+    assert not (root / ".git").exists()

@@ -243,5 +243,3 @@ def test_a_machine_without_git_is_told_so(tmp_path: Path, monkeypatch: pytest.Mo
 
     with pytest.raises(ProjectError, match="git is not on PATH; install it and run again"):
         ensure_repository(tmp_path)
-
-

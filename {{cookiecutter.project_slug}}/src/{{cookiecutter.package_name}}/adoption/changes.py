@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from ..errors import ProjectError
-from ..files import replacing
+from ..files import clear_scratch, replacing
 from ..paths import Paths
 from ..repository import find_repository, run_git
 
@@ -31,8 +31,7 @@ def finish(paths: Paths) -> bool:
     # What is deleted may be needed by what the texts were before, so the texts come first.
     for name, text in sorted(changes.items(), key=lambda change: change[1] is None):
         path = paths.root / name
-        for scratch in path.parent.glob(f".{path.name}-????????"):
-            scratch.unlink()
+        clear_scratch(path.parent, path.name)
         if text is None:
             _delete(paths.root, path)
             continue

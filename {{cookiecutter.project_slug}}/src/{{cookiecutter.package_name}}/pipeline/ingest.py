@@ -133,7 +133,7 @@ def is_offline(paths: Paths) -> bool:
 
 def keep_stored(paths: Paths, params: Params, why: str) -> str:
     """Go on from the months in `data/raw`, and say why."""
-    found = {"added": {}, "left_out": [], "read_as_missing": {}}
+    found: dict[str, Any] = {"added": {}, "left_out": [], "read_as_missing": {}}
     report = {**count_rows(paths.raw, {}, params.ingest.until), **found}
     write_report(paths.reports / "ingest.json", report)
     return (
