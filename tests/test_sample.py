@@ -10,7 +10,7 @@ import yaml
 
 from bake import ROOT
 
-TRACES = re.compile(r"flight|nycflights|departure_minute", re.IGNORECASE)
+TRACES = re.compile(r"(?<!pre)flight|nycflights|departure_minute", re.IGNORECASE)
 REWRITTEN = {"contract.yaml", "params.yaml", "src/ml_service/features.py"}
 """What adopt writes anew, whole or in the places that speak of the sample."""
 

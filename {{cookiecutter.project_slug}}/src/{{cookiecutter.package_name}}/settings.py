@@ -45,7 +45,7 @@ class ServiceSettings(BaseSettings):
         linger_seconds: Time between SIGTERM and the end in which the service says that it is not
             ready and still takes requests, so that whoever sends them can turn elsewhere.
         drain_seconds: Time that accepted requests get to finish after SIGTERM.
-        root_path: Prefix under which a proxy offers the service, such as /models/flights: OpenAPI
+        root_path: Prefix under which a proxy offers the service, such as /models/orders: OpenAPI
             names it as the server's address. It does not matter whether the proxy takes it away.
         cors_origins: Origins whose pages may call the service from a browser, parted by commas,
             such as https://shop.example.org; * for all. Empty: none but its own.

@@ -110,13 +110,13 @@ def test_head_is_counted_by_its_route(client: TestClient) -> None:
 def test_a_proxys_prefix_is_in_openapi_and_in_problems(
     settings: ServiceSettings, model: ServedModel, rows: list[dict[str, Any]]
 ) -> None:
-    config = settings.model_copy(update={"root_path": "/models/flights"})
+    config = settings.model_copy(update={"root_path": "/models/orders"})
     app = create_app(config, model, make_logger(io.StringIO()))
     with TestClient(app) as client:
-        assert client.get("/openapi.json").json()["servers"] == [{"url": "/models/flights"}]
-        for prefix in ("", "/models/flights"):
+        assert client.get("/openapi.json").json()["servers"] == [{"url": "/models/orders"}]
+        for prefix in ("", "/models/orders"):
             assert client.post(f"{prefix}/predict", json={"records": rows}).status_code == 200
             problem = client.get(f"{prefix}/v2/models/other").json()
-            assert problem["type"] == "/models/flights/docs#no-such-model"
+            assert problem["type"] == "/models/orders/docs#no-such-model"
             assert problem["error"] == problem["detail"]
     assert "servers" not in create_app(settings, model, make_logger(io.StringIO())).openapi()
