@@ -106,3 +106,7 @@ def test_trace_prints_what_a_client_sent_as_escapes(
     assert shown.stdout
     assert is_clean(shown.stdout)
     assert not any(line.startswith("row 7") for line in shown.stdout.splitlines())
+
+
+def test_a_traceback_shows_no_variables() -> None:
+    assert app.pretty_exceptions_show_locals is False
