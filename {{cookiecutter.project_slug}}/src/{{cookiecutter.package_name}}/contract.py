@@ -21,6 +21,7 @@ from .contract_rules import (
     ContractError,
     check_column,
     check_keys,
+    check_name,
     check_options,
     check_roles,
     suggest,
@@ -179,7 +180,9 @@ def load_contract(path: Path) -> Contract:
         raise ContractError(
             f"{path.name} is missing: restore it from git, the project cannot do without it."
         ) from None
-    return parse_contract(text, path.name)
+    contract = parse_contract(text, path.name)
+    check_name(contract.name, path.name)
+    return contract
 
 
 def parse_contract(text: str, source: str = "contract.yaml") -> Contract:
@@ -194,6 +197,9 @@ def parse_contract(text: str, source: str = "contract.yaml") -> Contract:
         raise ContractError(f"{source} must be a mapping in the ODCS v3 form; it is not.")
     contract = _read_document(raw, source)
     check_roles(contract, source)
+    # A part of a contract that is read for its columns needs no name.
+    if contract.name:
+        check_name(contract.name, source)
     return contract
 
 

@@ -46,6 +46,32 @@ class ContractError(ProjectError):
     """The contract cannot be read, or says something impossible."""
 
 
+LONGEST_NAME = 200
+"""MLflow keeps 256 characters, and what belongs to a model has longer names than it."""
+_NAME_MARKS = "/:'\\"
+"""MLflow refuses the first two, cannot search for the third; the last is a path's elsewhere."""
+
+
+def check_name(name: str, source: str) -> None:
+    """Refuses a contract's name under which its model could not be registered or served."""
+    odd = next((mark for mark in name if mark in _NAME_MARKS or not mark.isprintable()), None)
+    if odd is not None:
+        raise ContractError(
+            f"{source}: the name {name!a:.100} holds {odd!a}, under which no model can be "
+            "registered; use letters, digits, spaces, dots, hyphens and underscores."
+        )
+    if not name.strip(". ") or name != name.strip():
+        raise ContractError(
+            f"{source}: the name {name!a} is empty, or begins or ends with a space; give the "
+            "contract a name, which is the model's too."
+        )
+    if len(name) > LONGEST_NAME:
+        raise ContractError(
+            f"{source}: the name has {len(name)} characters, and {LONGEST_NAME} are allowed; "
+            "shorten it."
+        )
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown word: what was meant, or what there is."""
     names = list(known)

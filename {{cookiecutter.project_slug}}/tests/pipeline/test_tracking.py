@@ -17,8 +17,9 @@ from {{ cookiecutter.package_name }} import release
 from {{ cookiecutter.package_name }}.address import TrackingSettings, resolve_address, sqlite_uri
 from {{ cookiecutter.package_name }}.bundle import load_bundle
 from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.contract_rules import LONGEST_NAME, check_name
 from {{ cookiecutter.package_name }}.database import create_database
-from {{ cookiecutter.package_name }}.experiment import choose_examples
+from {{ cookiecutter.package_name }}.experiment import TrialRecord, choose_examples
 from {{ cookiecutter.package_name }}.params import Params
 from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.schemas import generate_rows
@@ -97,6 +98,22 @@ def test_the_input_example_shows_each_column_with_a_value_if_a_golden_request_ha
     records = [{"a": 1}, {"a": 2}, {"a": 3}, {"a": 4, "note": "late"}, {"a": 5, "b": "x"}]
     assert choose_examples(records) == [records[3], records[4], records[0]]
     assert choose_examples([]) == []
+
+
+@pytest.mark.parametrize("name", ['Ü "b" `c` (1); d#e?f%', "a" * LONGEST_NAME])
+def test_a_name_that_a_contract_may_have_is_one_that_mlflow_takes(
+    name: str, project: Paths
+) -> None:
+    check_name(name, "contract.yaml")
+    tracker = connect(project, name)
+    assert tracker.find_run("f" * 64) is None
+    tracker.log_trial("a trial", TrialRecord({}, {}, {}))
+    client = tracker._client
+    run = client.create_run(tracker._experiment).info.run_id
+    version = tracker.create_version(run, {"bundle_digest": "f" * 64})
+    tracker.set_alias("champion", version)
+    assert tracker.find_version("f" * 64) == tracker.read_version(version.number)
+    assert tracker.read_alias("champion") == tracker.read_version(version.number)
 
 
 def test_the_same_bundle_is_one_run(

@@ -1,12 +1,13 @@
 """Every sentence with which a contract is refused."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }}.contract import parse_contract
+from {{ cookiecutter.package_name }}.contract import load_contract, parse_contract
 from {{ cookiecutter.package_name }}.contract_rules import (
     ContractError,
     match_pattern,
@@ -220,3 +221,40 @@ def test_a_pattern_is_for_the_whole_value() -> None:
 
 def test_a_word_that_resembles_nothing_gets_the_list_of_known_ones() -> None:
     assert suggest("zzz", ["one", "two"]) == "; known are: one, two"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a/b", "holds '/'"),
+        ("a:b", "holds ':'"),
+        ("o'brien", 'holds "\'"'),
+        ("a\\b", "holds"),
+        ("a\x07b", r"holds '\\x07'"),
+        ("a\nb", r"holds '\\n'"),
+        ("a\u202eb", r"holds '\\u202e'"),
+        (".", "is empty"),
+        ("..", "is empty"),
+        (" a", "begins or ends with a space"),
+        ("a ", "begins or ends with a space"),
+        ("a" * 201, "has 201 characters, and 200 are allowed"),
+    ],
+)
+def test_a_name_under_which_no_model_can_be_registered_is_refused_first(
+    name: str, said: str, tmp_path: Path
+) -> None:
+    text = yaml.safe_dump({**make_document(), "name": name})
+    (tmp_path / "contract.yaml").write_text(text)
+    for read in (lambda: parse_contract(text), lambda: load_contract(tmp_path / "contract.yaml")):
+        with pytest.raises(ContractError, match=said) as caught:
+            read()
+        assert str(caught.value).isprintable()
+
+
+def test_a_contract_without_any_name_is_refused(tmp_path: Path) -> None:
+    document = make_document()
+    document["id"] = ""
+    document["schema"][0]["name"] = ""
+    (tmp_path / "contract.yaml").write_text(yaml.safe_dump(document))
+    with pytest.raises(ContractError, match="is empty, or begins or ends"):
+        load_contract(tmp_path / "contract.yaml")

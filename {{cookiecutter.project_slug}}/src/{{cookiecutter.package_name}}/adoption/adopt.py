@@ -11,6 +11,7 @@ import pandas as pd
 from .. import features as features_module
 from ..columns import arrange_features, columns_from_frame
 from ..contract import Contract, load_contract, parse_contract
+from ..contract_rules import LONGEST_NAME
 from ..errors import ProjectError
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import encode_target
@@ -326,7 +327,7 @@ def name_table(place: Place) -> str:
     """A name for the contract and the model, from that of the table."""
     stem = place.name.split(".")[-1 if place.table else 0]
     name = "".join(c if c.isalnum() and c.isascii() else "_" for c in stem.lower()).strip("_")
-    return name or "table"
+    return name[:LONGEST_NAME] or "table"
 
 
 def _agree(
