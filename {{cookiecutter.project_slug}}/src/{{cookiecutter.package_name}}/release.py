@@ -69,7 +69,7 @@ def judge(paths: Paths, params: Params) -> Judgement:
     facts = read_evaluation(paths, bundle)
     tracker = connect(paths, bundle.metadata.name)
     champion = _face_champion(paths, params, bundle, tracker)
-    speed = measure_latency(Scorer(bundle))
+    speed = measure_latency(Scorer(bundle), params.judge.max_microseconds)
     judgement = hold_gates(Case(facts, bundle.metadata.contract_version, params, champion, speed))
     write_facts(paths, _judgement_file(paths), judgement.model_dump(mode="json"))
     if judgement.refusals:

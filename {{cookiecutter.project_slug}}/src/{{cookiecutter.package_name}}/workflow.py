@@ -14,6 +14,7 @@ from .dvc_stores import protect_rows
 from .errors import ProjectError
 from .formatting import format_interval
 from .judgement import RefusedError
+from .modelling.plausibility import spell_implausible
 from .outputs import protect, read_outputs
 from .params import Params, load_params
 from .paths import Paths
@@ -103,7 +104,8 @@ def summarise(paths: Paths, params: Params) -> list[str]:
     shown = {name: found[metric] for name, found in models.items()}
     shown |= {f"gain over {name}": found[metric] for name, found in facts["gains"].items()}
     lines = [f"{metric}: {name:<17} {format_interval(found)}" for name, found in shown.items()]
-    return [f"rows: {rows}", *lines]
+    warning = spell_implausible(facts.get("implausible"))
+    return [f"rows: {rows}", *lines, *([f"warning: {warning}"] if warning else [])]
 
 
 def _mend_lock(root: Path) -> None:

@@ -274,3 +274,13 @@ def test_the_outcome_of_each_window_is_told_and_a_large_difference_warned_of(
         for text in told():
             assert f"The outcome: {train:.0%} in train, 78% in valid, 80% in test." in text
             assert ("These differ much" in text) == warned
+
+
+def test_a_model_that_is_too_good_carries_a_warning_on_the_first_screen(
+    project: Paths, told: Callable[[], tuple[str, str]]
+) -> None:
+    found = {"metric": "roc_auc", "value": 0.997, "columns": ["refund"]}
+    change_facts(project, lambda facts: facts.update(implausible=found))
+    page, _ = told()
+    assert "Warning: roc_auc 0.997 is seldom honest" in page
+    assert "carries most" in page

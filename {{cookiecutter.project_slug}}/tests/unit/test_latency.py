@@ -15,7 +15,7 @@ def scorer(bundle_path: Path) -> Scorer:
 
 
 def test_one_record_is_timed_in_microseconds(scorer: Scorer) -> None:
-    assert measure_latency(scorer, clock=count(step=25_000).__next__) == 25.0
+    assert measure_latency(scorer, 0.0, count(step=25_000).__next__, lambda _: None) == 25.0
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -29,4 +29,23 @@ def test_a_busy_machine_does_not_make_the_bundle_slow(scorer: Scorer, seed: int)
         now += 100_000 * (100 if generator.random() < 0.33 else 1)
         return now
 
-    assert measure_latency(scorer, clock) == 100.0
+    assert measure_latency(scorer, 0.0, clock, lambda _: None) == 100.0
+
+
+def test_a_busy_moment_is_waited_out(scorer: Scorer) -> None:
+    now, waited = 0, 0.0
+
+    def clock() -> int:
+        nonlocal now
+        # Everything takes four times as long until a second has passed.
+        now += 100_000 * (4 if waited < 1 else 1)
+        return now
+
+    def wait(seconds: float) -> None:
+        nonlocal waited
+        waited += seconds
+
+    assert measure_latency(scorer, 500.0, clock, wait) == 400.0
+    assert waited == 0
+    assert measure_latency(scorer, 200.0, clock, wait) == 100.0
+    assert 1 <= waited < 5

@@ -1,7 +1,7 @@
 """Stage `evaluate`: the bundle's own answers on the untouched window; it writes facts alone."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +28,7 @@ from ..modelling.decision import Costs, decide, describe_confusion, excess_cost
 from ..modelling.estimators import predict_scores
 from ..modelling.fairness import describe_fairness
 from ..modelling.metrics import BOUNDS, Floats, Groups, Statistic, metrics_for
+from ..modelling.plausibility import find_implausible, rank_columns
 from ..modelling.slices import find_slices, measure_slices
 from ..params import EvaluateParams, Params
 from ..paths import Paths
@@ -78,6 +79,7 @@ def run(paths: Paths, params: Params) -> str:
         "threshold": threshold,
         "decision": describe_decision(contract, threshold, valid, test, params),
         "units": describe_units(test.rows, contract, params.split),
+        "implausible": describe_implausible(contract, found["metrics"], test, ask, params),
         "surprise": measure_surprise(contract, valid, test, params),
         "seen_until": bundle.metadata.seen_until,
         **describe_window(paths, params),
@@ -192,6 +194,23 @@ def measure_surprise(
         "valid_gain_over_prior": before,
         "units": min(units, key=lambda part: int(part["count"])),
     }
+
+
+def describe_implausible(
+    contract: Contract,
+    metrics: Mapping[str, Mapping[str, float]],
+    test: Window,
+    score: Callable[[pd.DataFrame], Floats],
+    params: Params,
+) -> dict[str, Any] | None:
+    """Describe a quality that is seldom honest, and the columns that carry most; else None."""
+    name = find_implausible(metrics)
+    if name is None:
+        return None
+    columns = [column.name for column in contract.features]
+    metric = metrics_for(contract.task, params.evaluate.calibration_bins)[name]
+    carrying = rank_columns(test.rows, columns, metric, test.target, score, params.seed)
+    return {"metric": name, "value": metrics[name]["value"], "columns": carrying}
 
 
 def break_down(contract: Contract, test: Window, params: Params) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from ..experiment import read_evaluation
 from ..gates import name_rows
 from ..judgement import Judgement
 from ..modelling.confidence import spell_units
+from ..modelling.plausibility import spell_implausible
 from ..outputs import writing
 from ..params import Params
 from ..paths import Paths
@@ -208,6 +209,8 @@ def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) ->
         f"{100 * value:.3g}" if of else spell_number(value)
         for value in (main["value"], main["low"], main["high"], guess["value"])
     )
+    warning = spell_implausible(facts.get("implausible"))
+    texts = [contract.description, *([f"Warning: {warning}."] if warning else [])]
     by_row = facts["units"]["unit"] == "row"
     unseen = "cases drawn at random and kept from training" if by_row else "cases it had never seen"
     others = {"day": "days", "row": "cases"}.get(_name_resampled(facts), "groups")
@@ -218,7 +221,7 @@ def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) ->
         *_decision_tiles(contract, facts),
         (f"{facts['rows']:,}", f"{unseen}{_spell(facts['window'])}"),
     ]
-    return Lead(contract.name, verdict, not refused, [contract.description], tiles)
+    return Lead(contract.name, verdict, not refused, texts, tiles)
 
 
 def _name_resampled(facts: Mapping[str, Any]) -> str:
