@@ -26,6 +26,15 @@ _ASSIGNMENT = re.compile(
 )
 _ENTRY = re.compile(rf"(['\"][\w-]*{_WORDS}[\w-]*['\"]\s*:\s*)(['\"]).*?\2", re.IGNORECASE)
 
+_SPACED_USER = re.compile(
+    r"([A-Za-z][\w+.-]*:/{1,3}[^\s/@:]*:)(?!\d+(?:[/?#\s]|$))[^@\n]{1,100}@(?=[\w.\[-])"
+)
+"""User information with spaces in the password, although they should be encoded."""
+_SPOKEN = re.compile(
+    r"(\b[A-Z_]*(?:PASSWORD|SECRET|TOKEN)[A-Z_]*: ?|\bBearer |\bBasic (?=[\w+/=]{8})|"
+    r"--\w*(?:password|token|secret)[ =])\S+"
+)
+
 _VARIABLE = re.compile(r"PASSWORD|PASSWD|PWD_|TOKEN|SECRET|CREDENTIAL|_KEY$|PASSPHRASE")
 _NO_DATABASES = frozenset({"", "http", "https", "s3", "gs", "ftp", "ftps", "sftp", "ssh", "git"})
 _SHORTEST = 4
@@ -37,9 +46,10 @@ def mask_secrets(text: str) -> str:
     masked = str(text)
     for secret in sorted(_environment_secrets(), key=len, reverse=True):
         masked = masked.replace(secret, MASK)
+    masked = _SPACED_USER.sub(rf"\1{MASK}@", masked)
     masked = _ADDRESS.sub(lambda found: mask_address(found[0]), masked)
     masked = _BARE_USER.sub(f"{MASK}@", masked)
-    for pattern in (_ASSIGNMENT, _PARAMETER):
+    for pattern in (_ASSIGNMENT, _PARAMETER, _SPOKEN):
         masked = pattern.sub(rf"\1{MASK}", masked)
     return _ENTRY.sub(rf"\1\2{MASK}\2", masked)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..cells import normalize_text
 from ..errors import ProjectError
-from ..masking import mask_secrets, name_secret
+from ..masking import mask_address, mask_secrets, name_secret
 from ..source_params import FilesParams, OwnParams, S3Params, SqlParams
 from ..sources.delimited import (
     check_beginning,
@@ -111,8 +111,8 @@ def _check_secrets(place: Place, root: Path) -> None:
         secret = name_secret(address)
         if secret and not (root / address).exists():
             raise ProjectError(
-                f"The address {mask_secrets(address)} holds a secret {secret}; take it out, and "
-                "set it in the environment: SOURCE_PASSWORD for a database, AWS_ACCESS_KEY_ID and "
+                f"The address {mask_secrets(mask_address(address))} holds a secret {secret}; take "
+                "it out, and set it in the environment: SOURCE_PASSWORD for a database, AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY for S3."
             )
 
