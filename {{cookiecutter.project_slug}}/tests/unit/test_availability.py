@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.placement import note_location, settle_location
+from {{ cookiecutter.package_name }}.adoption.opening import Place
+from {{ cookiecutter.package_name }}.adoption.placement import collect_query, note_location, settle_location
 from {{ cookiecutter.package_name }}.availability import check_rows, find_rows
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import load_params
@@ -86,6 +87,21 @@ def test_the_file_of_a_database_is_a_setting_too_and_a_server_is_none(
     bucket = S3Params(kind="s3", path="s3://tables/orders")
     for remote in (server, bucket):
         assert settle_location(remote, paths.root) == (remote, None)
+
+
+def test_a_query_from_elsewhere_is_copied_into_the_project(paths: Paths, tmp_path: Path) -> None:
+    (tmp_path / "orders.sql").write_text("SELECT 1")
+    (paths.root / "own.sql").write_text("SELECT 2")
+    elsewhere = str(tmp_path / "orders.sql")
+    sql = SqlParams(kind="sql", url="postgresql://host/shop", query=elsewhere)
+    settled, _ = settle_location(sql, paths.root)
+
+    assert isinstance(settled, SqlParams)
+    assert settled.query == "source.sql"
+    assert collect_query(Place(sql.url, query=elsewhere), paths.root) == "SELECT 1"
+    assert collect_query(Place(sql.url, query="own.sql"), paths.root) is None
+    with pytest.raises(ProjectError, match=r"absent\.sql is no file of text"):
+        collect_query(Place(sql.url, query="/absent.sql"), paths.root)
 
 
 def test_the_environment_comes_before_the_file_of_the_machine(

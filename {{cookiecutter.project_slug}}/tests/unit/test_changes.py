@@ -141,3 +141,16 @@ def test_what_a_person_has_changed_is_refused_and_what_adopt_has_left_is_not(
     with pytest.raises(ProjectError, match=r"such as contract.yaml"):
         check_committed(paths, force=False)
     check_committed(paths, force=True)
+
+
+def test_the_table_itself_need_not_be_committed(tmp_path: Path) -> None:
+    paths = make_project(tmp_path)
+    (tmp_path / "tables").mkdir()
+    for name in ("orders.csv", "tables/a.csv", "tables/b.csv"):
+        (tmp_path / name).write_text("rows")
+    with pytest.raises(ProjectError, match=r"2 changes .*\(such as tables/a\.csv\)"):
+        check_committed(paths, force=False, source="orders.csv")
+    (tmp_path / "orders.csv").unlink()
+
+    check_committed(paths, force=False, source="tables")
+    check_committed(paths, force=False, source=str(tmp_path / "tables"))

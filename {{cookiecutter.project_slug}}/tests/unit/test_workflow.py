@@ -88,6 +88,17 @@ def test_a_dvc_lock_that_a_killed_run_cut_short_stops_dvc_but_not_us(
     assert [one.partition(", ")[0] for one in said] == [line] * aside.exists()
 
 
+def test_a_pipeline_runs_inside_a_larger_repository(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    inner = tmp_path / "services" / "inner"
+    inner.mkdir(parents=True)
+    paths = make_pipeline(inner, "touch made")
+    repro(paths, print)
+
+    assert (inner / "made").exists()
+    assert not (inner / ".git").exists()
+
+
 def leave_lock(folder: Path, pid: int) -> Path:
     """A lock as DVC writes it: a process reads one path and writes another."""
     info = {"pid": pid, "cmd": "dvc repro"}

@@ -38,10 +38,10 @@ from .formats import (
     infer_format,
     infer_formats,
 )
-from .opening import QUERY, OpenedSource, Place, draft_query, open_source
+from .opening import QUERY, OpenedSource, Place, open_source
 from .overrides import ColumnOverrides, FormatOverrides, resolve_overrides
 from .patching import set_pipeline, set_source, set_values
-from .placement import check_placement, note_location, settle_location
+from .placement import check_placement, collect_query, note_location, settle_location
 from .plan import Ask, Planned, Wishes, plan_columns, plan_target
 from .profile import ColumnFacts, profile
 from .redraft import redraft_contract, rename_contract
@@ -115,7 +115,7 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
     if finish(paths):
         say("adopt: finished what an interrupted run had begun")
     check_placement(paths, request.place)
-    check_committed(paths, force=request.force)
+    check_committed(paths, force=request.force, source=request.place.data)
     refuse_foreign(paths, list_folders(paths))
     first = is_sample_here(paths.root)
     previous = None if first else load_contract(paths.contract)
@@ -158,7 +158,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     earlier = read_earlier(paths, previous)
     request = replace(request, formats=continue_formats(request.formats, paths, earlier))
     opened = open_source(request.place, paths.root, request.formats, ask)
-    query = draft_query(request.place, paths.root)
+    query = collect_query(request.place, paths.root)
     words = _read_all(opened.params, query, paths.root)
     if request.wishes.target in words.attrs.get(LACKING, ()):
         raise ProjectError(

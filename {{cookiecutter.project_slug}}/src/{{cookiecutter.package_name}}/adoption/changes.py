@@ -47,10 +47,15 @@ def finish(paths: Paths) -> bool:
     return True
 
 
-def check_committed(paths: Paths, *, force: bool) -> None:
+def check_committed(paths: Paths, *, force: bool, source: str = "") -> None:
     """Refuse changes that git does not have; nothing is changed here.
 
     Where git has no file of the project yet, the adoption commits all of them first.
+
+    Args:
+        paths: The project.
+        force: Whether to go on over such changes.
+        source: The table to adopt, which is read alone: git need not have it.
 
     Raises:
         ProjectError: There are such changes; what adopt deletes could not be brought back.
@@ -58,7 +63,12 @@ def check_committed(paths: Paths, *, force: bool) -> None:
     top = find_repository(paths.root)
     if top is None or not run_git(paths.root, "ls-files", "--", ".").stdout:
         return
-    changed = _list_foreign(paths)
+    table = (paths.root / source).resolve() if source else None
+    changed = [
+        name
+        for name in _list_foreign(paths)
+        if table is None or not (paths.root / name).resolve().is_relative_to(table)
+    ]
     if changed and not force:
         raise ProjectError(
             f"{len(changed)} changes are not committed (such as {changed[0]}), and adopt rewrites "

@@ -8,9 +8,9 @@ from sqlalchemy.engine import make_url
 from ..errors import ProjectError
 from ..paths import Paths
 from ..repository import find_repository
-from ..source_params import FilesParams, OwnParams, S3Params
+from ..source_params import FilesParams, OwnParams, S3Params, SqlParams
 from ..sources.location import PLACEHOLDER, SETTING, VARIABLE
-from .opening import Place
+from .opening import QUERY, Place, draft_query
 from .removal import list_folders
 
 
@@ -65,14 +65,38 @@ def settle_location(source: OwnParams, root: Path) -> tuple[OwnParams, str | Non
         return source, None
     path = source.path if isinstance(source, FilesParams) else make_url(source.url).database
     if not isinstance(source, FilesParams) and not source.url.startswith("sqlite"):
-        return source, None
+        return _settle_query(source, root), None
     inside = _relate(str(path), root)
     shown = PLACEHOLDER if inside is None else inside
     if isinstance(source, FilesParams):
         changed: OwnParams = source.model_copy(update={"path": shown})
     else:
-        changed = source.model_copy(update={"url": source.url.replace(str(path), shown, 1)})
+        url = source.url.replace(str(path), shown, 1)
+        changed = _settle_query(source.model_copy(update={"url": url}), root)
     return changed, str((root / str(path)).absolute()) if inside is None else None
+
+
+def collect_query(place: Place, root: Path) -> str | None:
+    """Return the query that the project must hold itself: for a whole table, or from elsewhere.
+
+    Raises:
+        ProjectError: The file of the query cannot be read.
+    """
+    drafted = draft_query(place, root)
+    if drafted is not None or place.query is None or _relate(place.query, root) is not None:
+        return drafted
+    try:
+        return (root / Path(place.query).expanduser()).read_text(encoding="utf-8")
+    except (OSError, UnicodeError):
+        raise ProjectError(
+            f"{place.query} is no file of text that can be read; write the query into it."
+        ) from None
+
+
+def _settle_query(source: SqlParams, root: Path) -> SqlParams:
+    """Name the copy of a query whose file lies outside the repository."""
+    inside = _relate(source.query, root)
+    return source.model_copy(update={"query": QUERY if inside is None else inside})
 
 
 def note_location(outside: str | None) -> list[str]:
