@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -152,23 +151,29 @@ def test_a_stage_that_fails_ends_in_a_sentence(
 
 
 def test_stages_run_in_the_environment_of_the_caller(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    called: list[dict[str, Any]] = []
+    monkeypatch.setenv("PATH", "/elsewhere:/usr/bin:/bin")
+    repro(make_pipeline(tmp_path, "echo path $PATH; pwd; touch made"), print)
 
-    def call(_: list[str], **given: Any) -> int:
-        called.append(given)
-        return 0
+    printed = capfd.readouterr().out.splitlines()
+    assert f"path {Path(sys.executable).parent}{os.pathsep}/elsewhere:/usr/bin:/bin" in printed
+    assert str(tmp_path) in printed
 
-    monkeypatch.setattr(subprocess, "call", call)
-    monkeypatch.setenv("PATH", "/elsewhere")
-    repro(Paths(tmp_path), print)
 
-    assert called[0]["env"]["PATH"].split(os.pathsep) == [
-        str(Path(sys.executable).parent),
-        "/elsewhere",
-    ]
-    assert called[0]["cwd"] == tmp_path
+def test_a_run_shows_the_stages_and_none_of_dvcs_hints(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = "echo the first line; echo WARNING of the stage itself >&2; touch made; echo the last"
+    repro(make_pipeline(tmp_path, command), print)
+
+    printed = capfd.readouterr()
+    lines = [line for line in printed.out.splitlines() if not line.startswith("> ")]
+    assert len(lines) == 3
+    assert lines[0].startswith("Running stage")
+    assert lines[1:] == ["the first line", "the last"]
+    assert "WARNING of the stage itself" in printed.err
+    assert "git add" not in printed.out + printed.err
 
 
 def test_the_summary_shows_the_account_and_the_candidate_beside_the_baselines(
