@@ -163,6 +163,15 @@ def calibrated(case: Case) -> Iterator[Gate]:
     if "ece" not in case.facts["metrics"]:
         return
     error, limit = Interval(**case.facts["metrics"]["ece"]), case.params.judge.max_calibration_error
+    units = case.facts.get("units") or {"interval": "bootstrap"}
+    if units["interval"] == "t" and error.low <= limit < error.high:
+        yield _untested(
+            "calibration",
+            f"The expected calibration error is {error.value:.4f} ({error.low:.4f} to "
+            f"{error.high:.4f}); {spell_units(units['count'], units['unit'])} are too few to tell "
+            f"whether it is beyond {limit:g} (judge.max_calibration_error).",
+        )
+        return
     yield _on_interval(
         "calibration",
         error,
@@ -182,10 +191,13 @@ def no_bad_slice(case: Case) -> Iterator[Gate]:
     """
     slices, metric = case.facts["slices"], case.params.judge.metric
     if not slices:
+        columns = case.facts.get("slice_columns", [])
         least = case.params.evaluate.min_slice_rows
         sentence = (
-            f"No slice has {least} rows with every class, so none was compared; lower "
-            "evaluate.min_slice_rows, or tag columns 'slice' in contract.yaml."
+            f"No slice by {', '.join(columns)} has {least} rows (evaluate.min_slice_rows) and a "
+            "value of the metric, so none was compared."
+            if columns
+            else "No column is tagged 'slice' in contract.yaml, so no slices were compared."
         )
         yield _untested("slices", sentence)
         return

@@ -314,3 +314,42 @@ def test_the_age_counts_from_what_should_have_arrived(
     newest: str | None, until: str | None, last_month: str, days: int | None
 ) -> None:
     assert find_age(newest, until, last_month) == days
+
+
+def make_patients(seed: int, name: str, patients: int = 60, rows: int = 25) -> Window:
+    """Draw visits of patients; how well the candidate knows a patient is the patient's own."""
+    draw = np.random.default_rng([seed, len(name)])
+    who = np.repeat(np.arange(patients), rows)
+    x, part = draw.normal(size=patients * rows), draw.normal(scale=2, size=patients)[who]
+    target = (draw.random(len(who)) < 1 / (1 + np.exp(-x - part))).astype(float)
+    guess = 1 / (1 + np.exp(-x - part - draw.normal(scale=2.5, size=patients)[who]))
+    linear = 1 / (1 + np.exp(-x))
+    scores = {
+        model: np.column_stack([1 - p, p])
+        for model, p in (
+            ("candidate", guess),
+            ("prior", np.full(len(who), 0.5)),
+            ("linear", linear),
+        )
+    }
+    table = pd.DataFrame({"who": [f"{name}{k}" for k in who], "sold": target == 1})
+    return Window(table, target, np.asarray(who), scores)
+
+
+def test_patients_that_differ_do_not_make_an_honest_model_too_good(limits: Params) -> None:
+    """By patient no seed is refused; by row, as if visits were independent, some are."""
+    split = SPLIT.model_copy(update={"strategy": "group", "group": "who"})
+    params = limits.model_copy(update={"split": split})
+    refused = {"patient": 0, "row": 0}
+    for seed in range(SEEDS):
+        valid, test = (make_patients(seed, name) for name in ("valid", "test"))
+        for unit in refused:
+            windows = [
+                replace(w, groups=np.arange(len(w.target))) if unit == "row" else w
+                for w in (valid, test)
+            ]
+            found = measure_surprise(CONTRACT, *windows, params)
+            limit = params.judge.max_surprise * max(found["valid_gain_over_prior"], 0.0)
+            refused[unit] += found["low"] > limit
+    assert refused["patient"] == 0
+    assert refused["row"] >= 2

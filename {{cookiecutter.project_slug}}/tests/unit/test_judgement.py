@@ -391,3 +391,31 @@ def test_a_model_that_has_seen_its_test_window_is_named_with_the_dates(params: P
         "The model has seen rows until 2013-08-10T12:00:00+00:00, but its test window begins at "
         "2013-07-01T00:00:00+00:00."
     )
+
+
+def test_slices_that_were_not_compared_say_why(params: Params) -> None:
+    for columns, said in (
+        (["shop", "size"], "No slice by shop, size has 500 rows"),
+        ([], "No column"),
+    ):
+        facts = changed(lambda f, columns=columns: f.update(slices=[], slice_columns=columns))
+        found = {gate.name: gate for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates}
+        assert found["slices"].verdict == "not tested"
+        assert found["slices"].sentence.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.0, 0.06, "passed"), (0.0, 0.3, "not tested"), (0.1, 0.3, "refused")],
+)
+def test_few_units_leave_the_calibration_open(
+    params: Params, low: float, high: float, verdict: str
+) -> None:
+    few = {"unit": "patient", "count": 9, "interval": "t"}
+    facts = changed(lambda f: f["metrics"]["ece"].update(value=0.05, low=low, high=high))
+    facts["units"] = few
+    found = {gate.name: gate for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates}
+    assert found["calibration"].verdict == verdict
+    many = {**facts, "units": {**few, "count": 90, "interval": "bootstrap"}}
+    found = {gate.name: gate for gate in judge(Case(many, "1.0.0", params, None, FAST)).gates}
+    assert found["calibration"].verdict == ("passed" if verdict == "passed" else "refused")

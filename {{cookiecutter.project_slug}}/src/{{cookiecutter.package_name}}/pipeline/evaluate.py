@@ -71,6 +71,7 @@ def run(paths: Paths, params: Params) -> str:
         "rows": len(test.rows),
         "primary_metric": params.judge.metric,
         **found,
+        "slice_columns": [column.name for column in contract.slices],
         "slices": break_down(contract, test, params),
         "behaviour": run_tests(load_tests(paths.behaviour), test.rows, contract, ask),
         "fairness": describe_fairness(
