@@ -33,7 +33,7 @@ from .bulk_output import (
     quarantine_path,
     write_part,
 )
-from .bundle import load_bundle, read_pointer
+from .bundle import load_deployed, read_pointer
 from .contract import Contract
 from .errors import ProjectError
 from .pipeline.validate import find_reasons
@@ -329,7 +329,7 @@ def score_deployed(store: Path, source: str, output: Path) -> str:
     # More would wait for each other: what is not the model needs the one interpreter.
     workers = min(4, os.cpu_count() or 1)
     threads = (os.cpu_count() or 1) // workers
-    scorer = Scorer(load_bundle(store / "bundles" / pointer.digest), threads)
+    scorer = Scorer(load_deployed(store, pointer.digest), threads)
     started = time.perf_counter()
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("rows", total=_count_rows(list_inputs(source)))

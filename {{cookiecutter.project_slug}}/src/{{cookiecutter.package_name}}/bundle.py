@@ -10,6 +10,7 @@ The same data, parameters and code give the same digest: no time, run or commit 
 
 import hashlib
 import json
+import re
 import stat
 import tempfile
 from collections.abc import Mapping
@@ -286,6 +287,27 @@ def deploy_bundle(source: Path, store: Path, model_name: str, model_version: str
     with replacing(store / "current.json") as scratch:
         scratch.write_bytes(_dump(pointer.model_dump()))
     return pointer
+
+
+def load_deployed(store: Path, digest: str) -> Bundle:
+    """Reads a bundle of a store by its digest.
+
+    Raises:
+        BundleError: It is not there, must not be served, or is another one.
+    """
+    # A line of a log says it too, and a folder's name is no proof of what lies there.
+    if not re.fullmatch("[0-9a-f]{64}", digest):
+        raise BundleError(
+            f"{digest!a:.80} is no digest of a bundle, so nothing in {store} is looked for; see "
+            "where it comes from."
+        )
+    bundle = load_bundle(store / "bundles" / digest)
+    if bundle.digest != digest:
+        raise BundleError(
+            f"Bundle {digest[:12]} has the digest {bundle.digest[:12]}, so it is not the one that "
+            "was deployed; deploy it again with `make deploy`."
+        )
+    return bundle
 
 
 def read_pointer(store: Path) -> Pointer | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .bundle import load_bundle, measure_error
+from .bundle import load_deployed, measure_error
 from .columns import columns_from_rows
 from .errors import ProjectError
 from .features import compute_features
@@ -37,7 +37,7 @@ def trace_request(store: Path, predictions: Path, request_id: str) -> Iterator[s
     for entry in sorted(entries, key=lambda entry: int(entry["row"])):
         digest = entry["digest"]
         if digest not in scorers:
-            scorers[digest] = Scorer(load_bundle(store / "bundles" / digest))
+            scorers[digest] = Scorer(load_deployed(store, str(digest)))
         yield (
             f"row {entry['row']}, answered {entry['time']} by version {entry['model_version']} "
             f"(bundle {digest[:12]}, contract {entry['contract_version']})"

@@ -18,6 +18,7 @@ from {{ cookiecutter.package_name }}.bundle import (
     deploy_bundle,
     features_digest,
     load_bundle,
+    load_deployed,
     read_bundle,
     read_pointer,
     write_bundle,
@@ -354,3 +355,24 @@ def test_a_pointer_that_cannot_be_read_is_refused(tmp_path: Path, content: str) 
 
     with pytest.raises(BundleError, match="is no pointer to a bundle; run `make deploy`"):
         read_pointer(tmp_path)
+
+
+@pytest.mark.parametrize("digest", ["", "..", "../../other", "/etc", "f" * 63, "F" * 64])
+def test_a_deployed_bundle_is_named_by_its_digest_and_by_no_path(
+    digest: str, bundle: Bundle, tmp_path: Path
+) -> None:
+    deploy_bundle(bundle.path, tmp_path / "store", "houses", "3")
+    shutil.copytree(bundle.path, tmp_path / "other")
+    with pytest.raises(BundleError, match="is no digest of a bundle"):
+        load_deployed(tmp_path / "store", digest)
+
+
+def test_another_bundle_under_a_deployed_ones_name_is_refused(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    pointer = deploy_bundle(bundle.path, store, "houses", "3")
+    assert load_deployed(store, pointer.digest).digest == bundle.digest
+    rewrite(bundle, store / "bundles" / pointer.digest, data_hash="1" * 64)
+    with pytest.raises(BundleError, match="is not the one that was deployed; deploy it again"):
+        load_deployed(store, pointer.digest)

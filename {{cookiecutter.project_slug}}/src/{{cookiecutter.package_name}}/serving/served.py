@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from ..bundle import BundleError, load_bundle, read_pointer
+from ..bundle import load_deployed, read_pointer
 from ..contract import Contract, class_name
 from ..errors import ProjectError
 from ..scoring import Answers, Scorer
@@ -146,12 +146,7 @@ def load_served_model(store: Path, max_rows: int, threads: int = 1) -> ServedMod
             f"Nothing is deployed in {store}; run `make run` for everything up to there, or "
             "`make deploy` if there is a champion."
         )
-    bundle = load_bundle(store / "bundles" / pointer.digest)
-    if bundle.digest != pointer.digest:
-        raise BundleError(
-            f"Bundle {pointer.digest[:12]} has the digest {bundle.digest[:12]}, so it is not the "
-            "one that was deployed; deploy it again with `make deploy`."
-        )
+    bundle = load_deployed(store, pointer.digest)
     scorer = Scorer(bundle, threads)
     scorer.check_golden()
     identity = ModelIdentity(
