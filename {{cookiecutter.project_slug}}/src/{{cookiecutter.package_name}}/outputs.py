@@ -25,8 +25,8 @@ from .reports import format_report
 
 _KINDS = ("outs", "metrics", "plots")
 """Under which a stage lists its outputs."""
-_DVCS = re.compile(r".+\.\w{16,}\.tmp|\.gitignore")
-"""Names of scratch files that a killed DVC leaves, and of its own list."""
+_MARKS = re.compile(r".+\.\w{16,}\.tmp|\.git(ignore|keep)|\.DS_Store")
+"""Names of files that hold nothing of a person: a killed DVC's scratch files, marks of folders."""
 
 Digests = dict[str, set[str]]
 """By path from the project's folder, the MD5s of what a verb wrote there."""
@@ -47,7 +47,7 @@ def list_files(places: Iterable[Path]) -> list[Path]:
     """Return all files at some places, those in folders included."""
     found = []
     for place in places:
-        inside = sorted(place.rglob("*")) if place.is_dir() and not place.is_symlink() else [place]
+        inside = sorted(place.rglob("*")) if place.is_dir() else [place]
         found += [path for path in inside if path.is_symlink() or path.is_file()]
     return found
 
@@ -163,7 +163,7 @@ def _is_own(paths: Paths, path: Path, known: Digests) -> bool:
 
 def _is_transient(path: Path) -> bool:
     """Whether a killed process of ours or of DVC's left the file."""
-    return is_scratch(path) or _DVCS.fullmatch(path.name) is not None
+    return is_scratch(path) or _MARKS.fullmatch(path.name) is not None
 
 
 def _is_cached(paths: Paths, path: Path) -> bool:

@@ -162,6 +162,19 @@ def test_scratch_files_of_a_killed_process_are_nobodys(paths: Paths) -> None:
     protect(paths, [paths.raw], print)
 
 
+def test_a_mark_of_a_folder_and_a_linked_folder_are_no_obstacle(
+    paths: Paths, tmp_path: Path
+) -> None:
+    write(paths.raw / ".gitkeep", "")
+    (tmp_path / "large disk").mkdir()
+    paths.accepted.symlink_to(tmp_path / "large disk")
+    with recording(paths, [paths.accepted]):
+        write(paths.accepted / "2013-01.parquet", "rows")
+
+    protect(paths, [paths.raw, paths.accepted], print)
+    assert names(paths, list_own(paths, [paths.accepted])) == ["data/accepted/2013-01.parquet"]
+
+
 def test_an_adoption_deletes_what_the_pipeline_wrote_and_keeps_other_reports(paths: Paths) -> None:
     write(paths.reports / "figures" / "a.svg", "mine")
     write_facts(paths, paths.reports / "judgement.json", {})

@@ -103,7 +103,9 @@ def _delete(root: Path, path: Path) -> None:
     try:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         for folder in path.parents:
-            if folder == root or not folder.is_dir() or any(folder.iterdir()):
+            if folder == root or folder.is_symlink() or not folder.is_dir():
+                break
+            if any(folder.iterdir()):
                 break
             folder.rmdir()
     except OSError as error:
