@@ -212,7 +212,8 @@ def no_bad_slice(case: Case) -> Iterator[Gate]:
         gap.high >= limit,
         f"Of {len(slices)} slices the weakest is {name_rows(worst['where'])} ({worst['rows']} "
         f"rows): {metric} is {format_number(value)}, {_signed(gap)} than the whole; the interval, "
-        f"corrected for {len(slices)} slices, must reach {format_number(limit)} (judge.max_slice_gap).",
+        f"corrected for {len(slices)} slices, must reach {format_number(limit)} "
+        "(judge.max_slice_gap).",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import ProjectError
+from ..modelling.plausibility import spell_implausible
 from ..params import load_params
 from ..paths import Paths
 from ..reports import read_report
@@ -50,11 +51,20 @@ def adopt_and_run(
         )
         code = run_verb(paths, "run")
     echo("Decide next, then commit:")
-    for question in (*adoption.open_questions, *_note_linear(paths)):
+    for question in (*adoption.open_questions, *_note_linear(paths), *_note_quality(paths)):
         echo(f"  - {question}")
     if code:
         refused = _list_refused(paths) if _find_judgement_time(paths) != judged else []
         raise ProjectError(explain_failure(refused))
+
+
+def _note_quality(paths: Paths) -> list[str]:
+    """Warn of a model that is seldom honest, whether or not it passed the gates."""
+    place = paths.reports / "evaluation.json"
+    if not place.exists():
+        return []
+    warning = spell_implausible(read_report(place).get("implausible"))
+    return [warning] if warning else []
 
 
 def explain_failure(refused: Sequence[str]) -> str:
