@@ -195,8 +195,10 @@ def test_the_settings_load_keep_their_comments_and_read_the_same_rows(paths: Pat
 
 def test_the_same_data_drafts_the_same_contract_again(paths: Paths) -> None:
     request = Request(Place("orders.csv.gz"), Wishes(target="returned"))
-    text = prepare(paths, request, None, answer_safely).contract
+    first = prepare(paths, request, None, answer_safely)
+    text = first.contract
     paths.contract.write_text(text, encoding="utf-8")
+    paths.params.write_text(first.params, encoding="utf-8")
     again = prepare(paths, request, parse_contract(text), answer_safely).contract
 
     assert again == text, "the reasons too: a diff shows nothing but what the data changed"

@@ -68,6 +68,23 @@ def test_a_table_that_is_too_small_is_refused_before_anything_changes(paths: Pat
         adopt(paths, make_rows(60))
 
 
+def test_a_feature_that_tells_the_outcome_of_newer_rows_alone_is_refused_first(
+    paths: Paths,
+) -> None:
+    days = pd.date_range("2020-01-01", periods=1500)
+    table = make_rows(1500, day=days)
+    known = table["late"] == "a"
+    chance = np.random.default_rng(3).random(1500) < 0.5
+    newer = np.arange(1500) > 800
+    table["state"] = np.where(np.where(newer, known, chance | (known & chance)), "p", "q")
+    wished = {"features": frozenset({"state"})}
+
+    with pytest.raises(ProjectError, match="run again with --leakage 'state' if .*--feature"):
+        adopt(paths, table)
+    request = Request(Place("table.csv"), Wishes(target="late", **wished))
+    prepare(paths, request, None, lambda _, safe: safe)
+
+
 def test_closed_lists_are_named(paths: Paths) -> None:
     colours = np.random.default_rng(2).choice(["red", "blue"], 400)
     said = " ".join(adopt(paths, make_rows(400, colour=colours))[0].open_questions)

@@ -16,7 +16,7 @@ from ..errors import ProjectError
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import encode_target
 from ..outputs import keep_edited, refuse_foreign
-from ..params import parse_params
+from ..params import Params, parse_params
 from ..paths import Paths
 from ..repository import ensure_repository
 from ..source_params import ColumnFormat, OwnParams
@@ -30,7 +30,8 @@ from .categories import settle_categories
 from .changes import Changes, carry_out, check_committed, finish
 from .dependence import ask_group, list_groups, note_dependence
 from .draft import draft_contract
-from .earlier import continue_formats, continue_wishes, read_earlier, read_formats
+from .earlier import Earlier, continue_formats, continue_wishes, read_earlier, read_formats
+from .feature_check import check_features
 from .formats import (
     EarlierFormat,
     InferredFormat,
@@ -160,17 +161,9 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     opened = open_source(request.place, paths.root, request.formats, ask)
     query = collect_query(request.place, paths.root)
     words = _read_all(opened.params, query, paths.root)
-    if request.wishes.target in words.attrs.get(LACKING, ()):
-        raise ProjectError(
-            f"{words.attrs[LACKING][request.wishes.target]} lacks the target "
-            f"'{request.wishes.target}', which other files of the folder have; add it to the file, "
-            "or take the file out of the folder, and run `make adopt` again."
-        )
-    if request.wishes.target not in words:
-        # The plan refuses it with a hint; nothing needs to be read for that.
-        plan_columns(dict.fromkeys(map(str, words), _NOTHING), {}, request.wishes, {}, ask)
-    request = replace(request, wishes=continue_wishes(request.wishes, earlier, words))
+    _check_target(words, request.wishes, ask)
     current = parse_params(paths.params.read_text(encoding="utf-8"))
+    request = replace(request, wishes=continue_wishes(request.wishes, earlier, words))
     formats = read_formats(paths, earlier, request.wishes.target)
     readings = read_columns(words, request, ask, _delimiter(opened.params), formats)
     table = parse_table(words, readings)
@@ -182,25 +175,12 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     groups = list_groups(table, facts, request.wishes)
     if earlier is None:
         request = replace(request, wishes=ask_group(groups, facts, request.wishes, ask))
-    suspicion = suspect(table, facts, request.wishes)
-    roles, reasons = (earlier.roles, earlier.reasons) if earlier else ({}, {})
-
-    def look(event_time: str | None) -> dict[str, str]:
-        return find_signs(table, facts, suspicion, request.wishes, event_time)
-
-    planned = plan_columns(facts, suspicion, request.wishes, roles, ask, reasons, look)
-    if earlier:
-        text = redraft_contract(rename_contract(earlier.text, request.name), planned, table)
-    else:
-        name = request.name or name_table(request.place)
-        text = draft_contract(name, "1.0.0", request.place.name, planned, {})
+    planned = _plan(table, facts, request.wishes, earlier, ask)
+    text = _draft_text(table, planned, request, earlier)
     contract = parse_contract(text)
-    pipeline = (paths.root / "dvc.yaml").read_text(encoding="utf-8")
-    continues = earlier is not None and earlier.is_continued_by(contract)
-    group = request.wishes.group
-    if continues and group is None and current.split.strategy == "group":
-        group = current.split.group
     labelled = table[table[contract.target.name].notna()].reset_index(drop=True)
+    continues = earlier is not None and earlier.is_continued_by(contract)
+    group = _choose_group(request.wishes, current, continues=continues)
     split = choose_split(labelled, contract, group, current, keep=continues)
     settings = drafted = choose_settings(table, contract, planned, split)
     if continues:
@@ -208,8 +188,10 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     persons, about_persons = settle_categories(contract, current.export.pii_categories, ask)
     params = set_values(paths.params.read_text(encoding="utf-8"), {**settings, **persons})
     params = set_source(params, source)
-    # Before anything is written: a setting that no verb accepts would stop every one of them.
-    parse_params(params)
+    # Before anything is written: what no verb accepts would stop every one of them.
+    limit = parse_params(params).train.max_single_feature_auc
+    check_features(labelled, contract, split, limit)
+    pipeline = (paths.root / "dvc.yaml").read_text(encoding="utf-8")
     return Adoption(
         text,
         params,
@@ -228,6 +210,60 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
         continues,
         location,
     )
+
+
+def _check_target(words: pd.DataFrame, wishes: Wishes, ask: Ask) -> None:
+    """Refuse a table without the target.
+
+    Raises:
+        ProjectError: No file, or not every one, has the column.
+    """
+    lacking = words.attrs.get(LACKING, {})
+    if wishes.target in lacking:
+        raise ProjectError(
+            f"{lacking[wishes.target]} lacks the target '{wishes.target}', which other files of "
+            "the folder have; add it to the file, or take the file out of the folder, and run "
+            "`make adopt` again."
+        )
+    if wishes.target not in words:
+        # The plan refuses it with a hint; nothing needs to be read for that.
+        plan_columns(dict.fromkeys(map(str, words), _NOTHING), {}, wishes, {}, ask)
+
+
+def _plan(
+    table: pd.DataFrame,
+    facts: Mapping[str, ColumnFacts],
+    wishes: Wishes,
+    earlier: Earlier | None,
+    ask: Ask,
+) -> tuple[Planned, ...]:
+    suspicion = suspect(table, facts, wishes)
+    roles, reasons = (earlier.roles, earlier.reasons) if earlier else ({}, {})
+
+    def look(event_time: str | None) -> dict[str, str]:
+        return find_signs(table, facts, suspicion, wishes, event_time)
+
+    return plan_columns(facts, suspicion, wishes, roles, ask, reasons, look)
+
+
+def _draft_text(
+    table: pd.DataFrame,
+    planned: tuple[Planned, ...],
+    request: Request,
+    earlier: Earlier | None,
+) -> str:
+    """The text of the contract: a new one, or that of an earlier adoption with what changed."""
+    if earlier:
+        return redraft_contract(rename_contract(earlier.text, request.name), planned, table)
+    name = request.name or name_table(request.place)
+    return draft_contract(name, "1.0.0", request.place.name, planned, {})
+
+
+def _choose_group(wishes: Wishes, current: Params, *, continues: bool) -> str | None:
+    """The column whose rows stay together: by a flag, else as the last time."""
+    if continues and wishes.group is None and current.split.strategy == "group":
+        return current.split.group
+    return wishes.group
 
 
 def _read_all(opened: OwnParams, query: str | None, root: Path) -> pd.DataFrame:

@@ -273,7 +273,7 @@ def _decide(
 ) -> Verdict:
     before = previous.get(column.name)
     if wished := _by_wish(column, wishes):
-        return (before, KEPT, "") if before and _says_no_more(wished[0], before) else wished
+        return (before, *wished[1:]) if before and _says_no_more(wished[0], before) else wished
     # A column that was the target or named a row, and does no more, is decided like a new one.
     if before is not None and not _ONE_OF_A_ROW & set(before):
         return before, KEPT, _ask_again(column, before, doubt.reason)
