@@ -10,7 +10,10 @@ from urllib.parse import parse_qsl, quote, unquote
 
 MASK = "***"
 
-_WORDS = r"(?:password|passwd|pwd|token|secret|key|odbc_connect|credential|\bsig\b|signature)"
+_WORDS = (
+    r"(?:password|passwd|passphrase|\bpass\b|pwd|token|secret|key|odbc_connect|credential|"
+    r"\bauth\b|\bsig\b|signature)"
+)
 _SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)
 _PATH_NAME = re.compile(r"(path|file|keyspace|keytab|^ssl_?key)$", re.IGNORECASE)
 """Names of query parameters that hold a path, or no secret, although they sound like one."""

@@ -41,6 +41,9 @@ WITH_SECRET = [
     "s3://AKIA:s3cr3t@bucket/key.csv",
     "https://s3cr3t@host/x.csv",
     "https://host/x.csv?sig=s3cr3t",
+    "https://host/x.csv?pass=s3cr3t",
+    "https://host/x.csv?auth=s3cr3t",
+    "postgresql://host/x?passphrase=s3cr3t",
     "https://host/x.csv?X-Amz-Signature=s3cr3t",
     "https://host/x.csv?api_key=s3cr3t",
 ]
