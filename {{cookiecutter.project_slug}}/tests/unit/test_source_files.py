@@ -85,6 +85,18 @@ def test_folders_of_partitions_are_columns(tmp_path: Path) -> None:
     assert "region" in read_words(source(tmp_path), tmp_path)
 
 
+def test_files_of_partitions_are_named_with_their_folders(tmp_path: Path) -> None:
+    for region, text in ((1, "a,y\n1,true\n"), (2, "a,y,new\n1,true,0\n")):
+        folder = tmp_path / "kind=x" / f"region={region}"
+        folder.mkdir(parents=True)
+        (folder / "part.csv").write_text(text)
+    notes = read_words(source(tmp_path), tmp_path).attrs[NOTES]
+
+    assert notes[0].startswith(
+        "'new' is in kind=x/region=2/part.csv and not in kind=x/region=1/part.csv; it was left out"
+    )
+
+
 def test_large_integers_stay_exact_in_every_format(tmp_path: Path) -> None:
     frame = pd.DataFrame({"a": pd.array([*IDS[:-1], None], dtype="Int64"), "y": True})
     frame.to_csv(tmp_path / "a.csv", index=False)

@@ -78,7 +78,8 @@ def read_csv(path: Path, form: TableFormat, rows: int = CHUNK_ROWS) -> Iterator[
     line = find_escaped_quote(path, form)
     if line is not None:
         raise ProjectError(
-            f"{path.name}: line {line} has a backslash before a quote within a quoted cell; set "
+            f"{name_file(path)}: line {line} has a backslash before a quote within a quoted "
+            "cell; set "
             "source.escape in params.yaml to the backslash, or double the quotes in the file."
         )
     done = 0
@@ -114,7 +115,7 @@ def read_layout(path: Path, form: TableFormat) -> Layout:
     reader = _Rows(path, form)
     header = next(iter(reader), None)
     if header is None:
-        raise ProjectError(f"{path.name} is empty; give it the table with its header.")
+        raise ProjectError(f"{name_file(path)} is empty; give it the table with its header.")
     names = tuple(normalize_text(name) for name in header)
     layout = Layout(names, reader.line)
     row = next(iter(reader), None)
@@ -178,8 +179,8 @@ class _Rows:
             start, self.line = self.line + 1, self.skipped + reader.line_num
             if self._ended:
                 raise ProjectError(
-                    f"{self.path.name}: the quote that opens in or after line {start} is never "
-                    "closed; close or delete it."
+                    f"{name_file(self.path)}: the quote that opens in or after line {start} "
+                    "is never closed; close or delete it."
                 )
             if any(cell.strip() for cell in row) or len(row) > 1:
                 yield row
@@ -249,7 +250,8 @@ def _codec(form: TableFormat) -> str:
 def _wrong_encoding(path: Path, encoding: str) -> ProjectError:
     line = _find_undecodable(path, encoding)
     return ProjectError(
-        f"{path.name} is not in {encoding.removesuffix('-sig')}: line {line} holds bytes that this "
+        f"{name_file(path)} is not in {encoding.removesuffix('-sig')}: line {line} holds "
+        "bytes that this "
         "encoding does not have; name the file's encoding as source.encoding in params.yaml, or "
         "save the file as UTF-8."
     )
@@ -285,7 +287,7 @@ def _check_widths(source: _Rows, layout: Layout) -> Iterator[list[str]]:
         if len(row) != width:
             names = len(layout.names)
             raise ProjectError(
-                f"{source.path.name}: line {source.line} has {len(row)} "
+                f"{name_file(source.path)}: line {source.line} has {len(row)} "
                 f"cell{'s' * (len(row) != 1)}, but the header names {names} columns; put cells "
                 f"that hold a '{source.form.delimiter}' into quotes, or correct the line."
             )
@@ -379,6 +381,16 @@ def open_packed(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", opened)
 
 
+def name_file(path: Path) -> str:
+    """Name of a file in a sentence, with the folders that name its partition."""
+    folders: list[str] = []
+    for folder in path.parents:
+        if "=" not in folder.name:
+            break
+        folders.insert(0, folder.name)
+    return "/".join([*folders, path.name])
+
+
 def check_names(names: Sequence[str], path: Path) -> None:
     """Refuses a table in which a name is there twice.
 
@@ -388,7 +400,7 @@ def check_names(names: Sequence[str], path: Path) -> None:
     for name, count in Counter(names).items():
         if count > 1:
             raise ProjectError(
-                f"{path.name} has {count} columns named '{name}'; rename all but one, "
+                f"{name_file(path)} has {count} columns named '{name}'; rename all but one, "
                 "since it cannot be told which is meant."
             )
 
@@ -420,7 +432,8 @@ def check_beginning(path: Path, lines: Sequence[str], delimiters: str) -> None:
         width, top, number, header = max(found)
         title, shown = lines[top - 1], "', '".join(header[:3])
         raise ProjectError(
-            f"{path.name} does not begin with its header: line {top} is '{title:.60}', and line "
+            f"{name_file(path)} does not begin with its header: line {top} is '{title:.60}', "
+            "and line "
             f"{number} has {width} cells ('{shown}'{', …' if width > 3 else ''}); delete what "
             f"stands above the header, or name all {width} columns in line {top}."
         )

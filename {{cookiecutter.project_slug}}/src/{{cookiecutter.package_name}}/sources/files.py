@@ -24,6 +24,7 @@ from .delimited import (
     PACKED_SUFFIXES,
     Layout,
     check_names,
+    name_file,
     read_csv,
     read_layout,
 )
@@ -84,7 +85,7 @@ def read_files(
     for file in files:
         chunks = (chunk.select(names) for chunk in read_chunks(file, params))
         frames.append(to_frame(pa.concat_tables(chunks)))
-        frames[-1].attrs[FILE] = file.path.name
+        frames[-1].attrs[FILE] = name_file(file.path)
     if len(files) == 1:
         del frames[0].attrs[FILE]  # Everybody knows which.
     if not any(map(len, frames)):
@@ -168,7 +169,7 @@ def _note_surplus(path: Path, layout: Layout) -> tuple[str, ...]:
         return ()
     column = {"first": "first cell, taken for an index", "last": "last cell, which is empty"}
     left_out = f"the {column[layout.surplus]}, was left out"
-    return (f"{path.name}: every row has one cell more than the header; {left_out}",)
+    return (f"{name_file(path)}: every row has one cell more than the header; {left_out}",)
 
 
 def _partitions(
@@ -240,8 +241,8 @@ def choose_columns(files: Sequence[SourceFile], needed: Collection[str] | None) 
         absent = [name for name in chosen if name not in file.names]
         if absent:
             raise ProjectError(
-                f"{file.path.name} lacks the column '{absent[0]}', which other files of the folder "
-                "have; add it to the file, or take the file out of the folder."
+                f"{name_file(file.path)} lacks the column '{absent[0]}', which other files of "
+                "the folder have; add it to the file, or take the file out of the folder."
             )
     return chosen
 
@@ -249,7 +250,11 @@ def choose_columns(files: Sequence[SourceFile], needed: Collection[str] | None) 
 def find_lacking(files: Sequence[SourceFile]) -> dict[str, str]:
     """By column that is not in every file: a file that lacks it."""
     every = {name for file in files for name in file.names}
-    return {name: file.path.name for file in files for name in sorted(every.difference(file.names))}
+    return {
+        name: name_file(file.path)
+        for file in files
+        for name in sorted(every.difference(file.names))
+    }
 
 
 def note_further_columns(files: Sequence[SourceFile], names: Collection[str]) -> list[str]:
@@ -257,9 +262,9 @@ def note_further_columns(files: Sequence[SourceFile], names: Collection[str]) ->
     further = dict.fromkeys(name for file in files for name in file.names if name not in names)
     notes = []
     for name in further:
-        holders = [file.path.name for file in files if name in file.names]
+        holders = [name_file(file.path) for file in files if name in file.names]
         where = "every file" if len(holders) == len(files) else _list_few(holders)
-        lacking = [file.path.name for file in files if name not in file.names]
+        lacking = [name_file(file.path) for file in files if name not in file.names]
         but = f" and not in {_list_few(lacking)}" if lacking else ""
         way_in = "add it to every file and run" if lacking else "run"
         notes.append(

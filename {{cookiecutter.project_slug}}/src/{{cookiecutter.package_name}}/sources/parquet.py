@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ..cells import INT64
 from ..errors import ProjectError
-from .delimited import CHUNK_ROWS, check_names
+from .delimited import CHUNK_ROWS, check_names, name_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,8 @@ def _convert(values: pa.Array, name: str, path: Path, *, is_uuid: bool) -> pa.Ar
     if _is_written_as_text(kind):
         return values.cast(pa.string())
     raise ProjectError(
-        f"{path.name} has the column '{name}' of type {kind}, which no contract can name; write it "
-        "as numbers or words, or leave it out."
+        f"{name_file(path)} has the column '{name}' of type {kind}, which no contract can "
+        "name; write it as numbers or words, or leave it out."
     )
 
 
@@ -126,8 +126,8 @@ def _to_int64(values: pa.Array, name: str, path: Path) -> pa.Array:
         largest = pc.max(values).as_py()
         if largest is not None and largest > INT64[1]:
             raise ProjectError(
-                f"{path.name} has {largest} in the column '{name}', which is beyond the integers "
-                "of 64 bits; write the column as strings."
+                f"{name_file(path)} has {largest} in the column '{name}', which is beyond the "
+                "integers of 64 bits; write the column as strings."
             )
     return values.cast(pa.int64())
 
