@@ -43,7 +43,7 @@ def main(store: Path, rows: int) -> None:
         pd.DataFrame(table, columns=names).to_parquet(given)
         calls: dict[str, Callable[[], object]] = {
             "ONNX Runtime alone": lambda: session.run([output], {"numeric": numbers}),
-            "make score": lambda: print(score_deployed(store, str(given), answers)),
+            "make score": lambda: print(*score_deployed(store, str(given), answers), sep="\n"),
         }
         taken: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(TURNS):

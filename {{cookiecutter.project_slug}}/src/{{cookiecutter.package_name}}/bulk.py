@@ -318,8 +318,8 @@ def _answer(frame: pd.DataFrame, job: _Job) -> pd.DataFrame:
     return found.astype({job.outputs[0]: kind, **dict.fromkeys(job.outputs[1:], "float64")})
 
 
-def score_deployed(store: Path, source: str, output: Path) -> str:
-    """Answers files with the deployed model, showing how far it is; returns a summary."""
+def score_deployed(store: Path, source: str, output: Path) -> list[str]:
+    """Answers files with the deployed model, showing how far it is; returns a summary's lines."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -339,7 +339,7 @@ def score_deployed(store: Path, source: str, output: Path) -> str:
         f"{output}: {found.scored:,} rows answered, {found.quarantined:,} in quarantine "
         f"({pace:,.0f} rows/s)"
     )
-    return "\n".join([counts, *found.notes])
+    return [counts, *found.notes]
 
 
 def _count_rows(files: Sequence[Path]) -> int | None:

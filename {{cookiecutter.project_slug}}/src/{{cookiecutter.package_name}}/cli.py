@@ -308,7 +308,8 @@ def score(
     """
     from .bulk import score_deployed
 
-    echo(score_deployed(open_project().store, source, output))
+    for line in score_deployed(open_project().store, source, output):
+        echo(line)
 
 
 @app.command(rich_help_panel="Verbs")

@@ -24,7 +24,7 @@ import pandas as pd
 import pytest
 import yaml
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from {{ cookiecutter.package_name }} import scoring
@@ -44,7 +44,7 @@ from {{ cookiecutter.package_name }}.sources.parsing import parse_column
 from {{ cookiecutter.package_name }}.tables import conform
 
 TABLES = int(os.environ.get("WAYS_TABLES", "6"))
-CELLS = int(os.environ.get("WAYS_CELLS", "150"))
+CELLS = int(os.environ.get("WAYS_CELLS", "90"))
 ROWS = 30
 
 BundleMaker = Callable[..., Path]
@@ -601,6 +601,8 @@ def write_rows(rows: Sequence[Mapping[str, str]], delimiter: str) -> bytes:
     deadline=None,
     suppress_health_check=[*HealthCheck],
 )
+@example(case=Case("time", "0001-01-01T00:00:00+14:00"))
+@example(case=Case("integer", "1e" + "9" * 30))
 @given(case=draw_case())
 def test_a_cell_in_a_request_is_taken_as_training_takes_it(
     fixed_model: tuple[ServedModel, TestClient], case: Case

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from {{ cookiecutter.package_name }} import scoring
-from {{ cookiecutter.package_name }}.bulk import Summary, score_files
-from {{ cookiecutter.package_name }}.bundle import load_bundle
+from {{ cookiecutter.package_name }}.bulk import Summary, score_deployed, score_files
+from {{ cookiecutter.package_name }}.bundle import deploy_bundle, load_bundle
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.scoring import Scorer
 from {{ cookiecutter.package_name }}.source_params import ColumnFormat, TableFormat
@@ -371,3 +371,11 @@ def test_what_a_killed_run_left_is_no_obstacle(
     answers = score(write(tmp_path / "in.csv", HEADER, LINE))
     assert probabilities(answers) == expected(scorer, ROW)
     assert not parts.exists()
+
+
+def test_a_summary_has_a_line_for_each_fact(scorer: Scorer, tmp_path: Path) -> None:
+    deploy_bundle(scorer.bundle.path, tmp_path / "store", "drawn", "1")
+    source = write(tmp_path / "in.csv", "amount,late", "1.5,true")
+    lines = score_deployed(tmp_path / "store", str(source), tmp_path / "out.parquet")
+    assert "1 rows answered, 0 in quarantine" in lines[0]
+    assert lines[1:] == ["not needed, and left out of the answers: 'late'"]

@@ -8,7 +8,7 @@ otherwise; the tests hold both to that with generated bodies.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import msgspec
 from pydantic import ConfigDict, TypeAdapter
