@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -87,7 +87,7 @@ class _WholeNumber:
 
 def _check_years(value: datetime) -> datetime:
     """Refuses a time that is in no year of its own in UTC, as every table does."""
-    if datetime.min.year < value.year < datetime.max.year:
+    if MINYEAR < value.year < MAXYEAR:
         return value
     try:
         value.astimezone(UTC)
