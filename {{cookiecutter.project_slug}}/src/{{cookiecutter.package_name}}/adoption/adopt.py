@@ -1,5 +1,6 @@
 """`adopt`: from a team's files to a contract, settings and a deployed model."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import unified_diff
@@ -28,6 +29,7 @@ from ..sources.sql import ask_database
 from ..tables import conform
 from .categories import settle_categories
 from .changes import Changes, carry_out, check_committed, finish
+from .decisions import describe_decisions
 from .dependence import ask_group, list_groups, note_dependence
 from .draft import draft_contract
 from .earlier import Earlier, continue_formats, continue_wishes, read_earlier, read_formats
@@ -86,6 +88,7 @@ class Adoption:
     Attributes:
         keeps_settings: Whether the settings are those of an earlier adoption.
         location: Where the table lies, if that holds on this machine alone.
+        decisions: The table of what was decided, line by line.
     """
 
     contract: str
@@ -96,6 +99,7 @@ class Adoption:
     open_questions: tuple[str, ...]
     keeps_settings: bool = False
     location: str | None = None
+    decisions: tuple[str, ...] = ()
 
 
 def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) -> Adoption:
@@ -121,6 +125,8 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
     first = is_sample_here(paths.root)
     previous = None if first else load_contract(paths.contract)
     adoption = prepare(paths, request, previous, ask)
+    for line in adoption.decisions:
+        say(line)
     if previous is not None and not _agree(paths, request, adoption, ask, say):
         raise ProjectError(
             "Nothing was changed: the new contract was not agreed to (--yes agrees)."
@@ -209,6 +215,9 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
         ),
         continues,
         location,
+        describe_decisions(
+            source, opened.encoding, readings, planned, contract, _describe_split(params)
+        ),
     )
 
 
@@ -264,6 +273,12 @@ def _choose_group(wishes: Wishes, current: Params, *, continues: bool) -> str | 
     if continues and wishes.group is None and current.split.strategy == "group":
         return current.split.group
     return wishes.group
+
+
+def _describe_split(params: str) -> str:
+    """The strategy of the split, with the reason that stands beside it in params.yaml."""
+    found = re.search(r"^  strategy: *(\w+) *(?:# (?:.*?; )?(.*))?$", params, re.MULTILINE)
+    return " - ".join(filter(None, found.groups())) if found else ""
 
 
 def _read_all(opened: OwnParams, query: str | None, root: Path) -> pd.DataFrame:

@@ -112,8 +112,8 @@ def _check_secrets(place: Place, root: Path) -> None:
         if secret and not (root / address).exists():
             raise ProjectError(
                 f"The address {mask_secrets(mask_address(address))} holds a secret {secret}; take "
-                "it out, and set it in the environment: SOURCE_PASSWORD for a database, AWS_ACCESS_KEY_ID and "
-                "AWS_SECRET_ACCESS_KEY for S3."
+                "it out, and set it in the environment: SOURCE_PASSWORD for a database, "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for S3."
             )
 
 

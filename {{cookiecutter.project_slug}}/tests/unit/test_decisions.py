@@ -1,0 +1,104 @@
+"""What an adoption decided is printed as one table, before anything is changed."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare
+from {{ cookiecutter.package_name }}.adoption.opening import Place
+from {{ cookiecutter.package_name }}.adoption.overrides import FormatOverrides
+from {{ cookiecutter.package_name }}.adoption.plan import Wishes
+from {{ cookiecutter.package_name }}.params import load_params
+from {{ cookiecutter.package_name }}.paths import Paths
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    for name in ("params.yaml", "dvc.yaml", "contract.yaml"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    return Paths(tmp_path)
+
+
+def make_table(rows: int = 600) -> pd.DataFrame:
+    draw = np.random.default_rng(3)
+    size = draw.normal(size=rows)
+    return pd.DataFrame(
+        {
+            "город": draw.choice(["Москва", "Казань", "Тверь"], rows),
+            "Preis": [f"{value:,.2f} €".translate(SWAP) for value in size * 900 + 5000],
+            "e-mail": [f"a{number}@example.org" for number in range(rows)],
+            "zip": [f"{number:05}" for number in draw.integers(0, 40, rows)],
+            "grade": [*draw.integers(1, 9, rows - 12).astype(str), *["unknown"] * 12],
+            "state": np.where(size + draw.normal(0, 0.3, rows) > 1, "back", "kept"),
+        }
+    )
+
+
+SWAP = str.maketrans(",.", ".,")
+
+
+def draft(paths: Paths, formats: FormatOverrides | None = None) -> list[str]:
+    """The table of decisions for a file in cp1251, with params.yaml as it will be."""
+    text = make_table().to_csv(index=False, sep=";").replace("€", "EUR")
+    (paths.root / "shop.csv").write_bytes(text.encode("cp1251"))
+    request = Request(
+        Place("shop.csv"), Wishes(target="state"), formats=formats or FormatOverrides()
+    )
+    adoption = prepare(paths, request, None, lambda _question, safe: safe)
+    paths.params.write_text(adoption.params, encoding="utf-8")
+    return list(adoption.decisions)
+
+
+def find_row(lines: list[str], name: str) -> str:
+    (row,) = [" ".join(line.split()) for line in lines if line.split()[:1] == [name]]
+    return row
+
+
+def test_every_decision_is_in_the_table(paths: Paths) -> None:
+    lines = draft(paths)
+    text = "\n".join(lines)
+
+    assert "encoding: cp1251 (reads 'город', " in text
+    assert "delimiter: ';'" in text
+    assert "split: random" in text
+    assert "the positive class (the one to find) is 'back'; --positive 'kept'" in text
+    assert "number (decimal ,; thousands .; EUR)" in find_row(lines, "Preis")
+    assert "EUR → " in find_row(lines, "Preis")
+    assert "string" in find_row(lines, "zip")
+    assert "'unknown' 12" in find_row(lines, "grade")
+    assert "(not shown)" in find_row(lines, "e-mail")
+    assert "@example.org" not in text
+
+
+def test_flags_are_kept_in_params_so_that_ingest_repeats_them(paths: Paths) -> None:
+    formats = FormatOverrides(
+        encoding="cp1251",
+        missing=("grade=1", "none"),
+        text=frozenset({"grade"}),
+    )
+    lines = draft(paths, formats)
+    source = load_params(paths.params).source
+
+    assert source.kind == "files"
+    assert (source.encoding, source.delimiter, source.missing) == ("cp1251", ";", ("none",))
+    assert source.columns["grade"].missing == ("1",)
+    assert source.columns["Preis"].affixes == ("EUR",)
+    assert "string" in find_row(lines, "grade")
+
+
+def test_the_table_of_a_wide_table_stays_short(paths: Paths) -> None:
+    draw = np.random.default_rng(3)
+    table = pd.DataFrame({f"m{number}": draw.normal(size=300) for number in range(200)})
+    table["odd"] = [f"{value:.1f} kg" for value in draw.normal(80, 9, 300)]
+    table["y"] = draw.choice(["a", "b"], 300)
+    table.to_csv(paths.root / "wide.csv", index=False)
+    request = Request(Place("wide.csv"), Wishes(target="y"))
+    lines = prepare(paths, request, None, lambda _question, safe: safe).decisions
+
+    assert len(lines) < 80
+    assert "142 more columns" in lines[-1]
+    assert "kg" in find_row(list(lines), "odd")
