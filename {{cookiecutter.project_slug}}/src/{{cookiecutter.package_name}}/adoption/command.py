@@ -11,7 +11,7 @@ from ..params import load_params
 from ..paths import Paths
 from ..reports import read_report
 from ..terminal import confirm, echo
-from .adopt import Request, adopt
+from .adopt import Adoption, Request, adopt
 from .changes import carry_out
 from .opening import Place
 from .overrides import FormatOverrides
@@ -38,11 +38,7 @@ def adopt_and_run(
     request = Request(place, wishes, name, day_first, force, yes, formats)
     adoption = adopt(paths, request, ask_at_terminal, echo)
     judged = _find_judgement_time(paths)
-    # Settings that an earlier adoption or a person has chosen stay.
-    code = (
-        0 if adoption.keeps_settings else run_verb(paths, "study", "--only", "presets", "--apply")
-    )
-    code = code or run_verb(paths, "run")
+    code = choose_presets(paths, adoption) or run_verb(paths, "run")
     if code and _may_serve_linear(paths):
         serve_linear(paths)
         echo(
@@ -65,6 +61,20 @@ def _note_quality(paths: Paths) -> list[str]:
         return []
     warning = spell_implausible(read_report(place).get("implausible"))
     return [warning] if warning else []
+
+
+def choose_presets(paths: Paths, adoption: Adoption) -> int:
+    """Let the study choose settings, unless an earlier adoption or a person has chosen them.
+
+    Returns:
+        The exit code of the study.
+    """
+    if adoption.keeps_settings:
+        return 0
+    code = run_verb(paths, "study", "--only", "presets", "--apply")
+    # Noted as the adoption's own change, the settings are no obstacle to the next one.
+    carry_out(paths, {"params.yaml": paths.params.read_text(encoding="utf-8")})
+    return code
 
 
 def explain_failure(refused: Sequence[str]) -> str:
