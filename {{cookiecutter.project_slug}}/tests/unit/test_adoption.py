@@ -171,6 +171,17 @@ def test_the_rarer_word_is_what_is_to_be_found(drafted: Contract) -> None:
     assert drafted.task == "binary"
 
 
+@pytest.mark.parametrize("positive", [None, "kept"])
+def test_the_class_to_find_is_named_with_the_flag_for_the_other(
+    paths: Paths, positive: str | None
+) -> None:
+    request = Request(Place("orders.csv.gz"), Wishes(target="returned", positive=positive))
+    said = " ".join(prepare(paths, request, None, answer_safely).open_questions)
+    found, other = ("kept", "back") if positive else ("back", "kept")
+
+    assert f"'returned': '{found}' is the class to find; --positive '{other}' takes" in said
+
+
 def test_no_personal_value_is_written_into_the_contract(paths: Paths) -> None:
     request = Request(Place("orders.csv.gz"), Wishes(target="returned"))
 

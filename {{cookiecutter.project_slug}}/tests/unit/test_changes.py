@@ -133,7 +133,7 @@ def test_what_a_person_has_changed_is_refused_and_what_adopt_has_left_is_not(
 
     (tmp_path / "a new file.py").write_text("mine")
     with pytest.raises(
-        ProjectError, match=r"1 changes are not committed \(such as a new file.py\)"
+        ProjectError, match=r"1 change is not committed \(such as a new file.py\)"
     ):
         check_committed(paths, force=False)
     (tmp_path / "a new file.py").unlink()

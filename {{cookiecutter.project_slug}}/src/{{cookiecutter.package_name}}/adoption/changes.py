@@ -70,8 +70,9 @@ def check_committed(paths: Paths, *, force: bool, source: str = "") -> None:
         if table is None or not (paths.root / name).resolve().is_relative_to(table)
     ]
     if changed and not force:
+        count = "1 change is" if len(changed) == 1 else f"{len(changed)} changes are"
         raise ProjectError(
-            f"{len(changed)} changes are not committed (such as {changed[0]}), and adopt rewrites "
+            f"{count} not committed (such as {changed[0]}), and adopt rewrites "
             "and deletes files; commit them, or say --force."
         )
 

@@ -152,7 +152,9 @@ def plan_target(column: ColumnFacts, wishes: Wishes) -> Planned:
     numbers = column.kind in ("integer", "number")
     _check_task(column, wishes.task, numbers=numbers)
     if column.kind == "boolean":
-        return Planned(column, "boolean", ("target",), "two values: true is what is to be found")
+        reason = "two values: true is what is to be found"
+        doubt = "true is the class to find; --positive and the word for false take the other one"
+        return Planned(column, "boolean", ("target",), reason, question=doubt)
     many = column.distinct > (_MOST_CLASS_NUMBERS if numbers else MOST_CLASSES)
     if numbers and _is_regression(column, wishes, many=many):
         reason = f"{column.distinct:,} different numbers: regression{_name_flag(wishes)}"
@@ -168,7 +170,11 @@ def plan_target(column: ColumnFacts, wishes: Wishes) -> Planned:
     classes = _order_classes(column, wishes.positive)
     if len(classes) == 2:
         reason = f"two values: '{classes[-1]}' is what is to be found; --positive takes the other"
-        return Planned(column, column.kind, ("target",), reason + _name_flag(wishes), classes)
+        reason += _name_flag(wishes)
+        doubt = (
+            f"'{classes[-1]}' is the class to find; --positive '{classes[0]}' takes the other one"
+        )
+        return Planned(column, column.kind, ("target",), reason, classes, doubt)
     reason = f"{len(classes)} different values: classes{_name_flag(wishes)}"
     question = ""
     if numbers and not wishes.task:
