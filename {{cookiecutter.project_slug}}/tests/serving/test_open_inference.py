@@ -194,6 +194,14 @@ def test_a_missing_tensor_is_named(client: TestClient, contract: Contract, tenso
     assert check_refusal(answer)["errors"][0]["pointer"] == f"/inputs/{name}"
 
 
+def find_tensor(tensors: Any, datatype: str) -> int:
+    """The position of the first tensor of a type; an adopted contract may have none."""
+    for position, tensor in enumerate(tensors):
+        if tensor["datatype"] == datatype:
+            return position
+    pytest.skip(f"no column of this contract is written as {datatype}")
+
+
 def encode_words(tensor: dict[str, Any]) -> dict[str, Any]:
     """A tensor of strings in Base64."""
     data = [v if v is None else base64.b64encode(v.encode()).decode() for v in tensor["data"]]
@@ -201,8 +209,8 @@ def encode_words(tensor: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_base64_is_read_as_the_text_that_it_encodes(client: TestClient, tensors: Any) -> None:
+    find_tensor(tensors, "BYTES")
     encoded = [encode_words(t) if t["datatype"] == "BYTES" else t for t in tensors]
-    assert encoded != tensors
     plain, found = (client.post(INFER, json={"inputs": i}).json() for i in (tensors, encoded))
     assert found["outputs"] == plain["outputs"]
 
@@ -241,7 +249,7 @@ def test_text_is_no_base64_and_numbers_are_not_written_in_it(
     client: TestClient, tensors: Any
 ) -> None:
     for datatype, place in (("BYTES", "data/0"), ("FP64", "parameters/content_type")):
-        position = next(i for i, t in enumerate(tensors) if t["datatype"] == datatype)
+        position = find_tensor(tensors, datatype)
         broken = {**tensors[position], "parameters": {"content_type": "base64"}}
         broken["data"] = ["not base64!", *broken["data"][1:]]
         inputs = [*tensors[:position], broken, *tensors[position + 1 :]]
