@@ -284,3 +284,8 @@ def test_a_model_that_is_too_good_carries_a_warning_on_the_first_screen(
     page, _ = told()
     assert "Warning: roc_auc 0.997 is seldom honest" in page
     assert "carries most" in page
+
+
+def test_tables_of_the_card_are_tables(project: Paths, told: Callable[[], tuple[str, str]]) -> None:
+    _, card = told()
+    assert "| gate | verdict | finding |\n| --- | --- | --- |\n" in card

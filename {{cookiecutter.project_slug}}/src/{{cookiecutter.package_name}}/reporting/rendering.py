@@ -123,10 +123,10 @@ def render_markdown(sections: Sequence[Section]) -> str:
             if isinstance(block, Text):
                 parts.append(escape_markdown(block.words))
             elif isinstance(block, Table):
-                lines = [block.header, ["---"] * len(block.header), *block.rows]
-                parts.append(
-                    "\n".join(f"| {' | '.join(map(escape_markdown, row))} |" for row in lines)
-                )
+                lines = [list(map(escape_markdown, row)) for row in (block.header, *block.rows)]
+                # Escaped, it would no longer make a table of the lines.
+                lines.insert(1, ["---"] * len(block.header))
+                parts.append("\n".join(f"| {' | '.join(row)} |" for row in lines))
     return "\n\n".join(parts) + "\n"
 
 
