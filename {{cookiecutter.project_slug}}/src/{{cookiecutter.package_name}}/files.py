@@ -61,6 +61,14 @@ def make_private(place: Path) -> None:
             place.chmod(mode & ~_OTHERS)
 
 
+def private_umask() -> int:
+    """The process' umask, with all that is not for the owner and the group taken away."""
+    # It can only be read by setting it; another thread writes too narrowly meanwhile, at worst.
+    umask = os.umask(_OTHERS | 0o070)
+    os.umask(umask)
+    return umask | _OTHERS | 0o020
+
+
 def clear_scratch(folder: Path, name: str = "*") -> None:
     """Removes what a process left there that was killed while it wrote: of one file, or of all."""
     for path in folder.glob("*"):

@@ -13,6 +13,7 @@ from .availability import check_rows
 from .contract import load_contract
 from .dvc_stores import protect_rows
 from .errors import ProjectError
+from .files import private_umask
 from .formatting import format_interval
 from .judgement import RefusedError
 from .modelling.plausibility import spell_implausible
@@ -120,6 +121,8 @@ def _run_dvc(root: Path, *arguments: str) -> int:
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
+        # DVC writes tables anew from its cache, with a mode that follows from the umask.
+        umask=private_umask(),
     ) as process:
         with ThreadPoolExecutor(max_workers=2) as beside:
             beside.submit(_pass_on, process.stdout, sys.stdout)

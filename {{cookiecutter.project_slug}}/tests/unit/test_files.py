@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.files import make_private, replacing
+from {{ cookiecutter.package_name }}.files import make_private, private_umask, replacing
 
 
 def test_a_file_appears_with_its_content(tmp_path: Path) -> None:
@@ -69,6 +69,16 @@ def test_files_honor_the_umask_and_rows_are_private(
     assert mode(tmp_path / "report") == public
     assert mode(tmp_path / "rows/deep/table") == private
     assert [mode(tmp_path / name) for name in ("rows", "rows/deep")] == [folder, folder]
+
+
+@pytest.mark.parametrize(("umask", "private"), [(0o000, 0o027), (0o022, 0o027), (0o077, 0o077)])
+def test_a_private_umask_is_never_wider(umask: int, private: int) -> None:
+    before = os.umask(umask)
+    try:
+        assert private_umask() == private
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
 
 
 def test_a_folder_that_was_open_is_closed_to_others(tmp_path: Path) -> None:

@@ -93,8 +93,8 @@ def _name_forgotten(count: int) -> str:
     if not count:
         return ""
     return (
-        f"; {count:,} {'rows' if count > 1 else 'row'} that `make forget` removed were left out, "
-        "but the source still offers them: delete them there"
+        f"; the source still offers {count:,} {'rows' if count > 1 else 'row'} that `make forget` "
+        "removed; left out: delete there what was to be forgotten"
     )
 
 
