@@ -291,6 +291,10 @@ def test_a_fresh_clone_pulls_the_same_files(whole: Whole, workplace: Path) -> No
     call(
         ("git", "clone", "--quiet", str(whole.paths.root), str(clone)), workplace, whole.environment
     )
+    # The remote as shipped is the project's own folder, so a clone is told where that is.
+    remote = str(whole.paths.var / "dvc-remote")
+    modify = ("remote", "modify", "--local", "local", "url", remote)
+    whole.call(sys.executable, "-m", "dvc", *modify, folder=clone)
     whole.call(sys.executable, "-m", "dvc", "pull", "--quiet", folder=clone)
 
     kept = ("data", "models", "reports")
