@@ -102,3 +102,14 @@ def test_the_table_of_a_wide_table_stays_short(paths: Paths) -> None:
     assert len(lines) < 80
     assert "142 more columns" in lines[-1]
     assert "kg" in find_row(list(lines), "odd")
+
+
+def test_a_date_in_several_columns_is_named_where_no_column_holds_it(paths: Paths) -> None:
+    days = pd.date_range("2023-01-01", periods=400)
+    draw = np.random.default_rng(3)
+    parts = {"Year": days.year, "month": days.month, "day": days.day, "x": draw.normal(size=400)}
+    pd.DataFrame(parts).assign(y=draw.choice(["a", "b"], 400)).to_csv(paths.root / "d.csv")
+    request = Request(Place("d.csv"), Wishes(target="y"))
+    said = prepare(paths, request, None, lambda _question, safe: safe).open_questions
+
+    assert [line for line in said if line.startswith("'Year', 'month', 'day' say together when")]

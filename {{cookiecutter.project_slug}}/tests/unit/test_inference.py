@@ -149,6 +149,7 @@ def test_numbers_named_like_codes_are_categories(name: str) -> None:
     ("words", "word"),
     [
         ([*["<0.5", ">100"] * 20, *map(str, range(60))], "<0.5"),
+        (["<0.5", "1.5", "2.5", ">100"] * 9, "'<0.5' (9 rows), '>100' (9 rows) cannot be read so"),
         (["12.5%", "0.3", "7%", "0.9"] * 9, "%"),
         (["50 kg", "500 g"] * 9, "several units"),
         (["1.5", "1,5"] * 9, "different decimal marks"),

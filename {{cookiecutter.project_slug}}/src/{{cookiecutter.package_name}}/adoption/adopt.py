@@ -41,6 +41,7 @@ from .formats import (
     infer_format,
     infer_formats,
 )
+from .naming import note_date_parts
 from .opening import QUERY, OpenedSource, Place, open_source
 from .overrides import ColumnOverrides, FormatOverrides, resolve_overrides
 from .patching import set_pipeline, set_source, set_values
@@ -207,6 +208,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
         (
             *_note_encoding(opened, request),
             *nested,
+            *note_date_parts(facts, has_event_time=contract.event_time is not None),
             *_note_steps(drafted, contract),
             *about_persons,
             *note_dependence(labelled, contract, split.params, _list_features(groups, contract)),

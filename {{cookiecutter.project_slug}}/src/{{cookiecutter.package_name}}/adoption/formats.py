@@ -66,6 +66,8 @@ _BOOLEAN_PAIRS = {
     frozenset(pair)
     for pair in (*zip(TRUE_WORDS, FALSE_WORDS, strict=False), ("tak", "nie"), ("s", "n"))
 }
+_COMPARISONS = "<>=~\u2264\u2265 "
+"""Signs before numbers that are bounds, such as those of a laboratory."""
 _SHOWN = 3
 _PLURALS = {
     "number": "numbers",
@@ -502,8 +504,9 @@ def _describe_numbers(column: _Column, words: Sequence[str]) -> str:
     """Why words of which most look like numbers stay text; empty where they do not."""
     counts = column.counts
     odd = [word for word in words if not looks_like_number(word)]
-    odd_rows = sum(counts[word] for word in odd)
-    if not odd or odd_rows >= sum(counts[word] for word in words) / 2:
+    strange = [word for word in odd if not looks_like_number(word.lstrip(_COMPARISONS))]
+    strange_rows = sum(counts[word] for word in strange)
+    if not odd or strange_rows >= sum(counts[word] for word in words) / 2:
         return ""
     return (
         f"looks like numbers, but {_list_words(odd, counts)} cannot be read so: left as text; if "
