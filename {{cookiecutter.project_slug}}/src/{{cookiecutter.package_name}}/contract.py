@@ -89,6 +89,11 @@ class Contract:
         return self._with_role("slice")
 
     @cached_property
+    def reported_slices(self) -> tuple[Column, ...]:
+        """Slices whose values may stand in reports: those of columns tagged `pii` may not."""
+        return tuple(column for column in self.slices if column not in self.pii)
+
+    @cached_property
     def leakage(self) -> tuple[Column, ...]:
         """Columns that are known only after the event, and so never a feature."""
         return self._with_role("leakage")

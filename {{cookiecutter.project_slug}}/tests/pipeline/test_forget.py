@@ -86,7 +86,7 @@ def held(orders: Paths, tmp_path: Path) -> Paths:
     (paths.predictions / "a.jsonl").write_text(log)
     # Two versions in the cache and the remote; one object there is another project's.
     old = paths.raw / "2013-01.parquet"
-    stores = (paths.root / ".dvc/cache", remote)
+    stores, listed = (paths.root / ".dvc/cache", remote), ""
     for store in stores:
         name = store_object(store, old.read_bytes())
         listing = [{"md5": name, "relpath": "2013-01.parquet"}]

@@ -216,3 +216,28 @@ def test_a_feature_that_repeats_a_name_is_found(feature: list[str], *, stored: b
         check_categories(contract, columns, features, ("name",))
     else:
         check_categories(contract, columns, features, ())
+
+
+def test_slices_by_a_personal_column_are_not_reported() -> None:
+    text = CONTRACT.replace(
+        "{name: size, logicalType: number, required: true, tags: [feature]}",
+        "{name: size, logicalType: number, required: true, tags: [feature, slice]}",
+    )
+    text = text.replace(
+        "name: nick, logicalType: string, tags: [feature, pii]",
+        "name: nick, logicalType: string, tags: [feature, slice, pii]",
+    )
+    contract = parse_contract(text)
+    assert [column.name for column in contract.slices] == ["nick", "size"]
+    assert [column.name for column in contract.reported_slices] == ["size"]
+
+
+def test_a_key_that_names_a_person_is_tagged(guests: Paths) -> None:
+    rows = make_guests().assign(guest_id=[f"G-{number}" for number in range(1200)])
+    rows.to_csv(guests.root / "guests.csv", index=False)
+    wishes = Wishes(target="cancelled", pii=frozenset({"guest_id"}))
+    adoption = prepare(guests, Request(Place("guests.csv"), wishes), None, lambda _, safe: safe)
+    contract = parse_contract(adoption.contract)
+    assert contract.key is not None
+    assert contract.key.roles == {"key", "pii"}
+    assert "G-1" not in adoption.contract

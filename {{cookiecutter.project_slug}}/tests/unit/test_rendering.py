@@ -11,6 +11,7 @@ from {{ cookiecutter.package_name }}.adoption.patching import set_values
 from {{ cookiecutter.package_name }}.reporting.card import _metadata
 from {{ cookiecutter.package_name }}.reporting.rendering import (
     Bars,
+    Block,
     Lead,
     Section,
     Table,
@@ -60,7 +61,11 @@ def test_ordinary_words_stay_readable() -> None:
 @pytest.mark.parametrize("words", HOSTILE)
 def test_a_page_shows_a_value_as_it_is(words: str) -> None:
     lead = Lead(words, words, True, [words], [(words, words)])
-    blocks = [Text(words), Table((words,), [(words,)], words), Bars(words, [(words, 1.0, words)])]
+    blocks: list[Block] = [
+        Text(words),
+        Table((words,), [(words,)], words),
+        Bars(words, [(words, 1.0, words)]),
+    ]
     page = render_page(words, lead, [Section(words, blocks)])
     assert "<script>alert" not in page
     assert "<b>evil" not in page

@@ -115,6 +115,8 @@ def plan_columns(
         before = previous.get(name, ())
         if role:
             tags = before if role in before else (role,)
+            if name in wishes.pii and "pii" not in tags:
+                tags = (*tags, "pii")
             planned.append(Planned(column, kind, tags, _SPECIAL_REASONS[role]))
             continue
         doubt = Doubt(suspicion.get(name, 0.5), reasons.get(name, ""), signs.get(name, ""))

@@ -71,7 +71,7 @@ def run(paths: Paths, params: Params) -> str:
         "rows": len(test.rows),
         "primary_metric": params.judge.metric,
         **found,
-        "slice_columns": [column.name for column in contract.slices],
+        "slice_columns": [column.name for column in contract.reported_slices],
         "slices": break_down(contract, test, params),
         "behaviour": run_tests(load_tests(paths.behaviour), test.rows, contract, ask),
         "fairness": describe_fairness(
@@ -218,7 +218,7 @@ def break_down(contract: Contract, test: Window, params: Params) -> list[dict[st
     """The main metric in every slice that is large enough."""
     settings = params.evaluate
     return measure_slices(
-        find_slices(test.rows, [c.name for c in contract.slices], settings.min_slice_rows),
+        find_slices(test.rows, [c.name for c in contract.reported_slices], settings.min_slice_rows),
         metrics_for(contract.task, settings.calibration_bins)[params.judge.metric],
         test.target,
         test.scores["candidate"],

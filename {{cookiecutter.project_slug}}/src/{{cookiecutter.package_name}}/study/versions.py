@@ -152,7 +152,7 @@ def _measure(
     scores = {"candidate": after, "a": before}
     found = measure_all(contract, target, scores, groups, settings, params.seed)
     slices = compare_slices(
-        find_slices(rows, [c.name for c in contract.slices], settings.min_slice_rows),
+        find_slices(rows, [c.name for c in contract.reported_slices], settings.min_slice_rows),
         metrics_for(contract.task, settings.calibration_bins)[params.judge.metric],
         target,
         after,
