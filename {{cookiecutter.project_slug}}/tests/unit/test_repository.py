@@ -117,7 +117,7 @@ def test_a_project_that_is_committed_around_it_is_left_as_it_is(tmp_path: Path) 
 
     assert ensure_repository(inner) == ""
     assert commits(tmp_path) == ["Add a project", "Generate the project"]
-    with pytest.raises(ProjectError, match=r"1 changes .*\(such as params.yaml\)"):
+    with pytest.raises(ProjectError, match=r"1 change is not committed \(such as params\.yaml\)"):
         check_committed(Paths(inner), force=False)
 
 
