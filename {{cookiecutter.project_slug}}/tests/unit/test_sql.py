@@ -138,7 +138,7 @@ def test_rows_that_come_late_to_the_last_stored_month_are_added(paths: Paths) ->
             "INSERT INTO orders VALUES ('K-late', '2020-03-30 10:00:00', 1.0, 1, 'blue', 0)"
         )
 
-    assert "1 rows were added to 2020-03" in ingest.run(paths, params)
+    assert "1 row was added to 2020-03" in ingest.run(paths, params)
     assert stored(paths) == {"2020-01": 40, "2020-02": 40, "2020-03": 41}
 
 

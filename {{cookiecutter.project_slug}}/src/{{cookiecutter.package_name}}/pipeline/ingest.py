@@ -108,7 +108,7 @@ def summarize(report: Mapping[str, Any]) -> str:
     sentences = [
         arrived,
         *(
-            f"{count:,} rows were added to {'the table' if month == WHOLE else month}"
+            f"{_count_rows(count)} added to {'the table' if month == WHOLE else month}"
             for month, count in report["added"].items()
         ),
         *report["left_out"],
@@ -118,6 +118,10 @@ def summarize(report: Mapping[str, Any]) -> str:
         ),
     ]
     return "; ".join(sentences)
+
+
+def _count_rows(count: int) -> str:
+    return "1 row was" if count == 1 else f"{count:,} rows were"
 
 
 def _list_counts(words: Mapping[str, int]) -> str:
@@ -181,7 +185,7 @@ def _describe_change(path: Path, stored: pd.DataFrame, changed: int, added: pd.D
     told = (
         f"{changed:,} of {len(stored):,} stored rows are changed or gone"
         if changed
-        else f"{len(added):,} rows are new, and later months are stored already"
+        else f"{len(added):,} of its rows are new, and later months are stored already"
     )
     return (
         f"The source offers {what} again with other content ({told}); what arrived stays: find out "
