@@ -18,6 +18,7 @@ from {{ cookiecutter.package_name }}.tables import conform, read_table
 ROOT = Path(__file__).parents[2]
 TEXT = """
 apiVersion: v3.2.0
+name: trips
 version: 1.0.0
 schema:
   - properties:

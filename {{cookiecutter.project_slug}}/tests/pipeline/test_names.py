@@ -54,7 +54,12 @@ def describe(columns: list[str]) -> str:
             for name in features
         ),
     ]
-    document = {"apiVersion": "v3.2.0", "version": "1.0.0", "schema": [{"properties": properties}]}
+    document = {
+        "apiVersion": "v3.2.0",
+        "name": "names",
+        "version": "1.0.0",
+        "schema": [{"properties": properties}],
+    }
     return yaml.safe_dump(document, allow_unicode=True)
 
 
