@@ -28,6 +28,7 @@ from {{ cookiecutter.package_name }}.tables import conform, read_table, write_ta
 ROOT = Path(__file__).parents[2]
 TEXT = """
 apiVersion: v3.2.0
+name: visits
 version: 1.0.0
 schema:
   - properties:
