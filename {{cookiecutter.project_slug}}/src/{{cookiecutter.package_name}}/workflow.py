@@ -34,7 +34,7 @@ _DVC_HINTS = (
     "> python -m ",
     "WARNING: 'data/quarantine' is empty.",
 )
-"""Beginnings of DVC's lines for people who call it themselves; six times a run they bury the rest."""
+"""Beginnings of the lines that DVC writes for its own users; they bury the rest of a run."""
 
 
 def run_everything(paths: Paths, say: Callable[[str], None]) -> None:
