@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,7 @@ def test_the_report_names_the_units_behind_its_intervals(
         ("day", "rows", "cases", "by rows, since the test window holds only 40 days"),
     ):
         units = {"unit": unit, "count": 40, "interval": interval}
-        change_facts(project, lambda facts, units=units: facts.update(units=units))
+        change_facts(project, partial(dict.update, units=units))
         page, card = told()
         assert f"is what other {others} like those could have shown" in page
         assert how in card.replace("\\", "")

@@ -344,11 +344,11 @@ def test_patients_that_differ_do_not_make_an_honest_model_too_good(limits: Param
     for seed in range(SEEDS):
         valid, test = (make_patients(seed, name) for name in ("valid", "test"))
         for unit in refused:
-            windows = [
+            first, second = (
                 replace(w, groups=np.arange(len(w.target))) if unit == "row" else w
                 for w in (valid, test)
-            ]
-            found = measure_surprise(CONTRACT, *windows, params)
+            )
+            found = measure_surprise(CONTRACT, first, second, params)
             limit = params.judge.max_surprise * max(found["valid_gain_over_prior"], 0.0)
             refused[unit] += found["low"] > limit
     assert refused["patient"] == 0

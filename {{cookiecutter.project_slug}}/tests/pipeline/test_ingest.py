@@ -174,7 +174,9 @@ def test_rows_that_come_late_for_an_older_month_are_refused(
     ingest.run(paths, until("2013-03"))
     offer(rows)
 
-    with pytest.raises(ProjectError, match=r"2013-01 again .*\(1 of its rows are new, and later months"):
+    with pytest.raises(
+        ProjectError, match=r"2013-01 again .*\(1 of its rows are new, and later months"
+    ):
         ingest.run(paths, until("2013-03"))
 
 

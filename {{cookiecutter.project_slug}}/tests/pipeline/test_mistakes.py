@@ -214,7 +214,10 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     # The rows.
     "a category that nobody listed": (
         *(offer(break_rows), "ingest validate"),
-        r"rows \(3\d\.\d%\) break the contract.*the commonest reason is 'colour: enumeration'.*`make adopt`",
+        (
+            r"rows \(3\d\.\d%\) break the contract.*the commonest reason is 'colour: "
+            r"enumeration'.*`make adopt`"
+        ),
     ),
     "a test window with one class": (
         *(take_class_away, "split"),
@@ -353,7 +356,7 @@ def test_a_python_that_will_not_do_gets_its_sentence(tmp_path: Path, version: st
     )
 
     assert done.returncode != 0
-    assert f'error: no Python from 3.11 to 3.13 (tried: {other}); install one' in done.stderr
+    assert f"error: no Python from 3.11 to 3.13 (tried: {other}); install one" in done.stderr
     assert not (tmp_path / ".venv").exists()
 
 

@@ -55,8 +55,8 @@ def task(fixed_params: Params, monkeypatch: pytest.MonkeyPatch) -> Task:
 
 @pytest.fixture
 def found(task: Task) -> dict[str, Any]:
-    parts = (task.examples(draw_rows(seed)) for seed in (1, 2))
-    return compare_presets(task, *parts, print)
+    train, valid = (task.examples(draw_rows(seed)) for seed in (1, 2))
+    return compare_presets(task, train, valid, print)
 
 
 def test_the_alternative_that_is_better_on_validation_is_chosen(found: dict[str, Any]) -> None:
@@ -72,8 +72,8 @@ def test_the_alternative_that_is_better_on_validation_is_chosen(found: dict[str,
 
 
 def test_the_choice_is_the_same_again(task: Task, found: dict[str, Any]) -> None:
-    parts = (task.examples(draw_rows(seed)) for seed in (1, 2))
-    assert compare_presets(task, *parts, lambda _: None) == found
+    train, valid = (task.examples(draw_rows(seed)) for seed in (1, 2))
+    assert compare_presets(task, train, valid, lambda _: None) == found
 
 
 def test_the_choice_is_written_into_the_parameters(project: Paths, found: dict[str, Any]) -> None:
@@ -93,7 +93,8 @@ def test_classes_have_no_logarithm_and_numbers_alone_no_categories(task: Task) -
         for size in draw.normal(size=(2, 400))
     ]
     binary = Task(contract, task.params)
-    found = compare_presets(binary, *map(binary.examples, frames), lambda _: None)
+    train, valid = map(binary.examples, frames)
+    found = compare_presets(binary, train, valid, lambda _: None)
 
     assert found["metric"] == "log_loss"
     names = {name for trial in found["tried"] for name in trial["changes"]}

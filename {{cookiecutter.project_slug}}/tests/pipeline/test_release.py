@@ -391,7 +391,7 @@ def test_a_promotion_that_fails_leaves_the_champion(
     open_registry: OpenRegistry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from ml_service.tracking import Tracker
+    from {{ cookiecutter.package_name }}.tracking import Tracker
 
     release_bundle(project, params)
     replace_bundle(project)

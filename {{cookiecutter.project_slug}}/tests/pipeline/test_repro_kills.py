@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.workflow import __package__ as package
 from {{ cookiecutter.package_name }}.repository import ensure_repository
+from {{ cookiecutter.package_name }}.workflow import __package__ as package
 
 MOMENTS = int(os.environ.get("KILL_MOMENTS", "3"))
 STAGES = ("ingest", "validate", "split", "train", "export", "evaluate")

@@ -95,7 +95,13 @@ def test_a_model_is_registered_whose_optional_columns_are_empty_in_every_golden_
 
 
 def test_the_input_example_shows_each_column_with_a_value_if_a_golden_request_has_one() -> None:
-    records = [{"a": 1}, {"a": 2}, {"a": 3}, {"a": 4, "note": "late"}, {"a": 5, "b": "x"}]
+    records: list[dict[str, Any]] = [
+        {"a": 1},
+        {"a": 2},
+        {"a": 3},
+        {"a": 4, "note": "late"},
+        {"a": 5, "b": "x"},
+    ]
     assert choose_examples(records) == [records[3], records[4], records[0]]
     assert choose_examples([]) == []
 

@@ -132,9 +132,7 @@ def test_what_a_person_has_changed_is_refused_and_what_adopt_has_left_is_not(
     check_committed(paths, force=False)
 
     (tmp_path / "a new file.py").write_text("mine")
-    with pytest.raises(
-        ProjectError, match=r"1 change is not committed \(such as a new file.py\)"
-    ):
+    with pytest.raises(ProjectError, match=r"1 change is not committed \(such as a new file.py\)"):
         check_committed(paths, force=False)
     (tmp_path / "a new file.py").unlink()
     (tmp_path / "contract.yaml").write_text("new, and described by me")

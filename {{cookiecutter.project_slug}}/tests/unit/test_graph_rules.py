@@ -138,7 +138,7 @@ def test_a_bundle_with_such_a_graph_is_refused_by_all_who_read_it(
         read_bundle(tmp_path / "bundle")
 
 
-def make_model(operator: str, kind: int, shape: list[int]) -> bytes:
+def make_model(operator: str, kind: int, shape: list[int | None]) -> bytes:
     nodes = [helper.make_node(operator, ["numeric"], ["out"])]
     given = helper.make_tensor_value_info("numeric", TensorProto.FLOAT, [None, 1])
     output = helper.make_tensor_value_info("out", kind, shape)

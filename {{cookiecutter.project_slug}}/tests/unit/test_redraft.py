@@ -89,7 +89,7 @@ def test_the_same_data_change_nothing(paths: Paths) -> None:
 
 def test_a_flag_of_the_first_time_holds_the_second_time(paths: Paths) -> None:
     table = make_trips().assign(late=np.random.default_rng(2).integers(0, 4, ROWS))
-    flags = {"task": "regression", "features": frozenset({"cause", "kind 0"})}
+    flags: dict[str, Any] = {"task": "regression", "features": frozenset({"cause", "kind 0"})}
     first = adopt(paths, table, **flags)
 
     assert parse_contract(first.contract).task == "regression"
@@ -262,7 +262,7 @@ def test_adopting_again_is_stable_for_any_table(
     }
     table = pd.DataFrame({**made, "size": draw.normal(size=grown), "late": answers[target]})
     paths = make_project(tmp_path_factory.mktemp("project"))
-    flags = {"event_time": "none"}
+    flags: dict[str, Any] = {"event_time": "none"}
     first = adopt(paths, table[:rows], **flags)
     second = adopt(paths, table[:rows], again=True)
     assert second == replace(first, keeps_settings=True), "the same data"

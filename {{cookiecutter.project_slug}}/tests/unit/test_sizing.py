@@ -77,11 +77,9 @@ def test_a_feature_that_tells_the_outcome_of_newer_rows_alone_is_refused_first(
     chance = np.random.default_rng(3).random(1500) < 0.5
     newer = np.arange(1500) > 800
     table["state"] = np.where(np.where(newer, known, chance | (known & chance)), "p", "q")
-    wished = {"features": frozenset({"state"})}
-
-    with pytest.raises(ProjectError, match="run again with --leakage 'state' if .*--feature"):
+    with pytest.raises(ProjectError, match=r"run again with --leakage 'state' if .*--feature"):
         adopt(paths, table)
-    request = Request(Place("table.csv"), Wishes(target="late", **wished))
+    request = Request(Place("table.csv"), Wishes(target="late", features=frozenset({"state"})))
     prepare(paths, request, None, lambda _, safe: safe)
 
 

@@ -53,9 +53,11 @@ def make_orders(seed: int, rows: int = 1500) -> pd.DataFrame:
 
 
 def look(table: pd.DataFrame, suspicion: dict[str, float] | None = None) -> dict[str, str]:
-    kinds = {name: KINDS.get(name, "number") for name in table}
-    kinds |= {name: "timestamp" for name in table if str(table[name].dtype)[:8] == "datetime"}
-    facts = profile(table, {name: InferredFormat(kind, ColumnFormat()) for name, kind in kinds.items()})
+    kinds = {str(name): KINDS.get(str(name), "number") for name in table}
+    kinds |= {str(name): "timestamp" for name in table if str(table[name].dtype)[:8] == "datetime"}
+    facts = profile(
+        table, {name: InferredFormat(kind, ColumnFormat()) for name, kind in kinds.items()}
+    )
     return find_signs(table, facts, suspicion or {}, Wishes(target="returned"), "at")
 
 
