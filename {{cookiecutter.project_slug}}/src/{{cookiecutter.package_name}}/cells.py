@@ -364,7 +364,9 @@ def _ends_in_utc(text: str, date_format: str) -> bool:
 
 
 def _read_iso(text: str) -> datetime:
-    bare = _UTC_WORD.sub("+00:00", text.replace("t", "T"))
+    # Fixed-width exports pad an hour of one digit with a second space.
+    single_spaced = " ".join(text.split())
+    bare = _UTC_WORD.sub("+00:00", single_spaced.replace("t", "T"))
     if _ISO.fullmatch(bare) is None:
         raise ValueError("is not ISO 8601")
     if len(bare) == len("2024-01"):

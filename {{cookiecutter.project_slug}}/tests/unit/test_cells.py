@@ -131,6 +131,7 @@ TIMES: list[tuple[str, tuple[str, ...], datetime]] = [
     ("2024-01", (), MOMENT.replace(day=1)),
     ("20240131", (), MOMENT),
     ("2024-01-31T10:00:00Z", (), MOMENT.replace(hour=10)),
+    ("2024-01-31  10:00:00", (), MOMENT.replace(hour=10)),
     ("2024-01-31 10:00:00 UTC", (), MOMENT.replace(hour=10)),
     ("2024-01-31 10:00:00 GMT", (), MOMENT.replace(hour=10)),
     ("2024-01-31 10:00:00 +0100", (), MOMENT.replace(hour=9)),
