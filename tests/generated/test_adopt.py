@@ -31,7 +31,7 @@ SUITED = "diabetes.csv"
 CLONED = "wine.csv"
 """The table whose project a second person clones."""
 SUITES = ("tests/unit", "tests/model", "tests/serving")
-TRACES = r"flight\|nycflights\|departure_minute"
+TRACES = r"\bflight\|nycflights\|departure_minute"
 
 
 @pytest.fixture(scope="module")

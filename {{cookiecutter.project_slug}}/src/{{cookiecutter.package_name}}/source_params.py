@@ -77,6 +77,8 @@ class TableFormat(Section):
         missing: Words for a missing value in every column, of strings too.
         rename: Names in the source to names in the contract, where they differ.
         columns: By name in the contract, the formats that are not plain.
+        compose: Times that lie in several columns: by name in the contract, the columns that hold
+            year, month and perhaps day, hour and minute.
     """
 
     encoding: str = "utf-8-sig"
@@ -85,6 +87,7 @@ class TableFormat(Section):
     missing: tuple[str, ...] = ()
     rename: dict[str, str] = {}
     columns: dict[str, ColumnFormat] = {}
+    compose: dict[str, Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]] = {}
 
     @field_validator("encoding")
     @classmethod

@@ -1,17 +1,21 @@
 """What an adoption decided is printed as one table, before anything is changed."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare
+from {{ cookiecutter.package_name }}.adoption.adopt import Adoption, Request, prepare
 from {{ cookiecutter.package_name }}.adoption.opening import Place
 from {{ cookiecutter.package_name }}.adoption.overrides import FormatOverrides
 from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.params import load_params
+from {{ cookiecutter.package_name }}.contract import parse_contract
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.params import load_params, parse_params
 from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.sources import read_source
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,12 +108,63 @@ def test_the_table_of_a_wide_table_stays_short(paths: Paths) -> None:
     assert "kg" in find_row(list(lines), "odd")
 
 
-def test_a_date_in_several_columns_is_named_where_no_column_holds_it(paths: Paths) -> None:
-    days = pd.date_range("2023-01-01", periods=400)
+def write_days(paths: Paths, **parts: Any) -> None:
+    """A table whose dates lie in several columns."""
     draw = np.random.default_rng(3)
-    parts = {"Year": days.year, "month": days.month, "day": days.day, "x": draw.normal(size=400)}
-    pd.DataFrame(parts).assign(y=draw.choice(["a", "b"], 400)).to_csv(paths.root / "d.csv")
-    request = Request(Place("d.csv"), Wishes(target="y"))
-    said = prepare(paths, request, None, lambda _question, safe: safe).open_questions
+    table = pd.DataFrame({**parts, "x": draw.normal(size=400)})
+    table.assign(y=draw.choice(["a", "b"], 400)).to_csv(paths.root / "d.csv", index=False)
 
-    assert [line for line in said if line.startswith("'Year', 'month', 'day' say together when")]
+
+def prepare_days(paths: Paths, **wishes: Any) -> Adoption:
+    request = Request(Place("d.csv"), Wishes(target="y", **wishes))
+    return prepare(paths, request, None, lambda _question, safe: safe)
+
+
+def test_a_date_in_several_columns_becomes_the_event_time(paths: Paths) -> None:
+    hours = pd.date_range("2023-01-31 22:00", periods=400, freq="5h")
+    write_days(paths, Year=hours.year, month=hours.month, day=hours.day, hour=hours.hour)
+    adoption = prepare_days(paths)
+    contract = parse_contract(adoption.contract)
+    rows = read_source(parse_params(adoption.params).source, contract, paths.root)
+
+    assert contract.event_time is not None
+    assert list(rows[contract.event_time.name]) == list(hours.tz_localize("UTC"))
+    assert parse_params(adoption.params).split.strategy == "time"
+    assert [line for line in adoption.open_questions if "is made of 'Year', 'month', 'day'" in line]
+    # What the parts say of the season stays.
+    assert {"month", "hour"} <= {column.name for column in contract.features}
+
+
+def test_a_date_in_several_columns_is_left_alone_where_somebody_says_so(paths: Paths) -> None:
+    days = pd.date_range("2023-01-01", periods=400)
+    write_days(paths, year=days.year, month=days.month, day=days.day)
+    contract = parse_contract(prepare_days(paths, event_time="none").contract)
+
+    assert contract.event_time is None
+    assert "event_time" not in {column.name for column in contract.columns}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"year": range(400), "month": [1] * 400},
+        {"year": [2020] * 400, "month": [13, *[1] * 399]},
+        {"month": [1] * 400, "day": [2] * 400},
+        {"at": ["2023-01-05"] * 400, "year": [2020] * 400, "month": [1] * 400},
+    ],
+    ids=["no years", "no months", "no year", "another time"],
+)
+def test_columns_that_make_no_date_are_not_composed(paths: Paths, parts: Any) -> None:
+    write_days(paths, **parts)
+
+    assert "compose" not in prepare_days(paths).params
+
+
+def test_a_part_that_is_no_number_is_refused_when_rows_are_read(paths: Paths) -> None:
+    days = pd.date_range("2023-01-01", periods=400)
+    write_days(paths, year=days.year, month=days.month, day=days.day)
+    adoption = prepare_days(paths)
+    contract, source = parse_contract(adoption.contract), parse_params(adoption.params).source
+    write_days(paths, year=days.year, month=["May", *days.month[1:]], day=days.day)
+    with pytest.raises(ProjectError, match=r"'month' holds .* in row 1"):
+        read_source(source, contract, paths.root)

@@ -20,8 +20,9 @@ from ..outputs import keep_edited, refuse_foreign
 from ..params import Params, parse_params
 from ..paths import Paths
 from ..repository import ensure_repository
-from ..source_params import ColumnFormat, OwnParams
+from ..source_params import ColumnFormat, OwnParams, TableFormat
 from ..sources import read_words
+from ..sources.composing import compose_times
 from ..sources.files import LACKING, NESTED, NOTES
 from ..sources.location import SETTING
 from ..sources.parsing import is_words, parse_column
@@ -29,6 +30,7 @@ from ..sources.sql import ask_database
 from ..tables import conform
 from .categories import settle_categories
 from .changes import Changes, carry_out, check_committed, finish
+from .composed_time import Composed, find_composed, note_composed
 from .decisions import describe_decisions
 from .dependence import ask_group, list_groups, note_dependence
 from .draft import draft_contract
@@ -41,7 +43,6 @@ from .formats import (
     infer_format,
     infer_formats,
 )
-from .naming import note_date_parts
 from .opening import QUERY, OpenedSource, Place, open_source
 from .overrides import ColumnOverrides, FormatOverrides, resolve_overrides
 from .patching import set_pipeline, set_source, set_values
@@ -173,11 +174,14 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     request = replace(request, wishes=continue_wishes(request.wishes, earlier, words))
     formats = read_formats(paths, earlier, request.wishes.target)
     readings = read_columns(words, request, ask, _delimiter(opened.params), formats)
+    composed = find_composed(words, readings, request.wishes.event_time)
+    words, readings = _compose(words, readings, composed)
     table = parse_table(words, readings)
     facts = profile(table, readings)
     nested = [*_note_nested(words.attrs.get(NESTED, ())), *words.attrs.get(NOTES, ())]
     del words
     formatted = _with_formats(opened.params, facts, request.formats)
+    formatted = formatted.model_copy(update={"compose": composed})
     source, location = settle_location(formatted, paths.root)
     groups = list_groups(table, facts, request.wishes)
     if earlier is None:
@@ -208,7 +212,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
         (
             *_note_encoding(opened, request),
             *nested,
-            *note_date_parts(facts, has_event_time=contract.event_time is not None),
+            *note_composed(composed),
             *_note_steps(drafted, contract),
             *about_persons,
             *note_dependence(labelled, contract, split.params, _list_features(groups, contract)),
@@ -404,6 +408,16 @@ def _with_formats(
     odd = {name: column.form for name, column in facts.items() if column.form != plain}
     missing = resolve_overrides(formats, list(facts)).missing
     return opened.model_copy(update={"columns": odd, "missing": missing})
+
+
+def _compose(
+    words: pd.DataFrame, readings: dict[str, InferredFormat], composed: Composed
+) -> tuple[pd.DataFrame, dict[str, InferredFormat]]:
+    """Add the times that are made of several columns, as every ingest will."""
+    forms = {name: reading.form for name, reading in readings.items()}
+    rows = compose_times(words, TableFormat(columns=forms, compose=composed))
+    times = dict.fromkeys(composed, InferredFormat("timestamp", ColumnFormat()))
+    return rows, readings | times
 
 
 def _collect_questions(planned: tuple[Planned, ...], contract: Contract) -> tuple[str, ...]:

@@ -93,24 +93,3 @@ def check_names(facts: Mapping[str, ColumnFacts], wishes: "Wishes") -> None:
     for name in (*named, *wishes.features, *wishes.leakage, *wishes.pii):
         if name not in (None, "none") and name not in facts:
             raise ProjectError(f"The table has no column '{name}'{suggest(str(name), facts)}.")
-
-
-_DATE_PARTS = ("year", "month", "day", "hour")
-
-
-def note_date_parts(facts: Mapping[str, ColumnFacts], *, has_event_time: bool) -> list[str]:
-    """What to do about a date that lies in several columns, where no column holds it whole."""
-    parts = {
-        part: name
-        for name, column in facts.items()
-        for part in _DATE_PARTS
-        if column.kind == "integer" and name.lower() == part
-    }
-    if has_event_time or not {"year", "month"} <= parts.keys():
-        return []
-    listed = ", ".join(f"'{parts[part]}'" for part in _DATE_PARTS if part in parts)
-    note = (
-        f"{listed} say together when a row's event took place: write them into one column, such "
-        "as 2024-01-31, and run again with --event-time, or rows are not split by time"
-    )
-    return [note]

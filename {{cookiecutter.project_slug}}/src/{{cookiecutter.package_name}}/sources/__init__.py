@@ -9,6 +9,7 @@ import pandas as pd
 from ..contract import Contract
 from ..errors import ProjectError
 from ..source_params import OwnParams, SampleParams, SourceParams
+from .composing import compose_times, list_sources
 from .files import LACKING, NESTED, NOTES, read_files
 from .parsing import MISSING_WORDS, join_written, parse_columns
 from .s3 import read_objects
@@ -44,12 +45,12 @@ def read_source(params: SourceParams, contract: Contract, root: Path) -> pd.Data
             f"{', '.join(_READERS)}."
         )
     names = {column.name for column in contract.columns}
-    written = _READERS[params.kind](params, root, names)
     if isinstance(params, SampleParams):
-        return written[0]
+        return _READERS[params.kind](params, root, names)[0]
     form = params.table_format()
+    written = _READERS[params.kind](params, root, list_sources(form, names))
     notes = written[0].attrs.get(NOTES, [])
-    parsed = [parse_columns(frame, form, contract) for frame in written]
+    parsed = [parse_columns(compose_times(frame, form), form, contract) for frame in written]
     rows = pd.concat(parsed, ignore_index=True) if len(parsed) > 1 else parsed[0]
     rows.attrs[NOTES] = notes
     rows.attrs[MISSING_WORDS] = _add_counts([frame.attrs[MISSING_WORDS] for frame in parsed])
