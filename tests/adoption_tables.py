@@ -74,7 +74,7 @@ def write_nasty(path: Path, rows: int = 3000, more: int = 40) -> None:
 
 
 def write_crowd(path: Path, rows: int = 5000, columns: int = 500) -> None:
-    """Write a wide table of customers with several rows each, of which one in 200 is a fraud."""
+    """Write a wide table of customers with several rows each, of which one in 50 is a fraud."""
     np, pd = import_module("numpy"), import_module("pandas")
     draw = np.random.default_rng(4)
     who = draw.integers(0, rows // 8, rows)
@@ -91,7 +91,7 @@ def write_crowd(path: Path, rows: int = 5000, columns: int = 500) -> None:
         "customer": [f"C{number:05d}" for number in who],
         **{name: values.round(3) for name, values in telling.items()},
         **noise,
-        "fraud": (score >= np.quantile(score, 0.995)).astype(int),
+        "fraud": (score >= np.quantile(score, 0.98)).astype(int),
     }
     pd.DataFrame(frame).to_csv(path, index=False)
 

@@ -101,7 +101,7 @@ def check_crowd(project: Path) -> None:
     assert in_windows == groups == 625
     assert columns == 500
     assert min(rare) >= 1
-    assert sum(rare) == 25
+    assert sum(rare) == 100
     assert "  metric: pr_auc" in (project / "params.yaml").read_text()
 
 

@@ -31,7 +31,7 @@ _DVC_HINTS = (
     "Use `dvc push` to send",
     "Updating lock file 'dvc.lock'",
     "Generating lock file 'dvc.lock'",
-    "> python -m ",
+    "> ",
     "WARNING: 'data/quarantine' is empty.",
 )
 """Beginnings of the lines that DVC writes for its own users; they bury the rest of a run."""

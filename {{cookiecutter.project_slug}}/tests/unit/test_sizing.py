@@ -10,7 +10,7 @@ import pytest
 from {{ cookiecutter.package_name }}.adoption.adopt import Adoption, Request, prepare
 from {{ cookiecutter.package_name }}.adoption.opening import Place
 from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.contract import load_contract
+from {{ cookiecutter.package_name }}.contract import load_contract, parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import Params, parse_params
 from {{ cookiecutter.package_name }}.paths import Paths
@@ -68,7 +68,7 @@ def test_a_table_that_is_too_small_is_refused_before_anything_changes(paths: Pat
         adopt(paths, make_rows(60))
 
 
-def test_a_feature_that_tells_the_outcome_of_newer_rows_alone_is_refused_first(
+def test_a_feature_that_tells_the_outcome_of_newer_rows_is_left_out_or_asked_about_first(
     paths: Paths,
 ) -> None:
     days = pd.date_range("2020-01-01", periods=1500)
@@ -77,8 +77,13 @@ def test_a_feature_that_tells_the_outcome_of_newer_rows_alone_is_refused_first(
     chance = np.random.default_rng(3).random(1500) < 0.5
     newer = np.arange(1500) > 800
     table["state"] = np.where(np.where(newer, known, chance | (known & chance)), "p", "q")
+    table.to_csv(paths.root / "table.csv", index=False)
+    attended = Request(Place("table.csv"), Wishes(target="late", attended=True))
     with pytest.raises(ProjectError, match=r"run again with --leakage 'state' if .*--feature"):
-        adopt(paths, table)
+        prepare(paths, attended, None, lambda _, safe: safe)
+    alone = adopt(paths, table)[0]
+    assert [column.name for column in parse_contract(alone.contract).leakage] == ["state"]
+    assert "--feature 'state'" in " ".join(alone.open_questions)
     request = Request(Place("table.csv"), Wishes(target="late", features=frozenset({"state"})))
     prepare(paths, request, None, lambda _, safe: safe)
 

@@ -35,7 +35,7 @@ from .decisions import describe_decisions
 from .dependence import ask_group, list_groups, note_dependence
 from .draft import draft_contract
 from .earlier import Earlier, continue_formats, continue_wishes, read_earlier, read_formats
-from .feature_check import check_features
+from .feature_check import TellingFeatureError, check_features
 from .formats import (
     EarlierFormat,
     InferredFormat,
@@ -71,6 +71,7 @@ class Request:
         day_first: How a date that can be read in two ways is to be read.
         force: Go on over uncommitted changes.
         formats: What flags say about the way the table is written.
+        telling: Features that alone tell the outcome of the validation data: ROC AUC by name.
         agreed: To whatever changes in the contract.
     """
 
@@ -81,6 +82,7 @@ class Request:
     force: bool = False
     agreed: bool = False
     formats: FormatOverrides = field(default_factory=FormatOverrides)
+    telling: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def _collect_changes(paths: Paths, request: Request, adoption: Adoption) -> tupl
 
 def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask) -> Adoption:
     """Reads the data and drafts everything, without writing."""
-    earlier = read_earlier(paths, previous)
+    asked, earlier = request, read_earlier(paths, previous)
     request = replace(request, formats=continue_formats(request.formats, paths, earlier))
     opened = open_source(request.place, paths.root, request.formats, ask)
     query = collect_query(request.place, paths.root)
@@ -186,7 +188,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     groups = list_groups(table, facts, request.wishes)
     if earlier is None:
         request = replace(request, wishes=ask_group(groups, facts, request.wishes, ask))
-    planned = _plan(table, facts, request.wishes, earlier, ask)
+    planned = _plan(table, facts, request, earlier, ask)
     text = _draft_text(table, planned, request, earlier)
     contract = parse_contract(text)
     labelled = table[table[contract.target.name].notna()].reset_index(drop=True)
@@ -201,7 +203,14 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     params = set_source(params, source)
     # Before anything is written: what no verb accepts would stop every one of them.
     limit = parse_params(params).train.max_single_feature_auc
-    check_features(labelled, contract, split, limit)
+    try:
+        check_features(labelled, contract, split, limit)
+    except TellingFeatureError as found:
+        if request.wishes.attended or found.name in request.telling:
+            raise
+        # Nobody can be asked, so it is left out, as every other feature that tells too much.
+        telling = {**asked.telling, found.name: found.auc}
+        return prepare(paths, replace(asked, telling=telling), previous, ask)
     pipeline = (paths.root / "dvc.yaml").read_text(encoding="utf-8")
     return Adoption(
         text,
@@ -248,11 +257,12 @@ def _check_target(words: pd.DataFrame, wishes: Wishes, ask: Ask) -> None:
 def _plan(
     table: pd.DataFrame,
     facts: Mapping[str, ColumnFacts],
-    wishes: Wishes,
+    request: Request,
     earlier: Earlier | None,
     ask: Ask,
 ) -> tuple[Planned, ...]:
-    suspicion = suspect(table, facts, wishes)
+    wishes = request.wishes
+    suspicion = {**suspect(table, facts, wishes), **request.telling}
     roles, reasons = (earlier.roles, earlier.reasons) if earlier else ({}, {})
 
     def look(event_time: str | None) -> dict[str, str]:

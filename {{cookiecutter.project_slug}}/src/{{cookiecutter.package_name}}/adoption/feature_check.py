@@ -15,6 +15,24 @@ _MOST_ROWS = 100_000
 """Rows of each part that are looked at; more tell nothing new."""
 
 
+class TellingFeatureError(ProjectError):
+    """A feature that alone tells the outcome.
+
+    Attributes:
+        name: Of the feature.
+        auc: Its ROC AUC on the validation data.
+    """
+
+    def __init__(self, name: str, auc: float, target: str) -> None:
+        super().__init__(
+            f"'{name}' alone tells '{target}' with a ROC AUC of {auc:.2f} on the validation data; "
+            f"run again with --leakage '{name}' if it is known only after the event, or with "
+            f"--feature '{name}' if it is known in time."
+        )
+        self.name = name
+        self.auc = auc
+
+
 def check_features(
     rows: pd.DataFrame, contract: Contract, split: SplitChoice, limit: float
 ) -> None:
@@ -27,7 +45,7 @@ def check_features(
         limit: Largest ROC AUC of a single feature.
 
     Raises:
-        ProjectError: A feature is above the limit.
+        TellingFeatureError: A feature is above the limit.
     """
     if limit >= 1.0:
         return
@@ -37,11 +55,7 @@ def check_features(
     ranked = rank_single_features(seen, answer, offered, truth, len(contract.classes))
     name, auc = next(iter(ranked.items()))
     if auc > limit:
-        raise ProjectError(
-            f"'{name}' alone tells '{contract.target.name}' with a ROC AUC of {auc:.2f} on the "
-            f"validation data; run again with --leakage '{name}' if it is known only after the "
-            f"event, or with --feature '{name}' if it is known in time."
-        )
+        raise TellingFeatureError(name, auc, contract.target.name)
 
 
 def _arrange(rows: pd.DataFrame, contract: Contract) -> tuple[FeatureMatrix, Floats]:
