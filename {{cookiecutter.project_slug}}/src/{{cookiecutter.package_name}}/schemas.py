@@ -280,7 +280,18 @@ def _request_field(column: Column, parser: CellParser, *, is_feature: bool) -> A
         kind = Annotated[kind, BeforeValidator(_text_reader(parser, required=required))]
     default: Any = ... if required else None
     examples = list(column.examples) or None
-    return kind, Field(default, description=column.description or None, examples=examples)
+    extra = _allow_empty_text if column.kind == "timestamp" and not required else None
+    return kind, Field(
+        default,
+        description=column.description or None,
+        examples=examples,
+        json_schema_extra=extra,
+    )
+
+
+def _allow_empty_text(schema: dict[str, Any]) -> None:
+    """Add to the JSON Schema of an optional time that empty text means a missing one."""
+    schema["anyOf"].append({"type": "string", "maxLength": 0})
 
 
 def plain_type(column: Column) -> Any:

@@ -216,6 +216,9 @@ START = "; ".join(
 )
 DRIVER = r"""
 import os, shutil, signal, sys
+
+# The first child would compile modules that the others import, so they would write less.
+sys.dont_write_bytecode = True
 from pathlib import Path
 import PACKAGE.cli
 from PACKAGE.erasure.forget import forget

@@ -13,7 +13,7 @@ from {{ cookiecutter.package_name }}.comparison import (
     unseen_rows,
 )
 from {{ cookiecutter.package_name }}.contract import Column, Contract
-from {{ cookiecutter.package_name }}.params import load_params
+from {{ cookiecutter.package_name }}.params import Params, load_params
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 
 ROOT = Path(__file__).parent.parent.parent
@@ -99,9 +99,10 @@ def test_too_few_new_rows_are_no_ground_for_a_verdict(
 
 
 def test_few_days_or_one_class_are_no_ground_for_a_verdict(
-    bundle: Bundle, rows: pd.DataFrame, tmp_path: Path
+    bundle: Bundle, rows: pd.DataFrame, fixed_params: Params, tmp_path: Path
 ) -> None:
-    params = load_params(ROOT / "params.yaml")
+    by_time = fixed_params.split.model_copy(update={"strategy": "time", "group": None})
+    params = fixed_params.model_copy(update={"split": by_time})
     many = pd.concat([rows] * params.split.min_rows, ignore_index=True)
     moment, late = rows.columns
     few = many[many[moment] < rows[moment][6]]
