@@ -51,12 +51,12 @@ def adopt(whole_run: WholeRun, table: Path, folder: Path, *arguments: str) -> Pa
     return project
 
 
-def check_clone(project: Path, clone: Path, table: Path) -> None:
+def check_clone(project: Path, environment: Path, clone: Path, table: Path) -> None:
     """Run the job `pipeline` of the shipped workflow in a clone, and the verbs of a colleague."""
     run_in(project, "sh", "-c", f"! git grep --cached -F '{table.parent}'")
     commit(project)
     run_in(project, "git", "clone", "--quiet", str(project), str(clone))
-    link_environment(project / ".venv", clone / ".venv")
+    link_environment(environment, clone / ".venv")
     workflow = yaml.safe_load((clone / ".github" / "workflows" / "ci.yml").read_text())
     (job,) = [step for step in workflow["jobs"]["pipeline"]["steps"] if "make rows" in str(step)]
     variables = {**job["env"], "RUNNER_TEMP": str(clone.parent)}
@@ -145,7 +145,7 @@ def test_a_table_reaches_a_served_prediction(
     run_in(project, "git", "add", "--all")
     run_in(project, "sh", "-c", f"! git grep --cached -il '{TRACES}'")
     if name == CLONED:
-        check_clone(project, tmp_path / "clone", tables / name)
+        check_clone(project, whole_run.project / ".venv", tmp_path / "clone", tables / name)
     shutil.rmtree(project)
 
 
