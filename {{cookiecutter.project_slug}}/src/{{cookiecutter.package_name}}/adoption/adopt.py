@@ -59,6 +59,8 @@ _MOST_JUDGED = 100_000
 """Rows on which single columns are compared with the target; more tell nothing new."""
 _MANY_ALIKE = 0.05
 """Share of rows that equal another one, from which on a person should look."""
+_ROOM_FOR_NEWER_ROWS = 0.01
+"""Of ROC AUC, between what a first adoption keeps and what training accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +205,9 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     params = set_source(params, source)
     # Before anything is written: what no verb accepts would stop every one of them.
     limit = parse_params(params).train.max_single_feature_auc
+    if earlier is None and limit < 1:
+        # Newer rows move a feature a little; what is adopted now must not stop the next training.
+        limit -= _ROOM_FOR_NEWER_ROWS
     try:
         check_features(labelled, contract, split, limit)
     except TellingFeatureError as found:
