@@ -280,17 +280,18 @@ def _request_field(column: Column, parser: CellParser, *, is_feature: bool) -> A
         kind = Annotated[kind, BeforeValidator(_text_reader(parser, required=required))]
     default: Any = ... if required else None
     examples = list(column.examples) or None
-    extra = _allow_empty_text if column.kind == "timestamp" and not required else None
+    rules = (column.values, column.pattern, column.min_length)
+    confined_text = column.kind == "timestamp" or (column.kind == "string" and any(rules))
     return kind, Field(
         default,
         description=column.description or None,
         examples=examples,
-        json_schema_extra=extra,
+        json_schema_extra=_allow_empty_text if confined_text and not required else None,
     )
 
 
 def _allow_empty_text(schema: dict[str, Any]) -> None:
-    """Add to the JSON Schema of an optional time that empty text means a missing one."""
+    """Add to the JSON Schema of optional text that an empty one means a missing value."""
     schema["anyOf"].append({"type": "string", "maxLength": 0})
 
 

@@ -272,3 +272,34 @@ def test_a_key_that_comes_twice_is_refused_in_a_table(contract: Contract) -> Non
 
 
 # sample-only: end
+
+
+def test_the_schema_of_optional_text_allows_the_empty_text_that_is_read_as_missing() -> None:
+    contract = parse_contract("""
+apiVersion: v3.2.0
+version: 1.0.0
+name: parcels
+schema:
+  - properties:
+      - {name: at, logicalType: timestamp, tags: [feature]}
+      - name: code
+        logicalType: string
+        logicalTypeOptions: {pattern: "[A-Z]{2}"}
+        examples: [AB]
+        tags: [feature]
+      - {name: note, logicalType: string, tags: [feature]}
+      - {name: late, logicalType: boolean, tags: [target]}
+""")
+    model = request_model(contract)
+    properties = model.model_json_schema()["properties"]
+
+    empty = {"type": "string", "maxLength": 0}
+    assert [name for name, schema in properties.items() if empty in schema["anyOf"]] == [
+        "at",
+        "code",
+    ]
+    assert model.model_validate({"at": "", "code": "", "note": ""}).model_dump() == {
+        "at": None,
+        "code": None,
+        "note": None,
+    }
