@@ -38,6 +38,9 @@ _SPOKEN = re.compile(
     r"--\w*(?:password|token|secret)[ =])\S+"
 )
 
+_ORACLE = re.compile(r"(\boracle[\w+]*:/{1,3}[^\s/@:]+)/([^\s@]+)@", re.IGNORECASE)
+"""Oracle's own form of user information, user/password."""
+
 _VARIABLE = re.compile(r"PASSWORD|PASSWD|PWD_|TOKEN|SECRET|CREDENTIAL|_KEY$|PASSPHRASE")
 _NO_DATABASES = frozenset({"", "http", "https", "s3", "gs", "ftp", "ftps", "sftp", "ssh", "git"})
 _SHORTEST = 4
@@ -49,6 +52,7 @@ def mask_secrets(text: str) -> str:
     masked = str(text)
     for secret in sorted(_environment_secrets(), key=len, reverse=True):
         masked = masked.replace(secret, MASK)
+    masked = _ORACLE.sub(rf"\1:{MASK}@", masked)
     masked = _SPACED_USER.sub(rf"\1{MASK}@", masked)
     masked = _ADDRESS.sub(lambda found: mask_address(found[0]), masked)
     masked = _BARE_USER.sub(f"{MASK}@", masked)
@@ -63,7 +67,7 @@ def mask_address(address: str) -> str:
     A database's user name stays visible; of any other address the whole user information goes,
     since tokens are written there.
     """
-    scheme, slashes, rest = _split_scheme(address)
+    scheme, slashes, rest = _split_scheme(_ORACLE.sub(r"\1:\2@", address))
     user, rest = _split_user(rest)
     if user is not None:
         name, colon, _ = user.partition(":")
@@ -84,7 +88,7 @@ def mask_text(text: str, address: str) -> str:
 
 def find_secrets(address: str) -> set[str]:
     """The secrets that an address holds, as written and decoded."""
-    scheme, _, rest = _split_scheme(address)
+    scheme, _, rest = _split_scheme(_ORACLE.sub(r"\1:\2@", address))
     user, rest = _split_user(rest)
     found: set[str] = set()
     if user is not None:
@@ -97,7 +101,7 @@ def find_secrets(address: str) -> set[str]:
 
 def name_secret(address: str) -> str:
     """Where an address holds a secret, in words for an error; empty if it holds none."""
-    scheme, _, rest = _split_scheme(address)
+    scheme, _, rest = _split_scheme(_ORACLE.sub(r"\1:\2@", address))
     user, rest = _split_user(rest)
     if user is not None:
         _, colon, password = user.partition(":")

@@ -46,6 +46,8 @@ WITH_SECRET = [
     "postgresql://host/x?passphrase=s3cr3t",
     "https://host/x.csv?X-Amz-Signature=s3cr3t",
     "https://host/x.csv?api_key=s3cr3t",
+    "oracle://scott/s3cr3t@db:1521/x",
+    "oracle+oracledb://scott/s3cr3t@db/x",
 ]
 WITHOUT_SECRET = [
     "postgresql://bob@db:5432/x",
