@@ -110,3 +110,15 @@ def test_a_table_that_outgrew_a_limit_raises_it_and_keeps_the_others(paths: Path
     assert (before.judge.max_age_days, after.judge.max_age_days) == (14, 92)
     assert after.train.candidate.max_trees == 77
     assert after.evaluate == before.evaluate
+
+
+def test_an_honest_column_may_tell_one_class_of_several(paths: Paths) -> None:
+    draw = np.random.default_rng(5)
+    kind = draw.integers(0, 3, 600)
+    bill = np.where(kind == 0, 38.8, 48.0) + draw.normal(0, 3.2, 600)
+    mark = np.where(kind == 1, 1.0, 0.0) + draw.normal(0, 0.01, 600)
+    table = make_rows(600, bill=bill, mark=mark).assign(late=np.array(["a", "b", "c"])[kind])
+    contract = parse_contract(adopt(paths, table)[0].contract)
+
+    assert "bill" in {column.name for column in contract.features}
+    assert [column.name for column in contract.leakage] == ["mark"]

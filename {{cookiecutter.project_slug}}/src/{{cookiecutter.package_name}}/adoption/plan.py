@@ -10,6 +10,8 @@ from .naming import ask_about_groups, check_names, choose_event_time, choose_key
 from .profile import ColumnFacts
 
 SUSPICIOUS_AUC = 0.95
+SUSPICIOUS_CLASS_AUC = 0.995
+"""The same for one class of several: an honest column often tells one of them apart."""
 """A column that tells the target so well by itself was most likely filled in afterwards."""
 MOST_CLASSES = 50
 LEAST_ROWS_PER_CLASS = 10
@@ -106,6 +108,7 @@ def plan_columns(
         choose_key(facts, wishes, previous): "key",
     }
     planned = []
+    suspicious = find_suspicious_auc(plan_target(facts[wishes.target], wishes))
     slices = sum("slice" in tags for tags in previous.values())
     for name, column in facts.items():
         if name == wishes.target:
@@ -119,7 +122,9 @@ def plan_columns(
                 tags = (*tags, "pii")
             planned.append(Planned(column, kind, tags, _SPECIAL_REASONS[role]))
             continue
-        doubt = Doubt(suspicion.get(name, 0.5), reasons.get(name, ""), signs.get(name, ""))
+        doubt = Doubt(
+            suspicion.get(name, 0.5), reasons.get(name, ""), signs.get(name, ""), suspicious
+        )
         tags, reason, question = _decide(column, doubt, wishes, previous, ask)
         is_new = name not in previous and tags == ("feature",)
         if is_new and slices < _MOST_SLICES and _may_slice(column):
@@ -137,6 +142,11 @@ _SPECIAL_REASONS = {
     "event_time": "a time in every row, and the name of one: when the event took place",
     "key": "differs in every row, and is named so: it names a row",
 }
+
+
+def find_suspicious_auc(target: Planned) -> float:
+    """Return the ROC AUC from which on a column that tells this target is suspected."""
+    return SUSPICIOUS_CLASS_AUC if len(target.classes) > 2 else SUSPICIOUS_AUC
 
 
 def plan_target(column: ColumnFacts, wishes: Wishes) -> Planned:
@@ -258,16 +268,18 @@ class Doubt:
         auc: How well it tells the target alone.
         reason: What an earlier adoption wrote about it; empty if there was none.
         sign: Why it is probably known only afterwards, whatever its ROC AUC; may be empty.
+        limit: ROC AUC from which on it is suspected.
     """
 
     auc: float
     reason: str
     sign: str = ""
+    limit: float = SUSPICIOUS_AUC
 
     @property
     def tells(self) -> str:
         """Why it may be known only afterwards: the beginning of a sentence; empty if it may not."""
-        if self.auc >= SUSPICIOUS_AUC:
+        if self.auc >= self.limit:
             return f"alone it tells the target with a ROC AUC of {self.auc:.2f}"
         return self.sign
 

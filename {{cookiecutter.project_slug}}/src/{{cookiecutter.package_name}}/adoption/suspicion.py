@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..modelling.leakage import find_formula
 from ..modelling.metrics import Floats
-from .plan import SUSPICIOUS_AUC, Planned, Wishes, plan_target
+from .plan import Planned, Wishes, find_suspicious_auc, plan_target
 from .profile import ColumnFacts
 
 _MOST_ROWS = 5000
@@ -45,7 +45,8 @@ def find_signs(
         and not column.constant
     ]
     signs = find_late_times(table, columns, facts, event_time)
-    suspected = [name for name in columns if suspicion.get(name, 0.5) >= SUSPICIOUS_AUC]
+    suspicious = find_suspicious_auc(plan_target(facts[wishes.target], wishes))
+    suspected = [name for name in columns if suspicion.get(name, 0.5) >= suspicious]
     signs = find_equal_gaps(table, columns, [*signs, *suspected]) | signs
     return find_operands(table, columns, facts, plan_target(facts[wishes.target], wishes)) | signs
 
