@@ -21,7 +21,7 @@ from {{ cookiecutter.package_name }}.modelling.metrics import (
 
 REPETITIONS = int(os.environ.get("COVERAGE_REPETITIONS", "60"))
 UNITS = (5, 8, 12, 15, 20, 30, 60)
-EFFECTS = {"no day effects": 0.0, "day effects": 0.5}
+EFFECTS = {"no": 0.0, "yes": 0.5, "strongly": 0.7}
 """Standard deviation of what a day adds, where that of one row is 1 (of its log odds, about 2)."""
 RESAMPLES = 300
 
@@ -113,5 +113,6 @@ def test_intervals_hold_the_truth_as_often_as_they_say(name: str, effect: str) -
         cells = " | ".join(f"{100 * share:.1f} %" for share in found.values())
         with Path(table).open("a", encoding="utf-8") as file:
             file.write(f"| {name} | {effect} | {cells} |\n")
+    margin += 1e-9  # A share of exactly 93 or 97 % is within two points.
     assert {days: c for days, c in found.items() if days >= 15 and abs(c - 0.95) > margin} == {}
     assert min(found.values()) > 0.9 - (margin - 0.02)

@@ -221,7 +221,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     ),
     "a test window with one class": (
         *(take_class_away, "split"),
-        r"test window has no row of class True of 'returned'; bring more data or widen the window",
+        r"test window has no row of class true of 'returned'; bring more data or raise split",
     ),
     "a test window that is too small": (
         *(replace("params.yaml", "^  min_rows: [^ ]*", "  min_rows: 100000"), "split"),

@@ -1,6 +1,7 @@
 """Stage `split`: windows that follow one another, and an account of every row."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -235,7 +236,10 @@ def test_a_small_window_is_refused(rows: pd.DataFrame, visits: Contract) -> None
     windows = split_rows(rows, visits, settings(), seed=1)
 
     check_windows(windows, visits, settings(min_rows=200))
-    with pytest.raises(ProjectError, match="The valid window holds 200 rows, fewer than"):
+    with pytest.raises(
+        ProjectError,
+        match=r"The valid window holds 200 rows, fewer than .* raise split.valid_days in",
+    ):
         check_windows(windows, visits, settings(min_rows=201))
 
 
@@ -246,8 +250,17 @@ def test_a_window_without_one_of_the_classes_is_refused(
     windows = split_rows(rows, visits, settings(), seed=1)
     windows[name] = windows[name][~windows[name]["stay"]]
 
-    with pytest.raises(ProjectError, match=f"The {name} window has no row of class True of 'stay'"):
+    with pytest.raises(ProjectError) as refusal:
         check_windows(windows, visits, settings())
+    assert f"The {name} window has no row of class true of 'stay'; bring" in str(refusal.value)
+    assert re.search(WIDENING[name], str(refusal.value))
+
+
+WIDENING = {
+    "train": r"lower split\.valid_days and split\.test_days in params\.yaml\.$",
+    "valid": r"raise split\.valid_days in params\.yaml\.$",
+    "test": r"raise split\.test_days in params\.yaml\.$",
+}
 
 
 @pytest.mark.parametrize(("earlier", "later"), [("train", "valid"), ("valid", "test")])

@@ -81,8 +81,39 @@ def test_a_class_of_one_group_is_refused_with_the_ways_on(current: Params) -> No
     towns = np.repeat(np.arange(40), 50).astype(str)
     rows = make_rows(2000, town=towns, late=np.where(towns == "3", "b", "a"))
 
-    with pytest.raises(ProjectError, match=r"no row of class 'b'.*join a rare class.*--group out"):
+    with pytest.raises(ProjectError) as refusal:
         choose(rows, current, group="town")
+    assert "no row of class 'b' of 'late'; bring more rows, or run `make adopt` again" in str(
+        refusal.value
+    )
+    assert str(refusal.value).endswith("again without --group.")
+
+
+def test_a_class_that_ends_in_time_is_refused_with_a_command_that_goes_on(current: Params) -> None:
+    late = np.where(np.arange(1200) < 240, np.resize(["a", "b"], 1200), "a")
+    rows = make_rows(1200, late=late)
+
+    with pytest.raises(ProjectError) as refusal:
+        choose(rows, current, time=True)
+    assert str(refusal.value) == (
+        "The table's 1,200 rows cannot be split into training, validation and test data: The valid "
+        "window has no row of class 'b' of 'late'; bring more rows, or run `make adopt` again with "
+        'ARGS="--event-time none", which splits at random.'
+    )
+    assert choose(rows, current)[0].params.strategy == "random"
+
+
+def test_one_of_several_classes_may_be_joined_with_another(current: Params) -> None:
+    text = CONTRACT.replace("[TIME]", "[event_time]").replace(
+        "{value: b}", "{value: b}, {value: c}"
+    )
+    kinds = np.where(np.arange(1200) < 240, np.resize(["a", "b", "c"], 1200), "a")
+    kinds[240:] = np.resize(["a", "b"], 960)
+
+    with pytest.raises(
+        ProjectError, match=r"class 'c' .*, or join a rare class with another one, or"
+    ):
+        choose_split(make_rows(1200, late=kinds), parse_contract(text), None, current, keep=False)
 
 
 def test_the_days_are_more_where_a_class_is_missing_at_the_end(current: Params) -> None:

@@ -141,12 +141,12 @@ def _explain(rows: pd.DataFrame, contract: Contract, group: str | None, trouble:
             f"{5 * LEAST_ROWS} or more."
         )
     ways = ["bring more rows"]
-    if contract.classes:
+    if len(contract.classes) > 2:
         ways.append("join a rare class with another one")
     if group is not None:
-        ways.append("leave --group out")
+        ways.append("run `make adopt` again without --group")
     elif contract.event_time is not None:
-        ways.append("say --event-time none to split at random")
+        ways.append('run `make adopt` again with ARGS="--event-time none", which splits at random')
     return (
         f"The table's {len(rows):,} rows cannot be split into training, validation and test data: "
         f"{trouble}; {', or '.join(ways)}."

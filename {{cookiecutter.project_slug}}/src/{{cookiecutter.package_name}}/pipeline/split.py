@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.util import hash_array, hash_pandas_object
 
-from ..contract import Column, Contract, load_contract
+from ..contract import ClassLabel, Column, Contract, load_contract
 from ..errors import ProjectError
 from ..modelling.confidence import (
     LEAST_UNITS,
@@ -199,20 +199,33 @@ def check_windows(
         if len(window) < params.min_rows:
             raise ProjectError(
                 f"The {name} window holds {len(window)} rows, fewer than split.min_rows "
-                f"({params.min_rows}); bring more data or widen the window in params.yaml."
+                f"({params.min_rows}); bring more data or {_spell_widening(name, params)}."
             )
         present = set(window[contract.target.name].unique())
         absent = [label for label in contract.classes if label not in present]
         if absent:
             raise ProjectError(
-                f"The {name} window has no row of class {absent[0]!r} of "
-                f"'{contract.target.name}'; bring more data or widen the window in params.yaml."
+                f"The {name} window has no row of class {_spell_class(absent[0])} of "
+                f"'{contract.target.name}'; bring more data or {_spell_widening(name, params)}."
             )
     _check_units(windows["test"], contract, params)
     if params.strategy == "time" and contract.event_time is not None:
         _check_order(windows, contract.event_time.name)
     if contract.key is not None:
         _check_keys(windows, contract.key)
+
+
+def _spell_class(label: ClassLabel) -> str:
+    """Spell a class as the contract does: 'late', 3, or true."""
+    return str(label).lower() if isinstance(label, bool) else repr(label)
+
+
+def _spell_widening(window: str, params: SplitParams) -> str:
+    """Spell which settings make a window larger."""
+    kind = "days" if params.strategy == "time" else "share"
+    if window == "train":
+        return f"lower split.valid_{kind} and split.test_{kind} in params.yaml"
+    return f"raise split.{window}_{kind} in params.yaml"
 
 
 def _check_units(test: pd.DataFrame, contract: Contract, params: SplitParams) -> None:
