@@ -1,5 +1,6 @@
 """Settings follow from the table: its size, its time, and what it has of each outcome."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,56 @@ def test_an_honest_column_may_tell_one_class_of_several(paths: Paths) -> None:
 
     assert "bill" in {column.name for column in contract.features}
     assert [column.name for column in contract.leakage] == ["mark"]
+
+
+def write_adoption(paths: Paths, adoption: Adoption) -> None:
+    (paths.root / "contract.yaml").write_text(adoption.contract, encoding="utf-8")
+    (paths.root / "params.yaml").write_text(adoption.params, encoding="utf-8")
+
+
+def adopt_again(paths: Paths, table: pd.DataFrame) -> tuple[Adoption, Params]:
+    table.to_csv(paths.root / "table.csv", index=False)
+    request = Request(Place("table.csv"), Wishes(target="late"))
+    previous = load_contract(paths.contract)
+    adoption = prepare(paths, request, previous, lambda _, safe: safe)
+    return adoption, parse_params(adoption.params)
+
+
+def test_settings_follow_a_table_that_has_grown_and_say_so(paths: Paths) -> None:
+    table = make_rows(20_000)
+    first, before = adopt(paths, table[:600])
+    write_adoption(paths, first)
+    grown, after = adopt_again(paths, table)
+
+    assert (before.evaluate.min_slice_rows, before.evaluate.calibration_bins) == (30, 5)
+    assert (after.evaluate.min_slice_rows, after.evaluate.calibration_bins) == (253, 10)
+    assert after.judge.max_calibration_error < before.judge.max_calibration_error
+    (note,) = [q for q in grown.open_questions if "follows the size" in q]
+    assert note.startswith("params.yaml follows the size of the table (5,06")
+    assert "evaluate.min_slice_rows 30 → 253" in note
+    assert "`make study ONLY=presets APPLY=1` tries them again" in note
+
+    write_adoption(paths, grown)
+    again, _ = adopt_again(paths, table)
+    assert again.params == grown.params
+    assert not any("follows the size" in question for question in again.open_questions)
+
+
+def test_a_setting_that_somebody_changed_does_not_follow(paths: Paths) -> None:
+    table = make_rows(20_000)
+    first, _ = adopt(paths, table[:600])
+    mine = first.params.replace("min_slice_rows: 30", "min_slice_rows: 45")
+    write_adoption(paths, replace(first, params=mine))
+    _, after = adopt_again(paths, table)
+
+    assert after.evaluate.min_slice_rows == 45
+    assert after.evaluate.calibration_bins == 10
+
+
+def test_a_table_of_about_the_same_size_changes_no_setting(paths: Paths) -> None:
+    table = make_rows(1000)
+    first, _ = adopt(paths, table[:600])
+    write_adoption(paths, first)
+    adoption, _ = adopt_again(paths, table)
+
+    assert adoption.params == first.params

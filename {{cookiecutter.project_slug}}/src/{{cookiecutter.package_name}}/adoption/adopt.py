@@ -19,6 +19,7 @@ from ..modelling.metrics import encode_target
 from ..outputs import keep_edited, refuse_foreign
 from ..params import Params, parse_params
 from ..paths import Paths
+from ..pipeline.split import split_rows
 from ..repository import ensure_repository
 from ..source_params import ColumnFormat, OwnParams, TableFormat
 from ..sources import read_words
@@ -43,6 +44,7 @@ from .formats import (
     infer_format,
     infer_formats,
 )
+from .growth import follow_size, note_size
 from .opening import QUERY, OpenedSource, Place, open_source
 from .overrides import ColumnOverrides, FormatOverrides, resolve_overrides
 from .patching import set_pipeline, set_source, set_values
@@ -198,8 +200,12 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     group = _choose_group(request.wishes, current, continues=continues)
     split = choose_split(labelled, contract, group, current, keep=continues)
     settings = drafted = choose_settings(table, contract, planned, split)
+    grown: list[str] = []
     if continues:
-        settings = keep_settings(drafted, current, find_needs(table, contract, planned))
+        held_out = len(split_rows(labelled, contract, split.params, split.seed)["test"])
+        followed = follow_size(paths.params.read_text(encoding="utf-8"), current, held_out)
+        grown = note_size(followed, current, held_out)
+        settings = keep_settings(drafted, current, find_needs(table, contract, planned)) | followed
     persons, about_persons = settle_categories(contract, current.export.pii_categories, ask)
     params = set_values(paths.params.read_text(encoding="utf-8"), {**settings, **persons})
     params = set_source(params, source)
@@ -227,6 +233,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
             *_note_encoding(opened, request),
             *nested,
             *note_composed(composed),
+            *grown,
             *_note_steps(drafted, contract),
             *about_persons,
             *note_dependence(labelled, contract, split.params, _list_features(groups, contract)),

@@ -76,7 +76,8 @@ def choose_settings(
             1.0e-5,
             "largest error of the graph against the model, absolute or relative",
         ),
-        **_judge(labelled[contract.target.name], contract, sizes),
+        **size_judgement(sizes.held_out),
+        **_choose_metric(labelled[contract.target.name], contract),
         **_limit_age(table, contract),
         **_limit_latency(contract),
     }
@@ -273,48 +274,38 @@ def _choose_rare(sizes: Sizes, planned: Sequence[Planned]) -> int:
     return max(min(100, max(2, sizes.rows // 500)), *crowds, 0)
 
 
-def _judge(target: "pd.Series[Any]", contract: Contract, sizes: Sizes) -> dict[str, Setting]:
-    bins = 10 if sizes.held_out >= 1000 else 5
-    by_chance = 0.02 + 1.2 * math.sqrt(bins / max(1, sizes.held_out))
-    slice_rows = min(500, max(30, sizes.held_out // 20))
-    settings: dict[str, Setting] = {
+def size_judgement(held_out: int) -> dict[str, Setting]:
+    """Settings of the judgement that follow from the number of rows of the test data."""
+    bins = 10 if held_out >= 1000 else 5
+    by_chance = 0.02 + 1.2 * math.sqrt(bins / max(1, held_out))
+    slice_rows = min(500, max(30, held_out // 20))
+    return {
         "evaluate.calibration_bins": (
             bins,
             "equally filled bins of the reliability curve; few rows fill few bins",
         ),
         "evaluate.min_slice_rows": (
             slice_rows,
-            f"rows of a slice, or of a pair; a 20th of {sizes.held_out:,} test rows, 30 to 500",
+            f"rows of a slice, or of a pair; a 20th of {held_out:,} test rows, 30 to 500",
         ),
         "judge.max_calibration_error": (
             round(max(0.08, by_chance), 2),
-            f"expected calibration error; {sizes.held_out:,} test rows reach it by chance",
-        ),
-        "judge.max_regression": (
-            0.005,
-            "how much worse than the champion, at most, the interval may reach",
+            f"expected calibration error; {held_out:,} test rows reach it by chance",
         ),
     }
+
+
+def _choose_metric(target: "pd.Series[Any]", contract: Contract) -> dict[str, Setting]:
+    """The metric by which candidates are compared, and the margin in its unit."""
+    margin: Setting = (0.005, "how much worse than the champion, at most, the interval may reach")
+    metric: Setting = ("roc_auc", "by which candidates are compared")
     if contract.task == "regression":
-        margin = float(f"{0.02 * float(target.astype(float).std()):.2g}") or 1e-9
-        settings["judge.metric"] = (
-            "rmse",
-            "by which candidates are compared; in the target's unit",
-        )
-        settings["judge.max_regression"] = (
-            margin,
-            "how much worse than the champion; 2 % of the target's spread",
-        )
+        spread = float(f"{0.02 * float(target.astype(float).std()):.2g}") or 1e-9
+        margin = (spread, "how much worse than the champion; 2 % of the target's spread")
+        metric = ("rmse", "by which candidates are compared; in the target's unit")
     elif contract.task == "multiclass":
-        settings["judge.metric"] = (
-            "log_loss",
-            "by which candidates are compared; all probabilities count",
-        )
+        metric = ("log_loss", "by which candidates are compared; all probabilities count")
     elif target.value_counts(normalize=True).min() < _RARE_CLASS:
-        settings["judge.metric"] = (
-            "pr_auc",
-            "by which candidates are compared; one class is rare, which roc_auc hides",
-        )
-    else:
-        settings["judge.metric"] = ("roc_auc", "by which candidates are compared")
-    return settings
+        reason = "by which candidates are compared; one class is rare, which roc_auc hides"
+        metric = ("pr_auc", reason)
+    return {"judge.metric": metric, "judge.max_regression": margin}
