@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+import ways_in
 from bake import bake_defaults
-from project_copy import make_environment
+from project_copy import find_package, make_environment
 from summary import Parts
 
 SHOWN = 60  # lines of a command's output, where it fails
@@ -68,6 +69,25 @@ def run_python(project: Path, script: str, *arguments: str, typed: str = "") -> 
     return json.loads(
         run_in(project, *command, folder=project.parent, typed=typed).splitlines()[-1]
     )
+
+
+def check_ways(project: Path, address: str, *table: str) -> str:
+    """Compare the answers of every way in with the model's, to the last bit.
+
+    Args:
+        project: Whose service and model.
+        address: Of the service.
+        table: The text file that was adopted; none for the sample.
+
+    Returns:
+        How many rows were compared, how many with missing values and how many with rare words.
+    """
+    script = str(ways_in.__file__)
+    printed = run_in(project, "python", script, find_package(project), address, *table)
+    found = [line for line in printed.splitlines() if line.endswith("answers differ")]
+    assert len(found) == 9
+    assert all(f": 0 of {ways_in.ROWS} " in line for line in found)
+    return printed.splitlines()[0]
 
 
 @dataclass(frozen=True)

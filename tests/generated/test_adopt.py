@@ -8,12 +8,11 @@ import pytest
 import yaml
 
 import adoption_tables
-import ways_in
 from demo import read_question
-from project_copy import copy_project, find_package, link_environment, make_environment
+from project_copy import copy_project, link_environment, make_environment
 from service import fetch, serve
 from summary import Parts
-from whole_run import WholeRun, run_in
+from whole_run import WholeRun, check_ways, run_in
 
 TABLES = {
     "breast_cancer.csv": ("target", "binary"),
@@ -105,14 +104,6 @@ def check_crowd(project: Path) -> None:
     assert "  metric: pr_auc" in (project / "params.yaml").read_text()
 
 
-def check_ways(project: Path, address: str, table: Path) -> None:
-    """Hold every way in to the model's own answers on rows as training read them."""
-    printed = run_in(
-        project, "python", str(ways_in.__file__), find_package(project), address, str(table)
-    )
-    assert printed.count(": 0 of 50 answers differ") == len(printed.splitlines()) == 6
-
-
 def explore(project: Path, home: Path) -> None:
     """Run the project's notebook as Jupyter does, with no folder of its user's."""
     folders = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
@@ -129,7 +120,7 @@ def test_a_table_reaches_a_served_prediction(
     facts = json.loads((project / "reports" / "evaluation.json").read_text())
     with (tmp_path / "log").open("wb") as log, serve(project, log, make_environment()) as address:
         answer = fetch(f"{address}/predict", read_question(address))
-        check_ways(project, address, tables / name)
+        check_ways(project, address, str(tables / name))
 
     assert facts["task"] == TABLES[name][1]
     assert answer["model"]["digest"] == facts["digest"]

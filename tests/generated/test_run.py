@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from demo import read_question
 from project_copy import make_environment
 from service import fetch, serve
 from summary import Parts
-from whole_run import SAMPLE_ROWS, WholeRun, run_in, run_python
+from whole_run import SAMPLE_ROWS, WholeRun, check_ways, run_in, run_python
 
 FLIGHTS = 336_776
 REPORTS = {"ingest", "validation", "split", "training", "export", "evaluation", "metrics"}
@@ -163,3 +164,14 @@ def test_the_registrys_champion_answers_as_the_api_does(
         assert one["prediction"] == other["prediction"]
         for label, probability in other["probabilities"].items():
             assert math.isclose(one[f"probability_{label}"], probability, abs_tol=1e-6)
+
+
+def test_every_way_in_answers_as_the_model_does(
+    whole_run: WholeRun, service: Service, parts: Parts
+) -> None:
+    with parts.measure("every way in on rows of the sample"):
+        compared = check_ways(whole_run.project, service.address)
+    rows, missing, rare = map(int, re.findall(r"\d+", compared))
+    assert rows >= 50
+    assert min(missing, rare) >= 10
+    parts.note(f"equal answers of every way in: {compared}")
