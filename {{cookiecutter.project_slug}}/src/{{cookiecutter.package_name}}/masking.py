@@ -18,29 +18,54 @@ _SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)
 _PATH_NAME = re.compile(r"(path|file|keyspace|keytab|^ssl_?key)$", re.IGNORECASE)
 """Names of query parameters that hold a path, or no secret, although they sound like one."""
 
-_ADDRESS = re.compile(r"[A-Za-z][\w+.-]*(?::/{1,3}|//)[^\s<>]+")
+# Every repetition in front of a fixed sign is limited: the time for a long text must not grow with
+# its square.
+_ADDRESS = re.compile(r"[A-Za-z][\w+.-]{0,60}(?::/{1,3}|//)[^\s<>]+")
 _BARE_USER = re.compile(r"(?<![\w/:@])[\w.+-]+:[^\s/@:]+@(?=[\w.-])")
-_PARAMETER = re.compile(rf"([?&;][^=&;\s]*{_WORDS}[^=&;\s]*=)[^&\s'\"]+", re.IGNORECASE)
+_PARAMETER = re.compile(
+    rf"([?&;#][^=&;\s]{{0,60}}{_WORDS}[^=&;\s]{{0,60}}=)[^&\s'\"]+", re.IGNORECASE
+)
+_QUOTED = r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'"
+"""A quoted value; a backslash in it keeps the next sign."""
 _ASSIGNMENT = re.compile(
     r"((?:password|passwd|(?:(?<![A-Za-z])|(?<=3B))pwd|secret|token|"
-    r"(?:access|account|api|private|shared\w*)[_-]?key|signature)\w*\s*(?:=|%(?:25)*3D)\s*)"
-    r"(\{[^}]*\}|\"[^\"]*\"|'[^']*'|(?:(?!%(?:25)*3B)[^;&\s'\"])+)",
-    re.IGNORECASE,
+    r"(?:access|account|api|private|shared\w*)[_-]?key|signature)\w{0,60}\s*(?:=|%(?:25)*3D)\s*)"
+    rf"(\{{(?:\}}\}}|[^}}])*\}}|{_QUOTED}|(?:(?!%(?:25)*3B)[^;&\s'\"])+)",
+    re.IGNORECASE | re.DOTALL,
 )
-_ENTRY = re.compile(rf"(['\"][\w-]*{_WORDS}[\w-]*['\"]\s*:\s*)(['\"]).*?\2", re.IGNORECASE)
+_ENTRY = re.compile(
+    rf"(['\"][\w-]{{0,60}}{_WORDS}[\w-]{{0,60}}['\"]\s*:\s*)(['\"])(?:\\.|(?!\2)[^\\])*\2",
+    re.IGNORECASE | re.DOTALL,
+)
 
 _SPACED_USER = re.compile(
-    r"([A-Za-z][\w+.-]*:/{1,3}[^\s/@:]*:)(?!\d+(?:[/?#\s]|$))[^@\n]{1,100}@(?=[\w.\[-])"
+    r"([A-Za-z][\w+.-]{0,60}:/{1,3}[^\s/@:]{0,200}:)(?!\d+(?:[/?#\s]|$))[^@]{1,100}@(?=[\w.\[-])"
 )
-"""User information with spaces in the password, although they should be encoded."""
+"""User information with spaces or line breaks in the password, although they should be encoded."""
+_SPACED_VALUE = re.compile(
+    r"(;\s*(?:password|passwd|pwd)\s*=\s*|private[_-]?key\s*=\s*)(?![{\s'\"])[^;&\n'\"]+",
+    re.IGNORECASE,
+)
+"""Values with spaces: within a list that semicolons separate, and of a key that has several words."""
+_KEY_BLOCK = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+)
 _SPOKEN = re.compile(
-    r"(\b[A-Z_]*(?:PASSWORD|SECRET|TOKEN)[A-Z_]*: ?|\bBearer |\bBasic (?=[\w+/=]{8})|"
-    r"--\w*(?:password|token|secret)[ =])\S+"
+    r"(\b[A-Z_]{0,60}(?:PASSWORD|SECRET|TOKEN)[A-Z_]{0,60}: ?|\bBearer |\bBasic (?=[\w+/=]{8})|"
+    r"--\w{0,60}(?:password|token|secret)[ =])\S+"
 )
+_LABELLED = re.compile(
+    r"(\b(?:password|passwd|passphrase|pwd|(?:access|account|api|private|secret)[ _-]?key)"
+    rf"\s*:\s*|\b\w{{0,60}}token:\s*(?=\S{{16}}))(?:{_QUOTED}|\S+)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A secret behind its name and a colon; a parser's `unexpected token: x` is none."""
 
-_ORACLE = re.compile(r"(\boracle[\w+]*:/{1,3}[^\s/@:]+)/([^\s@]+)@", re.IGNORECASE)
+_ORACLE = re.compile(r"(\boracle[\w+]{0,60}:/{1,3}[^\s/@:]+)/([^\s@]+)@", re.IGNORECASE)
 """Oracle's own form of user information, user/password."""
 
+_FRAGMENT = re.compile(r"#(?=[\w.%-]+=)")
+"""Begin of a fragment that holds parameters, as a query does."""
 _VARIABLE = re.compile(r"PASSWORD|PASSWD|PWD_|TOKEN|SECRET|CREDENTIAL|_KEY$|PASSPHRASE")
 _NO_DATABASES = frozenset({"", "http", "https", "s3", "gs", "ftp", "ftps", "sftp", "ssh", "git"})
 _SHORTEST = 4
@@ -52,13 +77,15 @@ def mask_secrets(text: str) -> str:
     masked = str(text)
     for secret in sorted(_environment_secrets(), key=len, reverse=True):
         masked = masked.replace(secret, MASK)
+    masked = _KEY_BLOCK.sub(MASK, masked)
     masked = _ORACLE.sub(rf"\1:{MASK}@", masked)
     masked = _SPACED_USER.sub(rf"\1{MASK}@", masked)
     masked = _ADDRESS.sub(lambda found: mask_address(found[0]), masked)
     masked = _BARE_USER.sub(f"{MASK}@", masked)
-    for pattern in (_ASSIGNMENT, _PARAMETER, _SPOKEN):
+    masked = _ENTRY.sub(rf"\1\2{MASK}\2", masked)
+    for pattern in (_SPACED_VALUE, _ASSIGNMENT, _PARAMETER, _SPOKEN, _LABELLED):
         masked = pattern.sub(rf"\1{MASK}", masked)
-    return _ENTRY.sub(rf"\1\2{MASK}\2", masked)
+    return masked
 
 
 def mask_address(address: str) -> str:
@@ -73,7 +100,7 @@ def mask_address(address: str) -> str:
         name, colon, _ = user.partition(":")
         shown = name if _is_database(scheme) and "@" not in user else MASK
         user = f"{shown}:{MASK}@" if colon and shown != MASK else f"{shown}@"
-    place, mark, query = rest.partition("?")
+    place, mark, query = _split_query(rest)
     return f"{scheme}{slashes}{user or ''}{place}{mark}{_mask_query(query)}"
 
 
@@ -95,7 +122,7 @@ def find_secrets(address: str) -> set[str]:
         name, colon, password = user.partition(":")
         found |= {password} if colon else set()
         found |= set() if _is_database(scheme) else {name}
-    found |= {value for _, value in _secret_parameters(rest.partition("?")[2])}
+    found |= {value for _, value in _secret_parameters(_split_query(rest)[2])}
     return {form for secret in found if secret for form in (secret, unquote(secret), quote(secret))}
 
 
@@ -107,7 +134,7 @@ def name_secret(address: str) -> str:
         _, colon, password = user.partition(":")
         if (colon and password) or (scheme and not _is_database(scheme)):
             return "before the '@'"
-    names = [name for name, _ in _secret_parameters(rest.partition("?")[2])]
+    names = [name for name, _ in _secret_parameters(_split_query(rest)[2])]
     return f"in the parameter '{names[0]}'" if names else ""
 
 
@@ -136,13 +163,19 @@ def _split_user(rest: str) -> tuple[str | None, str]:
     return None, rest
 
 
+def _split_query(rest: str) -> tuple[str, str, str]:
+    """Place, mark, and the query with the fragment: a sign-in gives its token in the fragment."""
+    place, mark, query = rest.partition("?")
+    return (place, mark, query) if mark else rest.partition("#")
+
+
 def _is_database(scheme: str) -> bool:
     return scheme.lower() not in _NO_DATABASES
 
 
 def _secret_parameters(query: str) -> Iterator[tuple[str, str]]:
     """Names and values of the parameters that hold a secret."""
-    for name, value in parse_qsl(query, keep_blank_values=False):
+    for name, value in parse_qsl(_FRAGMENT.sub("&", query), keep_blank_values=False):
         inner = unquote(value)
         if name.lower() == "odbc_connect":
             yield from ((name, found[2].strip("{}'\"")) for found in _ASSIGNMENT.finditer(inner))
@@ -151,7 +184,8 @@ def _secret_parameters(query: str) -> Iterator[tuple[str, str]]:
 
 
 def _mask_query(query: str) -> str:
-    return "&".join(map(_mask_parameters, query.split("&")))
+    parts = re.split(rf"(&|{_FRAGMENT.pattern})", query)
+    return "".join(part if part in ("&", "#") else _mask_parameters(part) for part in parts)
 
 
 def _mask_parameters(part: str) -> str:

@@ -10,6 +10,10 @@ from typing import Any
 
 _JOINERS = "\u200c\u200d"
 """They join letters or keep them apart, in Persian, Hindi and emoji."""
+_SELECTORS = frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+"""They choose a form of the sign before them, in emoji and Japanese names."""
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+"""Letters, marks and symbols that show as nothing: two values with and without them look alike."""
 
 PERSONAL = "a value that is not repeated here"
 """Stands for a cell of a column tagged `pii` in an error message."""
@@ -23,7 +27,11 @@ def printable(value: Any) -> str:
     text = value if isinstance(value, str) else str(value)
     if text.isascii() and text.isprintable():
         return text
-    return "".join(sign if _is_safe(sign) else _escape(sign) for sign in text)
+    before = ("", *text)
+    return "".join(
+        sign if _is_safe(sign, previous) else _escape(sign)
+        for previous, sign in zip(before, text, strict=False)
+    )
 
 
 def show_value(value: Any) -> str:
@@ -53,9 +61,20 @@ def describe_refusal(error: Exception, *, personal: bool) -> str:
     return f" ({first if len(first) <= _LONGEST_REASON else first[: _LONGEST_REASON - 1] + '…'})"
 
 
-def _is_safe(sign: str) -> bool:
+def _is_safe(sign: str, before: str) -> bool:
+    if sign in _FILLERS:
+        return False
+    if sign in _SELECTORS or sign in _JOINERS:
+        return _can_be_changed(before) or (sign in _JOINERS and before in _SELECTORS)
     # Spaces of other widths are no danger; line and paragraph separators are.
-    return sign.isprintable() or sign in _JOINERS or unicodedata.category(sign) == "Zs"
+    return sign.isprintable() or unicodedata.category(sign) == "Zs"
+
+
+def _can_be_changed(sign: str) -> bool:
+    """Whether a joiner or a selector behind a sign can change how it looks; else it is hidden."""
+    if sign.isascii() or sign in _JOINERS:
+        return False
+    return sign.isprintable() and sign not in _SELECTORS | _FILLERS
 
 
 def _escape(sign: str) -> str:

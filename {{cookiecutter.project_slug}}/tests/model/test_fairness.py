@@ -222,3 +222,33 @@ def test_numbers_are_changed_to_the_middles_of_their_quarters() -> None:
     assert list_alternatives(pd.Series(range(100), dtype="Int64")) == [12, 37, 62, 87]
     assert list_alternatives(pd.Series([1, None, 2, 2], dtype="Int64")) == [2, 1]
     assert sorted(list_alternatives(pd.Series([True, None, False], dtype="boolean"))) == [0, 1]
+
+
+def test_groups_of_a_persons_column_are_numbered_and_not_named() -> None:
+    named = read("binary")
+    hidden = parse_contract(
+        CONTRACT.replace("TARGET", TARGETS["binary"]).replace("sensitive]", "sensitive, pii]")
+    )
+    rows = make_rows(named, seed=1)
+    settings: dict[str, Any] = {"resamples": 100, "confidence": 0.95, "seed": 1, "min_rows": 200}
+    plain, pseudonymous = (
+        describe_fairness(rows, contract, answer(named, 1.0), 0.5, np.arange(SIZE), **settings)
+        for contract in (named, hidden)
+    )
+    assert plain is not None
+    assert pseudonymous is not None
+    assert [gap["gap"] for gap in pseudonymous["gaps"]] == [gap["gap"] for gap in plain["gaps"]]
+    pairs = {
+        (column, label, hidden_part["where"][column])
+        for gap, hidden_gap in zip(plain["gaps"], pseudonymous["gaps"], strict=True)
+        for part, hidden_part in zip(gap["groups"], hidden_gap["groups"], strict=True)
+        for column, label in part["where"].items()
+    }
+    assert len({label for column, label, _ in pairs if column == "age"}) == 4
+    ages = {shown for column, _, shown in pairs if column == "age"}
+    assert ages == {"group 1", "group 2", "group 3", "group 4"}
+    assert {(label, shown) for column, label, shown in pairs if column == "sex"} == {
+        ("f", "group 1"),
+        ("m", "group 2"),
+        ("(missing)", "(missing)"),
+    }

@@ -1,5 +1,6 @@
 """Secrets: masked wherever an address is printed, and refused where one would be stored."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,9 @@ WITH_SECRET = [
     "https://host/x.csv?api_key=s3cr3t",
     "oracle://scott/s3cr3t@db:1521/x",
     "oracle+oracledb://scott/s3cr3t@db/x",
+    "https://host/cb#access_token=s3cr3t&state=1",
+    "https://host/cb?page=1#id_token=s3cr3t",
+    "postgresql://bob:more\ns3cr3t@db/x",
 ]
 WITHOUT_SECRET = [
     "postgresql://bob@db:5432/x",
@@ -89,6 +93,21 @@ def test_an_address_without_a_secret_is_accepted(address: str) -> None:
         "PGPASSWORD=s3cr3t psql",
         "jdbc:postgresql://db/x?user=bob&password=s3cr3t",
         "DefaultEndpointsProtocol=https;AccountKey=s3cr3t==",
+        "connect failed with password: s3cr3t for bob",
+        "Password:s3cr3t",
+        "passphrase: 'my s3cr3t'",
+        "the api key: s3cr3t was refused",
+        "token: abcdefghij0123456789s3cr3t",
+        "private_key=MIIE more s3cr3t",
+        "private_key=MIIE more s3cr3t;Port=1",
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIE\ns3cr3t\n-----END RSA PRIVATE KEY-----",
+        r"-----BEGIN PRIVATE KEY-----\nMIIE\ns3cr3t",
+        "UID=bob;PWD=my s3cr3t;Port=1",
+        "UID=bob;PWD=my s3cr3t",
+        "UID=bob;PWD={my}}s3cr3t};Port=1",
+        "{'user': 'bob', 'password': 'my\ns3cr3t'}",
+        r'{"user": "bob", "password": "my\"s3cr3t"}',
+        r"host=db password='it\'s s3cr3t' dbname=x",
     ],
 )
 def test_a_text_is_shown_without_the_secrets_in_it(text: str) -> None:
@@ -101,6 +120,25 @@ def test_a_secret_of_the_environment_is_masked_wherever_it_occurs(
     monkeypatch.setenv("SOURCE_PASSWORD", "hunter22")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://bob:swordfish@db/x")
     assert mask_secrets("FATAL: hunter22, swordfish") == "FATAL: ***, ***"
+
+
+def test_what_stands_around_a_masked_secret_is_still_shown() -> None:
+    text = "refused: UID=bob;PWD=my s3cr3t\npassword: s3cr3t for bob at db"
+    shown = "refused: UID=bob;PWD=***\npassword: *** for bob at db"
+    assert mask_secrets(text) == shown
+    assert mask_address("https://host/cb?page=1#token=s3cr3t") == "https://host/cb?page=1#token=***"
+    key = "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----"
+    assert mask_secrets(f"key {key} is refused") == "key *** is refused"
+
+
+@pytest.mark.parametrize(
+    "part", ["a", "key", "password", "PASSWORD", "'key", "://a:", "token:", "oracle", ";pwd="]
+)
+def test_a_long_text_is_masked_in_a_moment(part: str) -> None:
+    text = "?" + part * (200_000 // len(part))
+    started = time.perf_counter()
+    mask_secrets(text)
+    assert time.perf_counter() - started < 5
 
 
 def test_plain_sentences_stay_as_they_are() -> None:

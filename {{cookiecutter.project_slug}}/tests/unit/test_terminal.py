@@ -45,6 +45,22 @@ def test_words_of_any_script_stay_as_they_are() -> None:
     assert printable(text) == text
 
 
+INVISIBLE = ["\u115f", "\u1160", "\u3164", "\uffa0", "\u2800", "\u034f", "\u17b4", "\u180b"]
+
+
+@pytest.mark.parametrize("sign", [*INVISIBLE, "\ufe0f", "\U000e0101", "\u200d", "\u200c"])
+def test_a_sign_that_shows_as_nothing_is_printed_as_its_escape(sign: str) -> None:
+    escape = sign.encode("unicode_escape").decode()
+    assert printable(f"ad{sign}min") == f"ad{escape}min"
+    assert printable(sign) == escape
+    assert printable(f"ü{sign}{sign}").count(escape) >= 1
+
+
+def test_signs_that_change_the_letter_before_them_stay() -> None:
+    text = "❤️, ❤️\u200d🔥, 👩\u200d🔬, نمی\u200cشود, 葛\U000e0100"
+    assert printable(text) == text
+
+
 def test_a_value_in_an_error_is_quoted_and_short() -> None:
     assert show_value("a\nb") == r"'a\nb'"
     assert len(show_value("x" * 1000)) == LONGEST_VALUE + 2

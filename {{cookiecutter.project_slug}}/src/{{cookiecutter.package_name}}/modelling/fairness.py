@@ -8,6 +8,7 @@ counterfactual (Kusner et al. 2017): rows whose answer changes when the sensitiv
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
@@ -19,7 +20,7 @@ from ..contract import Contract, class_name
 from .confidence import LEAST_UNITS, bootstrap, count_units, resample
 from .decision import decide
 from .metrics import Floats, Groups, Statistic, encode_target, share
-from .slices import MANY, Slice, find_slices, simultaneous
+from .slices import MANY, MISSING_LABEL, Slice, find_slices, simultaneous
 
 ROWS = 2000
 """Rows whose sensitive value is changed: evenly spaced over the window."""
@@ -157,6 +158,22 @@ def list_alternatives(values: "pd.Series[Any]") -> list[Any]:
     return list(present.value_counts().index[:MANY])
 
 
+def _number_personal(slices: Sequence[Slice], contract: Contract) -> list[Slice]:
+    """Groups by columns tagged `pii` under numbers: a report holds no value of such a column.
+
+    They are numbered in the order of their labels, so that whoever has the rows knows them again.
+    """
+    numbers: dict[tuple[str, str], str] = {}
+    for column in (column.name for column in contract.sensitive if column in contract.pii):
+        labels = {part.where[column] for part in slices if column in part.where} - {MISSING_LABEL}
+        for position, label in enumerate(sorted(labels), start=1):
+            numbers[column, label] = f"group {position}"
+    return [
+        replace(part, where={c: numbers.get((c, label), label) for c, label in part.where.items()})
+        for part in slices
+    ]
+
+
 def describe_fairness(
     rows: pd.DataFrame,
     contract: Contract,
@@ -172,7 +189,7 @@ def describe_fairness(
     if not columns:
         return None
     target = encode_target(rows[contract.target.name].to_numpy(), contract.classes)
-    slices = find_slices(rows, columns, min_rows)
+    slices = _number_personal(find_slices(rows, columns, min_rows), contract)
     measures = list_measures(contract, target, score(rows), threshold)
 
     def answers_differ(before: Floats, after: Floats) -> NDArray[np.bool_]:

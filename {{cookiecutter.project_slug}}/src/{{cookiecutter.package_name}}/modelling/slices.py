@@ -19,6 +19,8 @@ from .metrics import Floats, Groups, Metric, Statistic
 
 MANY = 20
 """Numbers with more values than this are cut into quarters of the rows."""
+MISSING_LABEL = "(missing)"
+"""Stands for rows without a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,6 @@ def _label(values: "pd.Series[Any]") -> NDArray[np.object_]:
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > MANY:
         values = pd.qcut(values.astype(float), 4, duplicates="drop")
     filled: NDArray[np.object_] = (
-        values.astype(object).where(values.notna(), "(missing)").astype(str).to_numpy(object)
+        values.astype(object).where(values.notna(), MISSING_LABEL).astype(str).to_numpy(object)
     )
     return filled
