@@ -45,7 +45,7 @@ lint: $(READY)  ## ruff and mypy on the template and on the payload's package as
 bench: $(READY)  ## the service beside five others: same model, rows, cores (ARGS=--help; needs wrk)
 	@PYTHONPATH=tools $(BIN)/python -m bench $(ARGS)
 
-bench-tables: $(READY)  ## adopt 22 tables of other packages, beside plain LightGBM (ARGS="NAME … --keep")
+bench-tables: $(READY)  ## adopt 32 tables of other packages, beside plain LightGBM (ARGS="NAME … --keep")
 	@PYTHONPATH=tools $(BIN)/python tools/bench_tables.py $(ARGS)
 
 bench-demo: $(READY)  ## the demo three times: the median of each part's time

@@ -5,8 +5,6 @@ plain LightGBM, and how the command ended.
 """
 
 import argparse
-import bz2
-import csv
 import json
 import shutil
 import subprocess
@@ -22,6 +20,7 @@ from tables.catalog import TABLES, Table
 FOLDER = ROOT / "build" / "tables"
 PACKAGES = FOLDER / "packages"
 BASE = FOLDER / "base"
+READ = ROOT / "tools" / "tables" / "read_table.py"
 PLAIN = ROOT / "tools" / "tables" / "plain_lightgbm.py"
 HEAD = ("table", "rows", "split", "metric", "gain over plain LightGBM", "outcome")
 
@@ -99,12 +98,11 @@ def run_table(table: Table, *, keep: bool) -> dict[str, Any]:
 
 def write_table(table: Table, path: Path) -> None:
     """Write a table as CSV without the columns that hold the answer."""
-    raw = (PACKAGES / table.path).read_bytes()
-    text = (bz2.decompress(raw) if table.path.endswith(".bz2") else raw).decode("utf-8")
-    rows = list(csv.reader(text.splitlines()))
-    kept = [position for position, name in enumerate(rows[0]) if name not in table.dropped]
-    with path.open("w", encoding="utf-8", newline="") as output:
-        csv.writer(output).writerows([row[position] for position in kept] for row in rows)
+    call(
+        *(str(BASE / ".venv/bin/python"), str(READ), str(PACKAGES / table.path), str(path)),
+        *(f"--drop={name}" for name in table.dropped),
+        *([f"--query={table.query}"] if table.query else []),
+    )
 
 
 def read_refusal(log: Path) -> str:

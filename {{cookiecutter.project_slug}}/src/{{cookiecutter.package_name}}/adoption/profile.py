@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..contract import Kind
+from ..modelling.dependence import LEAST_REPEATS, LEAST_THINGS
 from ..source_params import ColumnFormat
 from .formats import InferredFormat
 from .persons import find_persons
@@ -28,8 +29,11 @@ LONG_TEXT = 60
 """Words of this mean length are sentences, which this project does not read."""
 
 _KEY_NAME = re.compile(r"(?i:(^|[\W_])(id|key|uuid|guid|nr|no|number))$|[a-z](Id|ID|Key)$")
-_COUNTER_NAME = re.compile(r"(?i:unnamed: \d+|column \d+|level_\d+|(row[ _])?index)")
-"""What pandas and others call the column that has no name; blank ones are called `column 1`."""
+_COUNTER_NAME = re.compile(
+    r"(?i:unnamed: \d+|column \d+|level_\d+|(row[ _])?index|row[ _.]?(names?|id|no|nr|num(ber)?)"
+    r"|x|x\.?1|\.\.\.1)"
+)
+"""What pandas, R and others call the column that has no name; blank ones are called `column 1`."""
 _TIME_NAME = re.compile(
     r"time|date|day|created|start|stamp|zeit|datum|when|event|month|[._ ]at$", re.IGNORECASE
 )
@@ -146,7 +150,7 @@ class ColumnFacts:
     @property
     def may_be_group(self) -> bool:
         """Whether it looks like a thing that several rows are about."""
-        several = 20 <= self.distinct <= self.rows / 2
+        several = LEAST_THINGS <= self.distinct <= self.rows / LEAST_REPEATS
         return several and self.named_as_key and self.kind in ("string", "integer")
 
     @property

@@ -13,7 +13,7 @@ LEAST_ROWS = 100
 """Fewer rows say nothing about their neighbors."""
 _NOTICEABLE, _ERRORS = 0.1, 4.0
 """An autocorrelation is reported above both this value and so many standard errors."""
-_LEAST_THINGS, _LEAST_REPEATS = 20, 1.2
+LEAST_THINGS, LEAST_REPEATS = 20, 1.2
 """Different values, and rows for each, of a column that may name things."""
 _LEAST_SHARE = 0.01
 """Of the rows: a column with fewer values is a category."""
@@ -65,27 +65,35 @@ def find_things(table: pd.DataFrame, candidates: Mapping[str, int]) -> dict[str,
     found = {}
     for name, different in candidates.items():
         present = int(table[name].notna().sum())
-        few = max(_LEAST_THINGS, _LEAST_SHARE * present)
-        if few <= different <= present / _LEAST_REPEATS and _rows_agree(table, name):
+        few = max(LEAST_THINGS, _LEAST_SHARE * present)
+        if few <= different <= present / LEAST_REPEATS and _rows_agree(table, name):
             found[name] = present / different
     return found
 
 
 def _rows_agree(table: pd.DataFrame, name: str) -> bool:
-    """Return True if rows with the same value agree in another column, and others do not."""
+    """Return True if rows with the same value agree in another column, and others do not.
+
+    The others of a number's rows are those of the next larger number too: a length that tells a
+    species is a measure, and its neighbors tell the same one.
+    """
     rows = table[table[name].notna()]
-    order = np.argsort(pd.factorize(rows[name])[0], kind="stable")
-    codes = pd.factorize(rows[name])[0][order]
-    same = np.flatnonzero(codes[1:] == codes[:-1])
+    codes = pd.factorize(rows[name], sort=True)[0]
+    order = np.argsort(codes, kind="stable")
+    same = np.flatnonzero(np.diff(codes[order]) == 0)
     draw = np.random.default_rng(0)
     if len(same) > _MOST_PAIRS:
         same = draw.choice(same, _MOST_PAIRS, replace=False)
-    if len(same) < _LEAST_THINGS:
+    if len(same) < LEAST_THINGS:
         return False
     one, other = order[same], order[same + 1]
-    stranger = draw.permutation(other)
+    strangers = [draw.permutation(other)]
+    if pd.api.types.is_numeric_dtype(rows[name]):
+        following = np.searchsorted(codes[order], codes[one] + 1)
+        strangers.append(order[np.minimum(following, len(order) - 1)])
     return any(
-        _agreement(values, one, stranger) <= _BY_CHANCE and _agreement(values, one, other) >= _ALIKE
+        all(_agreement(values, one, stranger) <= _BY_CHANCE for stranger in strangers)
+        and _agreement(values, one, other) >= _ALIKE
         for values in (pd.factorize(rows[column])[0] for column in rows.columns if column != name)
     )
 
