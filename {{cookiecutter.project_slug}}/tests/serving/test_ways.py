@@ -456,6 +456,14 @@ schema:
       - {name: time, logicalType: timestamp, tags: [feature]}
       - {name: the target, logicalType: boolean, tags: [target]}
 """
+ONE_COLUMN = """
+apiVersion: v3.2.0
+version: 1.0.0
+schema:
+  - properties:
+      - {name: x, logicalType: number, tags: [feature]}
+      - {name: the target, logicalType: boolean, tags: [target]}
+"""
 GERMAN = TableFormat(
     encoding="utf-8",
     delimiter=";",
@@ -659,3 +667,27 @@ def test_text_in_json_is_taken_as_training_takes_it(
     if answer.status_code == 200:
         found = list(answer.json()["predictions"][0]["probabilities"].values())
     assert found == judge_as_training(model, dict.fromkeys(GOOD, "") | record)
+
+
+@pytest.mark.parametrize("header", ["present", "absent"])
+def test_no_line_of_a_request_of_one_column_is_lost(
+    bundle_maker: BundleMaker, tmp_path: Path, header: str
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring, "compute_features", dict)
+        bundle = bundle_maker(tmp_path / "bundle", ONE_COLUMN, dict)
+        deploy_bundle(bundle, tmp_path / "store", "one", "1")
+        model = load_served_model(tmp_path / "store", 10)
+        config = ServiceSettings(log_directory=tmp_path / "log")
+        with TestClient(create_app(config, model, make_logger(io.StringIO()))) as client:
+
+            def ask(*lines: str) -> Any:
+                names = ["x"] if header == "present" else []
+                body = "".join(f"{line}\r\n" for line in [*names, *lines]).encode()
+                headers = {"Content-Type": f"text/csv; header={header}"}
+                return client.post("/invocations", content=body, headers=headers)
+
+            assert len(ask("1", '""', "2").json()["predictions"]) == 3
+            refused = ask("1", "", "2")
+            assert refused.status_code == 422
+            assert "blank" in refused.json()["detail"]

@@ -247,6 +247,16 @@ def test_lines_within_quotes_do_not_part_rows(scorer: Scorer, score: Score, tmp_
     )
 
 
+def test_no_line_of_a_table_of_one_column_is_lost(score: Score, tmp_path: Path) -> None:
+    source = write(tmp_path / "one.csv", "amount", "1", "", "2")
+    with pytest.raises(ProjectError, match="line 3 is blank"):
+        score(source)
+
+    write(source, "amount", "1", '""', "2")
+    assert score(source)["row"].tolist() == [0, 2]
+    assert score(source, quarantine=True)["row"].tolist() == [1]
+
+
 def test_a_name_that_comes_twice_is_refused(score: Score, tmp_path: Path) -> None:
     for names in ("amount,rooms,amount", "amount, amount ,rooms"):
         source = write(tmp_path / "in.csv", names, "1,2,3")

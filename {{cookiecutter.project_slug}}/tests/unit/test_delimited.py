@@ -76,6 +76,18 @@ def test_a_file_whose_rows_do_not_match_its_header_is_refused_by_the_line(
         read(write(tmp_path, text))
 
 
+@pytest.mark.parametrize(("text", "line"), [("x\n1\n\n2\n", 3), ("x\r\n1\r\n2\r\n\r\n", 4)])
+def test_a_blank_line_in_a_table_of_one_column_is_refused(
+    tmp_path: Path, text: str, line: int
+) -> None:
+    with pytest.raises(ProjectError, match=f'line {line} is blank.*write "" for a missing value'):
+        read(write(tmp_path, text))
+
+
+def test_an_empty_cell_in_a_table_of_one_column_is_a_row(tmp_path: Path) -> None:
+    assert read(write(tmp_path, 'x\n1\n""\n  \n2\n')) == {"x": ["1", "", "", "2"]}
+
+
 def test_a_wrong_row_far_down_is_named_by_its_line(tmp_path: Path) -> None:
     rows = "".join(f"{number},x\n" for number in range(200_000))
     with pytest.raises(ProjectError, match="line 200002 has 3 cells"):

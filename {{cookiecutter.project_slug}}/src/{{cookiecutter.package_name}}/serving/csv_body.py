@@ -2,8 +2,10 @@
 
 import csv
 import io
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import Any
 
 from ..cells import CellParser, keep_escaped_null, normalize_text
@@ -19,6 +21,10 @@ Lines = list[list[str]]
 _NO_NAMES = (
     "The first line names no column of the contract; add a header, or send `text/csv; "
     "header=absent` with the fields in the contract's order."
+)
+_BLANK_LINE = (
+    'A line is blank, which in a table of one column may be a missing value or no row; write "" '
+    "for a missing value, or delete the line."
 )
 _OTHER_WIDTH = (
     "Without a header, a line has a field for each feature of the contract in its order, or for "
@@ -50,7 +56,7 @@ def read_csv(model: ServedModel, incoming: Incoming) -> Rows:
         raise ProblemError(MALFORMED_BODY, "This is no table: it is not in UTF-8.") from None
     formats = model.scorer.bundle.metadata.formats
     table = _split_table(model, text, formats, incoming.parameters.get("header"))
-    names, data = table.names, table.data
+    names, data = table.names, _drop_blank_lines(table)
     if len(set(names)) < len(names) or any(len(line) != len(names) for line in data):
         raise refuse("", "Each column must have a name of its own, and each line a field for each.")
     parsers = {c.name: text_parser(c, formats) for c in model.contract.request_columns}
@@ -62,6 +68,18 @@ def read_csv(model: ServedModel, incoming: Incoming) -> Rows:
         for position, line in enumerate(data)
     ]
     return validate_rows(model, rows, lambda found: ("rows", *found[1:]))
+
+
+def _drop_blank_lines(table: _Table) -> Lines:
+    """Rows without the blank lines between them.
+
+    Raises:
+        ProblemError: A blank line may be a missing value, since there is one column.
+    """
+    rows = [line for line in table.data if line]
+    if len(table.names) == 1 and len(rows) < len(table.data):
+        raise refuse("", _BLANK_LINE)
+    return rows
 
 
 def _split_table(model: ServedModel, text: str, formats: TableFormat, header: str | None) -> _Table:
@@ -90,7 +108,7 @@ def _split_table(model: ServedModel, text: str, formats: TableFormat, header: st
 
 
 def _split_lines(text: str, delimiters: Iterable[str], escape: str | None) -> list[Lines]:
-    """The fields of each line that is not empty, by each delimiter that gives any."""
+    """The fields of each line from the first that is not blank, by each delimiter that fits."""
     found = []
     reason = "it is empty"
     for delimiter in delimiters:
@@ -102,7 +120,7 @@ def _split_lines(text: str, delimiters: Iterable[str], escape: str | None) -> li
             strict=True,
         )
         try:
-            lines = [line for line in reader if line]
+            lines = list(dropwhile(operator.not_, reader))
         except csv.Error:
             reason = "it is misquoted"
             continue

@@ -146,17 +146,26 @@ def _find_surplus(path: Path, form: TableFormat, layout: Layout) -> Literal["fir
 class _Rows:
     """Rows of a CSV file by Python's parser; blank lines are left out.
 
+    In a table of one column a blank line is refused: it may be a missing value.
+
     Attributes:
         line: Line on which the last row ended.
         skipped: Lines before the first row.
     """
 
     def __init__(
-        self, path: Path, form: TableFormat, skip: int = 0, *, keep_blanks: bool = False
+        self,
+        path: Path,
+        form: TableFormat,
+        skip: int = 0,
+        *,
+        keep_blanks: bool = False,
+        one_column: bool = False,
     ) -> None:
         self.path = path
         self.form = form
         self.line = 0
+        self._one_column = one_column
         # Blanks between delimiter and quote are no part of a cell.
         self._skip_blanks = not keep_blanks and form.delimiter != " "
         self.skipped = skip
@@ -182,8 +191,17 @@ class _Rows:
                     f"{name_file(self.path)}: the quote that opens in or after line {start} "
                     "is never closed; close or delete it."
                 )
-            if any(cell.strip() for cell in row) or len(row) > 1:
+            if self._is_row(row):
                 yield row
+
+    def _is_row(self, row: list[str]) -> bool:
+        if self._one_column and not row:
+            raise ProjectError(
+                f"{name_file(self.path)}: line {self.line} is blank, which in a table of one "
+                'column may be a missing value or no row; write "" for a missing value, or delete '
+                "the line."
+            )
+        return self._one_column or len(row) > 1 or any(cell.strip() for cell in row)
 
     def lines(self) -> Iterator[str]:
         """The lines from the header on, or after those that are skipped."""
@@ -274,7 +292,7 @@ def _read_exactly(
     path: Path, form: TableFormat, layout: Layout, rows: int, done: int
 ) -> Iterator[pa.Table]:
     """Chunks by Python's parser, without the first `done` rows."""
-    source = _Rows(path, form, skip=layout.lines)
+    source = _Rows(path, form, skip=layout.lines, one_column=len(layout.columns) == 1)
     checked = islice(_check_widths(source, layout), done, None)
     while chunk := list(islice(checked, rows)):
         columns = [pa.array(cells, pa.string()) for cells in zip(*chunk, strict=True)]
