@@ -46,8 +46,9 @@ def note_size(followed: Mapping[str, Setting], current: Params, held_out: int) -
         for name, setting in followed.items()
         if setting[0] != read_setting(values, name)
     )
-    return [
+    line = (
         f"params.yaml follows the size of the table ({held_out:,} test rows): "
         f"{changes or 'no value had to change'}; settings of training stay, and `make study "
         "ONLY=presets APPLY=1` tries them again"
-    ]
+    )
+    return [line]
