@@ -17,18 +17,21 @@ from {{ cookiecutter.package_name }}.case import Case, ChampionFacts, Gate
 from {{ cookiecutter.package_name }}.columns import FeatureMatrix
 from {{ cookiecutter.package_name }}.contract import parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.gates import untouched
 from {{ cookiecutter.package_name }}.judgement import judge
 from {{ cookiecutter.package_name }}.modelling.confidence import group_rows, paired_difference
 from {{ cookiecutter.package_name }}.modelling.fairness import describe_fairness
 from {{ cookiecutter.package_name }}.modelling.leakage import rank_single_features
 from {{ cookiecutter.package_name }}.modelling.metrics import Floats, metrics_for
 from {{ cookiecutter.package_name }}.modelling.parity import compare_scores
+from {{ cookiecutter.package_name }}.modelling.plausibility import spell_implausible
 from {{ cookiecutter.package_name }}.modelling.threshold import choose_threshold
 from {{ cookiecutter.package_name }}.params import EvaluateParams, Params, SplitParams
 from {{ cookiecutter.package_name }}.pipeline.evaluate import (
     Window,
     break_down,
     describe_decision,
+    describe_implausible,
     find_age,
     measure_all,
     measure_surprise,
@@ -316,6 +319,36 @@ def test_the_age_counts_from_what_should_have_arrived(
     assert find_age(newest, until, last_month) == days
 
 
+def look_too_good(seed: int, model: Model, limits: Params) -> dict[str, Any] | None:
+    """Describe a quality on the test window that is seldom honest."""
+    test = World(seed).window("test", model)
+    found = measure_all(CONTRACT, test.target, test.scores, test.groups, EVALUATE, seed)
+    return describe_implausible(
+        CONTRACT,
+        found["metrics"],
+        test,
+        lambda rows: model.answer(rows, np.zeros(len(rows))),
+        limits,
+    )
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_an_honest_model_is_not_too_good(limits: Params, seed: int) -> None:
+    assert look_too_good(seed, SOUND, limits) is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_model_that_knows_the_answers_is_too_good(limits: Params, seed: int) -> None:
+    found = look_too_good(seed, Model(learned=6.0), limits)
+    assert found is not None
+    assert found["metric"] == "roc_auc"
+    # By what it sees, x carries most; y is half as strong, and the others decide nothing.
+    assert found["columns"] == ["x", "y"]
+    sentence = spell_implausible(found)
+    assert sentence.startswith("roc_auc 1.000 is seldom honest")
+    assert "'x', 'y' carry most" in sentence
+
+
 def make_patients(seed: int, name: str, patients: int = 60, rows: int = 25) -> Window:
     """Draw visits of patients; how well the candidate knows a patient is the patient's own."""
     draw = np.random.default_rng([seed, len(name)])
@@ -353,3 +386,40 @@ def test_patients_that_differ_do_not_make_an_honest_model_too_good(limits: Param
             refused[unit] += found["low"] > limit
     assert refused["patient"] == 0
     assert refused["row"] >= 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_model_that_has_met_the_patients_of_the_test_window_is_refused(
+    limits: Params, seed: int
+) -> None:
+    """In validation the patients are new to it; those of the test window it knows one by one."""
+    split = SPLIT.model_copy(update={"strategy": "group", "group": "who"})
+    params = limits.model_copy(update={"split": split})
+    valid, test = (make_patients(seed, name, patients=150) for name in ("valid", "test"))
+    mean = pd.Series(test.target).groupby(test.groups).transform("mean").clip(0.02, 0.98).to_numpy()
+    known = (
+        test.scores["linear"][:, 1]
+        * mean
+        / (test.scores["linear"][:, 1] * mean + (1 - test.scores["linear"][:, 1]) * (1 - mean))
+    )
+    met = replace(test, scores={**test.scores, "candidate": np.column_stack([1 - known, known])})
+    surprise = measure_surprise(CONTRACT, valid, met, params)
+    facts = {
+        "surprise": surprise,
+        "window": {},
+        "seen_until": None,
+        "units": {"unit": "who", "count": 150},
+    }
+    (gate,) = untouched(Case(facts, "1.0.0", params, None, 300.0))
+    assert gate.verdict == "refused"
+    assert "Either the model has seen rows of the test window" in gate.sentence
+    (honest,) = untouched(
+        Case(
+            {**facts, "surprise": measure_surprise(CONTRACT, valid, test, params)},
+            "1.0.0",
+            params,
+            None,
+            300.0,
+        )
+    )
+    assert honest.verdict == "passed"

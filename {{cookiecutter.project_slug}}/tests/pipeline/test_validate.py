@@ -250,6 +250,26 @@ def test_a_feature_in_another_unit_stops_it_until_somebody_lists_the_month(
     validate.run(paths, params.model_copy(update={"validate_": known}))
 
 
+def test_an_outcome_that_changes_abruptly_stops_it_until_somebody_lists_the_month(
+    paths: Paths, trips: Contract
+) -> None:
+    frame = pd.DataFrame(generate_rows(trips, 600, seed=3))
+    months = [f"2013-0{k // 100 + 1}" for k in range(600)]
+    frame["start"] = [f"{month}-15T00:00:00Z" for month in months]
+    frame["trip"] = [f"trip {k}" for k in range(600)]
+    frame["late"] = [
+        k % 3 == 0 or (month >= "2013-05" and k % 50 != 1) for k, month in enumerate(months)
+    ]
+    for month, batch in conform(frame, trips).groupby(pd.Series(months)):
+        write_table(paths.raw / f"{month}.parquet", batch)
+    params = settings()
+
+    with pytest.raises(ProjectError, match=r"'late' in 2013-05: .*'true', before 34%.*known_steps"):
+        validate.run(paths, params)
+    known = params.validate_.model_copy(update={"known_steps": {"late": ("2013-05",)}})
+    validate.run(paths, params.model_copy(update={"validate_": known}))
+
+
 @pytest.mark.parametrize(("copies", "stops"), [(1, False), (2, True)])
 def test_rows_that_a_join_doubled_stop_it_although_no_key_tells_them_apart(
     paths: Paths, rows: pd.DataFrame, copies: int, stops: bool

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare
+from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare, suspect
 from {{ cookiecutter.package_name }}.adoption.formats import InferredFormat
 from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes
+from {{ cookiecutter.package_name }}.adoption.plan import Wishes, find_suspicious_auc, plan_target
 from {{ cookiecutter.package_name }}.adoption.profile import profile
 from {{ cookiecutter.package_name }}.adoption.suspicion import find_signs
 from {{ cookiecutter.package_name }}.contract import Kind, parse_contract
@@ -123,3 +123,50 @@ def test_summands_of_a_number_are_asked_about_at_adoption(tmp_path: Path) -> Non
     assert "feature" in roles["wind"]
     assert any("together give 'rentals' exactly" in question for question in asked)
     assert any("--feature 'casual'" in question for question in adoption.open_questions)
+
+
+def make_classes(seed: int, rows: int = 1500) -> pd.DataFrame:
+    """Draw three kinds of customers; each column tells something of them, and none tells all."""
+    draw = np.random.default_rng(seed)
+    kind = draw.integers(0, 3, rows)
+    return pd.DataFrame(
+        {
+            "size": kind + draw.normal(0, 1.5, rows),
+            "price": draw.gamma(2, 10, rows),
+            "colour": np.where(
+                draw.random(rows) < 0.3, "red", np.array(["blue", "green", "red"])[kind]
+            ),
+            # An honest column may tell one class nearly always.
+            "length": np.where(kind == 0, 20.0, 30.0) + draw.normal(0, 3.3, rows),
+            "returned": np.array(["keeps", "returns", "swaps"])[kind],
+        }
+    )
+
+
+def suspect_classes(table: pd.DataFrame) -> dict[str, float]:
+    """Return how well each column tells one class, where that is suspicious."""
+    words = ("colour", "code", "returned")
+    readings = {
+        str(name): InferredFormat("string" if name in words else "number", ColumnFormat())
+        for name in table
+    }
+    facts = profile(table, readings)
+    wishes = Wishes(target="returned")
+    found = suspect(table, facts, wishes)
+    limit = find_suspicious_auc(plan_target(facts["returned"], wishes))
+    return {name: value for name, value in found.items() if value >= limit}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_honest_columns_tell_no_class_of_several_exactly(seed: int) -> None:
+    assert suspect_classes(make_classes(seed)) == {}
+
+
+@pytest.mark.parametrize("label", ["keeps", "returns", "swaps"])
+def test_a_column_that_marks_one_class_of_several_is_suspected(label: str) -> None:
+    table = make_classes(1)
+    marked = table["returned"] == label
+    fee = pd.Series(np.random.default_rng(1).gamma(2, 5, len(table))).where(marked)
+    code = pd.Series(np.where(marked, "R7", "-"))
+    found = suspect_classes(table.assign(fee=fee, code=code))
+    assert found == {"fee": pytest.approx(1), "code": pytest.approx(1)}

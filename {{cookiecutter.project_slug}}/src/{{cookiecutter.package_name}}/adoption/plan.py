@@ -10,9 +10,13 @@ from .naming import ask_about_groups, check_names, choose_event_time, choose_key
 from .profile import ColumnFacts
 
 SUSPICIOUS_AUC = 0.95
-SUSPICIOUS_CLASS_AUC = 0.995
-"""The same for one class of several: an honest column often tells one of them apart."""
 """A column that tells the target so well by itself was most likely filled in afterwards."""
+SUSPICIOUS_CLASS_AUC = 0.995
+"""The same for one class of several, of which the easiest counts.
+
+One class of three that lies three standard deviations from the others, as one species of penguins
+or flowers does, gives an honest column 0.98. What is filled in afterwards marks its class exactly.
+"""
 MOST_CLASSES = 50
 LEAST_ROWS_PER_CLASS = 10
 _MOST_CLASS_NUMBERS = 20
