@@ -111,9 +111,12 @@ def load_tests(path: Path) -> tuple[Test, ...]:
         BehaviourError: The file is missing, or a test is not one; the sentence names the place.
     """
     try:
-        return _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).tests or ()
-    except (FileNotFoundError, yaml.YAMLError) as error:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    # A date or number that is none, or nesting without end, is no YAMLError.
+    except (FileNotFoundError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise BehaviourError(f"{path.name} cannot be read ({error}); restore it.") from None
+    try:
+        return _File.model_validate(raw).tests or ()
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

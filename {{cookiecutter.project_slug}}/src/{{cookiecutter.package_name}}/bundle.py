@@ -8,8 +8,10 @@
 The same data, parameters and code give the same digest: no time, run or commit is inside.
 """
 
+import errno
 import hashlib
 import json
+import os
 import re
 import stat
 import tempfile
@@ -21,7 +23,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from .contract import ClassLabel, Contract, Task, parse_contract
 from .errors import ProjectError
@@ -36,6 +38,17 @@ _SUMS = "SHA256SUMS"
 
 class BundleError(ProjectError):
     """A bundle that must not be served."""
+
+
+class OtherBundleError(BundleError):
+    """A bundle that is not the one that was asked for; `found` is its digest."""
+
+    def __init__(self, name: str, expected: str, found: str) -> None:
+        super().__init__(
+            f"Bundle {name} has the digest {found[:12]}, and {expected[:12]} was expected, so it "
+            "was replaced; do not serve it, find out who can write there."
+        )
+        self.found = found
 
 
 class _Record(BaseModel):
@@ -76,7 +89,7 @@ class Metadata(_Record):
     task: Task
     contract_version: str
     classes: list[ClassLabel]
-    threshold: float | None
+    threshold: FiniteFloat | None
     numeric_features: list[str]
     categorical_features: list[str]
     features_digest: str
@@ -87,9 +100,10 @@ class Metadata(_Record):
     validation_metrics: dict[str, float]
     reference: dict[str, Any]
     formats: TableFormat = TableFormat()
-    tolerance: float
-    unit: Annotated[float, Field(gt=0)] = 1.0
-    golden: list[Golden]
+    # Infinite ones would let every answer pass.
+    tolerance: Annotated[FiniteFloat, Field(ge=0)]
+    unit: Annotated[FiniteFloat, Field(gt=0)] = 1.0
+    golden: Annotated[list[Golden], Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,24 +161,33 @@ def write_bundle(target: Path, model: bytes, contract_text: str, metadata: Metad
     return _sha256(contents[_SUMS])
 
 
-def load_bundle(path: Path) -> Bundle:
+def load_bundle(path: Path, digest: str | None = None) -> Bundle:
     """Reads a bundle that is to answer here: verified, and made with the features installed here.
 
     Raises:
         BundleError: As `read_bundle`, or the bundle was made with another `features.py`.
     """
-    bundle = read_bundle(path)
+    bundle = read_bundle(path, digest)
     _check_features(bundle)
     return bundle
 
 
-def read_bundle(path: Path) -> Bundle:
+def read_bundle(path: Path, digest: str | None = None) -> Bundle:
     """Reads a bundle and verifies every byte of it, whatever code it was made with.
 
+    Args:
+        path: Its folder.
+        digest: The digest it must have, compared before anything in it is interpreted.
+
     Raises:
+        OtherBundleError: It has another digest.
         BundleError: A file is missing, changed or one too many, or the format is unknown.
     """
-    return _parse_bundle(path, _read_verified(path))
+    contents = _read_verified(path)
+    found = _sha256(contents[_SUMS])
+    if digest is not None and found != digest:
+        raise OtherBundleError(path.name, digest, found)
+    return _parse_bundle(path, contents)
 
 
 def _check_features(bundle: Bundle) -> None:
@@ -227,12 +250,28 @@ def _read_verified(path: Path) -> dict[str, bytes]:
 
 
 def _read_plain(path: Path, name: str) -> bytes:
-    if not stat.S_ISREG((path / name).lstat().st_mode):
-        raise BundleError(
-            f"Bundle {path.name} at {path}: {name} is a link or a folder, not a file; deploy the "
-            "bundle again, or let DVC copy files (`dvc config cache.type reflink,copy`)."
-        )
-    return (path / name).read_bytes()
+    """The content of a regular file: examined and read through one descriptor."""
+    try:
+        # Without waiting, a pipe that nobody writes to is opened, and refused, too.
+        descriptor = os.open(path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _no_plain_file(path, name) from None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _no_plain_file(path, name)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
+def _no_plain_file(path: Path, name: str) -> BundleError:
+    return BundleError(
+        f"Bundle {path.name} at {path}: {name} is a link or a folder, not a file; deploy the "
+        "bundle again, or let DVC copy files (`dvc config cache.type reflink,copy`)."
+    )
 
 
 def _check_sums(bundle: str, contents: Mapping[str, bytes]) -> None:
@@ -301,13 +340,13 @@ def load_deployed(store: Path, digest: str) -> Bundle:
             f"{digest!a:.80} is no digest of a bundle, so nothing in {store} is looked for; see "
             "where it comes from."
         )
-    bundle = load_bundle(store / "bundles" / digest)
-    if bundle.digest != digest:
+    try:
+        return load_bundle(store / "bundles" / digest, digest)
+    except OtherBundleError as error:
         raise BundleError(
-            f"Bundle {digest[:12]} has the digest {bundle.digest[:12]}, so it is not the one that "
+            f"Bundle {digest[:12]} has the digest {error.found[:12]}, so it is not the one that "
             "was deployed; deploy it again with `make deploy`."
-        )
-    return bundle
+        ) from None
 
 
 def read_pointer(store: Path) -> Pointer | None:
@@ -329,9 +368,10 @@ def read_pointer(store: Path) -> Pointer | None:
 
 def _is_whole(place: Path, digest: str) -> bool:
     try:
-        return load_bundle(place).digest == digest
+        load_bundle(place, digest)
     except BundleError:
         return False
+    return True
 
 
 def _replace_directory(fresh: Path, target: Path) -> None:

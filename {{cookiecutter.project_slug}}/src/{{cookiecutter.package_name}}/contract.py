@@ -194,7 +194,8 @@ def parse_contract(text: str, source: str = "contract.yaml") -> Contract:
     """Reads and checks the text of a contract; `source` names it in errors."""
     try:
         raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    # A date or number that is none, or nesting without end, is no YAMLError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ContractError(
             f"{source} is not valid YAML: {' '.join(str(error).split())}."
         ) from None

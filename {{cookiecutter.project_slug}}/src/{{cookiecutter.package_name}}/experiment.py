@@ -49,6 +49,18 @@ class RunRecord:
     example: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedRun:
+    """A run that was written.
+
+    Attributes:
+        sums: Digests of what it holds, by the name of the tag: FACTS_TAG and MODEL_TAG.
+    """
+
+    run_id: str
+    sums: Mapping[str, str]
+
+
 def describe_run(paths: Paths, params: Params, bundle: Bundle) -> RunRecord:
     """Gathers what the pipeline left behind about a bundle.
 

@@ -205,7 +205,8 @@ def parse_params(text: str, source: str = "params.yaml") -> Params:
     """Reads and checks the text of the parameters; `source` names it in errors."""
     try:
         raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    # A date or number that is none, or nesting without end, is no YAMLError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         detail = " ".join(str(error).split())
         raise ParamsError(f"{source} is not valid YAML: {detail}.") from None
     try:

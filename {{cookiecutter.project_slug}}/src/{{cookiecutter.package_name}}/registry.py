@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
-from .bundle import Bundle, load_bundle, read_bundle
+from .bundle import Bundle, OtherBundleError, load_bundle, read_bundle
 from .errors import ProjectError
 from .experiment import MODEL_TAG
 from .file_sums import FolderError, digest_folder
@@ -196,16 +196,17 @@ def fetch_bundle(tracker: Tracker, version: Version, into: Path) -> Bundle:
         model, _, inside = BUNDLE.partition("/")
         folder = tracker.fetch(version.run_id, model, into)
         _check_model(version, folder)
-        bundle = read_bundle(folder / inside)
+        place = folder / inside
     else:
-        bundle = read_bundle(tracker.fetch(version.run_id, BUNDLE, into))
-    if bundle.digest != version.digest:
+        place = tracker.fetch(version.run_id, BUNDLE, into)
+    try:
+        return read_bundle(place, version.digest)
+    except OtherBundleError as error:
         raise PromotionError(
             f"Version {version.number} of {version.name} is tagged as bundle "
-            f"{version.digest[:12]}, but the registry holds {bundle.digest[:12]}; it was changed "
+            f"{version.digest[:12]}, but the registry holds {error.found[:12]}; it was changed "
             "after registration: do not use it."
-        )
-    return bundle
+        ) from None
 
 
 def _check_model(version: Version, folder: Path) -> None:

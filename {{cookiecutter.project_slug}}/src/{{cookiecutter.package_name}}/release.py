@@ -22,10 +22,11 @@ from .case import Case, ChampionFacts
 from .comparison import Challenge, NotComparableError, measure_gain
 from .contract import load_contract
 from .errors import ProjectError
-from .experiment import describe_origin, describe_run, read_evaluation
+from .experiment import LoggedRun, describe_origin, describe_run, read_evaluation
 from .judgement import Judgement, RefusedError
 from .judgement import judge as hold_gates
 from .latency import measure_latency
+from .logged_runs import read_logged, write_logged
 from .outputs import write_facts
 from .params import Params
 from .paths import Paths
@@ -87,7 +88,8 @@ def track(paths: Paths, params: Params) -> str:
     bundle = load_bundle(paths.bundle)
     tracker = connect(paths, bundle.metadata.name)
     with registry_lock(paths):
-        return _track(paths, params, bundle, tracker)
+        known = tracker.find_version(bundle.digest)
+        return _track(paths, params, bundle, tracker, known).run_id
 
 
 def report(paths: Paths, params: Params) -> list[Path]:
@@ -116,12 +118,13 @@ def register(paths: Paths, params: Params) -> Version:
         )
     tracker = connect(paths, bundle.metadata.name)
     with registry_lock(paths):
-        run_id = _track(paths, params, bundle, tracker)
-        verdict = _judgement_tags(paths, judgement)
         version = tracker.find_version(bundle.digest)
+        run = _track(paths, params, bundle, tracker, version)
+        verdict = _judgement_tags(paths, judgement)
         champion = tracker.read_alias(CHAMPION)
         if version is None:
-            version = tracker.create_version(run_id, {**describe_origin(paths, bundle), **verdict})
+            origin = describe_origin(paths, bundle)
+            version = tracker.create_version(run.run_id, {**origin, **verdict, **run.sums})
         elif champion is None or champion.number != version.number:
             # The champion keeps the judgement with which it became champion.
             tracker.tag_version(version, verdict)
@@ -219,10 +222,20 @@ def _face_champion(
         return ChampionFacts(*facts, gain=gain, rows=count)
 
 
-def _track(paths: Paths, params: Params, bundle: Bundle, tracker: Tracker) -> str:
-    run_id = tracker.find_run(bundle.digest)
-    if run_id is None:
-        run_id = tracker.log_run(describe_run(paths, params, bundle))
+def _track(
+    paths: Paths, params: Params, bundle: Bundle, tracker: Tracker, known: Version | None
+) -> LoggedRun:
+    """The run of a bundle: that of its version, else the one that this project logged, else new.
+
+    A run that merely says that it is the bundle's may be anybody's.
+    """
+    run = LoggedRun(known.run_id, {}) if known else read_logged(paths, bundle.digest)
+    if run is None or not (known or tracker.is_finished(run.run_id)):
+        tracker.close_dead_runs(bundle.digest)
+        run = tracker.log_run(
+            describe_run(paths, params, bundle),
+            lambda logged: write_logged(paths, bundle.digest, logged),
+        )
     judgement = _read_judgement(paths)
     if judgement is not None and judgement.digest == bundle.digest:
         tags = _judgement_tags(paths, judgement)
@@ -230,10 +243,10 @@ def _track(paths: Paths, params: Params, bundle: Bundle, tracker: Tracker) -> st
             # Named by its content: a version's tag says which of its judgements counts.
             copy = Path(scratch, f"{tags[JUDGEMENT_HASH_TAG]}.json")
             copy.write_bytes(_judgement_file(paths).read_bytes())
-            tracker.attach(run_id, copy, JUDGEMENT_FOLDER, tags)
+            tracker.attach(run.run_id, copy, JUDGEMENT_FOLDER, tags)
         for file in write_card(paths, params, bundle, judgement):
-            tracker.attach(run_id, file, "report", {})
-    return run_id
+            tracker.attach(run.run_id, file, "report", {})
+    return run
 
 
 def _judgement_file(paths: Paths) -> Path:
@@ -272,6 +285,7 @@ def _serves(paths: Paths, pointer: Pointer, champion: Version) -> bool:
     if told != (champion.digest, champion.name, champion.number):
         return False
     try:
-        return load_bundle(paths.store / "bundles" / pointer.digest).digest == champion.digest
+        load_bundle(paths.store / "bundles" / pointer.digest, champion.digest)
     except BundleError:
         return False
+    return True

@@ -19,7 +19,7 @@ from .address import Address, resolve_address
 from .contract import Column, Contract, Kind
 from .database import create_database, mend_addresses, probe_database
 from .errors import ProjectError
-from .experiment import DIGEST_TAG, FACTS_TAG, MODEL_TAG, RunRecord, TrialRecord
+from .experiment import DIGEST_TAG, FACTS_TAG, MODEL_TAG, LoggedRun, RunRecord, TrialRecord
 from .file_sums import digest_files, digest_folder
 from .masking import mask_text
 from .paths import Paths
@@ -139,31 +139,43 @@ class Tracker:
         self._experiment = self._experiment_of(self.name)
 
     @_translated
-    def find_run(self, digest: str) -> str | None:
-        """The finished run of a bundle; one whose process died is marked as killed."""
-        found = None
-        for run in self._client.search_runs([self._experiment], f"tags.{DIGEST_TAG} = '{digest}'"):
-            if run.info.status == "FINISHED":
-                found = run.info.run_id
-            elif run.info.status == "RUNNING":
-                self._client.set_terminated(run.info.run_id, "KILLED")
-        return found
+    def is_finished(self, run_id: str) -> bool:
+        """Whether a run is there, not deleted, and was written whole."""
+        run = self._found(lambda: self._client.get_run(run_id))
+        if run is None or run.info.lifecycle_stage != "active":
+            return False
+        return bool(run.info.status == "FINISHED")
 
     @_translated
-    def log_run(self, record: RunRecord) -> str:
-        """Writes a new run, whole: it is `FINISHED` only when everything is in it."""
+    def close_dead_runs(self, digest: str) -> None:
+        """Mark the runs of a bundle whose process died as killed."""
+        for run in self._client.search_runs([self._experiment], f"tags.{DIGEST_TAG} = '{digest}'"):
+            if run.info.status == "RUNNING":
+                self._client.set_terminated(run.info.run_id, "KILLED")
+
+    @_translated
+    def log_run(self, record: RunRecord, remember: Callable[[LoggedRun], None]) -> LoggedRun:
+        """Writes a new run, whole: it is `FINISHED` only when everything is in it.
+
+        Args:
+            record: What it holds.
+            remember: Called before the run is finished.
+        """
         run_id = self._begin(self._experiment, record.bundle.digest[:12], record)
-        facts = {file.name: file for file in record.files.get("", ())}
-        self._client.set_tag(run_id, FACTS_TAG, digest_files(facts))
+        sums = {FACTS_TAG: digest_files({file.name: file for file in record.files.get("", ())})}
         for folder, files in record.files.items():
             for file in files:
                 self._client.log_artifact(run_id, str(file), folder or None)
         with TemporaryDirectory() as scratch:
             model = _save_model(Path(scratch, "model"), record, run_id)
-            self._client.set_tag(run_id, MODEL_TAG, digest_folder(model))
+            sums[MODEL_TAG] = digest_folder(model)
             self._client.log_artifacts(run_id, str(model), "model")
+        for key, value in sums.items():
+            self._client.set_tag(run_id, key, value)
+        run = LoggedRun(run_id, sums)
+        remember(run)
         self._client.set_terminated(run_id)
-        return run_id
+        return run
 
     @_translated
     def log_trial(self, name: str, record: TrialRecord) -> None:
@@ -220,19 +232,13 @@ class Tracker:
 
     @_translated
     def create_version(self, run_id: str, tags: Mapping[str, str]) -> Version:
-        """Registers a run's model as the next version; its tags come with it in one step.
-
-        Among them are the digests of what the run holds: who can write to its artefacts cannot
-        write to the registry.
-        """
+        """Registers a run's model as the next version; its tags come with it in one step."""
         if self._found(lambda: self._client.get_registered_model(self.name)) is None:
             self._client.create_registered_model(self.name)
         run = self._client.get_run(run_id)
         source = f"{run.info.artifact_uri}/model"
-        known = run.data.tags
-        sums = {name: known[name] for name in (FACTS_TAG, MODEL_TAG) if name in known}
         return _as_version(
-            self._client.create_model_version(self.name, source, run_id, tags={**tags, **sums})
+            self._client.create_model_version(self.name, source, run_id, tags=dict(tags))
         )
 
     @_translated

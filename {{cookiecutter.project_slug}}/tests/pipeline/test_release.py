@@ -12,6 +12,7 @@ from {{ cookiecutter.package_name }} import bundle, comparison, release
 from {{ cookiecutter.package_name }}.bundle import load_bundle, read_pointer
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.file_sums import digest_folder
 from {{ cookiecutter.package_name }}.judgement import RefusedError
 from {{ cookiecutter.package_name }}.params import Params
 from {{ cookiecutter.package_name }}.paths import Paths
@@ -231,6 +232,53 @@ def test_code_that_was_changed_beside_a_registered_model_never_runs(
     with pytest.raises(ProjectError, match=r"tag model_sha256|Failed to download"):
         release.judge(project, params)
     assert not mark.exists()
+
+
+def test_a_run_that_somebody_else_logged_for_a_bundle_is_not_registered(
+    project: Paths,
+    params: Params,
+    open_registry: OpenRegistry,
+    replace_bundle: Replace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release.judge(project, params)
+    own = release.track(project, params)
+    client = open_registry(project)
+    run = client.get_run(own)
+    model = tmp_path / "forged"
+    shutil.copytree(project.var / "mlartifacts" / own / "artifacts" / "model", model)
+    mark = tmp_path / "was-here"
+    append_to_code(model, mark)
+    # Whoever may log a run may also give it every tag, the digest of what it holds among them.
+    tags = {**run.data.tags, "model_sha256": digest_folder(model)}
+    forged = client.create_run(run.info.experiment_id, tags=tags).info.run_id
+    client.log_artifacts(forged, str(model), "model")
+    client.set_terminated(forged)
+    client.delete_run(own)
+
+    version = release.register(project, params)
+    assert version.run_id not in (own, forged)
+    release.promote(project, None, "a test")
+    monkeypatch.setattr(comparison, "features_digest", lambda: "edited")
+    replace_bundle(project)
+    release.judge(project, params)
+    assert not mark.exists()
+
+
+def test_tags_that_were_changed_at_a_run_do_not_reach_its_version(
+    project: Paths, params: Params, open_registry: OpenRegistry
+) -> None:
+    release.judge(project, params)
+    run_id = release.track(project, params)
+    client = open_registry(project)
+    true = client.get_run(run_id).data.tags
+    client.set_tag(run_id, "model_sha256", "f" * 64)
+    client.set_tag(run_id, "facts_sha256", "f" * 64)
+    version = release.register(project, params)
+    assert version.run_id == run_id
+    for name in ("model_sha256", "facts_sha256"):
+        assert version.tags[name] == true[name] != "f" * 64
 
 
 def test_code_without_a_digest_in_the_registry_is_not_run(

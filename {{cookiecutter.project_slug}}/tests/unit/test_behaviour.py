@@ -120,6 +120,7 @@ def test_nothing_declared_is_nothing_asked(tmp_path: Path, rows: pd.DataFrame, t
         ("kind: invariance", "kind: invariant", "tests.1"),
         ("score: up", "score: sideways", "tests.2.direction.score: input should be 'up' or 'down'"),
         ("tests:", "tests: {", "cannot be read"),
+        ("tests:", "until: 2020-99-99\ntests:", "cannot be read"),
     ],
 )
 def test_a_test_that_cannot_be_asked_is_named(

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from {{ cookiecutter.package_name }} import bundle as bundle_module
 from {{ cookiecutter.package_name }}.bundle import (
     Bundle,
     BundleError,
+    OtherBundleError,
     deploy_bundle,
     features_digest,
     load_bundle,
@@ -376,3 +379,55 @@ def test_another_bundle_under_a_deployed_ones_name_is_refused(
     rewrite(bundle, store / "bundles" / pointer.digest, data_hash="1" * 64)
     with pytest.raises(BundleError, match="is not the one that was deployed; deploy it again"):
         load_deployed(store, pointer.digest)
+
+
+def test_another_bundle_in_a_deployed_ones_place_is_refused_before_it_is_interpreted(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    pointer = deploy_bundle(bundle.path, store, "houses", "3")
+    deep = "a: " + "[" * 5000 + "]" * 5000
+    write_bundle(store / "bundles" / pointer.digest, bundle.model, deep, bundle.metadata)
+    with pytest.raises(BundleError, match="is not the one that was deployed; deploy it again"):
+        load_deployed(store, pointer.digest)
+    with pytest.raises(OtherBundleError, match="was replaced") as caught:
+        read_bundle(store / "bundles" / pointer.digest, pointer.digest)
+    assert caught.value.found not in ("", pointer.digest)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("tolerance", math.inf),
+        ("tolerance", math.nan),
+        ("tolerance", -1.0),
+        ("unit", math.inf),
+        ("threshold", math.nan),
+        ("golden", []),
+    ],
+)
+def test_metadata_with_which_every_answer_would_be_accepted_is_refused(
+    field: str, value: Any, bundle: Bundle, tmp_path: Path
+) -> None:
+    rewrite(bundle, tmp_path / "other", **{field: value})
+    with pytest.raises(BundleError, match=rf"bundle.json is not of format 1 \({field}"):
+        read_bundle(tmp_path / "other")
+
+
+def test_the_file_that_was_examined_is_the_one_that_is_read(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_regular, seen = stat.S_ISREG, []
+    (tmp_path / "other").write_bytes(b"another graph")
+
+    def swap(mode: int) -> bool:
+        seen.append(mode)
+        if len(seen) == len(FILES):
+            (bundle.path / "model.onnx").unlink()
+            (bundle.path / "model.onnx").symlink_to(tmp_path / "other")
+        return is_regular(mode)
+
+    monkeypatch.setattr(bundle_module.stat, "S_ISREG", swap)
+    assert read_bundle(bundle.path).model == bundle.model
+    with pytest.raises(BundleError, match=r"model\.onnx is a link or a folder, not a file"):
+        read_bundle(bundle.path)

@@ -129,3 +129,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 )
 def test_a_class_is_named_as_json_writes_it(label: Any, name: str) -> None:
     assert class_name(label) == name
+
+
+@pytest.mark.parametrize(
+    "line", ["x: 2020-99-99", "x: 1" + "0" * 6000, "x: " + "[" * 5000 + "]" * 5000]
+)
+def test_yaml_that_cannot_be_a_value_is_one_sentence(line: str) -> None:
+    with pytest.raises(ContractError, match=r"contract\.yaml is not valid YAML"):
+        parse_contract(line)

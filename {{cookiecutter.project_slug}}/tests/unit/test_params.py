@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }}.params import Params, ParamsError, load_params
+from {{ cookiecutter.package_name }}.params import Params, ParamsError, load_params, parse_params
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -132,3 +132,11 @@ def test_the_digest_changes_with_what_shapes_a_bundle_alone(
     before = load_params(ROOT / "params.yaml").digest()
 
     assert (load_changed(tmp_path, name, value).digest() != before) is changes
+
+
+@pytest.mark.parametrize(
+    "line", ["x: 2020-99-99", "x: 1" + "0" * 6000, "x: " + "[" * 5000 + "]" * 5000]
+)
+def test_yaml_that_cannot_be_a_value_is_one_sentence(line: str) -> None:
+    with pytest.raises(ParamsError, match=r"params\.yaml is not valid YAML"):
+        parse_params(line)

@@ -176,3 +176,9 @@ def test_mlflows_caller_is_refused_what_breaks_the_contract_but_a_comparison_is_
     with pytest.raises(ProjectError, match="Row 2: 'size': "):
         model.predict(rows)
     assert len(model.get_raw_model().answer(rows)) == 3
+
+
+def test_golden_answers_of_another_shape_are_refused(bundle: Bundle) -> None:
+    golden = [entry.model_copy(update={"scores": []}) for entry in bundle.metadata.golden]
+    with pytest.raises(BundleError, match="golden request 0 is answered with"):
+        Scorer(changed(bundle, golden=golden)).check_golden()

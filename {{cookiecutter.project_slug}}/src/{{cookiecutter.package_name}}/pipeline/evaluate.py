@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..behaviour import load_tests, run_tests
-from ..bundle import Bundle, load_bundle
+from ..bundle import Bundle, OtherBundleError, load_bundle
 from ..contract import Contract, class_name
 from ..errors import ProjectError
 from ..estimator_files import load_estimator
@@ -103,15 +103,15 @@ def load_exported(paths: Paths) -> Bundle:
     Raises:
         ProjectError: It is another one.
     """
-    bundle = load_bundle(paths.bundle)
     digest = read_report(paths.reports / "export.json")["digest"]
-    if bundle.digest != digest:
+    try:
+        return load_bundle(paths.bundle, digest)
+    except OtherBundleError as error:
         raise ProjectError(
-            f"models/bundle is bundle {bundle.digest[:12]}, but reports/export.json names "
+            f"models/bundle is bundle {error.found[:12]}, but reports/export.json names "
             f"{digest[:12]}, so it was replaced after export; run "
             "`.venv/bin/dvc repro --force export`."
-        )
-    return bundle
+        ) from None
 
 
 def check_metric(params: Params, contract: Contract) -> None:
