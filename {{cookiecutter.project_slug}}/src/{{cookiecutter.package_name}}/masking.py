@@ -46,7 +46,7 @@ _SPACED_VALUE = re.compile(
     r"(;\s*(?:password|passwd|pwd)\s*=\s*|private[_-]?key\s*=\s*)(?![{\s'\"])[^;&\n'\"]+",
     re.IGNORECASE,
 )
-"""Values with spaces: within a list that semicolons separate, and of a key that has several words."""
+"""Values with spaces: within a list that semicolons separate, and of keys with several words."""
 _KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )

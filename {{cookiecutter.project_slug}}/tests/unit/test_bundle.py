@@ -427,7 +427,7 @@ def test_the_file_that_was_examined_is_the_one_that_is_read(
             (bundle.path / "model.onnx").symlink_to(tmp_path / "other")
         return is_regular(mode)
 
-    monkeypatch.setattr(bundle_module.stat, "S_ISREG", swap)
+    monkeypatch.setattr(stat, "S_ISREG", swap)
     assert read_bundle(bundle.path).model == bundle.model
     with pytest.raises(BundleError, match=r"model\.onnx is a link or a folder, not a file"):
         read_bundle(bundle.path)
