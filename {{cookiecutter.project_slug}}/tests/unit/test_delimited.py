@@ -88,6 +88,23 @@ def test_an_empty_cell_in_a_table_of_one_column_is_a_row(tmp_path: Path) -> None
     assert read(write(tmp_path, 'x\n1\n""\n  \n2\n')) == {"x": ["1", "", "", "2"]}
 
 
+@pytest.mark.parametrize("quoted", ["", '"5" ""'])
+def test_a_header_that_comes_again_is_refused(tmp_path: Path, quoted: str) -> None:
+    text = f"a,bc\n1,x{quoted}\n\ufeffa, bc\n3,y\n"
+    with pytest.raises(ProjectError, match=r"row 2 is the header again.*delete"):
+        read(write(tmp_path, text))
+
+
+def test_a_word_that_is_a_columns_name_is_a_cell(tmp_path: Path) -> None:
+    assert read(write(tmp_path, "a,b\n1,b\na,2\n"))["b"] == ["b", "2"]
+
+
+@pytest.mark.parametrize("rule", ["---,-----", "--,--"])
+def test_a_line_of_dashes_below_the_header_is_refused(tmp_path: Path, rule: str) -> None:
+    with pytest.raises(ProjectError, match="row 1 is a line of dashes"):
+        read(write(tmp_path, f"a,b\n{rule}\n1,2\n"))
+
+
 def test_a_wrong_row_far_down_is_named_by_its_line(tmp_path: Path) -> None:
     rows = "".join(f"{number},x\n" for number in range(200_000))
     with pytest.raises(ProjectError, match="line 200002 has 3 cells"):

@@ -1,5 +1,6 @@
 """The encoding of a table is told, asked about, or refused: never guessed in silence."""
 
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -151,3 +152,12 @@ def test_a_delimiter_is_what_the_flag_says(tmp_path: Path, delimiter: str) -> No
     opened = inspect_files("a.csv", tmp_path, formats, lambda _question, safe: safe)
 
     assert list(read_words(opened.params, tmp_path)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("keep", [slice(0, 0), slice(None, -20)])
+def test_a_packed_file_that_cannot_be_unpacked_is_refused(tmp_path: Path, keep: slice) -> None:
+    packed = gzip.compress("".join(f"{n},München\n" for n in range(3000)).encode())
+    path = tmp_path / "orders.csv.gz"
+    path.write_bytes(packed[keep] or b"a,b\n1,2\n")
+    with pytest.raises(ProjectError, match=r"orders\.csv\.gz cannot be read"):
+        open_files(str(path), tmp_path)

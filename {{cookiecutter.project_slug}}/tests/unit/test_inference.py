@@ -219,6 +219,13 @@ def test_dates_are_read_in_every_usual_form(words: list[str], name: str, first: 
     assert None not in read(found, words)
 
 
+def test_times_without_a_zone_are_noted() -> None:
+    note = "times have no zone and are taken as UTC"
+    assert note in infer(["2024-01-31 10:00", "2024-02-01 11:30"]).note
+    assert note not in infer(["2024-01-31 10:00Z", "2024-02-01 11:30Z"]).note
+    assert note not in infer(["2024-01-31", "2024-02-01"]).note
+
+
 def test_years_of_two_digits_lie_in_the_hundred_that_holds_them_together() -> None:
     found = infer([f"01.01.{year % 100:02}" for year in range(1965, 2025)], "born")
 

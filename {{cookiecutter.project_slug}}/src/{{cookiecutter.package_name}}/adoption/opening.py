@@ -10,13 +10,14 @@ from ..errors import ProjectError
 from ..masking import mask_address, mask_secrets, name_secret
 from ..source_params import FilesParams, OwnParams, S3Params, SqlParams
 from ..sources.delimited import (
+    PACKED_SUFFIXES,
     check_beginning,
     check_names,
     find_escaped_quote,
     open_packed,
     read_sep,
 )
-from ..sources.files import is_csv, list_files
+from ..sources.files import is_csv, list_files, readable
 from ..sources.s3 import fetched
 from ..sources.sql import resolve_url
 from .encodings import (
@@ -30,6 +31,7 @@ from .overrides import FormatOverrides
 
 QUERY = "source.sql"
 """Where the query of a table is written."""
+_HEAD_BYTES = 4096
 _SAMPLE_BYTES = 64 * 1024
 _DELIMITERS = ",;\t|"
 _SQLITE = b"SQLite format 3\0"
@@ -162,7 +164,8 @@ def inspect_files(
     if not files:
         return OpenedSource(FilesParams(kind="files", path=data))
     for file in files:
-        _check_is_text(file, data)
+        with readable(file):
+            _check_is_text(file, data)
     encoding = _choose_encoding(files, formats, ask)
     delimiter, names = _read_header(files[0], encoding.name, formats.separator)
     check_names(names, files[0])
@@ -179,8 +182,15 @@ def inspect_files(
 
 
 def _check_is_text(path: Path, data: str) -> None:
+    """Refuse a file that is no text, or cannot be unpacked to its end.
+
+    Raises:
+        ProjectError: It is of another format.
+    """
     with open_packed(path) as stream:
-        head = stream.read(4096)
+        head = stream.read(_HEAD_BYTES)
+        while path.suffix.lower() in PACKED_SUFFIXES and stream.read(_SAMPLE_BYTES):
+            pass
     if head.startswith(_SQLITE):
         raise ProjectError(
             f"{path.name} is a SQLite database; run again with DATA=sqlite:///{data} and "

@@ -20,6 +20,7 @@ from statistics import mode
 from typing import IO, Any, Literal, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from ..cells import keep_escaped_null, normalize_text
@@ -36,6 +37,7 @@ _SURPLUS = "\0surplus"
 """Name of a column beyond the header, which is dropped. No header can hold it."""
 _SEVERAL_BYTES = ("utf-16", "utf-32", "utf-7", "iso2022", "hz")
 """Encodings in which a byte that looks like a quote may be none."""
+_DASHES = re.compile(r"\s*-{2,}\s*")
 _NAMED_DELIMITER = re.compile(r'"?sep=(.)"? *\r?\n')
 
 
@@ -84,10 +86,34 @@ def read_csv(path: Path, form: TableFormat, rows: int = CHUNK_ROWS) -> Iterator[
         )
     done = 0
     for table in _read_either_way(path, form, layout, rows):
+        _check_rows(path, table, done)
         yield table
         done += table.num_rows
     if not done:
         yield pa.table({name: pa.array([], pa.string()) for name in layout.names})
+
+
+def _check_rows(path: Path, table: pa.Table, done: int) -> None:
+    """Refuse lines that tools write between rows: dashes below the header, the header again.
+
+    Raises:
+        ProjectError: There is one, which would count as a row.
+    """
+    names = table.column_names
+    if len(names) == 1:
+        return
+    if not done and all(_DASHES.fullmatch(column[0].as_py()) for column in table.columns):
+        raise ProjectError(
+            f"{name_file(path)}: row 1 is a line of dashes, which would count as a row; delete it."
+        )
+    longest = max(names, key=len)
+    alike = pc.equal(pc.utf8_trim_whitespace(table[longest]), longest)
+    for position in pc.indices_nonzero(alike).to_pylist():
+        if all(normalize_text(table[name][position].as_py()) == name for name in names):
+            raise ProjectError(
+                f"{name_file(path)}: row {done + position + 1} is the header again, which would "
+                "count as a row; delete it."
+            )
 
 
 def _read_either_way(

@@ -151,7 +151,7 @@ def open_file(path: Path, place: Path, form: TableFormat) -> SourceFile:
     """
     notes: tuple[str, ...] = ()
     nested: tuple[str, ...] = ()
-    with _readable(path):
+    with readable(path):
         if is_csv(path):
             layout = read_layout(path, form)
             stored, notes = layout.names, _note_surplus(path, layout)
@@ -192,7 +192,7 @@ def read_chunks(file: SourceFile, form: TableFormat, rows: int = CHUNK_ROWS) -> 
     Raises:
         ProjectError: The file is broken, or holds what cannot be read.
     """
-    with _readable(file.path):
+    with readable(file.path):
         for chunk in _read_stored(file.path, form, rows):
             yield _complete(chunk, file)
 
@@ -215,8 +215,12 @@ def _without_empty(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Words what the libraries raise about a broken file."""
+def readable(path: Path) -> Iterator[None]:
+    """Word what libraries raise about a broken file.
+
+    Raises:
+        ProjectError: The block met a broken file.
+    """
     try:
         yield
     except (OSError, EOFError, ValueError, pa.ArrowException, *_UNPACKING, csv.Error) as error:
