@@ -291,3 +291,14 @@ def test_a_query_may_hold_colons(paths: Paths) -> None:
 
     assert set(rows["clock"]) == {"10:30 :x"}
     assert isinstance(rows, pd.DataFrame)
+
+
+@pytest.mark.parametrize(
+    "address", ["postgresql://bob@h/x?password=s3cr3t", "mysql://h/x?token=s3cr3t"]
+)
+def test_a_secret_among_an_addresss_parameters_is_refused_when_it_is_read(
+    address: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ProjectError, match="holds a secret in the parameter") as refused:
+        resolve_url(address, tmp_path)
+    assert "s3cr3t" not in str(refused.value)

@@ -141,3 +141,25 @@ def test_half_a_file_is_named(tmp_path: Path, small: Contract, keep: int) -> Non
 def test_no_file_at_all_is_said_so() -> None:
     with pytest.raises(ProjectError, match="There is no table to read; run `make repro`"):
         read_tables([])
+
+
+@pytest.mark.parametrize("tag", ["", ", pii"])
+def test_a_refused_time_repeats_no_value_and_no_address_of_a_library(tag: str) -> None:
+    contract = parse_contract(SMALL.replace("tags: [event_time]", f"tags: [event_time{tag}]"))
+    with pytest.raises(ProjectError) as refused:
+        conform(offer(moment=["Person 1 Realname", "2013-01-01T00:00:00Z"]), contract)
+    sentence = str(refused.value)
+    assert "Realname" not in sentence
+    assert "pydantic" not in sentence
+    assert "\n" not in sentence
+
+
+def test_a_refused_number_of_a_person_is_not_repeated() -> None:
+    contract = parse_contract(
+        SMALL.replace(
+            "logicalType: integer, tags: [feature]", "logicalType: integer, tags: [feature, pii]"
+        )
+    )
+    with pytest.raises(ProjectError) as refused:
+        conform(offer(count=[4711.5, None]), contract)
+    assert "column 'count' is no integer as the contract says; mend" in str(refused.value)
