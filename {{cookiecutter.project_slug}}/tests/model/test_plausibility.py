@@ -25,7 +25,7 @@ from {{ cookiecutter.package_name }}.modelling.plausibility import (
 def test_a_quality_that_is_seldom_honest_is_found(
     metrics: dict[str, float], expected: str | None
 ) -> None:
-    assert find_implausible({name: {"value": v} for name, v in metrics.items()}) == expected
+    assert find_implausible(metrics) == expected
 
 
 @pytest.mark.parametrize("more", [2, 200])
@@ -52,3 +52,5 @@ def test_the_warning_names_both_explanations_and_what_to_do() -> None:
         "answer. 'end', 'event', 'r_jail_in' carry most: if one of them is known only after the "
         "event, tag it leakage in contract.yaml, or adopt the table again with --leakage"
     )
+    shown = spell_implausible(found | {"data": "validation"})
+    assert shown.startswith("roc_auc 0.997 on the validation data is seldom honest: ")

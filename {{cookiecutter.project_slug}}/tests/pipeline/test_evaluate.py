@@ -322,11 +322,9 @@ def test_the_age_counts_from_what_should_have_arrived(
 def look_too_good(seed: int, model: Model, limits: Params) -> dict[str, Any] | None:
     """Describe a quality on the test window that is seldom honest."""
     test = World(seed).window("test", model)
-    found = measure_all(CONTRACT, test.target, test.scores, test.groups, EVALUATE, seed)
     return describe_implausible(
         CONTRACT,
-        found["metrics"],
-        test,
+        {"test": test},
         lambda rows: model.answer(rows, np.zeros(len(rows))),
         limits,
     )
@@ -423,3 +421,29 @@ def test_a_model_that_has_met_the_patients_of_the_test_window_is_refused(
         )
     )
     assert honest.verdict == "passed"
+
+
+@pytest.mark.parametrize(
+    ("knows", "data"), [("valid test", "test"), ("valid", "validation"), ("", None)]
+)
+def test_a_leak_that_shows_on_the_validation_data_alone_is_reported(
+    limits: Params, knows: str, data: str | None
+) -> None:
+    draw = np.random.default_rng(1)
+
+    def ask(rows: pd.DataFrame) -> Floats:
+        return Model(of=(1.2, 0.0)).answer(rows, np.zeros(len(rows)))
+
+    def make_window(noise: float) -> Window:
+        sold = draw.random(900) < 0.4
+        rows = pd.DataFrame({"x": sold + draw.normal(0, noise, 900), "y": draw.normal(size=900)})
+        rows = rows.assign(shop="a", size=1, sex="f")
+        return Window(rows, sold.astype(float), np.arange(900), {"candidate": ask(rows)})
+
+    windows = {
+        "test": make_window(0.1 if "test" in knows else 2.0),
+        "validation": make_window(0.1 if "valid" in knows else 2.0),
+    }
+    found = describe_implausible(CONTRACT, windows, ask, limits)
+    assert (found and found["data"]) == data
+    assert found is None or found["columns"] == ["x"]

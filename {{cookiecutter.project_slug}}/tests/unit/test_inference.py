@@ -136,7 +136,13 @@ def test_a_code_is_a_number_where_somebody_says_so() -> None:
         infer(["01", "12", "y"], overrides=ColumnOverrides(number=True))
 
 
-@pytest.mark.parametrize("name", ["zip", "industry", "Occupation", "precinct", "store_id"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("zip", "industry", "Occupation", "precinct", "store_id"),
+        *("policePrecinct", "HomeDistrict", "storeId", "homeZip"),
+    ],
+)
 def test_numbers_named_like_codes_are_categories(name: str) -> None:
     found = infer([str(n % 40) for n in range(400)], name)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 _CODES = re.compile(
     r"(^|[\W_])(zip|zipcode|plz|postcode|postleitzahl|postal(_?code)?|cep|fips|sic|naics|isic|nace|"
-    r"icd\d*|isbn|ean|gtin|upc|sku|bic|blz|phone|telephone|telefon|fax)($|[\W_\d])|[a-z](Zip|Plz)$",
+    r"icd\d*|isbn|ean|gtin|upc|sku|bic|blz|phone|telephone|telefon|fax)($|[\W_\d])",
     re.IGNORECASE,
 )
 _CATEGORIES = re.compile(
@@ -13,7 +13,7 @@ _CATEGORIES = re.compile(
     r"precinct|district|ward|region|sector|segment|department|dept|type|typ|kind|"
     r"channel|cluster|status|group|gruppe|family|brand|color|colour|"
     r"store|shop|branch|filiale|warehouse|lecturer|teacher|student|doctor|judge|driver)"
-    r"($|[\W_]|_?(id|nr|no|code)$)|[a-z](Code|Type|Category|Status)$",
+    r"($|[\W_]|[\W_]?(id|nr|no|code)$)",
     re.IGNORECASE,
 )
 _MAGNITUDE = re.compile(
@@ -21,16 +21,18 @@ _MAGNITUDE = re.compile(
     r"min|price|cost|amount|age|score|rank|level|days|hours|of)($|[\W_])",
     re.IGNORECASE,
 )
+_JOINT = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
 _LEAST_CATEGORIES = 3
 
 
 def find_code_name(name: str, words: Sequence[str], rows: int) -> str:
     """Why a column of whole numbers is named like a code; empty where it is not."""
-    if not all(word.isdigit() for word in words) or _MAGNITUDE.search(name):
+    spaced = _JOINT.sub(" ", name)
+    if not all(word.isdigit() for word in words) or _MAGNITUDE.search(spaced):
         return ""
-    if _CODES.search(name):
+    if _CODES.search(spaced):
         return "it is named like a code"
     several = _LEAST_CATEGORIES <= len(words) <= rows / 2
-    if several and _CATEGORIES.search(name):
+    if several and _CATEGORIES.search(spaced):
         return "it is named like a category"
     return ""

@@ -20,15 +20,10 @@ Score = Callable[[pd.DataFrame], Floats]
 """A frame to probabilities or numbers, shape (rows, classes or 1)."""
 
 
-def find_implausible(metrics: Mapping[str, Mapping[str, float]]) -> str | None:
+def find_implausible(metrics: Mapping[str, float]) -> str | None:
     """Find the metric that is too good to be believed without a look; None if there is none."""
     return next(
-        (
-            name
-            for name, limit in LIMITS.items()
-            if name in metrics and metrics[name]["value"] > limit
-        ),
-        None,
+        (name for name, limit in LIMITS.items() if name in metrics and metrics[name] > limit), None
     )
 
 
@@ -45,7 +40,7 @@ def rank_columns(
     Many columns are first shuffled in blocks, and one by one in the blocks that matter.
 
     Args:
-        rows: Of the test window.
+        rows: Of the window in which it is too good.
         columns: What the model sees.
         metric: By which it is too good.
         target: Of the rows.
@@ -74,10 +69,11 @@ def spell_implausible(found: Mapping[str, Any] | None) -> str:
     if not found:
         return ""
     names = ", ".join(f"'{name}'" for name in found["columns"])
-    one = len(found["columns"]) == 1
+    carry = "carries" if len(found["columns"]) == 1 else "carry"
+    part = " on the validation data" if found.get("data") == "validation" else ""
     return (
-        f"{found['metric']} {found['value']:.3f} is seldom honest: either this problem is easy, or "
-        f"a column knows the answer. {names} carr{'ies' if one else 'y'} most: if one of them is "
+        f"{found['metric']} {found['value']:.3f}{part} is seldom honest: either this problem is "
+        f"easy, or a column knows the answer. {names} {carry} most: if one of them is "
         "known only after the event, tag it leakage in contract.yaml, or adopt the table again "
         "with --leakage"
     )
