@@ -31,6 +31,7 @@ from ..sources.sql import ask_database
 from ..tables import conform
 from .categories import settle_categories
 from .changes import Changes, carry_out, check_committed, finish
+from .codes import settle_codes
 from .composed_time import Composed, find_composed, note_composed
 from .decisions import describe_decisions
 from .dependence import ask_group, list_groups, note_dependence
@@ -183,6 +184,12 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     composed = find_composed(words, readings, request.wishes.event_time)
     words, readings = _compose(words, readings, composed)
     table = parse_table(words, readings)
+    known = {*formats, *(name for parts in composed.values() for name in parts)}
+    coded = settle_codes(
+        words, table, readings, request.wishes.target, request.formats, known, ask
+    )
+    if coded != readings:
+        readings, table = coded, parse_table(words, coded)
     facts = profile(table, readings)
     nested = [*_note_nested(words.attrs.get(NESTED, ())), *words.attrs.get(NOTES, ())]
     del words

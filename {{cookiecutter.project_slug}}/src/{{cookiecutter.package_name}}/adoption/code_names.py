@@ -25,6 +25,11 @@ _JOINT = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
 _LEAST_CATEGORIES = 3
 
 
+def is_named_as_magnitude(name: str) -> bool:
+    """Return True for a name that amounts, counts and measures have."""
+    return bool(_MAGNITUDE.search(name))
+
+
 def find_code_name(name: str, words: Sequence[str], rows: int) -> str:
     """Why a column of whole numbers is named like a code; empty where it is not."""
     spaced = _JOINT.sub(" ", name)
