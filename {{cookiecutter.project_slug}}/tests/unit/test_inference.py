@@ -225,6 +225,11 @@ def test_dates_are_read_in_every_usual_form(words: list[str], name: str, first: 
     assert None not in read(found, words)
 
 
+def test_a_column_is_text_where_a_flag_says_so() -> None:
+    found = infer(["17", "18", "19"], overrides=ColumnOverrides(text=True))
+    assert (found.kind, found.note) == ("string", "")
+
+
 def test_times_without_a_zone_are_noted() -> None:
     note = "times have no zone and are taken as UTC"
     assert note in infer(["2024-01-31 10:00", "2024-02-01 11:30"]).note
