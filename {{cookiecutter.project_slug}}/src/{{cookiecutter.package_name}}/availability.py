@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .errors import ProjectError
+from .listings import fetch_listings
 from .outputs import write_facts
 from .params import load_params
 from .paths import Paths
@@ -73,6 +74,7 @@ def find_rows(paths: Paths, *, ask: bool = False) -> Rows:
 def _find_stored(paths: Paths, reason: str) -> Rows:
     if any(paths.raw.glob("*.parquet")):
         return Rows("stored", reason)
+    fetch_listings(paths.root)
     command = [sys.executable, "-m", "dvc", "pull", "--quiet", "data/raw"]
     subprocess.run(command, cwd=paths.root, capture_output=True, check=False)
     return Rows("pulled" if any(paths.raw.glob("*.parquet")) else "none", reason)

@@ -6,6 +6,7 @@ so is the digest of the rows' bytes, which stands in the file's own footer.
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -97,8 +98,13 @@ def _digest_rows(path: Path) -> str:
 
 
 def _is_work(parts: Path) -> bool:
-    """Whether a folder holds nothing but what a run leaves there, whenever it was killed."""
-    return parts.is_dir() and all(_OWN_NAME.fullmatch(path.name) for path in parts.iterdir())
+    """Whether a folder holds nothing but what a run leaves there, whenever it was killed.
+
+    Where many may write, such as in /tmp, another user's folder or a link is no run's of ours.
+    """
+    if parts.is_symlink() or not parts.is_dir() or parts.stat().st_uid != os.geteuid():
+        return False
+    return all(_OWN_NAME.fullmatch(path.name) and not path.is_symlink() for path in parts.iterdir())
 
 
 def prepare_parts(parts: Path, work: Mapping[str, Any]) -> None:

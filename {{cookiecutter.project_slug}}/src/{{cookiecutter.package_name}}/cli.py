@@ -150,6 +150,17 @@ def rows() -> None:
 
 
 @app.command(rich_help_panel="Everything")
+def pull() -> None:
+    """Bring data and models that dvc.lock names from the DVC remote.
+
+    Example: make pull
+    """
+    from .workflow import pull as bring
+
+    bring(open_project())
+
+
+@app.command(rich_help_panel="Everything")
 def adopt(
     data: Annotated[
         str, typer.Argument(help="A CSV or Parquet file or folder, s3://BUCKET/KEY, or a database.")

@@ -17,6 +17,7 @@ from .files import private_umask
 from .formatting import format_interval
 from .judgement import RefusedError
 from .modelling.plausibility import spell_implausible
+from .listings import fetch_listings
 from .outputs import protect, read_outputs
 from .params import Params, load_params
 from .paths import Paths
@@ -101,6 +102,20 @@ def repro(paths: Paths, say: Callable[[str], None], *stages: str) -> None:
         raise ProjectError(
             "The pipeline stopped: the stage above says why; mend that and run it again, finished "
             "stages are not repeated."
+        )
+
+
+def pull(paths: Paths) -> None:
+    """Bring what `dvc.lock` names from the remote, by listings that were compared with it.
+
+    Raises:
+        ProjectError: A listing was changed, or DVC cannot bring everything.
+    """
+    fetch_listings(paths.root)
+    if _run_dvc(paths.root, "pull"):
+        raise ProjectError(
+            "Not everything could be pulled: the line above says why; push it from where it is "
+            "with `make push`, or make it again with `make repro`."
         )
 
 

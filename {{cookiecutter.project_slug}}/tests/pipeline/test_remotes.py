@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.workflow import pull
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -58,3 +62,39 @@ def test_a_file_that_was_replaced_in_the_remote_is_not_pulled(
         with pytest.raises(DvcException):
             repo.pull()
     assert not list(tmp_path.glob("trained/*"))
+
+
+@pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
+def test_a_listing_that_was_replaced_in_the_remote_writes_nothing_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    project, remote = tmp_path / "project", tmp_path / "remote"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    from dvc.repo import Repo
+
+    Path(".dvc").mkdir()
+    config = (ROOT / ".dvc" / "config").read_text(encoding="utf-8")
+    Path(".dvc", "config").write_text(re.sub(r"url = .*", f"url = {remote}", config))
+    subprocess.run(["git", "init", "-q"], check=True)
+    Path("trained").mkdir()
+    Path("trained", "prior.json").write_text("{}")
+    with Repo() as repo:
+        repo.add("trained")
+        repo.push()
+    shutil.rmtree("trained")
+    shutil.rmtree(".dvc/cache")
+    (listing,) = remote.rglob("*.dir")
+    whole = listing.read_text()
+    listing.chmod(0o644)
+    listing.write_text(whole.replace("prior.json", "../../escaped.json"))
+    with pytest.raises(ProjectError, match="listing of trained does not match its hash"):
+        pull(Paths(project))
+    assert not (tmp_path / "escaped.json").exists()
+    assert not list(project.glob("trained/*"))
+
+    listing.write_text(whole)
+    pull(Paths(project))
+    assert Path("trained", "prior.json").read_text() == "{}"

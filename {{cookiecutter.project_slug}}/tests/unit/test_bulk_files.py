@@ -383,6 +383,22 @@ def test_what_a_killed_run_left_is_no_obstacle(
     assert not parts.exists()
 
 
+@pytest.mark.parametrize("linked", ["the folder", "a part"])
+def test_parts_behind_a_link_are_not_those_of_an_earlier_run(
+    score: Score, tmp_path: Path, linked: str
+) -> None:
+    elsewhere, parts = tmp_path / "elsewhere", tmp_path / "out.parquet.parts"
+    kept = write(elsewhere / "00000001.answers", "planted")
+    if linked == "the folder":
+        parts.symlink_to(elsewhere)
+    else:
+        parts.mkdir()
+        (parts / "00000001.answers").symlink_to(kept)
+    with pytest.raises(ProjectError, match="batch scoring did not write it"):
+        score(write(tmp_path / "in.csv", HEADER, LINE))
+    assert kept.read_text().strip() == "planted"
+
+
 def test_a_summary_has_a_line_for_each_fact(scorer: Scorer, tmp_path: Path) -> None:
     deploy_bundle(scorer.bundle.path, tmp_path / "store", "drawn", "1")
     source = write(tmp_path / "in.csv", "amount,late", "1.5,true")

@@ -24,6 +24,7 @@ from ..dvc_stores import find_stores
 from ..errors import ProjectError
 from ..experiment import FACTS_TAG
 from ..file_sums import digest_files
+from ..listings import fetch_listings
 from ..paths import Paths
 from ..reports import read_report
 from ..repository import NO_HOOKS, find_repository, run_git
@@ -234,6 +235,7 @@ def _pull_data(paths: Paths, copy: Paths, environment: Mapping[str, str]) -> Non
         _ask(copy.root, environment, "dvc", *remote)
     place = str(copy.raw.relative_to(copy.root))
     if _ask(copy.root, environment, "dvc", "checkout", "--quiet", place).returncode:
+        fetch_listings(copy.root)
         pulled = _ask(copy.root, environment, "dvc", "pull", "--quiet", place)
         if pulled.returncode:
             detail = " ".join(pulled.stderr.split())[-200:]
