@@ -16,8 +16,8 @@ from .errors import ProjectError
 from .files import private_umask
 from .formatting import format_interval
 from .judgement import RefusedError
-from .modelling.plausibility import spell_implausible
 from .listings import fetch_listings
+from .modelling.plausibility import spell_implausible
 from .outputs import protect, read_outputs
 from .params import Params, load_params
 from .paths import Paths
