@@ -100,7 +100,7 @@ def repro(paths: Paths, say: Callable[[str], None], *stages: str) -> None:
         check_rows(paths, say)
     if _run_dvc(paths.root, "repro", *stages):
         raise ProjectError(
-            "The pipeline stopped: the stage above says why; mend that and run it again, finished "
+            "The pipeline stopped: the stage above says why; fix that and run it again. Finished "
             "stages are not repeated."
         )
 

@@ -143,7 +143,7 @@ def test_without_the_source_a_run_goes_on_from_stored_rows_and_says_so(paths: Pa
     assert said[0].startswith("repro: going on from data/raw, without the source: params.yaml")
     summary = ingest.run(paths, load_params(paths.params))
     assert summary.startswith("the source is not on this machine")
-    assert "going on from the 2 rows in 1 batches of data/raw" in summary
+    assert "going on from the 2 rows in 1 batch of data/raw" in summary
     assert read_report(paths.reports / "ingest.json")["arrived"] == 2
 
 

@@ -100,10 +100,9 @@ def _name_forgotten(count: int) -> str:
 
 def summarize(report: Mapping[str, Any]) -> str:
     """How many rows came, and what a person may not expect about them."""
-    batches = len(report["months"])
     arrived = (
-        f"{report['arrived']:,} of {report['offered']:,} rows have arrived in {batches} "
-        f"batch{'es' * (batches != 1)}, {report['not_yet_arrived']:,} are still to come"
+        f"{report['arrived']:,} of {report['offered']:,} rows have arrived in "
+        f"{_spell_batches(report)}, {report['not_yet_arrived']:,} are still to come"
     )
     sentences = [
         arrived,
@@ -135,13 +134,19 @@ def is_offline(paths: Paths) -> bool:
     return bool(os.environ.get(OFFLINE)) and any(paths.raw.glob("*.parquet"))
 
 
+def _spell_batches(report: Mapping[str, Any]) -> str:
+    """Spell the number of batches: "1 batch", "8 batches"."""
+    batches = len(report["months"])
+    return f"{batches:,} batch{'es' if batches != 1 else ''}"
+
+
 def keep_stored(paths: Paths, params: Params, why: str) -> str:
     """Go on from the months in `data/raw`, and say why."""
     found: dict[str, Any] = {"added": {}, "left_out": [], "read_as_missing": {}}
     report = {**count_rows(paths.raw, {}, params.ingest.until), **found}
     write_report(paths.reports / "ingest.json", report)
     return (
-        f"{why}; going on from the {report['arrived']:,} rows in {len(report['months'])} batches "
+        f"{why}; going on from the {report['arrived']:,} rows in {_spell_batches(report)} "
         "of data/raw"
     )
 
