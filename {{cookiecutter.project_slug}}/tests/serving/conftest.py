@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from {{ cookiecutter.package_name }} import serving
-from {{ cookiecutter.package_name }}.bundle import deploy_bundle
+from {{ cookiecutter.package_name }}.bundle import Bundle, deploy_bundle
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.serving.app import create_app
@@ -65,6 +65,27 @@ def store(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def model(store: Path) -> ServedModel:
     return load_served_model(store, max_rows=50)
+
+
+@pytest.fixture
+def mixed_client(
+    mixed_bundle: Bundle, settings: ServiceSettings, tmp_path: Path
+) -> Iterator[TestClient]:
+    """A client of a service for the mixed contract."""
+    place = tmp_path / "mixed"
+    deploy_bundle(mixed_bundle.path, place, "the-model", "3")
+    own = settings.model_copy(update={"store": place})
+    app = create_app(own, load_served_model(place, own.max_rows), make_logger(io.StringIO()))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def mixed_rows() -> list[dict[str, Any]]:
+    """Two rows of the mixed contract in which nothing is missing."""
+    first = {"size": 12.5, "price": 3.0, "pieces": 4, "shop": "north", "color": "red"}
+    second = {"size": 7.0, "price": -1.5, "pieces": 1, "shop": "south", "color": "blue"}
+    return [{**first, "gift": True}, {**second, "gift": False}]
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from uvicorn.server import ServerState
 
 from {{ cookiecutter.package_name }}.columns import Columns
@@ -128,13 +129,19 @@ def plain_answers(wire: Wire) -> list[Any]:
     ]
 
 
+def measure(values: NDArray[Any]) -> NDArray[np.float64]:
+    """A size of each value: of a number its distance from zero, of a word its length."""
+    if values.dtype == object:
+        return np.array([len(word) for word in values], dtype=np.float64)
+    return np.abs(np.nan_to_num(values))
+
+
 class RowWise(Scorer):
     """Answers each row by itself."""
 
     def score(self, columns: Columns) -> Answers:
         found = super().score(columns)
-        first = next(values for values in columns.values() if values.dtype.kind == "f")
-        shares = 1 / (2 + np.abs(np.nan_to_num(first)))
+        shares = 1 / (2 + measure(next(iter(columns.values()))))
         if found.probabilities is None:
             return Answers(shares, None)
         others = [(1 - shares) / (found.scores.shape[1] - 1)] * (found.scores.shape[1] - 1)
