@@ -133,7 +133,7 @@ def measure(values: NDArray[Any]) -> NDArray[np.float64]:
     """A size of each value: of a number its distance from zero, of a word its length."""
     if values.dtype == object:
         return np.array([len(word) for word in values], dtype=np.float64)
-    return np.abs(np.nan_to_num(values))
+    return np.abs(np.nan_to_num(values.astype(np.float64)))
 
 
 class RowWise(Scorer):
