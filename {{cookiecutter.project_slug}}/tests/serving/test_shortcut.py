@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from uvicorn.server import ServerState
 
 from {{ cookiecutter.package_name }}.columns import Columns
+from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
 from {{ cookiecutter.package_name }}.serving.app import create_app
 from {{ cookiecutter.package_name }}.serving.connection import Connection
@@ -156,6 +158,17 @@ class Sociable(Scorer):
         if found.probabilities is None:
             return Answers(np.full(len(found.values), 1 / len(found.values)), None)
         return Answers(found.values, np.full_like(found.scores, 1 / len(found.scores)))
+
+
+@pytest.fixture
+def model(mixed_model: ServedModel) -> ServedModel:
+    """A model of few columns: a request of a wide table is too large for the short way."""
+    return mixed_model
+
+
+@pytest.fixture
+def rows(mixed_contract: Contract) -> list[dict[str, Any]]:
+    return generate_rows(mixed_contract, count=5, seed=11)
 
 
 @pytest.fixture(params=[Scorer, RowWise], ids=["linear", "row by row"])
