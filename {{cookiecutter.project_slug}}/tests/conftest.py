@@ -7,13 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }} import scoring
 from {{ cookiecutter.package_name }}.bundle import (
-    Bundle,
     Golden,
     Metadata,
     features_digest,
-    load_bundle,
     write_bundle,
 )
 from {{ cookiecutter.package_name }}.columns import (
@@ -37,25 +34,6 @@ from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.source_params import TableFormat
 
 ROOT = Path(__file__).parent.parent
-
-# A contract of the tests' own: this project's may have no number, or no required column.
-MIXED = """
-apiVersion: v3.2.0
-version: 1.0.0
-schema:
-  - properties:
-      - name: size
-        logicalType: number
-        required: true
-        tags: [feature]
-        logicalTypeOptions: {minimum: 0, maximum: 100}
-      - {name: price, logicalType: number, tags: [feature]}
-      - {name: pieces, logicalType: integer, tags: [feature]}
-      - {name: shop, logicalType: string, required: true, tags: [feature]}
-      - {name: color, logicalType: string, tags: [feature], enum: [{value: red}, {value: blue}]}
-      - {name: gift, logicalType: boolean, tags: [feature]}
-      - {name: returned, logicalType: boolean, tags: [target]}
-"""
 
 
 @pytest.fixture(scope="session")
@@ -147,25 +125,6 @@ def bundle_path(contract_text: str, tmp_path_factory: pytest.TempPathFactory) ->
     """A small bundle for this project's contract; leave it as it is."""
     path = tmp_path_factory.mktemp("bundles") / "bundle"
     return make_bundle(path, contract_text, compute_features)
-
-
-@pytest.fixture(scope="session")
-def mixed_contract() -> Contract:
-    """A contract with numbers, words and required columns, whatever this project predicts."""
-    return parse_contract(MIXED)
-
-
-@pytest.fixture(scope="session")
-def mixed_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small bundle for the mixed contract, whose features are its columns; leave it as it is."""
-    return make_bundle(tmp_path_factory.mktemp("mixed") / "bundle", MIXED, dict)
-
-
-@pytest.fixture
-def mixed_bundle(mixed_bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
-    """The bundle for the mixed contract, and features computed as it expects them."""
-    monkeypatch.setattr(scoring, "compute_features", dict)
-    return load_bundle(mixed_bundle_path)
 
 
 @pytest.fixture(scope="session")

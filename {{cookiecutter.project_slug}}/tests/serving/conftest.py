@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from {{ cookiecutter.package_name }} import serving
-from {{ cookiecutter.package_name }}.bundle import Bundle, deploy_bundle
+from {{ cookiecutter.package_name }}.bundle import deploy_bundle
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.serving.app import create_app
@@ -68,32 +68,10 @@ def model(store: Path) -> ServedModel:
 
 
 @pytest.fixture
-def mixed_model(mixed_bundle: Bundle, tmp_path: Path) -> ServedModel:
-    """The model for the mixed contract, deployed."""
-    deploy_bundle(mixed_bundle.path, tmp_path / "mixed", "the-model", "3")
-    return load_served_model(tmp_path / "mixed", max_rows=50)
-
-
-@pytest.fixture
-def mixed_client(mixed_model: ServedModel, settings: ServiceSettings) -> Iterator[TestClient]:
-    """A client of a service for the mixed contract."""
-    app = create_app(settings, mixed_model, make_logger(io.StringIO()))
-    with TestClient(app, raise_server_exceptions=False) as client:
-        yield client
-
-
-@pytest.fixture
-def mixed_rows() -> list[dict[str, Any]]:
-    """Two rows of the mixed contract in which nothing is missing."""
-    first = {"size": 12.5, "price": 3.0, "pieces": 4, "shop": "north", "color": "red"}
-    second = {"size": 7.0, "price": -1.5, "pieces": 1, "shop": "south", "color": "blue"}
-    return [{**first, "gift": True}, {**second, "gift": False}]
-
-
-@pytest.fixture
 def settings(store: Path, tmp_path: Path) -> ServiceSettings:
-    # A body may be as large as by default: some rows of a wide table do not fit into less.
-    return ServiceSettings(store=store, log_directory=tmp_path / "log", max_rows=50)
+    return ServiceSettings(
+        store=store, log_directory=tmp_path / "log", max_rows=50, max_body_bytes=100_000
+    )
 
 
 @pytest.fixture

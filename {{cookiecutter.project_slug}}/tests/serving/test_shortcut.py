@@ -16,12 +16,9 @@ import uvicorn
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from uvicorn.server import ServerState
 
 from {{ cookiecutter.package_name }}.columns import Columns
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
 from {{ cookiecutter.package_name }}.serving.app import create_app
 from {{ cookiecutter.package_name }}.serving.connection import Connection
@@ -131,19 +128,13 @@ def plain_answers(wire: Wire) -> list[Any]:
     ]
 
 
-def measure(values: NDArray[Any]) -> NDArray[np.float64]:
-    """A size of each value: of a number its distance from zero, of a word its length."""
-    if values.dtype == object:
-        return np.array([len(word) for word in values], dtype=np.float64)
-    return np.abs(np.nan_to_num(values.astype(np.float64)))
-
-
 class RowWise(Scorer):
     """Answers each row by itself."""
 
     def score(self, columns: Columns) -> Answers:
         found = super().score(columns)
-        shares = 1 / (2 + measure(next(iter(columns.values()))))
+        first = next(values for values in columns.values() if values.dtype.kind == "f")
+        shares = 1 / (2 + np.abs(np.nan_to_num(first)))
         if found.probabilities is None:
             return Answers(shares, None)
         others = [(1 - shares) / (found.scores.shape[1] - 1)] * (found.scores.shape[1] - 1)
@@ -158,17 +149,6 @@ class Sociable(Scorer):
         if found.probabilities is None:
             return Answers(np.full(len(found.values), 1 / len(found.values)), None)
         return Answers(found.values, np.full_like(found.scores, 1 / len(found.scores)))
-
-
-@pytest.fixture
-def model(mixed_model: ServedModel) -> ServedModel:
-    """A model of few columns: a request of a wide table is too large for the short way."""
-    return mixed_model
-
-
-@pytest.fixture
-def rows(mixed_contract: Contract) -> list[dict[str, Any]]:
-    return generate_rows(mixed_contract, count=5, seed=11)
 
 
 @pytest.fixture(params=[Scorer, RowWise], ids=["linear", "row by row"])

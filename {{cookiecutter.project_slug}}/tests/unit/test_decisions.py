@@ -1,5 +1,6 @@
 """What an adoption decided is printed as one table, before anything is changed."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,15 @@ from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import load_params, parse_params
 from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.sources import read_source
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    for name in ("params.yaml", "dvc.yaml", "contract.yaml"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    return Paths(tmp_path)
 
 
 def make_table(rows: int = 600) -> pd.DataFrame:

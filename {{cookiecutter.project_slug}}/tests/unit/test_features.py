@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from {{ cookiecutter.package_name }} import features
-from {{ cookiecutter.package_name }}.columns import MISSING, Columns, columns_from_rows
+from {{ cookiecutter.package_name }}.columns import Columns, columns_from_rows
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.schemas import example_record, generate_rows
@@ -73,13 +73,11 @@ def test_every_feature_is_a_column_of_floats_or_of_strings(columns: Columns) -> 
 
 
 def test_what_is_missing_stays_missing(contract: Contract) -> None:
-    optional = [column for column in contract.features if not column.required]
+    optional = [c for c in contract.features if not c.required and c.is_numeric]
     full = example_record(contract)
     rows = [{n: v for n, v in full.items() if n != column.name} for column in optional]
     found = compute_features(columns_from_rows(contract, [full, *rows]))
-    missing = np.sum(
-        [v == MISSING if v.dtype == object else np.isnan(v) for v in found.values()], 0
-    )
+    numeric = np.column_stack([v for v in found.values() if v.dtype != object])
 
-    assert missing[0] == 0
-    assert (missing[1:] >= 1).all()
+    assert np.isnan(numeric[0]).sum() == 0
+    assert (np.isnan(numeric[1:]).sum(axis=1) >= 1).all()

@@ -26,6 +26,31 @@ def scorer(bundle: Bundle) -> Scorer:
     return Scorer(bundle)
 
 
+CLASSES = """
+apiVersion: v3.2.0
+version: 1.0.0
+schema:
+  - properties:
+      - {name: size, logicalType: number, required: true, tags: [feature]}
+      - {name: price, logicalType: number, tags: [feature]}
+      - {name: colour, logicalType: string, tags: [feature], enum: [{value: red}, {value: blue}]}
+      - {name: sold, logicalType: boolean, tags: [target]}
+"""
+
+
+@pytest.fixture(scope="module")
+def classifier_path(bundle_maker: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = bundle_maker(tmp_path_factory.mktemp("classes") / "bundle", CLASSES, dict)
+    return path
+
+
+@pytest.fixture
+def classifier(classifier_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+    """A bundle of two classes, whatever this project predicts; its columns are its features."""
+    monkeypatch.setattr(scoring, "compute_features", dict)
+    return load_bundle(classifier_path)
+
+
 def changed(bundle: Bundle, **metadata: Any) -> Bundle:
     return Bundle(
         bundle.path,
@@ -55,29 +80,27 @@ def test_rows_and_frames_are_answered_alike(scorer: Scorer, contract: Contract) 
     np.testing.assert_array_equal(scorer.score_frame(frame).scores, scorer.score_rows(rows).scores)
 
 
-def test_every_row_gets_a_probability_for_each_class(mixed_bundle: Bundle) -> None:
-    scores = (
-        Scorer(mixed_bundle).score_rows(generate_rows(mixed_bundle.contract, 60, seed=2)).scores
-    )
+def test_every_row_gets_a_probability_for_each_class(classifier: Bundle) -> None:
+    scores = Scorer(classifier).score_rows(generate_rows(classifier.contract, 60, seed=2)).scores
 
     assert scores.shape == (60, 2)
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
-def test_a_binary_answer_is_positive_from_the_threshold_on(mixed_bundle: Bundle) -> None:
-    rows = generate_rows(mixed_bundle.contract, 60, seed=2)
-    probabilities = Scorer(mixed_bundle).score_rows(rows).scores[:, 1]
+def test_a_binary_answer_is_positive_from_the_threshold_on(classifier: Bundle) -> None:
+    rows = generate_rows(classifier.contract, 60, seed=2)
+    probabilities = Scorer(classifier).score_rows(rows).scores[:, 1]
     # The second one is met exactly, by the first row.
     for threshold in (0.0, float(probabilities[0]), 0.45, 1.0):
-        answers = Scorer(changed(mixed_bundle, threshold=threshold)).score_rows(rows)
+        answers = Scorer(changed(classifier, threshold=threshold)).score_rows(rows)
         expected = [bool(p >= threshold) for p in probabilities]
         assert answers.values.tolist() == expected
 
 
-def test_without_a_threshold_the_most_likely_class_is_the_answer(mixed_bundle: Bundle) -> None:
-    answers = Scorer(changed(mixed_bundle, threshold=None, classes=["a", "b"])).score_rows(
-        generate_rows(mixed_bundle.contract, 60, seed=2)
+def test_without_a_threshold_the_most_likely_class_is_the_answer(classifier: Bundle) -> None:
+    answers = Scorer(changed(classifier, threshold=None, classes=["a", "b"])).score_rows(
+        generate_rows(classifier.contract, 60, seed=2)
     )
 
     assert answers.values.tolist() == ["ab"[k] for k in answers.scores.argmax(axis=1)]
@@ -108,34 +131,34 @@ def test_an_answer_that_differs_from_trainings_is_refused(
 
 
 def test_a_feature_computed_otherwise_is_refused(
-    mixed_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+    classifier: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def shift(columns: Columns) -> Columns:
         return {**columns, "size": columns["size"] * 1.5}
 
-    Scorer(mixed_bundle).check_golden()
+    Scorer(classifier).check_golden()
     monkeypatch.setattr(scoring, "compute_features", shift)
     with pytest.raises(BundleError, match="golden request"):
-        Scorer(mixed_bundle).check_golden()
+        Scorer(classifier).check_golden()
 
 
 def test_features_that_the_model_does_not_take_are_refused(
-    mixed_bundle: Bundle,
+    classifier: Bundle,
 ) -> None:
-    names = list(reversed(mixed_bundle.metadata.numeric_features))
-    scorer = Scorer(changed(mixed_bundle, numeric_features=names))
+    names = list(reversed(classifier.metadata.numeric_features))
+    scorer = Scorer(changed(classifier, numeric_features=names))
 
     with pytest.raises(BundleError, match=r"features\.py gives other features"):
-        scorer.score_rows(generate_rows(mixed_bundle.contract, 1, seed=2))
+        scorer.score_rows(generate_rows(classifier.contract, 1, seed=2))
 
 
 def test_mlflows_caller_may_leave_out_optional_columns(
-    mixed_bundle: Bundle, mixed_bundle_path: Path
+    classifier: Bundle, classifier_path: Path
 ) -> None:
-    model = scoring._load_pyfunc(str(mixed_bundle_path))
-    rows = generate_rows(mixed_bundle.contract, 20, seed=2)
-    bare = [{name: row[name] for name in ("size", "shop")} for row in rows]
-    answers = Scorer(mixed_bundle).score_rows(bare)
+    model = scoring._load_pyfunc(str(classifier_path))
+    rows = generate_rows(classifier.contract, 20, seed=2)
+    bare = [{"size": row["size"]} for row in rows]
+    answers = Scorer(classifier).score_rows(bare)
     frame = model.predict(pd.DataFrame(bare))
 
     assert frame["prediction"].tolist() == answers.values.tolist()
@@ -144,10 +167,10 @@ def test_mlflows_caller_may_leave_out_optional_columns(
 
 
 def test_mlflows_caller_is_refused_what_breaks_the_contract_but_a_comparison_is_not(
-    mixed_bundle: Bundle, mixed_bundle_path: Path
+    classifier: Bundle, classifier_path: Path
 ) -> None:
-    model = scoring._load_pyfunc(str(mixed_bundle_path))
-    rows = pd.DataFrame(generate_rows(mixed_bundle.contract, 3, seed=2))
+    model = scoring._load_pyfunc(str(classifier_path))
+    rows = pd.DataFrame(generate_rows(classifier.contract, 3, seed=2))
     rows.loc[2, "size"] = None
 
     with pytest.raises(ProjectError, match="Row 2: 'size': "):

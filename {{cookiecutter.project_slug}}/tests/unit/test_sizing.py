@@ -1,6 +1,7 @@
 """Settings follow from the table: its size, its time, and what it has of each outcome."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,15 @@ from {{ cookiecutter.package_name }}.contract import load_contract, parse_contra
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import Params, parse_params
 from {{ cookiecutter.package_name }}.paths import Paths
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    for name in ("params.yaml", "dvc.yaml", "contract.yaml"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    return Paths(tmp_path)
 
 
 def adopt(paths: Paths, table: pd.DataFrame) -> tuple[Adoption, Params]:
