@@ -66,7 +66,7 @@ SERVERS = {
     "ours": Server(
         "this template",
         "serve",
-        "bin/python -m ml_service.serving",
+        "bin/python -m ml_service serve",
         "/predict",
         ask_records,
         lambda answer: [found["probabilities"]["true"] for found in answer["predictions"]],

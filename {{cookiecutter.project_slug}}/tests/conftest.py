@@ -10,16 +10,14 @@ import pytest
 from {{ cookiecutter.package_name }}.bundle import (
     Golden,
     Metadata,
-    features_digest,
     write_bundle,
 )
 from {{ cookiecutter.package_name }}.columns import (
-    Columns,
-    arrange_features,
     columns_from_frame,
     columns_from_rows,
 )
 from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
+from {{ cookiecutter.package_name }}.feature_code import FeatureCode, load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.modelling.conversion import convert_model
 from {{ cookiecutter.package_name }}.modelling.estimators import (
@@ -68,7 +66,7 @@ def fixed_params() -> Params:
 def make_bundle(
     path: Path,
     contract_text: str,
-    compute: Callable[[Columns], Columns],
+    features: FeatureCode,
     formats: TableFormat | None = None,
     table: pd.DataFrame | None = None,
 ) -> Path:
@@ -77,21 +75,21 @@ def make_bundle(
     Args:
         path: Where to.
         contract_text: The contract.
-        compute: Makes the features.
+        features: Makes the features.
         formats: How the table is written that the model stands for.
         table: Rows to fit on, typed; by default, generated ones.
     """
     contract = parse_contract(contract_text)
     rows = generate_rows(contract, count=400, seed=7)
     columns = columns_from_rows(contract, rows)
-    golden = feature_frame(arrange_features(compute(columns)))[:8]
+    golden = feature_frame(features.arrange(columns))[:8]
     if table is not None:
         columns = columns_from_frame(contract, table)
-    matrix = arrange_features(compute(columns))
-    features = feature_frame(matrix)
+    matrix = features.arrange(columns)
+    frame = feature_frame(matrix)
     kinds = max(2, len(contract.classes))
-    target = np.random.default_rng(7).integers(kinds, size=len(features)).astype(np.float64)
-    examples = Examples(features, target, categorical=len(matrix.categorical_names))
+    target = np.random.default_rng(7).integers(kinds, size=len(frame)).astype(np.float64)
+    examples = Examples(frame, target, categorical=len(matrix.categorical_names))
     settings = LinearParams(inverse_regularisation=0.1, max_iterations=500)
     model = fit_linear(examples, contract.task, settings, min_category_count=5, seed=7)
     graph = convert_model(model, len(matrix.numeric_names), len(matrix.categorical_names), opset=20)
@@ -103,7 +101,7 @@ def make_bundle(
         threshold=0.5 if contract.task == "binary" else None,
         numeric_features=list(matrix.numeric_names),
         categorical_features=list(matrix.categorical_names),
-        features_digest=features_digest(),
+        features_digest=features.digest,
         data_hash="0" * 64,
         params_hash="0" * 64,
         seen_until=None,
@@ -124,7 +122,7 @@ def make_bundle(
 def bundle_path(contract_text: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small bundle for this project's contract; leave it as it is."""
     path = tmp_path_factory.mktemp("bundles") / "bundle"
-    return make_bundle(path, contract_text, compute_features)
+    return make_bundle(path, contract_text, load_feature_code(compute_features))
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,7 @@ def find_rows(paths: Paths, *, ask: bool = False) -> Rows:
         ask: Whether to ask a server if it answers; a file is looked for in any case.
     """
     source = load_params(paths.params).source
-    if source.kind == "sample":
+    if source.kind == "custom":
         return Rows("source")
     if os.environ.get(OFFLINE):
         stored = _find_stored(paths, f"{OFFLINE} is set.")

@@ -36,6 +36,7 @@ from .bulk_output import (
 from .bundle import load_deployed, read_pointer
 from .contract import Contract
 from .errors import ProjectError
+from .feature_code import FeatureCode
 from .pipeline.validate import find_reasons
 from .schemas import PANDAS_TYPES
 from .scoring import Scorer
@@ -318,7 +319,7 @@ def _answer(frame: pd.DataFrame, job: _Job) -> pd.DataFrame:
     return found.astype({job.outputs[0]: kind, **dict.fromkeys(job.outputs[1:], "float64")})
 
 
-def score_deployed(store: Path, source: str, output: Path) -> list[str]:
+def score_deployed(store: Path, source: str, output: Path, features: FeatureCode) -> list[str]:
     """Answers files with the deployed model, showing how far it is; returns a summary's lines."""
     from rich.console import Console
     from rich.progress import Progress
@@ -329,7 +330,7 @@ def score_deployed(store: Path, source: str, output: Path) -> list[str]:
     # More would wait for each other: what is not the model needs the one interpreter.
     workers = min(4, os.cpu_count() or 1)
     threads = (os.cpu_count() or 1) // workers
-    scorer = Scorer(load_deployed(store, pointer.digest), threads)
+    scorer = Scorer(load_deployed(store, pointer.digest, features), features, threads)
     started = time.perf_counter()
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("rows", total=_count_rows(list_inputs(source)))

@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from .contract import ClassLabel, Contract, Task, parse_contract
 from .errors import ProjectError
+from .feature_code import FeatureCode
 from .files import replacing
 from .graph_rules import find_violation
 from .source_params import TableFormat
@@ -72,7 +73,7 @@ class Metadata(_Record):
 
     Attributes:
         threshold: Probability of the positive class from which a binary answer is positive.
-        features_digest: SHA-256 of `features.py` as it was in training.
+        features_digest: That of the code from columns to features, as it was in training.
         data_hash: SHA-256 over the training and validation rows.
         params_hash: SHA-256 over the parameters that shape the model.
         seen_until: Latest event time that the model or its tuning has seen (ISO 8601), where time
@@ -136,11 +137,6 @@ def measure_error(
     return np.abs(found - expected) / np.maximum(unit, np.abs(expected))
 
 
-def features_digest() -> str:
-    """SHA-256 of this installation's `features.py`."""
-    return _sha256(Path(__file__).with_name("features.py").read_bytes())
-
-
 def write_bundle(target: Path, model: bytes, contract_text: str, metadata: Metadata) -> str:
     """Writes a bundle beside its place and renames it there, so nobody sees half of one.
 
@@ -161,14 +157,14 @@ def write_bundle(target: Path, model: bytes, contract_text: str, metadata: Metad
     return _sha256(contents[_SUMS])
 
 
-def load_bundle(path: Path, digest: str | None = None) -> Bundle:
+def load_bundle(path: Path, features: FeatureCode, digest: str | None = None) -> Bundle:
     """Reads a bundle that is to answer here: verified, and made with the features installed here.
 
     Raises:
         BundleError: As `read_bundle`, or the bundle was made with another `features.py`.
     """
     bundle = read_bundle(path, digest)
-    _check_features(bundle)
+    _check_features(bundle, features)
     return bundle
 
 
@@ -190,12 +186,12 @@ def read_bundle(path: Path, digest: str | None = None) -> Bundle:
     return _parse_bundle(path, contents)
 
 
-def _check_features(bundle: Bundle) -> None:
+def _check_features(bundle: Bundle, features: FeatureCode) -> None:
     made_with = bundle.metadata.features_digest
-    if made_with != features_digest():
+    if made_with != features.digest:
         raise BundleError(
             f"Bundle {bundle.path.name} was trained with another features.py (digest "
-            f"{made_with[:12]}, here {features_digest()[:12]}); serve it with the code "
+            f"{made_with[:12]}, here {features.digest[:12]}); serve it with the code "
             "it was trained with, or train again."
         )
 
@@ -300,7 +296,9 @@ def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
         (folder / name).write_bytes(contents[name])
 
 
-def deploy_bundle(source: Path, store: Path, model_name: str, model_version: str) -> Pointer:
+def deploy_bundle(
+    source: Path, store: Path, model_name: str, model_version: str, features: FeatureCode
+) -> Pointer:
     """Puts a verified bundle into a store and points the store at it, in that order.
 
     Raises:
@@ -308,9 +306,9 @@ def deploy_bundle(source: Path, store: Path, model_name: str, model_version: str
     """
     contents = _read_verified(source)
     bundle = _parse_bundle(source, contents)
-    _check_features(bundle)
+    _check_features(bundle, features)
     place = store / "bundles" / bundle.digest
-    if not _is_whole(place, bundle.digest):
+    if not _is_whole(place, bundle.digest, features):
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent, prefix=".incoming-") as scratch:
             fresh = Path(scratch, "new")
@@ -328,7 +326,7 @@ def deploy_bundle(source: Path, store: Path, model_name: str, model_version: str
     return pointer
 
 
-def load_deployed(store: Path, digest: str) -> Bundle:
+def load_deployed(store: Path, digest: str, features: FeatureCode) -> Bundle:
     """Reads a bundle of a store by its digest.
 
     Raises:
@@ -341,7 +339,7 @@ def load_deployed(store: Path, digest: str) -> Bundle:
             "where it comes from."
         )
     try:
-        return load_bundle(store / "bundles" / digest, digest)
+        return load_bundle(store / "bundles" / digest, features, digest)
     except OtherBundleError as error:
         raise BundleError(
             f"Bundle {digest[:12]} has the digest {error.found[:12]}, so it is not the one that "
@@ -366,9 +364,9 @@ def read_pointer(store: Path) -> Pointer | None:
         ) from None
 
 
-def _is_whole(place: Path, digest: str) -> bool:
+def _is_whole(place: Path, digest: str, features: FeatureCode) -> bool:
     try:
-        load_bundle(place, digest)
+        load_bundle(place, features, digest)
     except BundleError:
         return False
     return True

@@ -18,7 +18,7 @@ from .errors import ProjectError
 from .outputs import protect, read_outputs, recording
 from .telemetry import silence_telemetry
 from .terminal import echo, fail
-from .verbs import open_project, read_project, verbs
+from .verbs import open_project, read_composition, read_project, verbs
 
 STAGES = {
     "ingest": "Store every month that has arrived in data/raw.",
@@ -300,11 +300,13 @@ def trace(
 
     Example: make trace ID=0f8fad5bd9cb469fa16570867728950e
     """
+    from .feature_code import load_feature_code
     from .settings import load_service_settings
     from .tracing import trace_request
 
     settings = load_service_settings()
-    for line in trace_request(settings.store, settings.log_directory, request_id):
+    features = load_feature_code(read_composition().load_service().features)
+    for line in trace_request(settings.store, settings.log_directory, request_id, features):
         echo(line)
 
 
@@ -319,7 +321,8 @@ def score(
     """
     from .bulk import score_deployed
 
-    for line in score_deployed(open_project().store, source, output):
+    paths = open_project()
+    for line in score_deployed(paths.store, source, output, paths.features):
         echo(line)
 
 
@@ -337,20 +340,20 @@ def forget(
     remove(open_project(), key, load_service_settings().log_directory, echo)
 
 
-@app.command(rich_help_panel="Servers")
-def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one [8000].")] = None,
-) -> None:
-    """Serve the deployed model until it is told to stop.
+@app.command(
+    rich_help_panel="Servers",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def serve(context: typer.Context) -> None:
+    """Serve the deployed model until SIGTERM or SIGINT.
 
     Example: make serve PORT=9000
     """
-    from .serving.process import serve as answer
-    from .settings import load_service_settings
+    # `launch.run` starts it without this command line; here it is for the list of verbs.
+    from .serving.command import main
 
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    answer(load_service_settings(**given))
+    main(read_composition().load_service, context.args)
 
 
 @app.command(rich_help_panel="Servers")

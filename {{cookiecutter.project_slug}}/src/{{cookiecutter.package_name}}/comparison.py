@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from .bundle import Bundle, features_digest
+from .bundle import Bundle
 from .errors import ProjectError
+from .feature_code import FeatureCode
 from .modelling.confidence import (
     Interval,
     count_units,
@@ -41,10 +42,15 @@ class NotComparableError(ProjectError):
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """A candidate, and a champion inside the MLflow model that it was downloaded with."""
+    """A candidate, and a champion inside the MLflow model that it was downloaded with.
+
+    Attributes:
+        features: The code installed here, under which the candidate answers.
+    """
 
     candidate: Bundle
     champion: Bundle
+    features: FeatureCode
 
 
 def measure_gain(
@@ -66,8 +72,8 @@ def measure_gain(
     interval = paired_difference(
         metric,
         encode_target(rows[contract.target.name].to_numpy(), contract.classes),
-        Scorer(candidate, threads=0).score_frame(rows).scores,
-        answer_rows(champion, rows, scratch, "The champion's"),
+        Scorer(candidate, challenge.features, threads=0).score_frame(rows).scores,
+        answer_rows(champion, rows, scratch, "The champion's", challenge.features),
         groups,
         **params.resampling,
     )
@@ -113,7 +119,9 @@ def _check_enough(rows: pd.DataFrame, units: int, candidate: Bundle, params: Par
         )
 
 
-def answer_rows(bundle: Bundle, rows: pd.DataFrame, scratch: Path, whose: str) -> Floats:
+def answer_rows(
+    bundle: Bundle, rows: pd.DataFrame, scratch: Path, whose: str, features: FeatureCode
+) -> Floats:
     """A bundle's answers, with the features that it was trained with: shape (rows, classes or 1).
 
     Args:
@@ -121,12 +129,13 @@ def answer_rows(bundle: Bundle, rows: pd.DataFrame, scratch: Path, whose: str) -
         rows: Rows that keep its contract.
         scratch: A folder for what is handed to another process and back.
         whose: What the bundle's code is called in an error: "Version 7's".
+        features: The code installed here, which answers where it is the bundle's own.
 
     Raises:
         NotComparableError: The bundle's own code cannot answer these rows.
     """
-    if bundle.metadata.features_digest == features_digest():
-        return Scorer(bundle, threads=0).score_frame(rows).scores
+    if bundle.metadata.features_digest == features.digest:
+        return Scorer(bundle, features, threads=0).score_frame(rows).scores
     model = bundle.path.parent.parent
     if not (model / "MLmodel").is_file():
         raise NotComparableError(

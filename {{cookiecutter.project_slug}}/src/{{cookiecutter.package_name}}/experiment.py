@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from .bundle import Bundle
+from .composition import Workspace
 from .errors import ProjectError
+from .feature_code import FeatureFunction
 from .params import Params
 from .paths import Paths
 from .provenance import read_commit, read_data_hash
@@ -38,6 +40,7 @@ class RunRecord:
         tags: Among them `bundle_digest`, by which the run is found again.
         files: Files by the artefact folder in which they are kept ("" is the root).
         bundle: The bundle that shall be loadable from the run.
+        features: The function from columns to features, logged with the bundle.
         example: Records as a client would send them.
     """
 
@@ -46,6 +49,7 @@ class RunRecord:
     metrics: Mapping[str, float]
     files: Mapping[str, Sequence[Path]]
     bundle: Bundle
+    features: FeatureFunction
     example: Sequence[Mapping[str, Any]]
 
 
@@ -61,7 +65,7 @@ class LoggedRun:
     sums: Mapping[str, str]
 
 
-def describe_run(paths: Paths, params: Params, bundle: Bundle) -> RunRecord:
+def describe_run(paths: Workspace, params: Params, bundle: Bundle) -> RunRecord:
     """Gathers what the pipeline left behind about a bundle.
 
     Raises:
@@ -82,6 +86,7 @@ def describe_run(paths: Paths, params: Params, bundle: Bundle) -> RunRecord:
             "plots": sorted(file for file in paths.plots.glob("*") if file.is_file()),
         },
         bundle=bundle,
+        features=paths.project.features,
         example=choose_examples([golden.request for golden in bundle.metadata.golden]),
     )
 

@@ -21,8 +21,10 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from .bundle import Bundle, OtherBundleError, load_bundle, read_bundle
+from .composition import Workspace
 from .errors import ProjectError
 from .experiment import MODEL_TAG
+from .feature_code import FeatureCode
 from .file_sums import FolderError, digest_folder
 from .files import make_folder
 from .judgement import Judgement
@@ -84,7 +86,7 @@ def registry_lock(paths: Paths) -> Iterator[None]:
 
 
 def promote(
-    paths: Paths, tracker: Tracker, number: str | None, reason: str, *, back: bool = False
+    paths: Workspace, tracker: Tracker, number: str | None, reason: str, *, back: bool = False
 ) -> Promotion:
     """Makes a version the champion; the caller holds `registry_lock`.
 
@@ -104,7 +106,7 @@ def promote(
     if champion is not None and champion.number == version.number:
         sentence = f"Version {version.number} of {version.name} is the champion already."
         return Promotion(version, moved=False, sentence=" ".join(filter(None, (settled, sentence))))
-    check_promotable(tracker, version, champion, back=back)
+    check_promotable(tracker, version, champion, paths.features, back=back)
     intent = Intent(
         id=uuid4().hex,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -141,7 +143,12 @@ def settle(paths: Paths, tracker: Tracker) -> str | None:
 
 
 def check_promotable(
-    tracker: Tracker, version: Version, champion: Version | None, *, back: bool
+    tracker: Tracker,
+    version: Version,
+    champion: Version | None,
+    features: FeatureCode,
+    *,
+    back: bool,
 ) -> None:
     """Refuses a version without a passed judgement of this very bundle against this very champion.
 
@@ -161,7 +168,7 @@ def check_promotable(
     with TemporaryDirectory() as scratch:
         bundle = fetch_bundle(tracker, version, Path(scratch))
         if back:
-            load_bundle(bundle.path)
+            load_bundle(bundle.path, features)
 
 
 def read_passed(tracker: Tracker, version: Version) -> Judgement:

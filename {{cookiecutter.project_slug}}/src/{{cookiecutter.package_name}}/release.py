@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from .bundle import Bundle, BundleError, Pointer, deploy_bundle, load_bundle, read_pointer
 from .case import Case, ChampionFacts
 from .comparison import Challenge, NotComparableError, measure_gain
+from .composition import Workspace
 from .contract import load_contract
 from .errors import ProjectError
 from .experiment import LoggedRun, describe_origin, describe_run, read_evaluation
@@ -59,18 +60,18 @@ class Deployment:
     sentence: str
 
 
-def judge(paths: Paths, params: Params) -> Judgement:
+def judge(paths: Workspace, params: Params) -> Judgement:
     """Holds the bundle against every gate, and writes `reports/judgement.json`.
 
     Raises:
         RefusedError: A gate refuses; the judgement is written all the same.
         ProjectError: The facts are missing, or belong to another bundle.
     """
-    bundle = load_bundle(paths.bundle)
+    bundle = load_bundle(paths.bundle, paths.features)
     facts = read_evaluation(paths, bundle)
     tracker = connect(paths, bundle.metadata.name)
     champion = _face_champion(paths, params, bundle, tracker)
-    speed = measure_latency(Scorer(bundle), params.judge.max_microseconds)
+    speed = measure_latency(Scorer(bundle, paths.features), params.judge.max_microseconds)
     judgement = hold_gates(Case(facts, bundle.metadata.contract_version, params, champion, speed))
     write_facts(paths, _judgement_file(paths), judgement.model_dump(mode="json"))
     if judgement.refusals:
@@ -79,36 +80,36 @@ def judge(paths: Paths, params: Params) -> Judgement:
     return judgement
 
 
-def track(paths: Paths, params: Params) -> str:
+def track(paths: Workspace, params: Params) -> str:
     """Records the bundle as one MLflow run, with the judgement where there is one.
 
     Returns:
         The run's id; the same for the same bundle.
     """
-    bundle = load_bundle(paths.bundle)
+    bundle = load_bundle(paths.bundle, paths.features)
     tracker = connect(paths, bundle.metadata.name)
     with registry_lock(paths):
         known = tracker.find_version(bundle.digest)
         return _track(paths, params, bundle, tracker, known).run_id
 
 
-def report(paths: Paths, params: Params) -> list[Path]:
+def report(paths: Workspace, params: Params) -> list[Path]:
     """Writes the page and the model card about the judged bundle.
 
     Raises:
         ProjectError: The bundle was not judged.
     """
-    bundle = load_bundle(paths.bundle)
+    bundle = load_bundle(paths.bundle, paths.features)
     return write_card(paths, params, bundle, _own_judgement(paths, bundle))
 
 
-def register(paths: Paths, params: Params) -> Version:
+def register(paths: Workspace, params: Params) -> Version:
     """Makes the bundle a model version and the challenger; a known bundle keeps its version.
 
     Raises:
         ProjectError: The bundle was not judged, or refused: such a one is tracked, but no version.
     """
-    bundle = load_bundle(paths.bundle)
+    bundle = load_bundle(paths.bundle, paths.features)
     judgement = _own_judgement(paths, bundle)
     if judgement.refusals:
         gate = judgement.refusals[0]
@@ -132,14 +133,14 @@ def register(paths: Paths, params: Params) -> Version:
     return version
 
 
-def promote(paths: Paths, number: str | None, reason: str) -> Promotion:
+def promote(paths: Workspace, number: str | None, reason: str) -> Promotion:
     """Makes a version the champion: the challenger, or the one of that number."""
     tracker = connect(paths, load_contract(paths.contract).name)
     with registry_lock(paths):
         return move_champion(paths, tracker, number, reason)
 
 
-def rollback(paths: Paths, reason: str) -> Deployment:
+def rollback(paths: Workspace, reason: str) -> Deployment:
     """Goes back to the version that was champion before, and deploys it.
 
     A rollback whose process died in between is finished, and goes no further back.
@@ -156,7 +157,7 @@ def rollback(paths: Paths, reason: str) -> Deployment:
         return _deploy(paths, tracker, said)
 
 
-def deploy(paths: Paths) -> Deployment:
+def deploy(paths: Workspace) -> Deployment:
     """Puts the champion's bundle where the service reads it.
 
     Raises:
@@ -185,7 +186,7 @@ def _read_champion(tracker: Tracker, said: str = "") -> Version:
     return champion
 
 
-def _deploy(paths: Paths, tracker: Tracker, said: str | None) -> Deployment:
+def _deploy(paths: Workspace, tracker: Tracker, said: str | None) -> Deployment:
     said = f"{said} " if said else ""
     champion = _read_champion(tracker, said)
     what = f"{said}Version {champion.number} of {champion.name} (bundle {champion.digest[:12]})"
@@ -197,13 +198,15 @@ def _deploy(paths: Paths, tracker: Tracker, said: str | None) -> Deployment:
     read_passed(tracker, champion)
     with TemporaryDirectory() as scratch:
         fetched = fetch_bundle(tracker, champion, Path(scratch))
-        pointer = deploy_bundle(fetched.path, paths.store, champion.name, champion.number)
+        pointer = deploy_bundle(
+            fetched.path, paths.store, champion.name, champion.number, paths.features
+        )
     drop_intent(paths)
     return Deployment(pointer, True, f"{what} is deployed.")
 
 
 def _face_champion(
-    paths: Paths, params: Params, bundle: Bundle, tracker: Tracker
+    paths: Workspace, params: Params, bundle: Bundle, tracker: Tracker
 ) -> ChampionFacts | None:
     version = tracker.read_alias(CHAMPION)
     if version is None:
@@ -216,14 +219,16 @@ def _face_champion(
             return ChampionFacts(*facts)
         rows = read_table(paths.splits / "test.parquet")
         try:
-            count, gain = measure_gain(Challenge(bundle, champion), rows, params, scratch)
+            count, gain = measure_gain(
+                Challenge(bundle, champion, paths.features), rows, params, scratch
+            )
         except NotComparableError as error:
             return ChampionFacts(*facts, obstacle=str(error))
         return ChampionFacts(*facts, gain=gain, rows=count)
 
 
 def _track(
-    paths: Paths, params: Params, bundle: Bundle, tracker: Tracker, known: Version | None
+    paths: Workspace, params: Params, bundle: Bundle, tracker: Tracker, known: Version | None
 ) -> LoggedRun:
     """The run of a bundle: that of its version, else the one that this project logged, else new.
 
@@ -279,13 +284,13 @@ def _read_judgement(paths: Paths) -> Judgement | None:
         ) from None
 
 
-def _serves(paths: Paths, pointer: Pointer, champion: Version) -> bool:
+def _serves(paths: Workspace, pointer: Pointer, champion: Version) -> bool:
     """Whether the store serves the champion already, from a bundle that is whole."""
     told = (pointer.digest, pointer.model_name, pointer.model_version)
     if told != (champion.digest, champion.name, champion.number):
         return False
     try:
-        load_bundle(paths.store / "bundles" / pointer.digest, champion.digest)
+        load_bundle(paths.store / "bundles" / pointer.digest, paths.features, champion.digest)
     except BundleError:
         return False
     return True

@@ -13,11 +13,10 @@ from .columns import (
     ColumnBuilder,
     Columns,
     FeatureMatrix,
-    arrange_features,
     columns_from_frame,
     columns_from_rows,
 )
-from .features import compute_features
+from .feature_code import FeatureCode
 from .schemas import read_frame, request_model
 from .telemetry import silence_telemetry
 
@@ -103,8 +102,9 @@ class Scorer:
         BundleError: `features.py` gives other features than the bundle's model takes.
     """
 
-    def __init__(self, bundle: Bundle, threads: int = 1) -> None:
+    def __init__(self, bundle: Bundle, features: FeatureCode, threads: int = 1) -> None:
         self.bundle = bundle
+        self.features = features
         self.builder = ColumnBuilder(bundle.contract)
         self._model = OnnxModel(bundle.model, threads)
         self._labels = np.array(bundle.metadata.classes, dtype=object)
@@ -124,7 +124,7 @@ class Scorer:
 
     def score(self, columns: Columns) -> Answers:
         """Answers the contract's feature columns, each of shape (rows,)."""
-        matrix = arrange_features(compute_features(columns))
+        matrix = self.features.arrange(columns)
         metadata = self.bundle.metadata
         expected = (metadata.numeric_features, metadata.categorical_features)
         if (list(matrix.numeric_names), list(matrix.categorical_names)) != expected:
@@ -211,6 +211,6 @@ class _Pyfunc:
         return pd.DataFrame(dict(zip(names, answers.columns, strict=True)))
 
 
-def _load_pyfunc(data_path: str) -> _Pyfunc:
-    """The hook by which MLflow loads a model that names this module as its loader."""
-    return _Pyfunc(Scorer(load_bundle(Path(data_path))))
+def load_pyfunc(data_path: str, features: FeatureCode) -> _Pyfunc:
+    """Load a bundle as MLflow's pyfunc flavour calls it."""
+    return _Pyfunc(Scorer(load_bundle(Path(data_path), features), features))

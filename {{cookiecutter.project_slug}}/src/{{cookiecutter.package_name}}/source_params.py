@@ -1,7 +1,7 @@
 """The section `source` of `params.yaml`: where rows come from, and how they are read."""
 
 import codecs
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -14,10 +14,15 @@ class Section(BaseModel):
     )
 
 
-class SampleParams(Section):
-    """The sample problem's own data, which is installed with the project."""
+class CustomParams(Section):
+    """Rows of the project's own function: `source` in its Project.
 
-    kind: Literal["sample"]
+    Attributes:
+        options: Passed to the function.
+    """
+
+    kind: Literal["custom"]
+    options: dict[str, Any] = Field(default_factory=dict)
 
 
 class ColumnFormat(Section):
@@ -154,7 +159,7 @@ class SqlParams(TableFormat):
 
 OwnParams = FilesParams | S3Params | SqlParams
 """A table of a team's own, wherever it lies."""
-SourceParams = Annotated[SampleParams | OwnParams, Field(discriminator="kind")]
+SourceParams = Annotated[CustomParams | OwnParams, Field(discriminator="kind")]
 """Where rows come from."""
-SOURCES = {"sample": SampleParams, "files": FilesParams, "s3": S3Params, "sql": SqlParams}
+SOURCES = {"custom": CustomParams, "files": FilesParams, "s3": S3Params, "sql": SqlParams}
 """By the word for each in `source.kind`."""

@@ -11,7 +11,7 @@ import numpy as np
 from .bundle import load_deployed, measure_error
 from .columns import columns_from_rows
 from .errors import ProjectError
-from .features import compute_features
+from .feature_code import FeatureCode
 from .scoring import Scorer
 
 
@@ -19,7 +19,9 @@ class TraceError(ProjectError):
     """An answer that does not come out again."""
 
 
-def trace_request(store: Path, predictions: Path, request_id: str) -> Iterator[str]:
+def trace_request(
+    store: Path, predictions: Path, request_id: str, features: FeatureCode
+) -> Iterator[str]:
     """Says for each row of a request what went in, what it became, and what is answered now.
 
     Raises:
@@ -37,7 +39,7 @@ def trace_request(store: Path, predictions: Path, request_id: str) -> Iterator[s
     for entry in sorted(entries, key=lambda entry: int(entry["row"])):
         digest = entry["digest"]
         if digest not in scorers:
-            scorers[digest] = Scorer(load_deployed(store, str(digest)))
+            scorers[digest] = Scorer(load_deployed(store, str(digest), features), features)
         yield (
             f"row {entry['row']}, answered {entry['time']} by version {entry['model_version']} "
             f"(bundle {digest[:12]}, contract {entry['contract_version']})"
@@ -75,7 +77,7 @@ def _trace_row(scorer: Scorer, entry: Mapping[str, Any]) -> Generator[str, None,
         return 0.0
     columns = columns_from_rows(contract, [inputs])
     yield from _tabulate("column", {name: values[0] for name, values in columns.items()})
-    features = compute_features(columns)
+    features = scorer.features.compute(columns)
     yield from _tabulate("feature", {name: values[0] for name, values in features.items()})
     answers = scorer.score(columns)
     then = entry["probabilities"] or {"number": entry["prediction"]}

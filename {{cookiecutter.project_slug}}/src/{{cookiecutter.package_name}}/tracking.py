@@ -6,6 +6,7 @@ MLflow's global address is not touched: a tracker knows its own and hands it to 
 import functools
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from .contract import Column, Contract, Kind
 from .database import create_database, mend_addresses, probe_database
 from .errors import ProjectError
 from .experiment import DIGEST_TAG, FACTS_TAG, MODEL_TAG, LoggedRun, RunRecord, TrialRecord
+from .feature_code import FeatureFunction, load_feature_code
 from .file_sums import digest_files, digest_folder
 from .masking import mask_text
 from .paths import Paths
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 
 BUNDLE = "model/data/bundle"
 """Where a run's artefacts hold the bundle: inside the model that MLflow loads."""
+
+_LOADER = "registered_model"
+"""The module in a logged model by which MLflow loads it."""
 
 # What the model needs where MLflow loads it. Told outright, since finding it out takes MLflow 10 s.
 _REQUIREMENTS = (
@@ -272,17 +277,35 @@ def _save_model(target: Path, record: RunRecord, run_id: str) -> Path:
     from mlflow import pyfunc
     from mlflow.models import Model
 
-    pyfunc.save_model(
-        target,
-        loader_module=scoring.__name__,
-        data_path=str(record.bundle.path),
-        code_paths=[str(Path(scoring.__file__).parent)],
-        mlflow_model=Model(artifact_path="model", run_id=run_id),
-        signature=_signature(record.bundle.contract),
-        input_example=_example_frame(record.bundle.contract, record.example),
-        pip_requirements=[f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS],
-    )
+    with TemporaryDirectory() as scratch:
+        pyfunc.save_model(
+            target,
+            loader_module=_LOADER,
+            data_path=str(record.bundle.path),
+            code_paths=_list_code(record.features, Path(scratch)),
+            mlflow_model=Model(artifact_path="model", run_id=run_id),
+            signature=_signature(record.bundle.contract),
+            input_example=_example_frame(record.bundle.contract, record.example),
+            pip_requirements=[f"{name}=={metadata.version(name)}" for name in _REQUIREMENTS],
+        )
     return target
+
+
+def _list_code(features: FeatureFunction, scratch: Path) -> list[str]:
+    """The code that a model answers with: packages, and the module that MLflow loads it by."""
+    own = sys.modules[features.__module__.partition(".")[0]]
+    loader = scratch / f"{_LOADER}.py"
+    loader.write_text(
+        '"""How MLflow loads this model: its bundle, with the features of its training."""\n\n'
+        f"from {features.__module__} import {features.__name__}\n"
+        f"from {load_feature_code.__module__} import load_feature_code\n"
+        f"from {scoring.__name__} import load_pyfunc\n\n\n"
+        "def _load_pyfunc(path):\n"
+        f"    return load_pyfunc(path, load_feature_code({features.__name__}))\n",
+        encoding="utf-8",
+    )
+    packages = dict.fromkeys([str(Path(scoring.__file__).parent), *map(str, own.__path__)])
+    return [*packages, str(loader)]
 
 
 def _example_frame(contract: Contract, records: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":

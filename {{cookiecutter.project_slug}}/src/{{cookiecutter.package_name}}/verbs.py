@@ -4,20 +4,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from click import get_current_context
 
+from .composition import Workspace
 from .errors import ProjectError
 from .params import Params, load_params
 from .paths import Paths
 from .terminal import echo
 
 if TYPE_CHECKING:
+    from .launch import Composition
     from .release import Deployment
     from .tracking import Tracker
 
 verbs = typer.Typer()
 
 
-def open_project(*, adopting: bool = False) -> Paths:
+def read_composition() -> "Composition":
+    """The objects of the project whose `__main__` runs."""
+    composition: Composition = get_current_context().obj
+    return composition
+
+
+def open_project(*, adopting: bool = False) -> Workspace:
     """The project in the current folder.
 
     Raises:
@@ -31,10 +40,10 @@ def open_project(*, adopting: bool = False) -> Paths:
         )
     if paths.adopting.exists() and not adopting:
         raise ProjectError("An adoption was interrupted; run the same `make adopt` once more.")
-    return paths
+    return Workspace(paths.root, read_composition().load_project())
 
 
-def read_project() -> tuple[Paths, Params]:
+def read_project() -> tuple[Workspace, Params]:
     """The project in the current folder, with its parameters; else as above."""
     paths = open_project()
     return paths, load_params(paths.params)

@@ -2,16 +2,16 @@
 
 import pandas as pd
 
-from .columns import FeatureMatrix, arrange_features, columns_from_frame
+from .columns import FeatureMatrix, columns_from_frame
 from .contract import Contract
-from .features import compute_features
+from .feature_code import FeatureCode
 from .modelling.estimators import Examples, feature_frame
 from .modelling.metrics import encode_target
 
 
-def window_matrix(rows: pd.DataFrame, contract: Contract) -> FeatureMatrix:
+def window_matrix(rows: pd.DataFrame, contract: Contract, features: FeatureCode) -> FeatureMatrix:
     """The features of some rows."""
-    return arrange_features(compute_features(columns_from_frame(contract, rows)))
+    return features.arrange(columns_from_frame(contract, rows))
 
 
 def make_examples(matrix: FeatureMatrix, rows: pd.DataFrame, contract: Contract) -> Examples:
@@ -20,6 +20,6 @@ def make_examples(matrix: FeatureMatrix, rows: pd.DataFrame, contract: Contract)
     return Examples(feature_frame(matrix), target, matrix.categorical.shape[1])
 
 
-def window_examples(rows: pd.DataFrame, contract: Contract) -> Examples:
+def window_examples(rows: pd.DataFrame, contract: Contract, features: FeatureCode) -> Examples:
     """Features and target of some rows, for an estimator."""
-    return make_examples(window_matrix(rows, contract), rows, contract)
+    return make_examples(window_matrix(rows, contract, features), rows, contract)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from .availability import check_rows
+from .composition import Workspace
 from .contract import load_contract
 from .dvc_stores import protect_rows
 from .errors import ProjectError
@@ -38,7 +39,7 @@ _DVC_HINTS = (
 """Beginnings of the lines that DVC writes for its own users; they bury the rest of a run."""
 
 
-def run_everything(paths: Paths, say: Callable[[str], None]) -> None:
+def run_everything(paths: Workspace, say: Callable[[str], None]) -> None:
     """Repository, pipeline, judge, register, promote and deploy; tells each step's result.
 
     Args:

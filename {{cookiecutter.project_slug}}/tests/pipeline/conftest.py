@@ -18,18 +18,22 @@ from {{ cookiecutter.package_name }}.address import sqlite_uri
 from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare
 from {{ cookiecutter.package_name }}.adoption.opening import Place
 from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.adoption.removal import FEATURES
-from {{ cookiecutter.package_name }}.bundle import load_bundle, write_bundle
+from {{ cookiecutter.package_name }}.adoption.removal import FEATURES as PLAIN_FEATURES
+from {{ cookiecutter.package_name }}.bundle import load_bundle, read_bundle, write_bundle
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.database import create_database
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
 from {{ cookiecutter.package_name }}.params import Params, load_params
 from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.project import project as own_project
 from {{ cookiecutter.package_name }}.schemas import PANDAS_TYPES, generate_rows
 from {{ cookiecutter.package_name }}.scoring import Scorer
 from {{ cookiecutter.package_name }}.tables import conform, write_table
 from {{ cookiecutter.package_name }}.telemetry import silence_telemetry
 
 ROOT = Path(__file__).parent.parent.parent
+FEATURES = load_feature_code(own_project.features)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +48,7 @@ def window(contract: Contract, bundle_path: Path) -> pd.DataFrame:
     rows = pd.DataFrame(generate_rows(contract, count=1200, seed=11))
     rows[contract.target.name] = None
     rows = conform(rows.reindex(columns=[column.name for column in contract.columns]), contract)
-    scores = Scorer(load_bundle(bundle_path)).score_frame(rows).scores
+    scores = Scorer(load_bundle(bundle_path, FEATURES), FEATURES).score_frame(rows).scores
     noise = np.random.default_rng(3).normal(scale=scores.std(axis=0), size=scores.shape)
     noisy = scores + noise
     labels: Any = noisy[:, 0]
@@ -76,9 +80,9 @@ def project(
     window: pd.DataFrame,
     empty_database: Path,
     describe: Callable[[Paths], None],
-) -> Paths:
+) -> Workspace:
     """A project after `dvc repro`, in a repository of its own."""
-    paths = Paths(tmp_path / "project")
+    paths = Workspace(tmp_path / "project", own_project)
     shutil.copytree(bundle_path, paths.bundle)
     for name in ("contract.yaml", "params.yaml"):
         shutil.copy(ROOT / name, paths.root)
@@ -114,7 +118,7 @@ def describe() -> Callable[[Paths], None]:
         good = {"value": 0.7, "low": 0.6, "high": 0.8}
         measured = dict.fromkeys(("roc_auc", load_params(paths.params).judge.metric), good)
         facts = {
-            "digest": load_bundle(paths.bundle).digest,
+            "digest": read_bundle(paths.bundle).digest,
             "metrics": measured | {"ece": {"value": 0.01, "low": 0.01, "high": 0.02}},
             "baselines": dict.fromkeys(("prior", "linear"), measured),
             "gains": dict.fromkeys(("prior", "linear"), measured),
@@ -151,7 +155,7 @@ def replace_bundle(describe: Callable[[Paths], None]) -> Callable[..., str]:
     """Puts another bundle in the project's place for one, as another `dvc repro` would."""
 
     def replace(paths: Paths, *, opposite: bool = False, **metadata: Any) -> str:
-        old = load_bundle(paths.bundle)
+        old = read_bundle(paths.bundle)
         model = turn_round(old.model) if opposite else old.model
         text = (paths.bundle / "contract.yaml").read_text(encoding="utf-8")
         changes = {"params_hash": "1" * 64, **metadata}
@@ -225,7 +229,7 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(ROOT / "src", paths.root / "src", ignore=ignored)
     (features,) = paths.root.glob("src/*/features.py")
-    features.write_text(FEATURES)
+    features.write_text(PLAIN_FEATURES)
     make_orders().to_csv(paths.root / "orders.csv", index=False)
     request = Request(Place("orders.csv"), Wishes(target="returned"))
     adoption = prepare(paths, request, None, lambda _, safe: safe)

@@ -12,11 +12,16 @@ import yaml
 
 from {{ cookiecutter.package_name }} import release
 from {{ cookiecutter.package_name }}.bundle import load_bundle
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.judgement import RefusedError
 from {{ cookiecutter.package_name }}.params import Params
 from {{ cookiecutter.package_name }}.paths import Paths
+
+FEATURES = load_feature_code(compute_features)
 
 
 def change_facts(paths: Paths, change: Callable[[dict[str, Any]], object]) -> None:
@@ -27,7 +32,7 @@ def change_facts(paths: Paths, change: Callable[[dict[str, Any]], object]) -> No
 
 
 @pytest.fixture
-def told(project: Paths, params: Params) -> Callable[[], tuple[str, str]]:
+def told(project: Workspace, params: Params) -> Callable[[], tuple[str, str]]:
     """The page and the card."""
 
     def write() -> tuple[str, str]:
@@ -39,7 +44,7 @@ def told(project: Paths, params: Params) -> Callable[[], tuple[str, str]]:
 
 
 def test_both_tell_the_metrics_and_every_gate(
-    project: Paths, params: Params, told: Callable[[], tuple[str, str]]
+    project: Workspace, params: Params, told: Callable[[], tuple[str, str]]
 ) -> None:
     for text in told():
         assert "0.7 (0.6 to 0.8)" in text
@@ -48,7 +53,7 @@ def test_both_tell_the_metrics_and_every_gate(
 
 
 def test_both_name_the_columns_that_the_model_does_not_see(
-    project: Paths, told: Callable[[], tuple[str, str]], contract: Contract
+    project: Workspace, told: Callable[[], tuple[str, str]], contract: Contract
 ) -> None:
     used = {"feature", "target", "key", "event_time"}
     left_out = [column.name for column in contract.columns if not column.roles & used]
@@ -63,13 +68,13 @@ def test_the_page_asks_nothing_of_anybody_else(told: Callable[[], tuple[str, str
 
 
 def test_the_card_has_the_metadata_that_hugging_face_reads(
-    project: Paths, told: Callable[[], tuple[str, str]]
+    project: Workspace, told: Callable[[], tuple[str, str]]
 ) -> None:
     _, front, body = told()[1].split("---\n", 2)
     front_matter = yaml.safe_load(front)
     (entry,) = front_matter["model-index"]
     (result,) = entry["results"]
-    name = load_bundle(project.bundle).metadata.name
+    name = load_bundle(project.bundle, FEATURES).metadata.name
     assert (entry["name"], result["dataset"]["name"]) == (name, name)
     assert {"type", "name", "split"} == result["dataset"].keys()
     assert result["task"]["type"] == front_matter["pipeline_tag"]
@@ -78,7 +83,7 @@ def test_the_card_has_the_metadata_that_hugging_face_reads(
     assert body.strip().startswith(f"# {name}")
 
 
-def test_a_refused_bundle_is_called_so(project: Paths, params: Params) -> None:
+def test_a_refused_bundle_is_called_so(project: Workspace, params: Params) -> None:
     change_facts(project, lambda facts: facts["parity"].update(max_error=1.0))
     with pytest.raises(RefusedError):
         release.judge(project, params)
@@ -87,7 +92,7 @@ def test_a_refused_bundle_is_called_so(project: Paths, params: Params) -> None:
 
 
 def test_names_in_the_data_cannot_write_the_page(
-    project: Paths, told: Callable[[], tuple[str, str]]
+    project: Workspace, told: Callable[[], tuple[str, str]]
 ) -> None:
     interval = {"value": 0.0, "low": -0.1, "high": 0.1}
     hostile = {"where": {"a|b": "<script>$lead"}, "rows": 600, "value": interval, "gap": interval}
@@ -97,12 +102,12 @@ def test_names_in_the_data_cannot_write_the_page(
     assert "a\\|b \\<script\\>$lead" in card
 
 
-def test_a_bundle_that_was_not_judged_has_no_report(project: Paths, params: Params) -> None:
+def test_a_bundle_that_was_not_judged_has_no_report(project: Workspace, params: Params) -> None:
     with pytest.raises(ProjectError, match="was not judged"):
         release.report(project, params)
 
 
-def test_a_run_carries_page_and_card(project: Paths, params: Params) -> None:
+def test_a_run_carries_page_and_card(project: Workspace, params: Params) -> None:
     release.judge(project, params)
     run = project.var / "mlartifacts" / release.track(project, params) / "artifacts" / "report"
     assert {path.name for path in run.iterdir()} == {"report.html", "model_card.md", "data.html"}
@@ -110,7 +115,7 @@ def test_a_run_carries_page_and_card(project: Paths, params: Params) -> None:
 
 
 def test_curves_are_drawn_where_the_task_has_them(
-    project: Paths, told: Callable[[], tuple[str, str]]
+    project: Workspace, told: Callable[[], tuple[str, str]]
 ) -> None:
     assert "<svg" not in told()[0]
     points = "false_positive_rate,true_positive_rate\n0,0\n.5,1\n"
@@ -125,7 +130,7 @@ ALIKE = {"value": 0.5, "low": 0.4, "high": 0.6}
 
 
 def test_errors_are_told_by_class_and_a_layman_reads_how_many_are_found(
-    project: Paths, contract: Contract, told: Callable[[], tuple[str, str]]
+    project: Workspace, contract: Contract, told: Callable[[], tuple[str, str]]
 ) -> None:
     decision: dict[str, Any] = {
         "classes": ["no", "yes"],
@@ -146,7 +151,7 @@ def test_errors_are_told_by_class_and_a_layman_reads_how_many_are_found(
 
 
 def test_numbers_have_few_digits_and_no_exponent(
-    project: Paths, told: Callable[[], tuple[str, str]]
+    project: Workspace, told: Callable[[], tuple[str, str]]
 ) -> None:
     Path(project.plots / "calibration.csv").write_text("predicted,observed\n0,0\n123456.7,98765\n")
     prices = {"value": 123456.789, "low": -0.00002277, "high": 0.00123456}
@@ -157,7 +162,7 @@ def test_numbers_have_few_digits_and_no_exponent(
 
 
 def test_the_report_names_the_units_behind_its_intervals(
-    project: Paths, told: Callable[[], tuple[str, str]]
+    project: Workspace, told: Callable[[], tuple[str, str]]
 ) -> None:
     for unit, interval, others, how in (
         ("row", "bootstrap", "cases", "by bootstrap of 40 rows"),
@@ -174,7 +179,7 @@ def test_the_report_names_the_units_behind_its_intervals(
 
 
 def test_the_first_screen_tells_a_share_where_one_was_measured(
-    project: Paths, told: Callable[[], tuple[str, str]]
+    project: Workspace, told: Callable[[], tuple[str, str]]
 ) -> None:
     loss = {"value": 0.5, "low": 0.4, "high": 0.6}
 
@@ -188,7 +193,7 @@ def test_the_first_screen_tells_a_share_where_one_was_measured(
 
 
 def test_groups_of_people_are_told_where_a_column_makes_them(
-    project: Paths, told: Callable[[], tuple[str, str]]
+    project: Workspace, told: Callable[[], tuple[str, str]]
 ) -> None:
     assert not any("groups of people are treated" in text for text in told())
     gap = {
@@ -211,7 +216,7 @@ def test_groups_of_people_are_told_where_a_column_makes_them(
 
 
 def test_worth_is_told_where_the_study_was_of_the_same_rows(
-    project: Paths, told: Callable[[], tuple[str, str]]
+    project: Workspace, told: Callable[[], tuple[str, str]]
 ) -> None:
     part = {"column": "rain", "worth": ALIKE, "shown": True, "missing": 0.1, "microseconds": 0.07}
     noise = {**part, "column": "(noise)", "shown": False, "missing": None, "microseconds": None}
@@ -225,11 +230,11 @@ def test_worth_is_told_where_the_study_was_of_the_same_rows(
 
 
 def test_another_version_is_told_of_where_this_one_was_compared_with_it(
-    project: Paths, told: Callable[[], tuple[str, str]]
+    project: Workspace, told: Callable[[], tuple[str, str]]
 ) -> None:
     comparison = {
         "a": {"version": "3", "digest": "c" * 64},
-        "b": {"version": "4", "digest": load_bundle(project.bundle).digest},
+        "b": {"version": "4", "digest": load_bundle(project.bundle, FEATURES).digest},
         "rows": 1200,
         "metrics": {"roc_auc": {"a": ALIKE, "b": ALIKE, "gain": ALIKE}},
         "slices": [{"where": {"a": "b"}, "rows": 9, "value": 0.1, "other": 0.2, "gain": ALIKE}],
@@ -250,7 +255,7 @@ def test_another_version_is_told_of_where_this_one_was_compared_with_it(
 
 
 def test_a_run_keeps_the_groups_largest_gaps_as_metrics(
-    project: Paths, params: Params, open_registry: Callable[[Paths], Any]
+    project: Workspace, params: Params, open_registry: Callable[[Paths], Any]
 ) -> None:
     gaps = [
         {"kind": "rate", "measure": "rate", "groups": [], "gap": {**ALIKE, "value": value}}
@@ -265,7 +270,7 @@ def test_a_run_keeps_the_groups_largest_gaps_as_metrics(
 
 
 def test_the_outcome_of_each_window_is_told_and_a_large_difference_warned_of(
-    project: Paths, told: Callable[[], tuple[str, str]]
+    project: Workspace, told: Callable[[], tuple[str, str]]
 ) -> None:
     split = json.loads((project.reports / "split.json").read_text())
     for train, warned in ((0.36, True), (0.78, False)):
@@ -278,7 +283,7 @@ def test_the_outcome_of_each_window_is_told_and_a_large_difference_warned_of(
 
 
 def test_a_model_that_is_too_good_carries_a_warning_on_the_first_screen(
-    project: Paths, told: Callable[[], tuple[str, str]]
+    project: Workspace, told: Callable[[], tuple[str, str]]
 ) -> None:
     found = {"metric": "roc_auc", "value": 0.997, "columns": ["refund"]}
     change_facts(project, lambda facts: facts.update(implausible=found))
@@ -287,6 +292,8 @@ def test_a_model_that_is_too_good_carries_a_warning_on_the_first_screen(
     assert "carries most" in page
 
 
-def test_tables_of_the_card_are_tables(project: Paths, told: Callable[[], tuple[str, str]]) -> None:
+def test_tables_of_the_card_are_tables(
+    project: Workspace, told: Callable[[], tuple[str, str]]
+) -> None:
     _, card = told()
     assert "| gate | verdict | finding |\n| --- | --- | --- |\n" in card

@@ -6,11 +6,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.contract import parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import IngestParams, Params, load_params
-from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.pipeline import ingest
+from {{ cookiecutter.package_name }}.project import project as own_project
 from {{ cookiecutter.package_name }}.reports import read_report
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.tables import conform, read_table
@@ -33,9 +34,9 @@ Offer = Callable[[pd.DataFrame], None]
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> Paths:
+def paths(tmp_path: Path) -> Workspace:
     (tmp_path / "contract.yaml").write_text(TEXT)
-    return Paths(tmp_path)
+    return Workspace(tmp_path, own_project)
 
 
 @pytest.fixture
@@ -60,16 +61,16 @@ def rows() -> pd.DataFrame:
     return conform(frame, contract)
 
 
-def stored(paths: Paths) -> dict[str, int]:
+def stored(paths: Workspace) -> dict[str, int]:
     return {path.stem: len(read_table(path)) for path in sorted(paths.raw.iterdir())}
 
 
-def snapshot(paths: Paths) -> dict[str, tuple[bytes, int]]:
+def snapshot(paths: Workspace) -> dict[str, tuple[bytes, int]]:
     return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in paths.raw.iterdir()}
 
 
 def test_every_month_that_has_arrived_is_stored_and_the_others_are_counted(
-    paths: Paths, offer: Offer, rows: pd.DataFrame
+    paths: Workspace, offer: Offer, rows: pd.DataFrame
 ) -> None:
     offer(rows)
     ingest.run(paths, until("2013-03"))
@@ -87,7 +88,7 @@ def test_every_month_that_has_arrived_is_stored_and_the_others_are_counted(
 
 
 def test_no_month_is_left_out_when_none_is_the_last(
-    paths: Paths, offer: Offer, rows: pd.DataFrame
+    paths: Workspace, offer: Offer, rows: pd.DataFrame
 ) -> None:
     offer(rows)
     ingest.run(paths, until(None))
@@ -96,7 +97,7 @@ def test_no_month_is_left_out_when_none_is_the_last(
 
 
 def test_a_month_that_comes_again_the_same_is_left_untouched(
-    paths: Paths, offer: Offer, rows: pd.DataFrame
+    paths: Workspace, offer: Offer, rows: pd.DataFrame
 ) -> None:
     offer(rows)
     ingest.run(paths, until("2013-03"))
@@ -125,7 +126,7 @@ def double_row(rows: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.mark.parametrize("change", [change_value, lose_value, drop_row, double_row])
 def test_a_month_that_comes_again_with_other_content_is_refused(
-    paths: Paths,
+    paths: Workspace,
     offer: Offer,
     rows: pd.DataFrame,
     change: Callable[[pd.DataFrame], pd.DataFrame],
@@ -141,7 +142,7 @@ def test_a_month_that_comes_again_with_other_content_is_refused(
 
 
 def test_the_newest_month_may_grow_and_says_so(
-    paths: Paths, offer: Offer, rows: pd.DataFrame
+    paths: Workspace, offer: Offer, rows: pd.DataFrame
 ) -> None:
     offer(rows[:25])
     ingest.run(paths, until("2013-03"))
@@ -157,7 +158,7 @@ def test_the_newest_month_may_grow_and_says_so(
 
 
 def test_a_stored_row_of_the_newest_month_stays_as_it_arrived(
-    paths: Paths, offer: Offer, rows: pd.DataFrame
+    paths: Workspace, offer: Offer, rows: pd.DataFrame
 ) -> None:
     offer(rows[:25])
     ingest.run(paths, until("2013-03"))
@@ -168,7 +169,7 @@ def test_a_stored_row_of_the_newest_month_stays_as_it_arrived(
 
 
 def test_rows_that_come_late_for_an_older_month_are_refused(
-    paths: Paths, offer: Offer, rows: pd.DataFrame
+    paths: Workspace, offer: Offer, rows: pd.DataFrame
 ) -> None:
     offer(rows.drop(index=3))
     ingest.run(paths, until("2013-03"))
@@ -182,7 +183,7 @@ def test_rows_that_come_late_for_an_older_month_are_refused(
 
 @pytest.mark.parametrize("change", ["grow", "reorder", "repeat", "change", "lose"])
 def test_a_table_without_time_may_grow(
-    paths: Paths, offer: Offer, rows: pd.DataFrame, change: str
+    paths: Workspace, offer: Offer, rows: pd.DataFrame, change: str
 ) -> None:
     paths.contract.write_text(TEXT.replace("required: true, tags: [event_time]", "tags: [slice]"))
     offer(rows[:30])
@@ -210,7 +211,7 @@ def test_a_table_without_time_may_grow(
 
 
 def test_what_a_killed_run_left_half_written_is_no_part_of_what_arrived(
-    paths: Paths, offer: Offer, rows: pd.DataFrame
+    paths: Workspace, offer: Offer, rows: pd.DataFrame
 ) -> None:
     paths.raw.mkdir(parents=True)
     (paths.raw / ".2013-01.parquet-a1b2c3d4.partial").write_bytes(b"PAR1 and not much more")
@@ -221,7 +222,7 @@ def test_what_a_killed_run_left_half_written_is_no_part_of_what_arrived(
 
 
 def test_a_hidden_file_of_a_person_is_no_scratch_file(
-    paths: Paths, offer: Offer, rows: pd.DataFrame
+    paths: Workspace, offer: Offer, rows: pd.DataFrame
 ) -> None:
     paths.raw.mkdir(parents=True)
     kept = [paths.raw / ".notes-20241128", paths.raw / ".2013-01.parquet-original"]
@@ -234,7 +235,7 @@ def test_a_hidden_file_of_a_person_is_no_scratch_file(
 
 
 def test_a_month_that_is_gone_upstream_stays(
-    paths: Paths, offer: Offer, rows: pd.DataFrame
+    paths: Workspace, offer: Offer, rows: pd.DataFrame
 ) -> None:
     offer(rows)
     ingest.run(paths, until("2013-02"))
@@ -245,7 +246,7 @@ def test_a_month_that_is_gone_upstream_stays(
 
 
 def test_what_stays_although_it_is_gone_upstream_is_counted(
-    paths: Paths, offer: Offer, rows: pd.DataFrame
+    paths: Workspace, offer: Offer, rows: pd.DataFrame
 ) -> None:
     offer(rows)
     ingest.run(paths, until("2013-02"))
@@ -258,7 +259,7 @@ def test_what_stays_although_it_is_gone_upstream_is_counted(
 
 
 def test_lowering_and_raising_the_last_month_keeps_what_arrived(
-    paths: Paths, offer: Offer, rows: pd.DataFrame
+    paths: Workspace, offer: Offer, rows: pd.DataFrame
 ) -> None:
     offer(rows)
     ingest.run(paths, until("2013-04"))
@@ -273,7 +274,7 @@ def test_lowering_and_raising_the_last_month_keeps_what_arrived(
 
 
 def test_a_source_that_begins_later_is_said_so(
-    paths: Paths, offer: Offer, rows: pd.DataFrame
+    paths: Workspace, offer: Offer, rows: pd.DataFrame
 ) -> None:
     offer(rows)
 
@@ -281,7 +282,7 @@ def test_a_source_that_begins_later_is_said_so(
         ingest.run(paths, until("2012-12"))
 
 
-def test_an_empty_source_is_said_so(paths: Paths, offer: Offer, rows: pd.DataFrame) -> None:
+def test_an_empty_source_is_said_so(paths: Workspace, offer: Offer, rows: pd.DataFrame) -> None:
     offer(rows[:0])
 
     with pytest.raises(ProjectError, match="The source offers no row at all"):
@@ -289,7 +290,7 @@ def test_an_empty_source_is_said_so(paths: Paths, offer: Offer, rows: pd.DataFra
 
 
 def test_a_missing_column_stops_before_anything_is_stored(
-    paths: Paths, offer: Offer, rows: pd.DataFrame
+    paths: Workspace, offer: Offer, rows: pd.DataFrame
 ) -> None:
     offer(rows.drop(columns="distance"))
 
@@ -300,7 +301,7 @@ def test_a_missing_column_stops_before_anything_is_stored(
 
 @pytest.mark.parametrize("name", ["duration", "distance"])
 def test_a_stored_month_of_another_contract_is_refused(
-    paths: Paths, offer: Offer, rows: pd.DataFrame, name: str
+    paths: Workspace, offer: Offer, rows: pd.DataFrame, name: str
 ) -> None:
     offer(rows)
     ingest.run(paths, until("2013-03"))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from {{ cookiecutter.package_name }} import release
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.params import Params
-from {{ cookiecutter.package_name }}.paths import Paths
 
 MOMENTS = int(os.environ.get("KILL_MOMENTS", "3"))
 
@@ -29,10 +29,13 @@ from PACKAGE.paths import Paths
 from PACKAGE.promotions import promotions
 from PACKAGE.registry import CHALLENGER, CHAMPION, fetch_bundle
 from PACKAGE.tracking import connect
+from PACKAGE.composition import Workspace
+from PACKAGE.project import project
 
-paths = Paths(Path.cwd())
+paths = Workspace(Path.cwd(), project)
+FEATURES = paths.features
 params = load_params(paths.params)
-name = load_bundle(paths.bundle).metadata.name
+name = load_bundle(paths.bundle, FEATURES).metadata.name
 FILES = {"open", "os.mkdir", "os.remove", "os.rename", "os.rmdir"}
 
 def promote():
@@ -96,7 +99,8 @@ def check(champions, done=False):
             assert pointer.model_version == champion.number, pointer
             assert promotions(paths)[-1].version == champion.number, promotions(paths)
             assert tracker.read_alias(CHALLENGER).number == "2"
-        assert load_bundle(paths.store / "bundles" / pointer.digest).digest == pointer.digest
+        served = load_bundle(paths.store / "bundles" / pointer.digest, FEATURES)
+        assert served.digest == pointer.digest
     in_child(look)
 
 
@@ -128,7 +132,7 @@ for number in range(int(sys.argv[1])):
 
 
 def test_a_verb_killed_at_any_moment_leaves_one_whole_champion(
-    project: Paths, params: Params, replace_bundle: Callable[..., str]
+    project: Workspace, params: Params, replace_bundle: Callable[..., str]
 ) -> None:
     release.judge(project, params)
     release.register(project, params)

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from {{ cookiecutter.package_name }}.cells import normalize_text
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.contract import parse_contract
 from {{ cookiecutter.package_name }}.params import IngestParams, Params, load_params
-from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.pipeline import ingest, split, validate
+from {{ cookiecutter.package_name }}.project import project as own_project
 from {{ cookiecutter.package_name }}.source_params import FilesParams
 from {{ cookiecutter.package_name }}.tables import read_table, read_tables
 
@@ -103,7 +104,7 @@ def test_any_names_go_through_the_stages(columns: list[str], strategy: str) -> N
 
 def check_stages(columns: list[str], strategy: str) -> None:
     with TemporaryDirectory() as folder:
-        paths = Paths(Path(folder))
+        paths = Workspace(Path(folder), own_project)
         text = describe(columns)
         contract = parse_contract(text)
         paths.contract.write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from {{ cookiecutter.package_name }} import release
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import Params
@@ -21,7 +22,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 @pytest.fixture
 def promoted(
-    project: Paths, params: Params, window: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+    project: Workspace, params: Params, window: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> Paths:
     """A project with a champion; what Jupyter writes for its user stays inside."""
     write_table(project.accepted / "all.parquet", window)
@@ -68,7 +69,7 @@ def test_there_is_a_notebook() -> None:
 
 
 def test_a_notebook_outside_a_project_and_one_before_the_first_run_say_so(
-    project: Paths, tmp_path: Path
+    project: Workspace, tmp_path: Path
 ) -> None:
     inside = project.root / "notebooks"
     inside.mkdir()

@@ -20,12 +20,18 @@ import yaml
 
 from {{ cookiecutter.package_name }} import pipeline
 from {{ cookiecutter.package_name }}.bundle import load_bundle, read_pointer, write_bundle
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.estimator_files import StorageError
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.params import load_params
 from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.pipeline import evaluate
+from {{ cookiecutter.package_name }}.project import project as own_project
 from {{ cookiecutter.package_name }}.reports import read_report
+
+FEATURES = load_feature_code(compute_features)
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = pipeline.__name__.partition(".")[0]
@@ -118,7 +124,7 @@ def thin_sample(target: Path) -> None:
         shutil.copy(source / name, data)
 
 
-def make_project(root: Path) -> Paths:
+def make_project(root: Path) -> Workspace:
     shutil.copytree(ROOT / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
     for part in PARTS:
         (root / part).parent.mkdir(exist_ok=True)
@@ -127,7 +133,7 @@ def make_project(root: Path) -> Paths:
     (root / "behaviour.yaml").write_text("tests:\n", encoding="utf-8")
     document = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     (root / "params.yaml").write_text(yaml.safe_dump(merge(document, CHANGES)), encoding="utf-8")
-    return Paths(root)
+    return Workspace(root, own_project)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +169,7 @@ def whole(workplace: Path) -> Whole:
 
 @pytest.fixture(scope="module")
 def digest(whole: Whole) -> str:
-    return load_bundle(whole.paths.bundle).digest
+    return load_bundle(whole.paths.bundle, FEATURES).digest
 
 
 def snapshot(root: Path, *folders: str) -> dict[str, bytes]:
@@ -242,12 +248,12 @@ def test_going_back_to_an_earlier_parameter_gives_the_same_bundle(
     golden = load_params(whole.paths.params).export.golden
     whole.change(export={"golden": golden + 1})
     assert whole.repro("export") == ["export"]
-    assert load_bundle(whole.paths.bundle).digest != digest
+    assert load_bundle(whole.paths.bundle, FEATURES).digest != digest
 
     whole.change(export={"golden": golden})
     # What follows is as it was, so it need not run.
     assert whole.repro() == ["export"]
-    assert load_bundle(whole.paths.bundle).digest == digest
+    assert load_bundle(whole.paths.bundle, FEATURES).digest == digest
 
 
 @pytest.mark.parametrize(
@@ -256,7 +262,7 @@ def test_going_back_to_an_earlier_parameter_gives_the_same_bundle(
 def test_an_estimator_that_was_replaced_in_a_store_is_not_loaded(
     stage: str, file: str, whole: Whole, tmp_path: Path
 ) -> None:
-    paths = Paths(tmp_path / "project")
+    paths = Workspace(tmp_path / "project", own_project)
     shutil.copytree(whole.paths.root, paths.root, ignore=shutil.ignore_patterns(".*", "var"))
     mark = tmp_path / "was-here"
     replaced = paths.models / file
@@ -272,9 +278,9 @@ def test_an_estimator_that_was_replaced_in_a_store_is_not_loaded(
 def test_a_bundle_that_was_replaced_in_a_store_is_not_evaluated(
     whole: Whole, tmp_path: Path
 ) -> None:
-    paths = Paths(tmp_path / "project")
+    paths = Workspace(tmp_path / "project", own_project)
     shutil.copytree(whole.paths.root, paths.root, ignore=shutil.ignore_patterns(".*", "var"))
-    own = load_bundle(paths.bundle)
+    own = load_bundle(paths.bundle, FEATURES)
     text = (paths.bundle / "contract.yaml").read_text(encoding="utf-8")
     write_bundle(paths.bundle, own.model, text, own.metadata.model_copy(update={"threshold": 0.99}))
 
@@ -312,13 +318,13 @@ def test_the_same_data_parameters_and_code_give_the_same_bundle_and_answers(
     whole: Whole, digest: str, tmp_path: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(workplace / "sample")
-    paths = Paths(tmp_path)
+    paths = Workspace(tmp_path, own_project)
     for path in (whole.paths.contract, whole.paths.params, whole.paths.behaviour):
         shutil.copy(path, tmp_path)
     params = load_params(paths.params)
     for stage in yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]:
         import_module(f"{pipeline.__name__}.{stage}").run(paths, params)
 
-    assert load_bundle(paths.bundle).digest == digest
+    assert load_bundle(paths.bundle, FEATURES).digest == digest
     found, expected = (read_report(p.reports / "evaluation.json") for p in (paths, whole.paths))
     assert found == expected

@@ -6,14 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
+from {{ cookiecutter.package_name }}.feature_code import FeatureCode
 from {{ cookiecutter.package_name }}.params import Params, load_params
-from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.study.fitting import Task
 from {{ cookiecutter.package_name }}.study.presets import compare_presets, list_values
 from {{ cookiecutter.package_name }}.study.search import __package__ as study
 from {{ cookiecutter.package_name }}.study.search import set_params
 from {{ cookiecutter.package_name }}.tables import conform
+
+FEATURES = FeatureCode(dict, digest="0" * 64)
+"""Each column as it is."""
 
 PACKAGE = str(study).partition(".")[0]
 
@@ -40,9 +44,8 @@ def draw_rows(seed: int, rows: int = 1500) -> pd.DataFrame:
 
 
 @pytest.fixture
-def task(fixed_params: Params, monkeypatch: pytest.MonkeyPatch) -> Task:
+def task(fixed_params: Params) -> Task:
     """The settings that `adopt` might draft, and the columns as they are for features."""
-    monkeypatch.setattr(f"{PACKAGE}.windows.compute_features", dict)
     candidate = fixed_params.train.candidate.model_copy(
         update={"learning_rate": 0.1, "min_rows_per_leaf": 200, "max_trees": 2000}
     )
@@ -50,7 +53,9 @@ def task(fixed_params: Params, monkeypatch: pytest.MonkeyPatch) -> Task:
         update={"candidate": candidate, "min_category_count": 100}
     )
     judge = fixed_params.judge.model_copy(update={"metric": "rmse"})
-    return Task(CONTRACT, fixed_params.model_copy(update={"train": train, "judge": judge}))
+    return Task(
+        CONTRACT, fixed_params.model_copy(update={"train": train, "judge": judge}), FEATURES
+    )
 
 
 @pytest.fixture
@@ -76,7 +81,9 @@ def test_the_choice_is_the_same_again(task: Task, found: dict[str, Any]) -> None
     assert compare_presets(task, train, valid, lambda _: None) == found
 
 
-def test_the_choice_is_written_into_the_parameters(project: Paths, found: dict[str, Any]) -> None:
+def test_the_choice_is_written_into_the_parameters(
+    project: Workspace, found: dict[str, Any]
+) -> None:
     set_params(project.params, list_values(found))
     section = load_params(project.params).train
 
@@ -92,7 +99,7 @@ def test_classes_have_no_logarithm_and_numbers_alone_no_categories(task: Task) -
         conform(pd.DataFrame({"size": size, "late": size + draw.normal(size=400) > 0}), contract)
         for size in draw.normal(size=(2, 400))
     ]
-    binary = Task(contract, task.params)
+    binary = Task(contract, task.params, FEATURES)
     train, valid = map(binary.examples, frames)
     found = compare_presets(binary, train, valid, lambda _: None)
 

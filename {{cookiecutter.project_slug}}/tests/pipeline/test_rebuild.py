@@ -14,6 +14,9 @@ import pytest
 
 from {{ cookiecutter.package_name }} import release
 from {{ cookiecutter.package_name }}.bundle import load_bundle
+from {{ cookiecutter.package_name }}.composition import Workspace
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.params import Params
 from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.study.rebuild import (
@@ -25,28 +28,30 @@ from {{ cookiecutter.package_name }}.study.rebuild import (
 )
 from {{ cookiecutter.package_name }}.tracking import Tracker, Version, connect
 
+FEATURES = load_feature_code(compute_features)
+
 STORED = {"predictions_hash": "a" * 64, "rows": 900}
 
 
 @pytest.fixture
-def tracker(project: Paths, params: Params) -> Tracker:
+def tracker(project: Workspace, params: Params) -> Tracker:
     """A registry with one version."""
     release.judge(project, params)
     release.register(project, params)
-    return connect(project, load_bundle(project.bundle).metadata.name)
+    return connect(project, load_bundle(project.bundle, FEATURES).metadata.name)
 
 
 def make_again(paths: Paths, tracker: Tracker, number: str = "1") -> str:
     return rebuild(paths, tracker, number, Wish(), lambda _: None)
 
 
-def test_a_version_that_is_not_there_is_named(project: Paths, tracker: Tracker) -> None:
+def test_a_version_that_is_not_there_is_named(project: Workspace, tracker: Tracker) -> None:
     with pytest.raises(RebuildError, match="has no version 7"):
         make_again(project, tracker, "7")
 
 
 def test_a_commit_that_is_not_there_is_named(
-    project: Paths, tracker: Tracker, open_registry: Callable[[Paths], Any]
+    project: Workspace, tracker: Tracker, open_registry: Callable[[Paths], Any]
 ) -> None:
     open_registry(project).set_model_version_tag(tracker.name, "1", "git_commit", "f" * 40)
     with pytest.raises(RebuildError, match=r"Commit ffffffffffff cannot be checked out .*fetch it"):
@@ -54,7 +59,7 @@ def test_a_commit_that_is_not_there_is_named(
 
 
 def test_a_version_without_its_origin_is_not_rebuilt(
-    project: Paths, tracker: Tracker, open_registry: Callable[[Paths], Any]
+    project: Workspace, tracker: Tracker, open_registry: Callable[[Paths], Any]
 ) -> None:
     open_registry(project).delete_model_version_tag(tracker.name, "1", "git_commit")
     with pytest.raises(RebuildError, match="has no tag git_commit"):
@@ -63,7 +68,7 @@ def test_a_version_without_its_origin_is_not_rebuilt(
 
 @pytest.mark.parametrize("commit", ["--orphan=x", "HEAD", "main;id", "../x", ""])
 def test_a_commit_that_is_none_is_not_given_to_git(
-    commit: str, project: Paths, tracker: Tracker, open_registry: Callable[[Paths], Any]
+    commit: str, project: Workspace, tracker: Tracker, open_registry: Callable[[Paths], Any]
 ) -> None:
     open_registry(project).set_model_version_tag(tracker.name, "1", "git_commit", commit)
     with pytest.raises(RebuildError, match=r"is no commit|has no tag git_commit"):
@@ -72,7 +77,7 @@ def test_a_commit_that_is_none_is_not_given_to_git(
 
 @pytest.mark.parametrize("name", ["dvc.lock", "params.yaml", "evaluation.json", "ingest.json"])
 def test_facts_that_were_changed_in_the_store_are_not_used(
-    name: str, project: Paths, tracker: Tracker
+    name: str, project: Workspace, tracker: Tracker
 ) -> None:
     version = tracker.read_version("1")
     assert version is not None
@@ -83,7 +88,7 @@ def test_facts_that_were_changed_in_the_store_are_not_used(
 
 
 def test_a_version_made_of_files_that_were_never_committed_says_so(
-    project: Paths, params: Params
+    project: Workspace, params: Params
 ) -> None:
     me = ("-c", "user.name=Somebody", "-c", "user.email=somebody@localhost")
     subprocess.run(["git", "add", "contract.yaml"], cwd=project.root, check=True)
@@ -98,7 +103,7 @@ def test_a_version_made_of_files_that_were_never_committed_says_so(
 
 
 def test_a_version_whose_files_were_committed_afterwards_is_made_of_that_commit(
-    project: Paths, params: Params, monkeypatch: pytest.MonkeyPatch
+    project: Workspace, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, adopted = project.contract.read_bytes(), project.contract.read_bytes() + b"# Adopted\n"
     digest = hashlib.md5(adopted, usedforsecurity=False).hexdigest()

@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import bundle, comparison, release
+from {{ cookiecutter.package_name }} import release
 from {{ cookiecutter.package_name }}.bundle import load_bundle, read_pointer
+from {{ cookiecutter.package_name }}.columns import Columns
+from {{ cookiecutter.package_name }}.composition import Project, Workspace
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.file_sums import digest_folder
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.judgement import RefusedError
 from {{ cookiecutter.package_name }}.params import Params
 from {{ cookiecutter.package_name }}.paths import Paths
@@ -20,11 +24,13 @@ from {{ cookiecutter.package_name }}.promotions import Intent, promotions
 from {{ cookiecutter.package_name }}.registry import PromotionError
 from {{ cookiecutter.package_name }}.tracking import TrackingError, Version
 
+FEATURES = load_feature_code(compute_features)
+
 Replace = Callable[..., str]
 OpenRegistry = Callable[[Paths], Any]
 
 
-def release_bundle(paths: Paths, params: Params) -> str:
+def release_bundle(paths: Workspace, params: Params) -> str:
     release.judge(paths, params)
     release.register(paths, params)
     promotion = release.promote(paths, None, "a test")
@@ -32,21 +38,21 @@ def release_bundle(paths: Paths, params: Params) -> str:
     return promotion.version.number
 
 
-def champion_of(paths: Paths, open_registry: OpenRegistry) -> str | None:
+def champion_of(paths: Workspace, open_registry: OpenRegistry) -> str | None:
     model = open_registry(paths).search_registered_models()[0]
     number: str | None = model.aliases.get("champion")
     return None if number is None else str(number)
 
 
-def versions_of(paths: Paths, open_registry: OpenRegistry) -> list[str]:
+def versions_of(paths: Workspace, open_registry: OpenRegistry) -> list[str]:
     return [str(version.version) for version in open_registry(paths).search_model_versions()]
 
 
-def artifacts_of(paths: Paths, version: Version) -> Path:
+def artifacts_of(paths: Workspace, version: Version) -> Path:
     return paths.var / "mlartifacts" / version.run_id / "artifacts"
 
 
-def intend(paths: Paths, version: str, before: str | None) -> None:
+def intend(paths: Workspace, version: str, before: str | None) -> None:
     """Leaves behind what a promotion writes before it moves the alias."""
     intent = Intent(
         id="1", time="t", who="w", reason="r", before=before, version=version, digest="d"
@@ -55,9 +61,9 @@ def intend(paths: Paths, version: str, before: str | None) -> None:
 
 
 def test_a_bundle_becomes_what_is_served(
-    project: Paths, params: Params, open_registry: OpenRegistry, contract: Contract
+    project: Workspace, params: Params, open_registry: OpenRegistry, contract: Contract
 ) -> None:
-    digest = load_bundle(project.bundle).digest
+    digest = load_bundle(project.bundle, FEATURES).digest
     assert release_bundle(project, params) == "1"
     pointer = read_pointer(project.store)
     assert pointer is not None
@@ -73,7 +79,7 @@ def test_a_bundle_becomes_what_is_served(
 
 
 def test_every_verb_repeated_changes_nothing(
-    project: Paths, params: Params, open_registry: OpenRegistry
+    project: Workspace, params: Params, open_registry: OpenRegistry
 ) -> None:
     release_bundle(project, params)
     before = read_pointer(project.store)
@@ -86,7 +92,7 @@ def test_every_verb_repeated_changes_nothing(
 
 
 def test_a_refusal_is_written_before_it_stops(
-    project: Paths, params: Params, describe: Callable[[Paths], None]
+    project: Workspace, params: Params, describe: Callable[[Paths], None]
 ) -> None:
     place = project.reports / "evaluation.json"
     facts = json.loads(place.read_text())
@@ -100,7 +106,7 @@ def test_a_refusal_is_written_before_it_stops(
 
 
 def test_facts_about_another_bundle_are_not_judged(
-    project: Paths, params: Params, replace_bundle: Replace
+    project: Workspace, params: Params, replace_bundle: Replace
 ) -> None:
     facts = (project.reports / "evaluation.json").read_bytes()
     replace_bundle(project)
@@ -110,7 +116,7 @@ def test_facts_about_another_bundle_are_not_judged(
 
 
 def test_a_bundle_without_a_judgement_of_its_own_is_not_registered(
-    project: Paths, params: Params, replace_bundle: Replace
+    project: Workspace, params: Params, replace_bundle: Replace
 ) -> None:
     with pytest.raises(ProjectError, match="was not judged"):
         release.register(project, params)
@@ -120,7 +126,7 @@ def test_a_bundle_without_a_judgement_of_its_own_is_not_registered(
         release.register(project, params)
 
 
-def test_an_edited_judgement_is_named(project: Paths, params: Params) -> None:
+def test_an_edited_judgement_is_named(project: Workspace, params: Params) -> None:
     release.judge(project, params)
     (project.reports / "judgement.json").write_text("{}")
     with pytest.raises(ProjectError, match="edited or cut short"):
@@ -128,7 +134,7 @@ def test_an_edited_judgement_is_named(project: Paths, params: Params) -> None:
 
 
 def test_an_equal_challenger_passes_and_a_worse_one_is_refused(
-    project: Paths, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
+    project: Workspace, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
 ) -> None:
     release_bundle(project, params)
     replace_bundle(project)
@@ -141,7 +147,7 @@ def test_an_equal_challenger_passes_and_a_worse_one_is_refused(
 
 
 def test_going_back_to_an_earlier_bundle_registers_nothing_twice(
-    project: Paths, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
+    project: Workspace, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
 ) -> None:
     first = project.root / "first"
     shutil.copytree(project.bundle, first)
@@ -158,14 +164,24 @@ def test_going_back_to_an_earlier_bundle_registers_nothing_twice(
 
 
 def test_a_champion_with_other_features_answers_with_its_own_code(
-    project: Paths, params: Params, replace_bundle: Replace, monkeypatch: pytest.MonkeyPatch
+    project: Workspace, params: Params, replace_bundle: Replace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release_bundle(project, params)
     # As if features.py had been edited since: the champion's bundle is refused by the code here.
-    monkeypatch.setattr(comparison, "features_digest", lambda: "edited")
-    replace_bundle(project)
+    project = edit_features(project)
+    replace_bundle(project, features_digest=project.features.digest)
     gate = release.judge(project, params).gates[2]
     assert gate.value == pytest.approx(0, abs=1e-9)
+
+
+def compute_others(columns: Columns) -> dict[str, Any]:
+    """The same features, by another module."""
+    return compute_features(columns)
+
+
+def edit_features(project: Workspace) -> Workspace:
+    """The project, with features of another digest."""
+    return Workspace(project.root, Project(features=compute_others))
 
 
 def hostile_line(mark: Path) -> str:
@@ -213,7 +229,7 @@ def take_a_file_away(model: Path, _: Path) -> None:
 )
 def test_code_that_was_changed_beside_a_registered_model_never_runs(
     tamper: Callable[[Path, Path], None],
-    project: Paths,
+    project: Workspace,
     params: Params,
     replace_bundle: Replace,
     tmp_path: Path,
@@ -225,8 +241,8 @@ def test_code_that_was_changed_beside_a_registered_model_never_runs(
     mark = tmp_path / "was-here"
     tamper(artifacts_of(project, version) / "model", mark)
     # As if features.py had been edited since, as any colleague may.
-    monkeypatch.setattr(comparison, "features_digest", lambda: "edited")
-    replace_bundle(project)
+    project = edit_features(project)
+    replace_bundle(project, features_digest=project.features.digest)
 
     # A link out of the store is refused by MLflow itself.
     with pytest.raises(ProjectError, match=r"tag model_sha256|Failed to download"):
@@ -235,7 +251,7 @@ def test_code_that_was_changed_beside_a_registered_model_never_runs(
 
 
 def test_a_run_that_somebody_else_logged_for_a_bundle_is_not_registered(
-    project: Paths,
+    project: Workspace,
     params: Params,
     open_registry: OpenRegistry,
     replace_bundle: Replace,
@@ -260,14 +276,14 @@ def test_a_run_that_somebody_else_logged_for_a_bundle_is_not_registered(
     version = release.register(project, params)
     assert version.run_id not in (own, forged)
     release.promote(project, None, "a test")
-    monkeypatch.setattr(comparison, "features_digest", lambda: "edited")
-    replace_bundle(project)
+    project = edit_features(project)
+    replace_bundle(project, features_digest=project.features.digest)
     release.judge(project, params)
     assert not mark.exists()
 
 
 def test_tags_that_were_changed_at_a_run_do_not_reach_its_version(
-    project: Paths, params: Params, open_registry: OpenRegistry
+    project: Workspace, params: Params, open_registry: OpenRegistry
 ) -> None:
     release.judge(project, params)
     run_id = release.track(project, params)
@@ -282,7 +298,7 @@ def test_tags_that_were_changed_at_a_run_do_not_reach_its_version(
 
 
 def test_code_without_a_digest_in_the_registry_is_not_run(
-    project: Paths,
+    project: Workspace,
     params: Params,
     contract: Contract,
     replace_bundle: Replace,
@@ -299,7 +315,8 @@ def test_code_without_a_digest_in_the_registry_is_not_run(
     replace_bundle(project)
     # With the same features the bundle answers, whose digest is a tag of its own.
     assert release.judge(project, params).gates[2].value == pytest.approx(0, abs=1e-9)
-    monkeypatch.setattr(comparison, "features_digest", lambda: "edited")
+    project = edit_features(project)
+    replace_bundle(project, features_digest=project.features.digest)
     with pytest.raises(RefusedError, match="own code has no digest in the registry"):
         release.judge(project, params)
     assert not mark.exists()
@@ -308,7 +325,7 @@ def test_code_without_a_digest_in_the_registry_is_not_run(
 @pytest.mark.parametrize("name", ["../judgement", "/etc/passwd", "", "A" * 64])
 def test_a_judgement_is_named_by_its_digest_and_by_no_path(
     name: str,
-    project: Paths,
+    project: Workspace,
     params: Params,
     contract: Contract,
     open_registry: OpenRegistry,
@@ -321,7 +338,7 @@ def test_a_judgement_is_named_by_its_digest_and_by_no_path(
 
 
 def test_a_version_is_promoted_by_a_matching_judgement_alone(
-    project: Paths,
+    project: Workspace,
     params: Params,
     contract: Contract,
     replace_bundle: Replace,
@@ -346,7 +363,7 @@ def test_a_version_is_promoted_by_a_matching_judgement_alone(
 
 
 def test_a_judgement_against_a_former_champion_does_not_count(
-    project: Paths, params: Params, replace_bundle: Replace
+    project: Workspace, params: Params, replace_bundle: Replace
 ) -> None:
     release.judge(project, params)
     release.register(project, params)
@@ -357,7 +374,7 @@ def test_a_judgement_against_a_former_champion_does_not_count(
 
 
 def test_a_bundle_that_was_changed_in_the_registry_is_neither_promoted_nor_deployed(
-    project: Paths, params: Params
+    project: Workspace, params: Params
 ) -> None:
     release.judge(project, params)
     version = release.register(project, params)
@@ -375,7 +392,7 @@ def test_a_bundle_that_was_changed_in_the_registry_is_neither_promoted_nor_deplo
 
 
 def test_an_alias_that_was_moved_past_the_gates_is_not_deployed(
-    project: Paths, params: Params, contract: Contract, open_registry: OpenRegistry
+    project: Workspace, params: Params, contract: Contract, open_registry: OpenRegistry
 ) -> None:
     release_bundle(project, params)
     served = read_pointer(project.store)
@@ -388,16 +405,20 @@ def test_an_alias_that_was_moved_past_the_gates_is_not_deployed(
     assert read_pointer(project.store) == served
 
 
-def test_a_deployed_bundle_that_was_changed_is_put_right(project: Paths, params: Params) -> None:
+def test_a_deployed_bundle_that_was_changed_is_put_right(
+    project: Workspace, params: Params
+) -> None:
     release_bundle(project, params)
     pointer = read_pointer(project.store)
     assert pointer is not None
     (project.store / "bundles" / pointer.digest / "model.onnx").write_bytes(b"other")
     assert release.deploy(project).moved
-    assert load_bundle(project.store / "bundles" / pointer.digest).digest == pointer.digest
+    assert (
+        load_bundle(project.store / "bundles" / pointer.digest, FEATURES).digest == pointer.digest
+    )
 
 
-def test_what_is_not_there_is_named(project: Paths, params: Params) -> None:
+def test_what_is_not_there_is_named(project: Workspace, params: Params) -> None:
     with pytest.raises(PromotionError, match="has no alias challenger"):
         release.promote(project, None, "a test")
     with pytest.raises(PromotionError, match="has no version 7"):
@@ -407,7 +428,7 @@ def test_what_is_not_there_is_named(project: Paths, params: Params) -> None:
 
 
 def test_a_promotion_that_died_after_the_alias_moved_is_finished(
-    project: Paths, params: Params, replace_bundle: Replace
+    project: Workspace, params: Params, replace_bundle: Replace
 ) -> None:
     release_bundle(project, params)
     intend(project, version="1", before=None)
@@ -418,7 +439,7 @@ def test_a_promotion_that_died_after_the_alias_moved_is_finished(
 
 
 def test_a_promotion_that_died_before_the_alias_moved_is_undone(
-    project: Paths, params: Params, open_registry: OpenRegistry, replace_bundle: Replace
+    project: Workspace, params: Params, open_registry: OpenRegistry, replace_bundle: Replace
 ) -> None:
     release_bundle(project, params)
     replace_bundle(project)
@@ -433,7 +454,7 @@ def test_a_promotion_that_died_before_the_alias_moved_is_undone(
 
 
 def test_a_promotion_that_fails_leaves_the_champion(
-    project: Paths,
+    project: Workspace,
     params: Params,
     replace_bundle: Replace,
     open_registry: OpenRegistry,
@@ -458,7 +479,7 @@ def test_a_promotion_that_fails_leaves_the_champion(
     assert champion_of(project, open_registry) == "2"
 
 
-def test_promotions_at_the_same_time_are_one(project: Paths, params: Params) -> None:
+def test_promotions_at_the_same_time_are_one(project: Workspace, params: Params) -> None:
     release.judge(project, params)
     release.register(project, params)
     with ThreadPoolExecutor(4) as pool:
@@ -467,14 +488,14 @@ def test_promotions_at_the_same_time_are_one(project: Paths, params: Params) -> 
     assert len(promotions(project)) == 1
 
 
-def promote_two(paths: Paths, params: Params, replace_bundle: Replace) -> None:
+def promote_two(paths: Workspace, params: Params, replace_bundle: Replace) -> None:
     release_bundle(paths, params)
     replace_bundle(paths)
     release_bundle(paths, params)
 
 
 def test_a_rollback_restores_and_deploys_the_version_before(
-    project: Paths, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
+    project: Workspace, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
 ) -> None:
     promote_two(project, params, replace_bundle)
     done = release.rollback(project, "too many false alarms")
@@ -490,7 +511,7 @@ def test_a_rollback_restores_and_deploys_the_version_before(
 
 
 def test_what_was_rolled_back_from_returns_by_name_alone(
-    project: Paths, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
+    project: Workspace, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
 ) -> None:
     promote_two(project, params, replace_bundle)
     release.rollback(project, "too many false alarms")
@@ -505,13 +526,13 @@ def test_what_was_rolled_back_from_returns_by_name_alone(
     assert release.rollback(project, "again").pointer.model_version == "1"
 
 
-def test_without_a_champion_there_is_nothing_to_go_back_to(project: Paths) -> None:
+def test_without_a_champion_there_is_nothing_to_go_back_to(project: Workspace) -> None:
     with pytest.raises(PromotionError, match="no version before its first champion"):
         release.rollback(project, "a test")
 
 
 def test_a_rollback_that_died_before_it_deployed_is_finished_and_goes_no_further(
-    project: Paths, params: Params, replace_bundle: Replace, monkeypatch: pytest.MonkeyPatch
+    project: Workspace, params: Params, replace_bundle: Replace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     promote_two(project, params, replace_bundle)
     replace_bundle(project, params_hash="2" * 64)
@@ -530,14 +551,14 @@ def test_a_rollback_that_died_before_it_deployed_is_finished_and_goes_no_further
 
 
 def test_a_version_that_the_code_here_cannot_serve_is_not_gone_back_to(
-    project: Paths,
+    project: Workspace,
     params: Params,
     replace_bundle: Replace,
     open_registry: OpenRegistry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     promote_two(project, params, replace_bundle)
-    monkeypatch.setattr(bundle, "features_digest", lambda: "edited")
+    project = edit_features(project)
     with pytest.raises(ProjectError, match=r"another features\.py"):
         release.rollback(project, "a test")
     assert champion_of(project, open_registry) == "2"

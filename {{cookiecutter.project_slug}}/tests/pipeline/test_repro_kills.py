@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.repository import ensure_repository
 from {{ cookiecutter.package_name }}.workflow import __package__ as package
@@ -108,7 +109,7 @@ def forget(paths: Paths) -> None:
     paths.dvc_lock.unlink(missing_ok=True)
 
 
-def test_a_run_that_was_killed_at_any_moment_ends_as_an_undisturbed_one(project: Paths) -> None:
+def test_a_run_that_was_killed_at_any_moment_ends_as_an_undisturbed_one(project: Workspace) -> None:
     chance = random.Random(2013)
     durations = time_stages(project)
     undisturbed = project.dvc_lock.read_text()

@@ -17,9 +17,14 @@ import pytest
 from {{ cookiecutter.package_name }} import release
 from {{ cookiecutter.package_name }}.address import resolve_address, sqlite_uri
 from {{ cookiecutter.package_name }}.bundle import load_bundle, read_pointer
+from {{ cookiecutter.package_name }}.composition import Workspace
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.pages import ui_command, ui_environment
 from {{ cookiecutter.package_name }}.params import Params
-from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.project import project as own_project
+
+FEATURES = load_feature_code(compute_features)
 
 _PATIENCE = 120
 
@@ -62,7 +67,7 @@ def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def test_the_verbs_work_with_a_server(
-    project: Paths,
+    project: Workspace,
     params: Params,
     empty_database: Path,
     tmp_path: Path,
@@ -85,7 +90,7 @@ def test_the_verbs_work_with_a_server(
             assert release.promote(project, None, "a test").moved is expected
             assert release.deploy(project).moved is expected
         # Another machine: the same project, and nothing of the first one's state.
-        clone = Paths(tmp_path / "clone")
+        clone = Workspace(tmp_path / "clone", own_project)
         clone.root.mkdir()
         shutil.copy(project.contract, clone.contract)
         release.deploy(clone)
@@ -94,11 +99,11 @@ def test_the_verbs_work_with_a_server(
     assert not (project.var / "mlartifacts").exists()
     pointer = read_pointer(clone.store)
     assert pointer is not None
-    assert pointer.digest == load_bundle(project.bundle).digest
+    assert pointer.digest == load_bundle(project.bundle, FEATURES).digest
 
 
 def test_the_pages_show_the_projects_own_runs(
-    project: Paths, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Workspace, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_id = release.track(project, params)
     address, port = resolve_address(project), free_port()

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.contract import parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.feature_code import FeatureCode
 from {{ cookiecutter.package_name }}.modelling.estimators import Examples
 from {{ cookiecutter.package_name }}.params import Params, load_params
 from {{ cookiecutter.package_name }}.paths import Paths
@@ -23,6 +25,9 @@ from {{ cookiecutter.package_name }}.study.worth import NOISE, measure_worth
 from {{ cookiecutter.package_name }}.study.worth import __package__ as study
 from {{ cookiecutter.package_name }}.tables import conform, write_table
 from {{ cookiecutter.package_name }}.tracking import Tracker, connect
+
+FEATURES = FeatureCode(dict, digest="0" * 64)
+"""Each column as it is."""
 
 PACKAGE = str(study).partition(".")[0]
 CONTRACT = parse_contract("""
@@ -40,10 +45,8 @@ ROWS = 1500
 
 
 @pytest.fixture
-def task(params: Params, monkeypatch: pytest.MonkeyPatch) -> Task:
+def task(params: Params) -> Task:
     """The small world with small settings, and its columns as they are for features."""
-    for module in ("windows", "study.worth"):
-        monkeypatch.setattr(f"{PACKAGE}.{module}.compute_features", dict)
     candidate = params.train.candidate.model_copy(
         update={
             "kind": "trees",
@@ -66,7 +69,7 @@ def task(params: Params, monkeypatch: pytest.MonkeyPatch) -> Task:
         "study": studied,
         "evaluate": params.evaluate.model_copy(update={"resamples": 40}),
     }
-    return Task(CONTRACT, params.model_copy(update=changes))
+    return Task(CONTRACT, params.model_copy(update=changes), FEATURES)
 
 
 def make_rows(month: int, turn: float = 0.0, seed: int = 1) -> pd.DataFrame:
@@ -87,7 +90,7 @@ def examples(task: Task) -> tuple[Examples, Examples]:
 
 
 @pytest.fixture
-def tracker(project: Paths) -> Tracker:
+def tracker(project: Workspace) -> Tracker:
     return connect(project, CONTRACT.name)
 
 
@@ -133,7 +136,7 @@ def test_every_trial_is_a_run_and_a_killed_search_ends_as_an_undisturbed_one(
     task: Task,
     examples: tuple[Examples, Examples],
     tracker: Tracker,
-    project: Paths,
+    project: Workspace,
     open_registry: Callable[[Paths], Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -180,7 +183,7 @@ def test_every_trial_is_a_run_and_a_killed_search_ends_as_an_undisturbed_one(
 
 
 def test_a_choice_is_written_where_it_holds_and_refused_where_it_was_luck(
-    project: Paths,
+    project: Workspace,
 ) -> None:
     found = {
         "metric": "roc_auc",
@@ -211,7 +214,7 @@ def test_a_linear_candidate_has_nothing_to_search(
 
 
 def test_a_study_that_cannot_be_made_is_left_out_unless_it_is_asked_for_by_name(
-    task: Task, project: Paths, monkeypatch: pytest.MonkeyPatch
+    task: Task, project: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     candidate = task.params.train.candidate.model_copy(update={"kind": "linear"})
     train = task.params.train.model_copy(update={"candidate": candidate})

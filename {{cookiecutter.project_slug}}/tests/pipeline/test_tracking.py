@@ -16,15 +16,21 @@ import pytest
 from {{ cookiecutter.package_name }} import release
 from {{ cookiecutter.package_name }}.address import TrackingSettings, resolve_address, sqlite_uri
 from {{ cookiecutter.package_name }}.bundle import load_bundle
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.contract_rules import LONGEST_NAME, check_name
 from {{ cookiecutter.package_name }}.database import create_database
 from {{ cookiecutter.package_name }}.experiment import TrialRecord, choose_examples
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.params import Params
 from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.project import project as own_project
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.scoring import Scorer
 from {{ cookiecutter.package_name }}.tracking import TrackingError, connect
+
+FEATURES = load_feature_code(compute_features)
 
 # Asks the champion as somebody would who has MLflow and the registry's address, and nothing else.
 ASK = """
@@ -39,7 +45,7 @@ scores.to_json(sys.argv[3], orient="values")
 """
 
 
-def release_bundle(paths: Paths, params: Params) -> None:
+def release_bundle(paths: Workspace, params: Params) -> None:
     release.judge(paths, params)
     release.register(paths, params)
     release.promote(paths, None, "a test")
@@ -56,7 +62,7 @@ def ask_champion(uri: str, name: str, contract: Contract, folder: Path) -> tuple
 
 
 def test_a_run_holds_all_that_is_known_about_a_bundle(
-    project: Paths, params: Params, open_registry: Callable[[Paths], Any]
+    project: Workspace, params: Params, open_registry: Callable[[Paths], Any]
 ) -> None:
     release.judge(project, params)
     run_id = release.track(project, params)
@@ -67,7 +73,7 @@ def test_a_run_holds_all_that_is_known_about_a_bundle(
     assert run.data.metrics["test/roc_auc_low"] == 0.6
     assert run.data.metrics["gain_over_linear/roc_auc"] == 0.7
     tags = run.data.tags
-    assert tags["bundle_digest"] == load_bundle(project.bundle).digest
+    assert tags["bundle_digest"] == load_bundle(project.bundle, FEATURES).digest
     assert tags["data_md5"] == "0123.dir"
     assert tags["contract_version"] == "1.0.0"
     assert len(tags["git_commit"]) == 40
@@ -78,20 +84,20 @@ def test_a_run_holds_all_that_is_known_about_a_bundle(
 
 
 def test_a_model_is_registered_whose_optional_columns_are_empty_in_every_golden_request(
-    project: Paths, params: Params, contract: Contract, replace_bundle: Callable[..., str]
+    project: Workspace, params: Params, contract: Contract, replace_bundle: Callable[..., str]
 ) -> None:
     required = {column.name for column in contract.features if column.required}
     golden = [
         entry.model_copy(
             update={"request": {k: v for k, v in entry.request.items() if k in required}}
         )
-        for entry in load_bundle(project.bundle).metadata.golden
+        for entry in load_bundle(project.bundle, FEATURES).metadata.golden
     ]
     replace_bundle(project, golden=golden)
     release_bundle(project, params)
     version = connect(project, contract.name).read_alias("champion")
     assert version is not None
-    assert version.digest == load_bundle(project.bundle).digest
+    assert version.digest == load_bundle(project.bundle, FEATURES).digest
 
 
 def test_the_input_example_shows_each_column_with_a_value_if_a_golden_request_has_one() -> None:
@@ -108,7 +114,7 @@ def test_the_input_example_shows_each_column_with_a_value_if_a_golden_request_ha
 
 @pytest.mark.parametrize("name", ['Ü "b" `c` (1); d#e?f%', "a" * LONGEST_NAME])
 def test_a_name_that_a_contract_may_have_is_one_that_mlflow_takes(
-    name: str, project: Paths
+    name: str, project: Workspace
 ) -> None:
     check_name(name, "contract.yaml")
     tracker = connect(project, name)
@@ -123,7 +129,7 @@ def test_a_name_that_a_contract_may_have_is_one_that_mlflow_takes(
 
 
 def test_the_same_bundle_is_one_run(
-    project: Paths, params: Params, open_registry: Callable[[Paths], Any]
+    project: Workspace, params: Params, open_registry: Callable[[Paths], Any]
 ) -> None:
     first = release.track(project, params)
     assert release.track(project, params) == first
@@ -132,9 +138,9 @@ def test_the_same_bundle_is_one_run(
 
 
 def test_a_run_whose_process_died_does_not_count(
-    project: Paths, params: Params, contract: Contract, open_registry: Callable[[Paths], Any]
+    project: Workspace, params: Params, contract: Contract, open_registry: Callable[[Paths], Any]
 ) -> None:
-    digest = load_bundle(project.bundle).digest
+    digest = load_bundle(project.bundle, FEATURES).digest
     connect(project, contract.name)
     client = open_registry(project)
     experiment = client.get_experiment_by_name(contract.name).experiment_id
@@ -144,26 +150,26 @@ def test_a_run_whose_process_died_does_not_count(
 
 
 def test_the_champion_answers_without_this_package_what_the_bundle_answers(
-    project: Paths, params: Params, contract: Contract, tmp_path: Path
+    project: Workspace, params: Params, contract: Contract, tmp_path: Path
 ) -> None:
     release_bundle(project, params)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     uri = sqlite_uri(project.var / "mlflow.db")
     answers, records = ask_champion(uri, contract.name, contract, elsewhere)
-    expected = Scorer(load_bundle(project.bundle)).score_rows(records).scores
+    expected = Scorer(load_bundle(project.bundle, FEATURES), FEATURES).score_rows(records).scores
     np.testing.assert_allclose(answers, np.concatenate([expected, expected]), atol=1e-6)
     left = {item.name for item in elsewhere.iterdir()}
     assert left == {"records.json", "out.json"}
 
 
 def test_a_project_that_was_moved_keeps_its_registry(
-    project: Paths, params: Params, contract: Contract, tmp_path: Path
+    project: Workspace, params: Params, contract: Contract, tmp_path: Path
 ) -> None:
     release_bundle(project, params)
     place = tmp_path / "another place ü"
     shutil.move(project.root, place)
-    moved = Paths(place)
+    moved = Workspace(place, own_project)
     assert release.deploy(moved).moved
     assert release.register(moved, params).number == "1"
     uri = sqlite_uri(moved.var / "mlflow.db")
@@ -172,7 +178,7 @@ def test_a_project_that_was_moved_keeps_its_registry(
 
 
 def test_the_models_inputs_are_the_contracts_features(
-    project: Paths, params: Params, contract: Contract, open_registry: Callable[[Paths], Any]
+    project: Workspace, params: Params, contract: Contract, open_registry: Callable[[Paths], Any]
 ) -> None:
     from mlflow.models import Model
 
@@ -217,7 +223,7 @@ def test_a_database_that_was_not_finished_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_named_soon(
-    project: Paths, contract: Contract, monkeypatch: pytest.MonkeyPatch
+    project: Workspace, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
@@ -227,21 +233,21 @@ def test_a_server_that_is_not_there_is_named_soon(
 
 
 def test_a_database_that_is_not_there_is_named_soon(
-    project: Paths, contract: Contract, monkeypatch: pytest.MonkeyPatch
+    project: Workspace, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project.root}/no/such/folder/mlflow.db")
     with pytest.raises(TrackingError, match="unable to open database file"):
         connect(project, contract.name)
 
 
-def test_a_broken_database_is_named(project: Paths, contract: Contract) -> None:
+def test_a_broken_database_is_named(project: Workspace, contract: Contract) -> None:
     (project.var / "mlflow.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(TrackingError, match="file is not a database"):
         connect(project, contract.name)
 
 
 def test_artefacts_go_where_the_setting_says(tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
+    paths = Workspace(tmp_path, own_project)
     database = "postgresql://user:secret@127.0.0.1/mlflow"
     here = resolve_address(paths, TrackingSettings(mlflow_tracking_uri=database))
     assert here.artifacts == (tmp_path / "var/mlartifacts").as_uri()

@@ -9,17 +9,21 @@ import pytest
 
 from {{ cookiecutter.package_name }} import release
 from {{ cookiecutter.package_name }}.bundle import load_bundle
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.params import Params
-from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.study.versions import compare, count_changes, describe
 from {{ cookiecutter.package_name }}.tracking import connect
+
+FEATURES = load_feature_code(compute_features)
 
 Replace = Callable[..., str]
 
 
 @pytest.fixture
-def two(project: Paths, params: Params, replace_bundle: Replace) -> Paths:
+def two(project: Workspace, params: Params, replace_bundle: Replace) -> Workspace:
     """A registry with a version, and a second one that answers the opposite."""
     limits = params.judge.model_copy(update={"max_regression": 1.0})
     lenient = params.model_copy(update={"judge": limits})
@@ -31,19 +35,19 @@ def two(project: Paths, params: Params, replace_bundle: Replace) -> Paths:
     return project
 
 
-def side_by_side(paths: Paths, params: Params, a: str, b: str) -> dict[str, Any]:
-    tracker = connect(paths, load_bundle(paths.bundle).metadata.name)
+def side_by_side(paths: Workspace, params: Params, a: str, b: str) -> dict[str, Any]:
+    tracker = connect(paths, load_bundle(paths.bundle, FEATURES).metadata.name)
     return compare(paths, params, tracker, a, b)
 
 
-def test_a_version_beside_itself_has_no_difference(two: Paths, params: Params) -> None:
+def test_a_version_beside_itself_has_no_difference(two: Workspace, params: Params) -> None:
     facts = side_by_side(two, params, "1", "1")
     assert facts["churn"]["rows"] == 0
     assert {found["gain"]["value"] for found in facts["metrics"].values()} == {0.0}
 
 
 def test_a_version_that_answers_the_opposite_is_shown_worse_with_the_rows_that_change(
-    two: Paths, params: Params
+    two: Workspace, params: Params
 ) -> None:
     facts = side_by_side(two, params, "1", "challenger")
     metric = params.judge.metric
@@ -56,7 +60,7 @@ def test_a_version_that_answers_the_opposite_is_shown_worse_with_the_rows_that_c
     assert metric in lines
 
 
-def test_a_version_that_is_not_there_is_named(two: Paths, params: Params) -> None:
+def test_a_version_that_is_not_there_is_named(two: Workspace, params: Params) -> None:
     with pytest.raises(ProjectError, match=r"no version or alias 'champion'.*A=1 B=2"):
         side_by_side(two, params, "champion", "1")
 

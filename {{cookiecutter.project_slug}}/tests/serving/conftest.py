@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx2
@@ -17,14 +19,19 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }} import serving
+from {{ cookiecutter.package_name }} import service as service_module
 from {{ cookiecutter.package_name }}.bundle import deploy_bundle
 from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.feature_code import FeatureCode, load_feature_code
 from {{ cookiecutter.package_name }}.schemas import generate_rows
+from {{ cookiecutter.package_name }}.scoring import load_pyfunc
 from {{ cookiecutter.package_name }}.serving.app import create_app
 from {{ cookiecutter.package_name }}.serving.logs import make_logger
 from {{ cookiecutter.package_name }}.serving.served import ServedModel, load_served_model
 from {{ cookiecutter.package_name }}.settings import ServiceSettings
+
+FEATURES = load_feature_code(service_module.service.features)
+PACKAGE = service_module.__name__.partition(".")[0]
 
 # Serves as the image does, and says at the end what was loaded and what an auditor saw.
 PROGRAM = f"""
@@ -43,8 +50,9 @@ class Absent:
             raise ModuleNotFoundError(name, name=name)
 
 sys.meta_path.insert(0, Absent())
-from {serving.__name__}.__main__ import main
-main()
+sys.argv[1:] = ["serve"]
+import runpy
+runpy.run_module("{PACKAGE}", run_name="__main__", alter_sys=True)
 print(json.dumps(dict(modules=sorted(sys.modules), refused=refused, seen=seen)))
 """
 
@@ -58,13 +66,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def store(bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("deployed")
-    deploy_bundle(bundle_path, place, "the-model", "3")
+    deploy_bundle(bundle_path, place, "the-model", "3", FEATURES)
     return place
 
 
 @pytest.fixture(scope="session")
 def model(store: Path) -> ServedModel:
-    return load_served_model(store, max_rows=50)
+    return load_served_model(store, FEATURES, max_rows=50)
 
 
 @pytest.fixture
@@ -106,6 +114,32 @@ def read_log(settings: ServiceSettings) -> Callable[[], list[dict[str, Any]]]:
         return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
     return read
+
+
+@pytest.fixture(scope="session")
+def load_registered() -> Callable[..., Any]:
+    """The function below, since a test cannot import what is here."""
+    return load_as_mlflow
+
+
+def load_as_mlflow(bundle: Path, features: FeatureCode, signature: Any, path: Path) -> Any:
+    """A bundle saved as an MLflow model with a signature, and loaded by MLflow."""
+    import mlflow.pyfunc
+
+    loader: Any = ModuleType(f"loader_{features.digest[:12]}_{features.compute.__name__}")
+    loader._load_pyfunc = lambda data: load_pyfunc(data, features)
+    sys.modules[loader.__name__] = loader
+    with warnings.catch_warnings():
+        # That there is no example, or that whole numbers cannot be missing.
+        warnings.simplefilter("ignore")
+        mlflow.pyfunc.save_model(
+            path,
+            loader_module=loader.__name__,
+            data_path=str(bundle),
+            signature=signature,
+            pip_requirements=[],
+        )
+    return mlflow.pyfunc.load_model(str(path))
 
 
 class Exchange:

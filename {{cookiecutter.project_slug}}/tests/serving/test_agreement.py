@@ -10,7 +10,6 @@ import io
 import json
 import math
 import os
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,14 +25,15 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }} import scoring, tracking
+from {{ cookiecutter.package_name }} import tracking
 from {{ cookiecutter.package_name }}.bundle import deploy_bundle
-from {{ cookiecutter.package_name }}.columns import Columns
 from {{ cookiecutter.package_name }}.contract import Column, Contract, parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.feature_code import FeatureCode, load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.pipeline.validate import find_reasons
 from {{ cookiecutter.package_name }}.schemas import generate_rows
+from {{ cookiecutter.package_name }}.scoring import Scorer
 from {{ cookiecutter.package_name }}.serving.app import create_app
 from {{ cookiecutter.package_name }}.serving.logs import make_logger
 from {{ cookiecutter.package_name }}.serving.served import load_served_model
@@ -41,8 +41,8 @@ from {{ cookiecutter.package_name }}.settings import ServiceSettings
 from {{ cookiecutter.package_name }}.tables import conform
 
 Row = dict[str, Any]
-Compute = Callable[[Columns], Columns]
-BundleMaker = Callable[[Path, str, Compute], Path]
+BundleMaker = Callable[[Path, str, FeatureCode], Path]
+AS_THEY_ARE = FeatureCode(dict, digest="0" * 64)
 
 CONTRACTS = int(os.environ.get("AGREEMENT_CONTRACTS", "3"))
 
@@ -133,7 +133,7 @@ class Doors:
     contract: Contract
     client: TestClient
     registered: Any
-    scorer: scoring.Scorer
+    scorer: Scorer
 
     def ask(self, path: str, rows: Sequence[Row]) -> list[list[float] | None]:
         """The service's answer to each row, or None where it refuses."""
@@ -205,40 +205,27 @@ class Doors:
 
 
 @pytest.fixture(scope="module")
-def open_doors(bundle_maker: BundleMaker, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def open_doors(
+    bundle_maker: BundleMaker,
+    load_registered: Callable[..., Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Any:
     """Serves a contract and registers it, with a model that takes its columns as they are."""
 
     @contextmanager
-    def opened(text: str, compute: Compute) -> Iterator[Doors]:
+    def opened(text: str, features: FeatureCode) -> Iterator[Doors]:
         place = tmp_path_factory.mktemp("doors")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(scoring, "compute_features", compute)
-            bundle = bundle_maker(place / "bundle", text, compute)
-            deploy_bundle(bundle, place / "store", "agreeing", "1")
-            config = ServiceSettings(store=place / "store", log_directory=place / "log")
-            model = load_served_model(config.store, max_rows=1)
-            app = create_app(config, model, make_logger(io.StringIO()))
-            with TestClient(app, raise_server_exceptions=False) as client:
-                registered = register(bundle, model.contract, place / "mlflow")
-                yield Doors(model.contract, client, registered, model.scorer)
+        bundle = bundle_maker(place / "bundle", text, features)
+        deploy_bundle(bundle, place / "store", "agreeing", "1", features)
+        config = ServiceSettings(store=place / "store", log_directory=place / "log")
+        model = load_served_model(config.store, features, max_rows=1)
+        app = create_app(config, model, make_logger(io.StringIO()))
+        with TestClient(app, raise_server_exceptions=False) as client:
+            signature = tracking._signature(model.contract)
+            registered = load_registered(bundle, features, signature, place / "mlflow")
+            yield Doors(model.contract, client, registered, model.scorer)
 
     return opened
-
-
-def register(bundle: Path, contract: Contract, path: Path) -> Any:
-    """The bundle as MLflow gives it to whoever loads it, with the signature of its contract."""
-    import mlflow.pyfunc
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # That there is no example.
-        mlflow.pyfunc.save_model(
-            path,
-            loader_module=scoring.__name__,
-            data_path=str(bundle),
-            signature=tracking._signature(contract),
-            pip_requirements=[],
-        )
-        return mlflow.pyfunc.load_model(str(path))
 
 
 def check_agreement(doors: Doors, rows: Sequence[Row]) -> int:
@@ -298,7 +285,7 @@ def vary_each(contract: Contract, step: int = 1) -> list[Row]:
 def test_every_door_takes_the_same_rows_of_this_projects_contract(
     open_doors: Any, contract_text: str
 ) -> None:
-    with open_doors(contract_text, compute_features) as doors:
+    with open_doors(contract_text, load_feature_code(compute_features)) as doors:
         rows = vary_each(doors.contract, step=4)
         assert 0 < check_agreement(doors, rows) < len(rows)
         unknown = [row | {"unknown to the contract": 1} for row in rows[:1]]
@@ -308,7 +295,7 @@ def test_every_door_takes_the_same_rows_of_this_projects_contract(
 def test_every_door_takes_the_same_rows_of_a_contract_with_every_form_of_column(
     open_doors: Any,
 ) -> None:
-    with open_doors(EVERY_FORM, dict) as doors:
+    with open_doors(EVERY_FORM, AS_THEY_ARE) as doors:
         rows = vary_each(doors.contract)
         assert 0 < check_agreement(doors, rows) < len(rows)
         document = doors.client.get("/openapi.json").json()
@@ -404,7 +391,7 @@ def test_every_door_takes_the_same_rows_of_any_contract(
     open_doors: Any, case: tuple[str, list[Row]]
 ) -> None:
     text, rows = case
-    with open_doors(text, dict) as doors:
+    with open_doors(text, AS_THEY_ARE) as doors:
         good = generate_rows(doors.contract, 20, seed=3)
         assert check_agreement(doors, good) == len(good)
         check_agreement(doors, rows)

@@ -10,14 +10,17 @@ import pytest
 import yaml
 from fastapi import FastAPI
 
-from {{ cookiecutter.package_name }} import bundle as bundle_module
 from {{ cookiecutter.package_name }}.bundle import Bundle, deploy_bundle, write_bundle
 from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.feature_code import FeatureCode, load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.serving.app import create_app
 from {{ cookiecutter.package_name }}.serving.deployment import find_incompatibility
 from {{ cookiecutter.package_name }}.serving.logs import make_logger
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
+from {{ cookiecutter.package_name }}.serving.served import ServedModel, load_served_model
 from {{ cookiecutter.package_name }}.settings import ServiceSettings
+
+FEATURES = load_feature_code(compute_features)
 
 Deploy = Callable[..., str]
 
@@ -30,7 +33,11 @@ def settings(settings: ServiceSettings, store: Path, tmp_path: Path) -> ServiceS
 
 @pytest.fixture
 def app(settings: ServiceSettings, operational_log: Any) -> FastAPI:
-    return create_app(settings, logger=make_logger(operational_log))
+    return create_app(
+        settings,
+        load_served_model(settings.store, FEATURES, settings.max_rows),
+        make_logger(operational_log),
+    )
 
 
 @pytest.fixture
@@ -39,11 +46,13 @@ def deploy(
 ) -> Deploy:
     """Deploys a changed bundle; returns its digest."""
 
-    def deploy_changed(contract: str = contract_text, **changes: Any) -> str:
+    def deploy_changed(
+        contract: str = contract_text, features: FeatureCode = FEATURES, **changes: Any
+    ) -> str:
         bundle: Bundle = model.scorer.bundle
         path = tmp_path / "fresh"
         write_bundle(path, bundle.model, contract, bundle.metadata.model_copy(update=changes))
-        return deploy_bundle(path, settings.store, "the-model", "4").digest
+        return deploy_bundle(path, settings.store, "the-model", "4", features).digest
 
     return deploy_changed
 
@@ -118,9 +127,7 @@ def test_a_bundle_of_other_feature_code_is_refused(
     exchange: type[Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with monkeypatch.context() as elsewhere:
-        elsewhere.setattr(bundle_module, "features_digest", lambda: "0" * 64)
-        deploy(features_digest="0" * 64)
+    deploy(features=FeatureCode(compute_features, "0" * 64), features_digest="0" * 64)
     assert look(app) == "3"
     assert "was trained with another features.py" in operational_log.getvalue()
     body = json.dumps({"records": rows}).encode()

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from {{ cookiecutter.package_name }}.bundle import Bundle
 from {{ cookiecutter.package_name }}.columns import Columns, columns_from_rows
 from {{ cookiecutter.package_name }}.contract import Column, Contract, Role
+from {{ cookiecutter.package_name }}.feature_code import FeatureCode
 from {{ cookiecutter.package_name }}.modelling.reference import describe_columns
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
@@ -29,11 +30,14 @@ SHOP = Contract(
 )
 
 
+FEATURES = FeatureCode(dict, digest="0" * 64)
+
+
 class Known(Scorer):
     """A model of the size alone, of which it gives a tenth."""
 
     def __init__(self, bundle: Bundle) -> None:
-        super().__init__(bundle)
+        super().__init__(bundle, FEATURES)
         self.calls = 0
 
     def score(self, columns: Columns) -> Answers:

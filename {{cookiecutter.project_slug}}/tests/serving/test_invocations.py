@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }} import scoring
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.serving.served import ServedModel
 
@@ -18,25 +18,22 @@ SECRET = "x-secret-x"
 
 @pytest.fixture(scope="module")
 def mlflow_client(
-    bundle_path: Path, full_rows: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+    bundle_path: Path,
+    full_rows: list[dict[str, Any]],
+    tmp_path_factory: pytest.TempPathFactory,
+    load_registered: Callable[..., Any],
+    model: ServedModel,
 ) -> TestClient:
     """MLflow's own scoring server over the same bundle."""
-    import mlflow.pyfunc
     from mlflow.models import infer_signature
     from mlflow.pyfunc import scoring_server
 
     path = tmp_path_factory.mktemp("mlflow") / "model"
     with warnings.catch_warnings():
-        # It warns of whole numbers, and that it was given a signature rather than an example.
-        warnings.simplefilter("ignore")
-        mlflow.pyfunc.save_model(
-            path,
-            loader_module=scoring.__name__,
-            data_path=str(bundle_path),
-            signature=infer_signature(pd.DataFrame(full_rows)),
-            pip_requirements=[],
-        )
-    return TestClient(scoring_server.init(mlflow.pyfunc.load_model(str(path))))
+        warnings.simplefilter("ignore")  # Whole numbers cannot be missing.
+        signature = infer_signature(pd.DataFrame(full_rows))
+    loaded = load_registered(bundle_path, model.scorer.features, signature, path)
+    return TestClient(scoring_server.init(loaded))
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_an_unforeseen_failure_is_a_problem_without_its_message(
             raise ValueError("SECRET")
 
     log = io.StringIO()
-    broken = replace(model, scorer=Broken(model.scorer.bundle))
+    broken = replace(model, scorer=Broken(model.scorer.bundle, model.scorer.features))
     with TestClient(create_app(settings, broken, make_logger(log))) as client:
         answer = client.post("/predict", json={"records": rows})
     failure = json.loads(log.getvalue().splitlines()[0])

@@ -8,11 +8,15 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from {{ cookiecutter.package_name }}.contract import Column, Contract
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.scoring import Scorer
 from {{ cookiecutter.package_name }}.serving.app import create_app
 from {{ cookiecutter.package_name }}.serving.page import describe
 from {{ cookiecutter.package_name }}.serving.served import ServedModel
 from {{ cookiecutter.package_name }}.settings import ServiceSettings
+
+FEATURES = load_feature_code(compute_features)
 
 
 def read_facts(page: str) -> Any:
@@ -40,7 +44,7 @@ def test_words_that_training_saw_are_suggested_unless_they_tell_of_a_person(
 
     def suggest(word: Column) -> list[list[str]]:
         own = replace(contract, columns=(*contract.columns, word))
-        scorer = Scorer(replace(seen, contract=own))
+        scorer = Scorer(replace(seen, contract=own), FEATURES)
         columns = describe(replace(model, scorer=scorer))["columns"]
         return [column["suggestions"] for column in columns if column["suggestions"]]
 
@@ -74,7 +78,7 @@ def test_a_description_cannot_leave_its_place(
     text = "</script><script>alert(1)</script><!--"
     bundle = model.scorer.bundle
     hostile = replace(bundle, contract=replace(bundle.contract, description=text))
-    app = create_app(settings, replace(model, scorer=Scorer(hostile)))
+    app = create_app(settings, replace(model, scorer=Scorer(hostile, FEATURES)))
     page = TestClient(app).get("/").text
     assert "alert(1)</script>" not in page
     assert read_facts(page)["purpose"] == text

@@ -15,10 +15,14 @@ from fastapi.testclient import TestClient
 from {{ cookiecutter.package_name }}.bundle import Bundle
 from {{ cookiecutter.package_name }}.columns import Columns
 from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.feature_code import FeatureCode, load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
 from {{ cookiecutter.package_name }}.serving.app import create_app
 from {{ cookiecutter.package_name }}.serving.served import ServedModel
 from {{ cookiecutter.package_name }}.settings import ServiceSettings
+
+FEATURES = load_feature_code(compute_features)
 
 ReadLog = Callable[[], list[dict[str, Any]]]
 
@@ -26,8 +30,8 @@ ReadLog = Callable[[], list[dict[str, Any]]]
 class BlockedScorer(Scorer):
     """Answers when it is told to."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        super().__init__(bundle)
+    def __init__(self, bundle: Bundle, features: FeatureCode) -> None:
+        super().__init__(bundle, features)
         self.go = threading.Event()
 
     def score(self, columns: Columns) -> Answers:
@@ -37,7 +41,7 @@ class BlockedScorer(Scorer):
 
 @pytest.fixture
 def blocked(model: ServedModel) -> Iterator[BlockedScorer]:
-    scorer = BlockedScorer(model.scorer.bundle)
+    scorer = BlockedScorer(model.scorer.bundle, FEATURES)
     yield scorer
     scorer.go.set()
 

@@ -20,9 +20,14 @@ import pytest
 
 from {{ cookiecutter.package_name }} import errors
 from {{ cookiecutter.package_name }}.bundle import deploy_bundle, write_bundle
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
+from {{ cookiecutter.package_name }}.service import service
 from {{ cookiecutter.package_name }}.serving import process
 from {{ cookiecutter.package_name }}.serving.served import ServedModel
 from {{ cookiecutter.package_name }}.settings import ServiceSettings
+
+FEATURES = load_feature_code(compute_features)
 
 ROOT = Path(__file__).parent.parent.parent
 TRAINING = {
@@ -164,7 +169,7 @@ def test_a_port_in_use_is_one_sentence(settings: ServiceSettings) -> None:
         port = taken.getsockname()[1]
         busy = settings.model_copy(update={"port": port})
         with pytest.raises(errors.ProjectError, match=f"cannot listen on 127.0.0.1 port {port}"):
-            process.serve(busy)
+            process.serve(busy, service)
 
 
 def test_a_refused_bundle_is_one_sentence_and_a_failure(
@@ -227,7 +232,9 @@ def test_a_swap_under_load_loses_nothing_and_mixes_nothing(
         clients = [threading.Thread(target=ask_until, args=(version,)) for _ in range(3)]
         for client in clients:
             client.start()
-        deployed[version] = deploy_bundle(tmp_path / "fresh", store, "the-model", version).digest
+        deployed[version] = deploy_bundle(
+            tmp_path / "fresh", store, "the-model", version, FEATURES
+        ).digest
         for client in clients:
             client.join()
     assert {status for status, _, _ in seen} == {200}

@@ -13,9 +13,13 @@ import pytest
 
 from {{ cookiecutter.package_name }}.bundle import Pointer, deploy_bundle, write_bundle
 from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.rollout import await_rollout
 from {{ cookiecutter.package_name }}.serving.served import ServedModel
 from {{ cookiecutter.package_name }}.settings import ServiceSettings
+
+FEATURES = load_feature_code(compute_features)
 
 PATIENCE = 60.0  # seconds
 
@@ -36,7 +40,7 @@ def deploy(
         bundle = model.scorer.bundle
         changed = bundle.metadata.model_copy(update={"params_hash": "4" * 64})
         write_bundle(tmp_path / "fresh", bundle.model, contract_text, changed)
-        return deploy_bundle(tmp_path / "fresh", settings.store, "the-model", "4")
+        return deploy_bundle(tmp_path / "fresh", settings.store, "the-model", "4", FEATURES)
 
     return deploy_changed
 

@@ -11,6 +11,8 @@ from {{ cookiecutter.package_name }}.bundle import BundleError, write_bundle
 from {{ cookiecutter.package_name }}.columns import Columns
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
 from {{ cookiecutter.package_name }}.serving.dialect import Incoming
 from {{ cookiecutter.package_name }}.serving.native import Native
@@ -20,6 +22,8 @@ from {{ cookiecutter.package_name }}.serving.served import (
     ServedModel,
     load_served_model,
 )
+
+FEATURES = load_feature_code(compute_features)
 
 
 def ask(model: ServedModel, rows: list[dict[str, Any]]) -> Reply:
@@ -62,7 +66,7 @@ def test_a_personal_column_is_left_out_of_the_log(model: ServedModel, rows: Any)
         for column in contract.columns
     )
     bundle = replace(model.scorer.bundle, contract=replace(contract, columns=columns))
-    guarded = replace(model, scorer=Scorer(bundle))
+    guarded = replace(model, scorer=Scorer(bundle, FEATURES))
     (line,) = ask(guarded, rows[:1]).log_lines.splitlines()
     logged = json.loads(line)
     assert logged["key"] is None
@@ -75,14 +79,14 @@ def test_an_answer_that_is_no_number_is_never_given(model: ServedModel, rows: An
         def score(self, columns: Columns) -> Answers:
             return Answers(np.array([np.nan]), np.array([[np.nan, np.nan]]))
 
-    broken = replace(model, scorer=Broken(model.scorer.bundle))
+    broken = replace(model, scorer=Broken(model.scorer.bundle, model.scorer.features))
     with pytest.raises(AnswerError):
         ask(broken, rows[:1])
 
 
 def test_an_empty_store_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="make run"):
-        load_served_model(tmp_path, max_rows=1)
+        load_served_model(tmp_path, FEATURES, max_rows=1)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "bundle.json", "contract.yaml"])
@@ -92,7 +96,7 @@ def test_one_changed_byte_in_a_deployed_bundle_is_refused(copied_store: Path, na
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(BundleError, match=name):
-        load_served_model(copied_store, max_rows=1)
+        load_served_model(copied_store, FEATURES, max_rows=1)
 
 
 def test_another_bundle_in_the_place_of_the_deployed_one_is_refused(
@@ -102,7 +106,7 @@ def test_another_bundle_in_the_place_of_the_deployed_one_is_refused(
     other = bundle.metadata.model_copy(update={"name": "another"})
     write_bundle(copied_store / "bundles" / bundle.digest, bundle.model, contract_text, other)
     with pytest.raises(BundleError, match="not the one that was deployed"):
-        load_served_model(copied_store, max_rows=1)
+        load_served_model(copied_store, FEATURES, max_rows=1)
 
 
 def test_a_bundle_whose_golden_answers_differ_is_refused(
@@ -118,4 +122,4 @@ def test_a_bundle_whose_golden_answers_differ_is_refused(
     pointer = {"digest": digest, "model_name": "m", "model_version": "1", "deployed_at": "now"}
     (tmp_path / "current.json").write_text(json.dumps(pointer), encoding="utf-8")
     with pytest.raises(BundleError, match="golden"):
-        load_served_model(tmp_path, max_rows=1)
+        load_served_model(tmp_path, FEATURES, max_rows=1)

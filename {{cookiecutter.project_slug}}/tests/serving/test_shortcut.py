@@ -440,8 +440,8 @@ def test_a_client_that_left_is_answered_nothing(
 def test_a_model_that_looks_at_other_rows_never_sees_those_of_another_request(
     settings: ServiceSettings, model: ServedModel, rows: Any
 ) -> None:
-    sociable = replace(model, scorer=Sociable(model.scorer.bundle))
-    assert replace(model, scorer=RowWise(model.scorer.bundle)).rows_apart
+    sociable = replace(model, scorer=Sociable(model.scorer.bundle, model.scorer.features))
+    assert replace(model, scorer=RowWise(model.scorer.bundle, model.scorer.features)).rows_apart
     assert not sociable.rows_apart
     server = Server(create_app(settings, sociable))
     request = [write_request(write_records(rows[:2]))]

@@ -32,6 +32,7 @@ from {{ cookiecutter.package_name }}.bulk import score_files
 from {{ cookiecutter.package_name }}.bundle import deploy_bundle
 from {{ cookiecutter.package_name }}.cells import normalize_text
 from {{ cookiecutter.package_name }}.contract import Column, Contract, parse_contract
+from {{ cookiecutter.package_name }}.feature_code import FeatureCode
 from {{ cookiecutter.package_name }}.pipeline.validate import find_reasons
 from {{ cookiecutter.package_name }}.serving.app import create_app
 from {{ cookiecutter.package_name }}.serving.logs import make_logger
@@ -42,6 +43,9 @@ from {{ cookiecutter.package_name }}.source_params import ColumnFormat, FilesPar
 from {{ cookiecutter.package_name }}.sources import read_source
 from {{ cookiecutter.package_name }}.sources.parsing import parse_column
 from {{ cookiecutter.package_name }}.tables import conform
+
+FEATURES = FeatureCode(dict, digest="0" * 64)
+"""Each column as it is."""
 
 TABLES = int(os.environ.get("WAYS_TABLES", "6"))
 CELLS = int(os.environ.get("WAYS_CELLS", "90"))
@@ -395,28 +399,26 @@ def as_json(value: Any, column: Column) -> Any:
 
 
 @pytest.fixture(scope="module")
-def open_ways(bundle_maker: BundleMaker) -> Iterator[Any]:
+def open_ways(bundle_maker: BundleMaker) -> Any:
     """Fits a model on a table as training reads it, and opens every way in to it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "compute_features", dict)
 
-        @contextmanager
-        def opened(table: Table) -> Iterator[Ways]:
-            with TemporaryDirectory() as scratch:
-                folder = Path(scratch)
-                table.write_file(folder / "table.csv")
-                rows = train_rows(table, folder)
-                place = folder / "bundle"
-                with warnings.catch_warnings():
-                    # It may say that a model of chance converges slowly.
-                    warnings.simplefilter("ignore")
-                    bundle = bundle_maker(place, table.contract, dict, table.formats, rows)
-                deploy_bundle(bundle, folder / "store", "drawn", "1")
-                ways = Ways(table, rows, load_served_model(folder / "store", ROWS), folder)
-                with ways.client:
-                    yield ways
+    @contextmanager
+    def opened(table: Table) -> Iterator[Ways]:
+        with TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            table.write_file(folder / "table.csv")
+            rows = train_rows(table, folder)
+            place = folder / "bundle"
+            with warnings.catch_warnings():
+                # It may say that a model of chance converges slowly.
+                warnings.simplefilter("ignore")
+                bundle = bundle_maker(place, table.contract, FEATURES, table.formats, rows)
+            deploy_bundle(bundle, folder / "store", "drawn", "1", FEATURES)
+            ways = Ways(table, rows, load_served_model(folder / "store", FEATURES, ROWS), folder)
+            with ways.client:
+                yield ways
 
-        yield opened
+    return opened
 
 
 @settings(
@@ -568,14 +570,12 @@ def fixed_model(
 ) -> Iterator[tuple[ServedModel, TestClient]]:
     """A model of the contract with every kind, whose table is written in a fixed format."""
     folder = tmp_path_factory.mktemp("fixed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "compute_features", dict)
-        bundle = bundle_maker(folder / "bundle", EVERY_KIND, dict, request.param)
-        deploy_bundle(bundle, folder / "store", "fixed", "1")
-        model = load_served_model(folder / "store", 10)
-        config = ServiceSettings(log_directory=folder / "log")
-        with TestClient(create_app(config, model, make_logger(io.StringIO()))) as client:
-            yield model, client
+    bundle = bundle_maker(folder / "bundle", EVERY_KIND, FEATURES, request.param)
+    deploy_bundle(bundle, folder / "store", "fixed", "1", FEATURES)
+    model = load_served_model(folder / "store", FEATURES, 10)
+    config = ServiceSettings(log_directory=folder / "log")
+    with TestClient(create_app(config, model, make_logger(io.StringIO()))) as client:
+        yield model, client
 
 
 def judge_as_training(model: ServedModel, row: Mapping[str, str]) -> list[float] | None:
@@ -673,21 +673,19 @@ def test_text_in_json_is_taken_as_training_takes_it(
 def test_no_line_of_a_request_of_one_column_is_lost(
     bundle_maker: BundleMaker, tmp_path: Path, header: str
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "compute_features", dict)
-        bundle = bundle_maker(tmp_path / "bundle", ONE_COLUMN, dict)
-        deploy_bundle(bundle, tmp_path / "store", "one", "1")
-        model = load_served_model(tmp_path / "store", 10)
-        config = ServiceSettings(log_directory=tmp_path / "log")
-        with TestClient(create_app(config, model, make_logger(io.StringIO()))) as client:
+    bundle = bundle_maker(tmp_path / "bundle", ONE_COLUMN, FEATURES)
+    deploy_bundle(bundle, tmp_path / "store", "one", "1", FEATURES)
+    model = load_served_model(tmp_path / "store", FEATURES, 10)
+    config = ServiceSettings(log_directory=tmp_path / "log")
+    with TestClient(create_app(config, model, make_logger(io.StringIO()))) as client:
 
-            def ask(*lines: str) -> Any:
-                names = ["x"] if header == "present" else []
-                body = "".join(f"{line}\r\n" for line in [*names, *lines]).encode()
-                headers = {"Content-Type": f"text/csv; header={header}"}
-                return client.post("/invocations", content=body, headers=headers)
+        def ask(*lines: str) -> Any:
+            names = ["x"] if header == "present" else []
+            body = "".join(f"{line}\r\n" for line in [*names, *lines]).encode()
+            headers = {"Content-Type": f"text/csv; header={header}"}
+            return client.post("/invocations", content=body, headers=headers)
 
-            assert len(ask("1", '""', "2").json()["predictions"]) == 3
-            refused = ask("1", "", "2")
-            assert refused.status_code == 422
-            assert "blank" in refused.json()["detail"]
+        assert len(ask("1", '""', "2").json()["predictions"]) == 3
+        refused = ask("1", "", "2")
+        assert refused.status_code == 422
+        assert "blank" in refused.json()["detail"]

@@ -15,8 +15,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from {{ cookiecutter.package_name }}.bundle import deploy_bundle, write_bundle
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.serving.served import ServedModel
 from {{ cookiecutter.package_name }}.settings import ServiceSettings
+
+FEATURES = load_feature_code(compute_features)
 
 PATIENCE = 60.0  # seconds
 
@@ -132,7 +136,7 @@ def test_every_worker_takes_what_is_deployed_and_none_fails(
     tmp_path: Path,
 ) -> None:
     place = tmp_path / "deployed"
-    deploy_bundle(store / "bundles" / model.identity.digest, place, "the-model", "3")
+    deploy_bundle(store / "bundles" / model.identity.digest, place, "the-model", "3", FEATURES)
     url = start(WORKERS="2", STORE=str(place), WATCH_SECONDS="0.05").wait_until_serving()
     changed = model.scorer.bundle.metadata.model_copy(update={"params_hash": "4" * 64})
     write_bundle(tmp_path / "fresh", model.scorer.bundle.model, contract_text, changed)
@@ -149,7 +153,7 @@ def test_every_worker_takes_what_is_deployed_and_none_fails(
     for client in clients:
         client.start()
     try:
-        digest = deploy_bundle(tmp_path / "fresh", place, "the-model", "4").digest
+        digest = deploy_bundle(tmp_path / "fresh", place, "the-model", "4", FEATURES).digest
         wait_for(lambda: ask(url, "/health/ready").json()["processes"] == {digest: 2})
     finally:
         done.set()

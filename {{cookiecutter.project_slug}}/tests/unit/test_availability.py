@@ -10,10 +10,11 @@ import pytest
 from {{ cookiecutter.package_name }}.adoption.opening import Place
 from {{ cookiecutter.package_name }}.adoption.placement import collect_query, note_location, settle_location
 from {{ cookiecutter.package_name }}.availability import check_rows, find_rows
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import load_params
-from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.pipeline import ingest
+from {{ cookiecutter.package_name }}.project import project as own_project
 from {{ cookiecutter.package_name }}.reports import read_report
 from {{ cookiecutter.package_name }}.source_params import FilesParams, S3Params, SqlParams
 from {{ cookiecutter.package_name }}.sources import read_words
@@ -30,7 +31,7 @@ def _nobody_said_where(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> Paths:
+def paths(tmp_path: Path) -> Workspace:
     """A project in a larger repository, whose table lies outside of it."""
     root = tmp_path / "mono" / "project"
     root.mkdir(parents=True)
@@ -41,10 +42,10 @@ def paths(tmp_path: Path) -> Paths:
     (root / "params.yaml").write_text(f"{head}\n{section}\n{rest[rest.index('ingest:') :]}")
     (root / "contract.yaml").write_text((ROOT / "contract.yaml").read_text(encoding="utf-8"))
     (tmp_path / "it's $here.csv").write_text("a,b\n1,2\n")
-    return Paths(root)
+    return Workspace(root, own_project)
 
 
-def test_a_path_inside_the_repository_is_written_from_the_projects_folder(paths: Paths) -> None:
+def test_a_path_inside_the_repository_is_written_from_the_projects_folder(paths: Workspace) -> None:
     for given, written in (
         ("orders.csv", "orders.csv"),
         ("./tables/orders.csv", "tables/orders.csv"),
@@ -56,7 +57,7 @@ def test_a_path_inside_the_repository_is_written_from_the_projects_folder(paths:
         assert (source.path, outside) == (written, None)
 
 
-def test_a_path_outside_it_is_a_setting_of_this_machine(paths: Paths, tmp_path: Path) -> None:
+def test_a_path_outside_it_is_a_setting_of_this_machine(paths: Workspace, tmp_path: Path) -> None:
     outside: str | None = None
     for given in (str(tmp_path / "it's $here.csv"), "../../it's $here.csv"):
         source, outside = settle_location(FilesParams(kind="files", path=given), paths.root)
@@ -72,7 +73,7 @@ def test_a_path_outside_it_is_a_setting_of_this_machine(paths: Paths, tmp_path: 
 
 
 def test_the_file_of_a_database_is_a_setting_too_and_a_server_is_none(
-    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    paths: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sqlite3.connect(tmp_path / "shop.db").close()
     sql = SqlParams(kind="sql", url=f"sqlite:///{tmp_path}/shop.db", query="source.sql")
@@ -89,7 +90,9 @@ def test_the_file_of_a_database_is_a_setting_too_and_a_server_is_none(
         assert settle_location(remote, paths.root) == (remote, None)
 
 
-def test_a_query_from_elsewhere_is_copied_into_the_project(paths: Paths, tmp_path: Path) -> None:
+def test_a_query_from_elsewhere_is_copied_into_the_project(
+    paths: Workspace, tmp_path: Path
+) -> None:
     (tmp_path / "orders.sql").write_text("SELECT 1")
     (paths.root / "own.sql").write_text("SELECT 2")
     elsewhere = str(tmp_path / "orders.sql")
@@ -105,7 +108,7 @@ def test_a_query_from_elsewhere_is_copied_into_the_project(paths: Paths, tmp_pat
 
 
 def test_the_environment_comes_before_the_file_of_the_machine(
-    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    paths: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(SourceMissingError, match="leaves open where the table lies; set SOURCE_"):
         locate("$SOURCE_PATH", paths.root)
@@ -118,7 +121,7 @@ def test_the_environment_comes_before_the_file_of_the_machine(
 
 
 def test_files_that_change_are_described_otherwise_and_by_no_path(
-    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    paths: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = tmp_path / "it's $here.csv"
     monkeypatch.setenv("SOURCE_PATH", str(table))
@@ -132,7 +135,7 @@ def test_files_that_change_are_described_otherwise_and_by_no_path(
     assert str(tmp_path) not in (paths.reports / "source.json").read_text()
 
 
-def test_without_the_source_a_run_goes_on_from_stored_rows_and_says_so(paths: Paths) -> None:
+def test_without_the_source_a_run_goes_on_from_stored_rows_and_says_so(paths: Workspace) -> None:
     with pytest.raises(ProjectError, match=r"neither there nor in the DVC remote.*make push"):
         check_rows(paths, print)
     paths.raw.mkdir(parents=True)
@@ -148,7 +151,7 @@ def test_without_the_source_a_run_goes_on_from_stored_rows_and_says_so(paths: Pa
 
 
 def test_a_source_that_nobody_wants_read_is_not_read(
-    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    paths: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCE_PATH", str(tmp_path / "it's $here.csv"))
     monkeypatch.setenv("SOURCE_OFFLINE", "1")

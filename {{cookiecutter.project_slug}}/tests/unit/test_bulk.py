@@ -9,8 +9,12 @@ from {{ cookiecutter.package_name }}.bulk import list_inputs, score_files
 from {{ cookiecutter.package_name }}.bundle import load_bundle
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.schemas import PANDAS_TYPES, generate_rows
 from {{ cookiecutter.package_name }}.scoring import Scorer
+
+FEATURES = load_feature_code(compute_features)
 
 
 class KilledError(Exception):
@@ -19,7 +23,7 @@ class KilledError(Exception):
 
 @pytest.fixture(scope="module")
 def scorer(bundle_path: Path) -> Scorer:
-    return Scorer(load_bundle(bundle_path))
+    return Scorer(load_bundle(bundle_path, FEATURES), FEATURES)
 
 
 @pytest.fixture
@@ -137,7 +141,7 @@ def test_with_other_input_or_another_model_it_starts_over(
         (source / "a.parquet").unlink()
     else:
         metadata = scorer.bundle.metadata.model_copy(update={"threshold": 2.0})
-        scorer = Scorer(replace(scorer.bundle, digest="f" * 64, metadata=metadata))
+        scorer = Scorer(replace(scorer.bundle, digest="f" * 64, metadata=metadata), FEATURES)
     for target in (output, anew):
         score_files(str(source), target, scorer, count([]), chunk_rows=60)
     assert output.read_bytes() == anew.read_bytes()

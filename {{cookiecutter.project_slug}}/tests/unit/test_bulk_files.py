@@ -3,7 +3,7 @@
 import bz2
 import gzip
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from {{ cookiecutter.package_name }} import scoring
 from {{ cookiecutter.package_name }}.bulk import Summary, score_deployed, score_files
 from {{ cookiecutter.package_name }}.bundle import deploy_bundle, load_bundle
 from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.feature_code import FeatureCode
 from {{ cookiecutter.package_name }}.scoring import Scorer
 from {{ cookiecutter.package_name }}.source_params import ColumnFormat, TableFormat
+
+FEATURES = FeatureCode(dict, digest="0" * 64)
+"""Each column as it is."""
 
 CONTRACT = """
 apiVersion: v3.2.0
@@ -63,20 +66,19 @@ Score = Callable[..., pd.DataFrame]
 @pytest.fixture(scope="module")
 def make_scorer(
     bundle_maker: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[MakeScorer]:
+) -> MakeScorer:
     """Scorers of the contract above, whose model takes the columns as they are."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "compute_features", dict)
-        made: dict[str, Scorer] = {}
+    made: dict[str, Scorer] = {}
 
-        def make(formats: TableFormat | None = None) -> Scorer:
-            key = repr(formats)
-            if key not in made:
-                path = tmp_path_factory.mktemp("bundles") / "bundle"
-                made[key] = Scorer(load_bundle(bundle_maker(path, CONTRACT, dict, formats)))
-            return made[key]
+    def make(formats: TableFormat | None = None) -> Scorer:
+        key = repr(formats)
+        if key not in made:
+            path = tmp_path_factory.mktemp("bundles") / "bundle"
+            bundle = load_bundle(bundle_maker(path, CONTRACT, FEATURES, formats), FEATURES)
+            made[key] = Scorer(bundle, FEATURES)
+        return made[key]
 
-        yield make
+    return make
 
 
 @pytest.fixture
@@ -400,8 +402,8 @@ def test_parts_behind_a_link_are_not_those_of_an_earlier_run(
 
 
 def test_a_summary_has_a_line_for_each_fact(scorer: Scorer, tmp_path: Path) -> None:
-    deploy_bundle(scorer.bundle.path, tmp_path / "store", "drawn", "1")
+    deploy_bundle(scorer.bundle.path, tmp_path / "store", "drawn", "1", FEATURES)
     source = write(tmp_path / "in.csv", "amount,late", "1.5,true")
-    lines = score_deployed(tmp_path / "store", str(source), tmp_path / "out.parquet")
+    lines = score_deployed(tmp_path / "store", str(source), tmp_path / "out.parquet", FEATURES)
     assert "1 rows answered, 0 in quarantine" in lines[0]
     assert lines[1:] == ["not needed, and left out of the answers: 'late'"]

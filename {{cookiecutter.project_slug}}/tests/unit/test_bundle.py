@@ -19,13 +19,16 @@ from {{ cookiecutter.package_name }}.bundle import (
     BundleError,
     OtherBundleError,
     deploy_bundle,
-    features_digest,
     load_bundle,
     load_deployed,
     read_bundle,
     read_pointer,
     write_bundle,
 )
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
+
+FEATURES = load_feature_code(compute_features)
 
 FILES = ["SHA256SUMS", "bundle.json", "contract.yaml", "model.onnx"]
 
@@ -34,7 +37,7 @@ FILES = ["SHA256SUMS", "bundle.json", "contract.yaml", "model.onnx"]
 def bundle(bundle_path: Path, tmp_path: Path) -> Bundle:
     """A copy that a test may spoil."""
     shutil.copytree(bundle_path, tmp_path / "bundle")
-    return load_bundle(tmp_path / "bundle")
+    return load_bundle(tmp_path / "bundle", FEATURES)
 
 
 def rewrite(bundle: Bundle, target: Path, **changes: object) -> str:
@@ -48,7 +51,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 def test_a_bundle_reads_back_as_it_was_written(bundle: Bundle, tmp_path: Path) -> None:
     digest = rewrite(bundle, tmp_path / "again")
-    again = load_bundle(tmp_path / "again")
+    again = load_bundle(tmp_path / "again", FEATURES)
 
     assert (again.digest, again.metadata, again.model) == (digest, bundle.metadata, bundle.model)
     assert sorted(path.name for path in again.path.iterdir()) == FILES
@@ -76,7 +79,7 @@ def test_one_changed_byte_is_refused_with_the_files_name(
     (bundle.path / name).write_bytes(content)
 
     with pytest.raises(BundleError, match=f"{name} does not match its SHA-256.*do not serve it"):
-        load_bundle(bundle.path)
+        load_bundle(bundle.path, FEATURES)
 
 
 def test_one_changed_byte_in_the_sums_is_refused(bundle: Bundle) -> None:
@@ -85,7 +88,7 @@ def test_one_changed_byte_in_the_sums_is_refused(bundle: Bundle) -> None:
     sums.write_bytes((b"1" if first == b"0" else b"0") + rest)
 
     with pytest.raises(BundleError, match="does not match its SHA-256"):
-        load_bundle(bundle.path)
+        load_bundle(bundle.path, FEATURES)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -93,12 +96,12 @@ def test_a_missing_file_is_named(bundle: Bundle, name: str) -> None:
     (bundle.path / name).unlink()
 
     with pytest.raises(BundleError, match=f"lacks {name}; deploy it again"):
-        load_bundle(bundle.path)
+        load_bundle(bundle.path, FEATURES)
 
 
 def test_a_folder_that_is_not_there_is_no_bundle(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="There is no bundle at"):
-        load_bundle(tmp_path / "nothing")
+        load_bundle(tmp_path / "nothing", FEATURES)
 
 
 def test_a_bundle_of_another_features_file_can_be_read_but_not_served(
@@ -108,7 +111,7 @@ def test_a_bundle_of_another_features_file_can_be_read_but_not_served(
 
     assert read_bundle(tmp_path / "other").metadata.features_digest == "0" * 64
     with pytest.raises(BundleError, match=r"trained with another features\.py"):
-        load_bundle(tmp_path / "other")
+        load_bundle(tmp_path / "other", FEATURES)
 
 
 @pytest.mark.parametrize("change", [{"format": 2}, {"threshold": "high"}, {"more": 1}])
@@ -120,7 +123,7 @@ def test_metadata_of_another_format_is_refused(
     rewrite(bundle, bundle.path)
 
     with pytest.raises(BundleError, match=r"bundle\.json is not of format 1"):
-        load_bundle(bundle.path)
+        load_bundle(bundle.path, FEATURES)
 
 
 def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(
@@ -159,21 +162,13 @@ def test_a_bundle_appears_whole_or_not_at_all(
     assert seen == [(False, FILES)]
 
 
-def test_the_features_digest_is_that_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = features_digest()
-    content = Path(bundle_module.__file__).with_name("features.py").read_bytes()
-    monkeypatch.setattr(Path, "read_bytes", lambda _: content + b" ")
-
-    assert features_digest() != before
-
-
 def test_a_store_without_a_pointer_serves_nothing(tmp_path: Path) -> None:
     assert read_pointer(tmp_path) is None
 
 
 def test_a_deployed_bundle_is_what_the_pointer_names(bundle: Bundle, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    pointer = deploy_bundle(bundle.path, store, "houses", "3")
+    pointer = deploy_bundle(bundle.path, store, "houses", "3", FEATURES)
 
     assert read_pointer(store) == pointer
     assert (pointer.digest, pointer.model_name, pointer.model_version) == (
@@ -181,15 +176,15 @@ def test_a_deployed_bundle_is_what_the_pointer_names(bundle: Bundle, tmp_path: P
         "houses",
         "3",
     )
-    assert load_bundle(store / "bundles" / pointer.digest).digest == bundle.digest
+    assert load_bundle(store / "bundles" / pointer.digest, FEATURES).digest == bundle.digest
 
 
 def test_deploying_again_rewrites_the_pointer_alone(bundle: Bundle, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    deploy_bundle(bundle.path, store, "houses", "3")
+    deploy_bundle(bundle.path, store, "houses", "3", FEATURES)
     place = store / "bundles" / bundle.digest
     first = place.stat().st_ino
-    deploy_bundle(bundle.path, store, "houses", "4")
+    deploy_bundle(bundle.path, store, "houses", "4", FEATURES)
 
     pointer = read_pointer(store)
     assert pointer is not None
@@ -201,11 +196,11 @@ def test_deploying_replaces_a_stored_bundle_that_was_changed(
     bundle: Bundle, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    deploy_bundle(bundle.path, store, "houses", "3")
+    deploy_bundle(bundle.path, store, "houses", "3", FEATURES)
     (store / "bundles" / bundle.digest / "model.onnx").write_bytes(b"spoilt")
-    deploy_bundle(bundle.path, store, "houses", "3")
+    deploy_bundle(bundle.path, store, "houses", "3", FEATURES)
 
-    assert load_bundle(store / "bundles" / bundle.digest).model == bundle.model
+    assert load_bundle(store / "bundles" / bundle.digest, FEATURES).model == bundle.model
     assert sorted(path.name for path in (store / "bundles").iterdir()) == [bundle.digest]
 
 
@@ -213,12 +208,12 @@ def test_a_spoilt_bundle_is_not_deployed_and_the_old_one_stays(
     bundle: Bundle, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    deploy_bundle(bundle.path, store, "houses", "3")
+    deploy_bundle(bundle.path, store, "houses", "3", FEATURES)
     before = snapshot(store)
     (bundle.path / "model.onnx").write_bytes(b"spoilt")
 
     with pytest.raises(BundleError, match="does not match"):
-        deploy_bundle(bundle.path, store, "houses", "4")
+        deploy_bundle(bundle.path, store, "houses", "4", FEATURES)
     assert snapshot(store) == before
 
 
@@ -233,10 +228,10 @@ def test_what_is_deployed_is_what_was_verified(
         return make_scratch(**settings)
 
     monkeypatch.setattr(tempfile, "TemporaryDirectory", write_late)
-    pointer = deploy_bundle(bundle.path, store, "houses", "3")
+    pointer = deploy_bundle(bundle.path, store, "houses", "3", FEATURES)
 
     assert (bundle.path / "model.onnx").read_bytes() == b"spoilt"
-    assert load_bundle(store / "bundles" / pointer.digest).model == bundle.model
+    assert load_bundle(store / "bundles" / pointer.digest, FEATURES).model == bundle.model
 
 
 def add_file(folder: Path) -> None:
@@ -284,19 +279,19 @@ def test_a_bundle_is_its_named_files_and_nothing_else(
 ) -> None:
     store = tmp_path / "store"
     place = store / "bundles" / bundle.digest
-    deploy_bundle(bundle.path, store, "houses", "3")
+    deploy_bundle(bundle.path, store, "houses", "3", FEATURES)
     add(place)
     with pytest.raises(BundleError, match=r"holds '.*', which no bundle has") as caught:
-        load_bundle(place)
+        load_bundle(place, FEATURES)
     assert str(caught.value).isprintable()
     # Deploying the bundle again puts a clean one in its place.
-    deploy_bundle(bundle.path, store, "houses", "3")
+    deploy_bundle(bundle.path, store, "houses", "3", FEATURES)
     assert sorted(path.name for path in place.iterdir()) == FILES
 
     add(bundle.path)
     before = snapshot(store)
     with pytest.raises(BundleError, match="which no bundle has"):
-        deploy_bundle(bundle.path, store, "houses", "4")
+        deploy_bundle(bundle.path, store, "houses", "4", FEATURES)
     assert snapshot(store) == before
 
 
@@ -311,7 +306,7 @@ def test_a_bundles_file_is_no_link_no_folder_and_no_pipe(
     make.get(kind, lambda: os.mkfifo(file))()
 
     with pytest.raises(BundleError, match=f"{name} is a link or a folder, not a file"):
-        load_bundle(bundle.path)
+        load_bundle(bundle.path, FEATURES)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +318,7 @@ def test_sums_that_name_more_than_the_files_are_refused(line: str, bundle: Bundl
     sums.write_text(sums.read_text() + line.format(digest))
 
     with pytest.raises(BundleError, match="SHA256SUMS holds more than a line for each"):
-        load_bundle(bundle.path)
+        load_bundle(bundle.path, FEATURES)
 
 
 def test_a_bundle_is_pointed_at_only_when_it_is_in_place(
@@ -334,11 +329,11 @@ def test_a_bundle_is_pointed_at_only_when_it_is_in_place(
     path_replace = Path.replace
 
     def watch(path: Path, target: Path) -> Path:
-        whole.append(load_bundle(store / "bundles" / bundle.digest).digest)
+        whole.append(load_bundle(store / "bundles" / bundle.digest, FEATURES).digest)
         return path_replace(path, target)
 
     monkeypatch.setattr(Path, "replace", watch)
-    deploy_bundle(bundle.path, store, "houses", "3")
+    deploy_bundle(bundle.path, store, "houses", "3", FEATURES)
 
     assert whole == [bundle.digest]
 
@@ -364,32 +359,32 @@ def test_a_pointer_that_cannot_be_read_is_refused(tmp_path: Path, content: str) 
 def test_a_deployed_bundle_is_named_by_its_digest_and_by_no_path(
     digest: str, bundle: Bundle, tmp_path: Path
 ) -> None:
-    deploy_bundle(bundle.path, tmp_path / "store", "houses", "3")
+    deploy_bundle(bundle.path, tmp_path / "store", "houses", "3", FEATURES)
     shutil.copytree(bundle.path, tmp_path / "other")
     with pytest.raises(BundleError, match="is no digest of a bundle"):
-        load_deployed(tmp_path / "store", digest)
+        load_deployed(tmp_path / "store", digest, FEATURES)
 
 
 def test_another_bundle_under_a_deployed_ones_name_is_refused(
     bundle: Bundle, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    pointer = deploy_bundle(bundle.path, store, "houses", "3")
-    assert load_deployed(store, pointer.digest).digest == bundle.digest
+    pointer = deploy_bundle(bundle.path, store, "houses", "3", FEATURES)
+    assert load_deployed(store, pointer.digest, FEATURES).digest == bundle.digest
     rewrite(bundle, store / "bundles" / pointer.digest, data_hash="1" * 64)
     with pytest.raises(BundleError, match="is not the one that was deployed; deploy it again"):
-        load_deployed(store, pointer.digest)
+        load_deployed(store, pointer.digest, FEATURES)
 
 
 def test_another_bundle_in_a_deployed_ones_place_is_refused_before_it_is_interpreted(
     bundle: Bundle, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    pointer = deploy_bundle(bundle.path, store, "houses", "3")
+    pointer = deploy_bundle(bundle.path, store, "houses", "3", FEATURES)
     deep = "a: " + "[" * 5000 + "]" * 5000
     write_bundle(store / "bundles" / pointer.digest, bundle.model, deep, bundle.metadata)
     with pytest.raises(BundleError, match="is not the one that was deployed; deploy it again"):
-        load_deployed(store, pointer.digest)
+        load_deployed(store, pointer.digest, FEATURES)
     with pytest.raises(OtherBundleError, match="was replaced") as caught:
         read_bundle(store / "bundles" / pointer.digest, pointer.digest)
     assert caught.value.found not in ("", pointer.digest)

@@ -13,8 +13,12 @@ from {{ cookiecutter.package_name }}.comparison import (
     unseen_rows,
 )
 from {{ cookiecutter.package_name }}.contract import Column, Contract
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.params import Params, load_params
 from {{ cookiecutter.package_name }}.schemas import generate_rows
+
+FEATURES = load_feature_code(compute_features)
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -26,7 +30,7 @@ LATE = Column("late", "boolean", False, "", (), frozenset({"target"}))
 @pytest.fixture
 def own(bundle_path: Path) -> Bundle:
     """A bundle for this project's contract."""
-    return load_bundle(bundle_path)
+    return load_bundle(bundle_path, FEATURES)
 
 
 @pytest.fixture
@@ -95,7 +99,7 @@ def test_too_few_new_rows_are_no_ground_for_a_verdict(
     params = load_params(ROOT / "params.yaml")
     params = params.model_copy(update={"split": params.split.model_copy(update={"min_rows": 32})})
     with pytest.raises(NotComparableError, match="Only 31 rows"):
-        measure_gain(Challenge(bundle, bundle), rows, params, tmp_path)
+        measure_gain(Challenge(bundle, bundle, FEATURES), rows, params, tmp_path)
 
 
 def test_few_days_or_one_class_are_no_ground_for_a_verdict(
@@ -108,7 +112,7 @@ def test_few_days_or_one_class_are_no_ground_for_a_verdict(
     few = many[many[moment] < rows[moment][6]]
     for found, said in ((few, "from 6 days"), (many[many[late]], "none of class False")):
         with pytest.raises(NotComparableError, match=said):
-            measure_gain(Challenge(bundle, bundle), found, params, tmp_path)
+            measure_gain(Challenge(bundle, bundle, FEATURES), found, params, tmp_path)
 
 
 def test_a_champion_with_another_target_is_not_compared(
@@ -117,7 +121,7 @@ def test_a_champion_with_another_target_is_not_compared(
     params = load_params(ROOT / "params.yaml")
     other = replace(bundle, metadata=bundle.metadata.model_copy(update={"classes": ["a", "b"]}))
     with pytest.raises(NotComparableError, match="another target"):
-        measure_gain(Challenge(bundle, other), rows, params, tmp_path)
+        measure_gain(Challenge(bundle, other, FEATURES), rows, params, tmp_path)
 
 
 def test_a_version_whose_own_code_fails_is_called_by_its_name(
@@ -127,8 +131,8 @@ def test_a_version_whose_own_code_fails_is_called_by_its_name(
     other = replace(own, path=tmp_path / "model" / "data" / "bundle", metadata=metadata)
     # Its features are of other code, and no code came along.
     with pytest.raises(NotComparableError, match=r"^Version 7's features\.py is another one"):
-        answer_rows(other, window_rows, tmp_path, "Version 7's")
+        answer_rows(other, window_rows, tmp_path, "Version 7's", FEATURES)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "MLmodel").write_text("{}")
     with pytest.raises(NotComparableError, match=r"^Version 7's own code cannot answer the test"):
-        answer_rows(other, window_rows, tmp_path, "Version 7's")
+        answer_rows(other, window_rows, tmp_path, "Version 7's", FEATURES)

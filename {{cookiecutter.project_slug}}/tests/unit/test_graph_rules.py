@@ -9,8 +9,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from {{ cookiecutter.package_name }}.bundle import BundleError, load_bundle, read_bundle, write_bundle
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.graph_rules import find_violation
 from {{ cookiecutter.package_name }}.scoring import OnnxModel, Scorer
+
+FEATURES = load_feature_code(compute_features)
 
 
 def external(name: str = "weights") -> TensorProto:
@@ -82,7 +86,7 @@ def add_inside_list_of_graphs(model: onnx.ModelProto) -> None:
 def test_a_graph_with_data_in_other_files_is_refused_wherever_it_names_them(
     change: Callable[[onnx.ModelProto], None], bundle_path: Path
 ) -> None:
-    model = onnx.load_from_string(load_bundle(bundle_path).model)
+    model = onnx.load_from_string(load_bundle(bundle_path, FEATURES).model)
     assert not find_violation(model.SerializeToString())
     change(model)
 
@@ -114,7 +118,7 @@ def define_function(model: onnx.ModelProto) -> None:
 def test_a_graph_with_operators_outside_the_standard_is_refused(
     change: Callable[[onnx.ModelProto], None], bundle_path: Path
 ) -> None:
-    model = onnx.load_from_string(load_bundle(bundle_path).model)
+    model = onnx.load_from_string(load_bundle(bundle_path, FEATURES).model)
     change(model)
 
     assert "'com.evil'" in find_violation(model.SerializeToString())
@@ -128,7 +132,7 @@ def test_bytes_that_are_no_graph_are_named_so(content: bytes) -> None:
 def test_a_bundle_with_such_a_graph_is_refused_by_all_who_read_it(
     bundle_path: Path, tmp_path: Path
 ) -> None:
-    own = load_bundle(bundle_path)
+    own = load_bundle(bundle_path, FEATURES)
     model = onnx.load_from_string(own.model)
     add_initializer(model)
     text = (bundle_path / "contract.yaml").read_text(encoding="utf-8")
@@ -165,19 +169,19 @@ def test_a_graph_that_onnx_runtime_refuses_is_a_bundle_error(graph: bytes) -> No
 def test_a_graph_that_takes_other_features_is_a_bundle_error(
     bundle_path: Path, tmp_path: Path
 ) -> None:
-    own = load_bundle(bundle_path)
+    own = load_bundle(bundle_path, FEATURES)
     graph = make_model("Identity", TensorProto.FLOAT, [None, 1])
     text = (bundle_path / "contract.yaml").read_text(encoding="utf-8")
     write_bundle(tmp_path / "bundle", graph, text, own.metadata)
     # Which sentence it is depends on the contract's columns and classes.
     with pytest.raises(BundleError):
-        Scorer(load_bundle(tmp_path / "bundle")).check_golden()
+        Scorer(load_bundle(tmp_path / "bundle", FEATURES), FEATURES).check_golden()
 
 
 def test_a_graph_that_gives_another_number_of_scores_is_a_bundle_error(
     bundle_path: Path, tmp_path: Path
 ) -> None:
-    own = load_bundle(bundle_path)
+    own = load_bundle(bundle_path, FEATURES)
     model = onnx.load_from_string(own.model)
     width = np.array([len(own.metadata.golden[0].scores) + 3], dtype=np.int64)
     model.graph.initializer.append(numpy_helper.from_array(np.append([1], width), "repeats"))
@@ -187,4 +191,4 @@ def test_a_graph_that_gives_another_number_of_scores_is_a_bundle_error(
     text = (bundle_path / "contract.yaml").read_text(encoding="utf-8")
     write_bundle(tmp_path / "bundle", model.SerializeToString(), text, own.metadata)
     with pytest.raises(BundleError, match=r"have the shape \(\d+,\), not \(\d,\)"):
-        Scorer(load_bundle(tmp_path / "bundle")).check_golden()
+        Scorer(load_bundle(tmp_path / "bundle", FEATURES), FEATURES).check_golden()

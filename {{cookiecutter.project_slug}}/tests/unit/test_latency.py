@@ -5,13 +5,17 @@ import numpy as np
 import pytest
 
 from {{ cookiecutter.package_name }}.bundle import load_bundle
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.latency import measure_latency
 from {{ cookiecutter.package_name }}.scoring import Scorer
+
+FEATURES = load_feature_code(compute_features)
 
 
 @pytest.fixture(scope="module")
 def scorer(bundle_path: Path) -> Scorer:
-    return Scorer(load_bundle(bundle_path))
+    return Scorer(load_bundle(bundle_path, FEATURES), FEATURES)
 
 
 def test_one_record_is_timed_in_microseconds(scorer: Scorer) -> None:

@@ -14,6 +14,7 @@ from {{ cookiecutter.package_name }}.adoption.opening import Place
 from {{ cookiecutter.package_name }}.adoption.placement import check_placement
 from {{ cookiecutter.package_name }}.adoption.plan import Wishes
 from {{ cookiecutter.package_name }}.adoption.removal import clear_outputs
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.outputs import (
     list_foreign,
@@ -23,15 +24,15 @@ from {{ cookiecutter.package_name }}.outputs import (
     recording,
     write_facts,
 )
-from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.project import project as own_project
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> Paths:
+def paths(tmp_path: Path) -> Workspace:
     """A project in which one stage has run."""
-    paths = Paths(tmp_path / "project")
+    paths = Workspace(tmp_path / "project", own_project)
     with recording(paths, [paths.raw, paths.reports / "ingest.json"]):
         write(paths.raw / "2013-01.parquet", "rows")
         write(paths.reports / "ingest.json", "{}")
@@ -48,11 +49,11 @@ def md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def names(paths: Paths, files: list[Path]) -> list[str]:
+def names(paths: Workspace, files: list[Path]) -> list[str]:
     return [str(path.relative_to(paths.root)) for path in files]
 
 
-def test_what_a_stage_wrote_is_its_own_and_what_a_person_put_there_is_not(paths: Paths) -> None:
+def test_what_a_stage_wrote_is_its_own_and_what_a_person_put_there_is_not(paths: Workspace) -> None:
     write(paths.raw / "orders.csv", "mine")
     write(paths.reports / "figures" / "a.svg", "mine")
 
@@ -66,7 +67,7 @@ def test_what_a_stage_wrote_is_its_own_and_what_a_person_put_there_is_not(paths:
     ]
 
 
-def test_a_file_that_was_there_before_a_stage_stays_a_persons(paths: Paths) -> None:
+def test_a_file_that_was_there_before_a_stage_stays_a_persons(paths: Workspace) -> None:
     write(paths.accepted / "mine.parquet", "mine")
     with recording(paths, [paths.accepted]):
         write(paths.accepted / "2013-01.parquet", "rows")
@@ -76,7 +77,7 @@ def test_a_file_that_was_there_before_a_stage_stays_a_persons(paths: Paths) -> N
 
 @pytest.mark.parametrize("end", [ProjectError, KeyboardInterrupt])
 def test_a_stage_that_stops_has_recorded_what_it_wrote(
-    paths: Paths, end: type[BaseException]
+    paths: Workspace, end: type[BaseException]
 ) -> None:
     def stop() -> None:
         with recording(paths, [paths.accepted]):
@@ -88,7 +89,9 @@ def test_a_stage_that_stops_has_recorded_what_it_wrote(
     assert list_own(paths, [paths.accepted])
 
 
-def test_what_a_killed_stage_left_is_its_own(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_stage_left_is_its_own(
+    paths: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(paths.accepted / "mine.parquet", "mine")
     with recording(paths, [paths.accepted]), monkeypatch.context() as patch:
         write(paths.accepted / "2013-01.parquet", "half the rows")
@@ -102,7 +105,7 @@ def test_what_a_killed_stage_left_is_its_own(paths: Paths, monkeypatch: pytest.M
 
 
 def test_a_fresh_clone_knows_its_files_by_dvcs_lock(tmp_path: Path) -> None:
-    paths = Paths(tmp_path)
+    paths = Workspace(tmp_path, own_project)
     write(paths.raw / "2013-01.parquet", "rows")
     write(paths.reports / "ingest.json", "{}")
     digest = f"{md5('listing')}.dir"
@@ -121,7 +124,7 @@ def test_a_fresh_clone_knows_its_files_by_dvcs_lock(tmp_path: Path) -> None:
     assert len(list_own(paths, [paths.raw, paths.reports])) == 1
 
 
-def test_a_folder_that_dvc_empties_may_hold_nothing_of_a_person(paths: Paths) -> None:
+def test_a_folder_that_dvc_empties_may_hold_nothing_of_a_person(paths: Workspace) -> None:
     write(paths.accepted / "notes.txt", "mine")
 
     with pytest.raises(ProjectError, match=r"^data/accepted/notes\.txt was not written by .*move"):
@@ -129,7 +132,7 @@ def test_a_folder_that_dvc_empties_may_hold_nothing_of_a_person(paths: Paths) ->
     assert (paths.accepted / "notes.txt").read_text() == "mine"
 
 
-def test_an_edited_output_is_copied_before_it_is_replaced(paths: Paths) -> None:
+def test_an_edited_output_is_copied_before_it_is_replaced(paths: Workspace) -> None:
     write(paths.raw / "2013-01.parquet", "rows, edited")
     said: list[str] = []
     protect(paths, [paths.raw, paths.reports / "ingest.json"], said.append)
@@ -142,7 +145,7 @@ def test_an_edited_output_is_copied_before_it_is_replaced(paths: Paths) -> None:
 
 
 def test_a_report_that_a_person_wrote_or_edited_is_kept_when_a_verb_writes_it(
-    paths: Paths,
+    paths: Workspace,
 ) -> None:
     place = write(paths.reports / "judgement.json", "mine")
     write_facts(paths, place, {"a": 1})
@@ -155,7 +158,7 @@ def test_a_report_that_a_person_wrote_or_edited_is_kept_when_a_verb_writes_it(
     assert json.loads(place.read_text()) == {"a": 3}
 
 
-def test_scratch_files_of_a_killed_process_are_nobodys(paths: Paths) -> None:
+def test_scratch_files_of_a_killed_process_are_nobodys(paths: Workspace) -> None:
     write(paths.raw / ".2013-02.parquet-ab12cd34.partial", "half")
     write(paths.raw / "2013-02.parquet.QmYd3nEwLxPqTzV8.tmp", "half")
 
@@ -163,7 +166,7 @@ def test_scratch_files_of_a_killed_process_are_nobodys(paths: Paths) -> None:
 
 
 def test_a_mark_of_a_folder_and_a_linked_folder_are_no_obstacle(
-    paths: Paths, tmp_path: Path
+    paths: Workspace, tmp_path: Path
 ) -> None:
     write(paths.raw / ".gitkeep", "")
     (tmp_path / "large disk").mkdir()
@@ -175,7 +178,9 @@ def test_a_mark_of_a_folder_and_a_linked_folder_are_no_obstacle(
     assert names(paths, list_own(paths, [paths.accepted])) == ["data/accepted/2013-01.parquet"]
 
 
-def test_an_adoption_deletes_what_the_pipeline_wrote_and_keeps_other_reports(paths: Paths) -> None:
+def test_an_adoption_deletes_what_the_pipeline_wrote_and_keeps_other_reports(
+    paths: Workspace,
+) -> None:
     write(paths.reports / "figures" / "a.svg", "mine")
     write_facts(paths, paths.reports / "judgement.json", {})
 
@@ -188,7 +193,7 @@ def test_an_adoption_deletes_what_the_pipeline_wrote_and_keeps_other_reports(pat
 
 
 def test_the_outputs_of_the_pipeline_are_those_of_its_file() -> None:
-    paths = Paths(ROOT)
+    paths = Workspace(ROOT, own_project)
 
     assert paths.raw in read_outputs(paths)
     assert paths.reports / "metrics.json" in read_outputs(paths, "evaluate")
@@ -210,7 +215,7 @@ INSIDE = [
 
 
 @pytest.mark.parametrize("given", INSIDE)
-def test_a_source_among_the_projects_own_files_is_refused(paths: Paths, given: str) -> None:
+def test_a_source_among_the_projects_own_files_is_refused(paths: Workspace, given: str) -> None:
     write(paths.raw / "orders.csv", "a,b\n1,2\n")
     (paths.root / "link.csv").symlink_to(paths.raw / "orders.csv")
 
@@ -220,12 +225,12 @@ def test_a_source_among_the_projects_own_files_is_refused(paths: Paths, given: s
 
 
 @pytest.mark.parametrize("given", [".", "data", "..", "/"])
-def test_a_folder_around_the_projects_own_files_is_refused(paths: Paths, given: str) -> None:
+def test_a_folder_around_the_projects_own_files_is_refused(paths: Workspace, given: str) -> None:
     with pytest.raises(ProjectError, match=r"is a folder around .*, so the project would read"):
         check_placement(paths, Place(given))
 
 
-def test_a_source_elsewhere_is_taken(paths: Paths) -> None:
+def test_a_source_elsewhere_is_taken(paths: Workspace) -> None:
     elsewhere: list[dict[str, Any]] = [
         {"data": "orders.csv"},
         {"data": "tables/orders"},
@@ -248,7 +253,7 @@ def test_an_adoption_that_is_refused_has_changed_nothing(tmp_path: Path) -> None
         if (ROOT / name).exists():
             (root / name).write_text((ROOT / name).read_text(encoding="utf-8"))
     (root / "orders.csv").write_text("a,b\n1,2\n")
-    paths = Paths(root)
+    paths = Workspace(root, own_project)
     write(paths.raw / "mine.csv", "mine")
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
 

@@ -7,23 +7,33 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }} import scoring
 from {{ cookiecutter.package_name }}.bundle import Bundle, BundleError, Golden, load_bundle
 from {{ cookiecutter.package_name }}.columns import Columns
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.feature_code import FeatureCode, load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
+from {{ cookiecutter.package_name }}.scoring import Answers, Scorer, load_pyfunc
+
+
+def pass_on(columns: Any) -> dict[str, Any]:
+    """Each column as it is."""
+    return dict(columns)
+
+
+OWN = load_feature_code(compute_features)
+FEATURES = load_feature_code(pass_on)
 
 
 @pytest.fixture(scope="module")
 def bundle(bundle_path: Path) -> Bundle:
-    return load_bundle(bundle_path)
+    return load_bundle(bundle_path, OWN)
 
 
 @pytest.fixture(scope="module")
 def scorer(bundle: Bundle) -> Scorer:
-    return Scorer(bundle)
+    return Scorer(bundle, OWN)
 
 
 CLASSES = """
@@ -40,15 +50,14 @@ schema:
 
 @pytest.fixture(scope="module")
 def classifier_path(bundle_maker: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path: Path = bundle_maker(tmp_path_factory.mktemp("classes") / "bundle", CLASSES, dict)
+    path: Path = bundle_maker(tmp_path_factory.mktemp("classes") / "bundle", CLASSES, FEATURES)
     return path
 
 
 @pytest.fixture
-def classifier(classifier_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
+def classifier(classifier_path: Path) -> Bundle:
     """A bundle of two classes, whatever this project predicts; its columns are its features."""
-    monkeypatch.setattr(scoring, "compute_features", dict)
-    return load_bundle(classifier_path)
+    return load_bundle(classifier_path, FEATURES)
 
 
 def changed(bundle: Bundle, **metadata: Any) -> Bundle:
@@ -81,7 +90,11 @@ def test_rows_and_frames_are_answered_alike(scorer: Scorer, contract: Contract) 
 
 
 def test_every_row_gets_a_probability_for_each_class(classifier: Bundle) -> None:
-    scores = Scorer(classifier).score_rows(generate_rows(classifier.contract, 60, seed=2)).scores
+    scores = (
+        Scorer(classifier, FEATURES)
+        .score_rows(generate_rows(classifier.contract, 60, seed=2))
+        .scores
+    )
 
     assert scores.shape == (60, 2)
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
@@ -90,16 +103,16 @@ def test_every_row_gets_a_probability_for_each_class(classifier: Bundle) -> None
 
 def test_a_binary_answer_is_positive_from_the_threshold_on(classifier: Bundle) -> None:
     rows = generate_rows(classifier.contract, 60, seed=2)
-    probabilities = Scorer(classifier).score_rows(rows).scores[:, 1]
+    probabilities = Scorer(classifier, FEATURES).score_rows(rows).scores[:, 1]
     # The second one is met exactly, by the first row.
     for threshold in (0.0, float(probabilities[0]), 0.45, 1.0):
-        answers = Scorer(changed(classifier, threshold=threshold)).score_rows(rows)
+        answers = Scorer(changed(classifier, threshold=threshold), FEATURES).score_rows(rows)
         expected = [bool(p >= threshold) for p in probabilities]
         assert answers.values.tolist() == expected
 
 
 def test_without_a_threshold_the_most_likely_class_is_the_answer(classifier: Bundle) -> None:
-    answers = Scorer(changed(classifier, threshold=None, classes=["a", "b"])).score_rows(
+    answers = Scorer(changed(classifier, threshold=None, classes=["a", "b"]), FEATURES).score_rows(
         generate_rows(classifier.contract, 60, seed=2)
     )
 
@@ -127,26 +140,23 @@ def test_an_answer_that_differs_from_trainings_is_refused(
     golden[position] = Golden(request=entry.request, scores=[s + wrong for s in entry.scores])
 
     with pytest.raises(BundleError, match="serving computes otherwise than training"):
-        Scorer(changed(bundle, golden=golden)).check_golden()
+        Scorer(changed(bundle, golden=golden), OWN).check_golden()
 
 
-def test_a_feature_computed_otherwise_is_refused(
-    classifier: Bundle, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_feature_computed_otherwise_is_refused(classifier: Bundle) -> None:
     def shift(columns: Columns) -> Columns:
         return {**columns, "size": columns["size"] * 1.5}
 
-    Scorer(classifier).check_golden()
-    monkeypatch.setattr(scoring, "compute_features", shift)
+    Scorer(classifier, FEATURES).check_golden()
     with pytest.raises(BundleError, match="golden request"):
-        Scorer(classifier).check_golden()
+        Scorer(classifier, FeatureCode(shift, FEATURES.digest)).check_golden()
 
 
 def test_features_that_the_model_does_not_take_are_refused(
     classifier: Bundle,
 ) -> None:
     names = list(reversed(classifier.metadata.numeric_features))
-    scorer = Scorer(changed(classifier, numeric_features=names))
+    scorer = Scorer(changed(classifier, numeric_features=names), FEATURES)
 
     with pytest.raises(BundleError, match=r"features\.py gives other features"):
         scorer.score_rows(generate_rows(classifier.contract, 1, seed=2))
@@ -155,10 +165,10 @@ def test_features_that_the_model_does_not_take_are_refused(
 def test_mlflows_caller_may_leave_out_optional_columns(
     classifier: Bundle, classifier_path: Path
 ) -> None:
-    model = scoring._load_pyfunc(str(classifier_path))
+    model = load_pyfunc(str(classifier_path), FEATURES)
     rows = generate_rows(classifier.contract, 20, seed=2)
     bare = [{"size": row["size"]} for row in rows]
-    answers = Scorer(classifier).score_rows(bare)
+    answers = Scorer(classifier, FEATURES).score_rows(bare)
     frame = model.predict(pd.DataFrame(bare))
 
     assert frame["prediction"].tolist() == answers.values.tolist()
@@ -169,7 +179,7 @@ def test_mlflows_caller_may_leave_out_optional_columns(
 def test_mlflows_caller_is_refused_what_breaks_the_contract_but_a_comparison_is_not(
     classifier: Bundle, classifier_path: Path
 ) -> None:
-    model = scoring._load_pyfunc(str(classifier_path))
+    model = load_pyfunc(str(classifier_path), FEATURES)
     rows = pd.DataFrame(generate_rows(classifier.contract, 3, seed=2))
     rows.loc[2, "size"] = None
 
@@ -181,4 +191,4 @@ def test_mlflows_caller_is_refused_what_breaks_the_contract_but_a_comparison_is_
 def test_golden_answers_of_another_shape_are_refused(bundle: Bundle) -> None:
     golden = [entry.model_copy(update={"scores": []}) for entry in bundle.metadata.golden]
     with pytest.raises(BundleError, match="golden request 0 is answered with"):
-        Scorer(changed(bundle, golden=golden)).check_golden()
+        Scorer(changed(bundle, golden=golden), OWN).check_golden()

@@ -15,11 +15,12 @@ import yaml
 from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare
 from {{ cookiecutter.package_name }}.adoption.opening import Place
 from {{ cookiecutter.package_name }}.adoption.plan import Wishes
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.contract import Kind, parse_contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import load_params
-from {{ cookiecutter.package_name }}.paths import Paths
 from {{ cookiecutter.package_name }}.pipeline import ingest
+from {{ cookiecutter.package_name }}.project import project as own_project
 from {{ cookiecutter.package_name }}.reports import read_report
 from {{ cookiecutter.package_name }}.source_params import ColumnFormat, SqlParams
 from {{ cookiecutter.package_name }}.sources.files import NESTED
@@ -53,15 +54,15 @@ def add_month(folder: Path, month: int, rows: int = 40) -> None:
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> Paths:
+def paths(tmp_path: Path) -> Workspace:
     for month in (1, 2, 3):
         add_month(tmp_path, month)
     for name in ("params.yaml", "dvc.yaml"):
         (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
-    return Paths(tmp_path)
+    return Workspace(tmp_path, own_project)
 
 
-def adopt(paths: Paths, **place: str) -> None:
+def adopt(paths: Workspace, **place: str) -> None:
     """What `make adopt` writes for the table of a database."""
     wishes = Wishes(target="returned", features=frozenset({"size", "items", "colour"}))
     request = Request(Place("sqlite:///shop.db", table="orders", **place), wishes)
@@ -73,11 +74,11 @@ def adopt(paths: Paths, **place: str) -> None:
         (paths.root / "source.sql").write_text(adoption.query, encoding="utf-8")
 
 
-def stored(paths: Paths) -> dict[str, int]:
+def stored(paths: Workspace) -> dict[str, int]:
     return {path.stem: len(read_table(path)) for path in sorted(paths.raw.iterdir())}
 
 
-def test_a_table_of_a_database_becomes_contract_settings_and_months(paths: Paths) -> None:
+def test_a_table_of_a_database_becomes_contract_settings_and_months(paths: Workspace) -> None:
     adopt(paths)
     contract = parse_contract(paths.contract.read_text(encoding="utf-8"))
     ingest.run(paths, load_params(paths.params))
@@ -94,7 +95,7 @@ def test_a_table_of_a_database_becomes_contract_settings_and_months(paths: Paths
     assert set(january["colour"]) == {"red: dark", "blue"}
 
 
-def test_the_pipeline_watches_the_query_and_asks_the_database_each_time(paths: Paths) -> None:
+def test_the_pipeline_watches_the_query_and_asks_the_database_each_time(paths: Workspace) -> None:
     adopt(paths)
     stage = yaml.safe_load((paths.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"][
         "ingest"
@@ -105,7 +106,7 @@ def test_the_pipeline_watches_the_query_and_asks_the_database_each_time(paths: P
     assert (paths.root / "source.sql").read_text() == "SELECT *\nFROM orders\n"
 
 
-def test_a_table_that_cannot_be_adopted_leaves_nothing_behind(paths: Paths) -> None:
+def test_a_table_that_cannot_be_adopted_leaves_nothing_behind(paths: Workspace) -> None:
     before = {path: path.read_bytes() for path in paths.root.iterdir()}
     place = Place("sqlite:///shop.db", table="orders")
     for target, sentence in (("nothing", "no column 'nothing'"), ("id", "at most")):
@@ -115,7 +116,7 @@ def test_a_table_that_cannot_be_adopted_leaves_nothing_behind(paths: Paths) -> N
     assert {path: path.read_bytes() for path in paths.root.iterdir()} == before
 
 
-def test_an_incremental_query_asks_for_the_last_month_and_what_came_after(paths: Paths) -> None:
+def test_an_incremental_query_asks_for_the_last_month_and_what_came_after(paths: Workspace) -> None:
     adopt(paths, incremental="placed_at")
     params = load_params(paths.params)
     ingest.run(paths, params)
@@ -129,7 +130,7 @@ def test_an_incremental_query_asks_for_the_last_month_and_what_came_after(paths:
     assert read_report(paths.reports / "ingest.json")["offered"] == 160
 
 
-def test_rows_that_come_late_to_the_last_stored_month_are_added(paths: Paths) -> None:
+def test_rows_that_come_late_to_the_last_stored_month_are_added(paths: Workspace) -> None:
     adopt(paths, incremental="placed_at")
     params = load_params(paths.params)
     ingest.run(paths, params)
@@ -142,7 +143,7 @@ def test_rows_that_come_late_to_the_last_stored_month_are_added(paths: Paths) ->
     assert stored(paths) == {"2020-01": 40, "2020-02": 40, "2020-03": 41}
 
 
-def test_a_row_that_changes_in_the_last_stored_month_is_noticed(paths: Paths) -> None:
+def test_a_row_that_changes_in_the_last_stored_month_is_noticed(paths: Workspace) -> None:
     adopt(paths, incremental="placed_at")
     params = load_params(paths.params)
     ingest.run(paths, params)
@@ -210,7 +211,7 @@ def test_objects_of_a_database_become_text_or_are_left_out() -> None:
     assert named["when"].dtype == "datetime64[us, UTC]"
 
 
-def test_what_is_not_asked_for_again_cannot_be_noticed(paths: Paths) -> None:
+def test_what_is_not_asked_for_again_cannot_be_noticed(paths: Workspace) -> None:
     adopt(paths, incremental="placed_at")
     params = load_params(paths.params)
     ingest.run(paths, params)
@@ -262,7 +263,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("mistake", REFUSED)
-def test_a_mistake_gets_its_sentence_without_a_secret(mistake: str, paths: Paths) -> None:
+def test_a_mistake_gets_its_sentence_without_a_secret(mistake: str, paths: Workspace) -> None:
     url, query, sentence = REFUSED[mistake]
     queries = {
         "q.sql": "SELECT * FROM orders;",
@@ -278,14 +279,14 @@ def test_a_mistake_gets_its_sentence_without_a_secret(mistake: str, paths: Paths
     assert "hunter2" not in str(refusal.value)
 
 
-def test_a_database_without_a_query_is_asked_for_one(paths: Paths) -> None:
+def test_a_database_without_a_query_is_asked_for_one(paths: Workspace) -> None:
     request = Request(Place("sqlite:///shop.db"), Wishes(target="returned"))
 
     with pytest.raises(ProjectError, match=r"--query orders\.sql, or --table orders"):
         prepare(paths, request, None, lambda _, safe: safe)
 
 
-def test_a_query_may_hold_colons(paths: Paths) -> None:
+def test_a_query_may_hold_colons(paths: Workspace) -> None:
     (paths.root / "q.sql").write_text("SELECT id, '10:30 :x' AS clock FROM orders -- :y\n")
     (rows,) = read_rows(SqlParams(kind="sql", url="sqlite:///shop.db", query="q.sql"), paths.root)
 

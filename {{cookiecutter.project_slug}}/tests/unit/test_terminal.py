@@ -9,8 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from {{ cookiecutter.package_name }}.cli import app
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.printable import LONGEST_VALUE, printable, show_value
 from {{ cookiecutter.package_name }}.terminal import confirm, echo, fail
+
+FEATURES = load_feature_code(compute_features)
 
 HOSTILE = [
     "\x1b]0;owned title\x07",
@@ -95,8 +99,8 @@ def test_trace_prints_what_a_client_sent_as_escapes(
     """A record with forged lines in a value: nothing of it reaches the terminal raw."""
     from {{ cookiecutter.package_name }}.bundle import deploy_bundle, load_bundle
 
-    bundle = load_bundle(bundle_path)
-    pointer = deploy_bundle(bundle_path, tmp_path / "deployed", bundle.metadata.name, "1")
+    bundle = load_bundle(bundle_path, FEATURES)
+    pointer = deploy_bundle(bundle_path, tmp_path / "deployed", bundle.metadata.name, "1", FEATURES)
     golden = bundle.metadata.golden[0]
     words = [c.name for c in bundle.contract.features if c.kind == "string"]
     forged = "A\x1b]0;owned\x07\x1b[2K\r  the same answer to 0.0e+00\nrow 7, answered FORGED"

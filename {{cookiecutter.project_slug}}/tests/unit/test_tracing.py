@@ -7,24 +7,28 @@ import pytest
 from {{ cookiecutter.package_name }}.bundle import deploy_bundle
 from {{ cookiecutter.package_name }}.contract import Contract
 from {{ cookiecutter.package_name }}.errors import ProjectError
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.serving.dialect import Incoming
 from {{ cookiecutter.package_name }}.serving.native import Native
 from {{ cookiecutter.package_name }}.serving.served import load_served_model
 from {{ cookiecutter.package_name }}.tracing import TraceError, trace_request
 
+FEATURES = load_feature_code(compute_features)
+
 
 @pytest.fixture
 def store(bundle_path: Path, tmp_path: Path) -> Path:
     place = tmp_path / "deployed"
-    deploy_bundle(bundle_path, place, "the-model", "3")
+    deploy_bundle(bundle_path, place, "the-model", "3", FEATURES)
     return place
 
 
 @pytest.fixture
 def logged(store: Path, contract: Contract, tmp_path: Path) -> Path:
     """A log in which request `mine` has two rows, behind a torn line."""
-    served = load_served_model(store, max_rows=5)
+    served = load_served_model(store, FEATURES, max_rows=5)
     body = json.dumps({"records": generate_rows(contract, count=2, seed=3)}).encode()
     lines = served.answer(Native(), Incoming(body, "mine")).log_lines
     folder = tmp_path / "predictions"
@@ -43,7 +47,7 @@ def change(folder: Path, **changes: Any) -> None:
 def test_every_stage_of_every_row_is_shown_and_the_answer_comes_out_again(
     store: Path, logged: Path, contract: Contract
 ) -> None:
-    lines = list(trace_request(store, logged, "mine"))
+    lines = list(trace_request(store, logged, "mine", FEATURES))
     assert [line for line in lines if line.startswith("row ")][1].startswith("row 1, answered 20")
     assert sum("the same answer" in line for line in lines) == 2
     for stage in ("input", "column", "feature", "answered", "now"):
@@ -60,15 +64,15 @@ def test_another_answer_is_a_failure(store: Path, logged: Path, contract: Contra
         change(logged, probabilities={"x": 1.0}, prediction=contract.classes[0])
         change(logged, probabilities=dict.fromkeys(map(str, contract.classes), 2.0))
     with pytest.raises((TraceError, KeyError)):
-        list(trace_request(store, logged, "mine"))
+        list(trace_request(store, logged, "mine", FEATURES))
 
 
 def test_an_unknown_request_is_refused_with_what_to_do(store: Path, logged: Path) -> None:
     with pytest.raises(ProjectError, match="X-Request-ID"):
-        list(trace_request(store, logged, "min"))
+        list(trace_request(store, logged, "min", FEATURES))
 
 
 def test_a_bundle_that_is_gone_is_refused(store: Path, logged: Path) -> None:
     change(logged, digest="0" * 64)
     with pytest.raises(ProjectError, match="make deploy"):
-        list(trace_request(store, logged, "mine"))
+        list(trace_request(store, logged, "mine", FEATURES))

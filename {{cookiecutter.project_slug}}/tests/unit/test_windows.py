@@ -5,10 +5,13 @@ import pandas as pd
 
 from {{ cookiecutter.package_name }}.columns import arrange_features, columns_from_rows
 from {{ cookiecutter.package_name }}.contract import Contract
+from {{ cookiecutter.package_name }}.feature_code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
 from {{ cookiecutter.package_name }}.schemas import generate_rows
 from {{ cookiecutter.package_name }}.tables import conform
 from {{ cookiecutter.package_name }}.windows import window_examples, window_matrix
+
+FEATURES = load_feature_code(compute_features)
 
 
 def make_labels(contract: Contract) -> list[object]:
@@ -27,7 +30,7 @@ def make_window(contract: Contract) -> tuple[list[dict[str, object]], pd.DataFra
 def test_a_window_has_the_features_that_the_api_computes(contract: Contract) -> None:
     rows, frame = make_window(contract)
     expected = arrange_features(compute_features(columns_from_rows(contract, rows)))
-    found = window_matrix(frame, contract)
+    found = window_matrix(frame, contract, FEATURES)
 
     assert found.numeric_names == expected.numeric_names
     np.testing.assert_array_equal(found.numeric, expected.numeric)
@@ -36,8 +39,8 @@ def test_a_window_has_the_features_that_the_api_computes(contract: Contract) -> 
 
 def test_examples_hold_the_position_of_each_label(contract: Contract) -> None:
     _, frame = make_window(contract)
-    examples = window_examples(frame, contract)
+    examples = window_examples(frame, contract, FEATURES)
 
     assert examples.target.tolist() == [i % len(contract.classes or range(7)) for i in range(30)]
     assert examples.features.shape == (30, len(examples.features.columns))
-    assert examples.categorical == window_matrix(frame, contract).categorical.shape[1]
+    assert examples.categorical == window_matrix(frame, contract, FEATURES).categorical.shape[1]

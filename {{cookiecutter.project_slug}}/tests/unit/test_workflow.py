@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from {{ cookiecutter.package_name }} import release, workflow
+from {{ cookiecutter.package_name }}.composition import Workspace
 from {{ cookiecutter.package_name }}.errors import ProjectError
 from {{ cookiecutter.package_name }}.params import Params, load_params
-from {{ cookiecutter.package_name }}.paths import Paths
+from {{ cookiecutter.package_name }}.project import project as own_project
 from {{ cookiecutter.package_name }}.reports import write_report
 from {{ cookiecutter.package_name }}.repository import ensure_repository
 from {{ cookiecutter.package_name }}.workflow import repro, summarise
@@ -39,14 +40,14 @@ def make_repository(folder: Path) -> None:
     ensure_repository(folder)
 
 
-def make_pipeline(folder: Path, command: str) -> Paths:
+def make_pipeline(folder: Path, command: str) -> Workspace:
     """A DVC project of one stage."""
     make_repository(folder)
     (folder / ".dvc" / "tmp").mkdir(parents=True)
     (folder / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
     stage = f"stages:\n  only:\n    cmd: {command}\n    outs: [made]\n"
     (folder / "dvc.yaml").write_text(stage)
-    return Paths(folder)
+    return Workspace(folder, own_project)
 
 
 def test_the_empty_lock_of_a_killed_run_stops_dvc_but_not_us(tmp_path: Path) -> None:
@@ -179,7 +180,7 @@ def test_a_run_shows_the_stages_and_none_of_dvcs_hints(
 def test_the_summary_shows_the_account_and_the_candidate_beside_the_baselines(
     tmp_path: Path,
 ) -> None:
-    paths = Paths(tmp_path)
+    paths = Workspace(tmp_path, own_project)
     params: Params = load_params(ROOT / "params.yaml")
 
     def interval(value: float) -> dict[str, dict[str, float]]:
@@ -223,7 +224,7 @@ def test_everything_runs_in_order_and_is_told(
     monkeypatch.setattr(workflow, "repro", note("repro"))
     monkeypatch.setattr(workflow, "summarise", lambda *_: ["rows: 1"])
     said: list[str] = []
-    workflow.run_everything(Paths(tmp_path), said.append)
+    workflow.run_everything(Workspace(tmp_path, own_project), said.append)
 
     assert steps == ["repro", "judge", "register", "promote", "deploy"]
     assert said == [

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from .. import features as features_module
 from ..columns import arrange_features, columns_from_frame
+from ..composition import Workspace
 from ..contract import Contract, load_contract, parse_contract
 from ..contract_rules import LONGEST_NAME
 from ..errors import ProjectError
@@ -111,7 +111,7 @@ class Adoption:
     decisions: tuple[str, ...] = ()
 
 
-def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) -> Adoption:
+def adopt(paths: Workspace, request: Request, ask: Ask, say: Callable[[str], None]) -> Adoption:
     """Profiles the data and rewrites the project for it.
 
     Args:
@@ -134,6 +134,7 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
     first = is_sample_here(paths.root)
     previous = None if first else load_contract(paths.contract)
     adoption = prepare(paths, request, previous, ask)
+    say(f"Decided (flags in ARGS change it; .venv/bin/python -m {paths.package} adopt --help):")
     for line in adoption.decisions:
         say(line)
     if previous is not None and not _agree(paths, request, adoption, ask, say):
@@ -149,12 +150,11 @@ def adopt(paths: Paths, request: Request, ask: Ask, say: Callable[[str], None]) 
     return adoption
 
 
-def _collect_changes(paths: Paths, request: Request, adoption: Adoption) -> tuple[Changes, str]:
+def _collect_changes(paths: Workspace, request: Request, adoption: Adoption) -> tuple[Changes, str]:
     """What the adoption writes and deletes, and a line about the sample's files."""
     changes, said = clear_outputs(paths), ""
     if is_sample_here(paths.root):
-        features = Path(str(features_module.__file__))
-        removed, said = remove_sample(paths, features, name_table(request.place))
+        removed, said = remove_sample(paths, paths.features_file, name_table(request.place))
         changes |= removed
     pipeline = changes.get("dvc.yaml") or (paths.root / "dvc.yaml").read_text(encoding="utf-8")
     task = parse_contract(adoption.contract).task

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..composition import Workspace
 from ..errors import ProjectError
 from ..modelling.plausibility import spell_implausible
 from ..params import load_params
@@ -23,7 +24,7 @@ _OTHER_METRICS = {"roc_auc": "pr_auc", "pr_auc": "roc_auc", "rmse": "mae", "log_
 
 
 def adopt_and_run(
-    paths: Paths,
+    paths: Workspace,
     place: Place,
     wishes: Wishes,
     formats: FormatOverrides,
@@ -63,7 +64,7 @@ def _note_quality(paths: Paths) -> list[str]:
     return [warning] if warning else []
 
 
-def choose_presets(paths: Paths, adoption: Adoption) -> int:
+def choose_presets(paths: Workspace, adoption: Adoption) -> int:
     """Let the study choose settings, unless an earlier adoption or a person has chosen them.
 
     Returns:
@@ -120,14 +121,13 @@ def _list_refused(paths: Paths) -> list[str]:
     return [f"'{gate['name']}'" for gate in gates if gate["verdict"] == "refused"]
 
 
-def run_verb(paths: Paths, *arguments: str) -> int:
+def run_verb(paths: Workspace, *arguments: str) -> int:
     """Run a verb in a process of its own, since this one has loaded the features of before.
 
     Returns:
         Its exit code; it has said why it is not 0.
     """
-    package = __package__.partition(".")[0]
-    return subprocess.call([sys.executable, "-m", package, *arguments], cwd=paths.root)
+    return subprocess.call([sys.executable, "-m", paths.package, *arguments], cwd=paths.root)
 
 
 def ask_at_terminal(question: str, safe: bool) -> bool:

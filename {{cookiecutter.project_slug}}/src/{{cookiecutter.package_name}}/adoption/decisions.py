@@ -38,9 +38,7 @@ def describe_decisions(
     if len(rows) > _MOST_ROWS:
         shown = _pick_rows(rows)
         rest = f"... and {len(rows) - len(shown)} more columns, all in contract.yaml"
-    package = __package__.partition(".")[0]
     lines = [
-        f"Decided (flags in ARGS change it; .venv/bin/python -m {package} adopt --help):",
         *_describe_files(source, encoding),
         f"  split: {split}",
         f"  target: {_describe_target(contract)}",

@@ -69,7 +69,7 @@ def read_formats(paths: Paths, earlier: Earlier | None, target: str) -> dict[str
     if earlier is None:
         return {}
     source = load_params(paths.params).source
-    formats = {} if source.kind == "sample" else source.columns
+    formats = {} if source.kind == "custom" else source.columns
     return {
         column.name: (column.kind, formats.get(column.name, ColumnFormat()))
         for column in earlier.contract.columns
@@ -82,7 +82,7 @@ def continue_formats(
 ) -> FormatOverrides:
     """What flags say now about the table as a whole, else what was decided the last time."""
     source = load_params(paths.params).source if earlier else None
-    if source is None or source.kind == "sample":
+    if source is None or source.kind == "custom":
         return formats
     missing = formats.missing or source.missing
     return replace(formats, missing=missing, known_encoding=source.encoding)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..behaviour import load_tests, run_tests
 from ..bundle import Bundle, OtherBundleError, load_bundle
+from ..composition import Workspace
 from ..contract import Contract, class_name
 from ..errors import ProjectError
 from ..estimator_files import load_estimator
@@ -51,11 +52,12 @@ class Window:
     scores: dict[str, Floats]
 
 
-def run(paths: Paths, params: Params) -> str:
+def run(paths: Workspace, params: Params) -> str:
     """Measures the bundle and the baselines on the test window, with intervals by days."""
     bundle = load_exported(paths)
     contract, threshold = bundle.contract, bundle.metadata.threshold
-    scorer, settings = Scorer(bundle, threads=0), {"min_rows": params.evaluate.min_slice_rows}
+    scorer = Scorer(bundle, paths.features, threads=0)
+    settings = {"min_rows": params.evaluate.min_slice_rows}
     check_metric(params, contract)
     valid, test = (answer_window(paths, params, scorer, name) for name in ("valid", "test"))
     found = measure_all(
@@ -99,7 +101,7 @@ def run(paths: Paths, params: Params) -> str:
     return f"{params.judge.metric} {spread} on {len(test.rows):,} rows"
 
 
-def load_exported(paths: Paths) -> Bundle:
+def load_exported(paths: Workspace) -> Bundle:
     """The bundle that `export` wrote, by the digest in its report, which git keeps.
 
     Raises:
@@ -107,7 +109,7 @@ def load_exported(paths: Paths) -> Bundle:
     """
     digest = read_report(paths.reports / "export.json")["digest"]
     try:
-        return load_bundle(paths.bundle, digest)
+        return load_bundle(paths.bundle, paths.features, digest)
     except OtherBundleError as error:
         raise ProjectError(
             f"models/bundle is bundle {error.found[:12]}, but reports/export.json names "
@@ -130,10 +132,10 @@ def check_metric(params: Params, contract: Contract) -> None:
         )
 
 
-def answer_window(paths: Paths, params: Params, scorer: Scorer, name: str) -> Window:
+def answer_window(paths: Workspace, params: Params, scorer: Scorer, name: str) -> Window:
     """Asks the bundle and the baselines about the rows of a window."""
     contract, rows = scorer.bundle.contract, read_table(paths.splits / f"{name}.parquet")
-    examples = window_examples(rows, contract)
+    examples = window_examples(rows, contract, paths.features)
     scores = {"candidate": scorer.score_frame(rows).scores}
     training = read_report(paths.reports / "training.json")
     for model in BASELINES[params.train.candidate.kind]:

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..bundle import Golden, Metadata, features_digest, load_bundle, write_bundle
-from ..columns import Columns, arrange_features, columns_from_frame
+from ..bundle import Golden, Metadata, load_bundle, write_bundle
+from ..columns import Columns, columns_from_frame
+from ..composition import Workspace
 from ..contract import Column, Contract, load_contract
 from ..errors import ProjectError
 from ..estimator_files import load_estimator
-from ..features import compute_features
+from ..feature_code import FeatureCode
 from ..modelling.conversion import convert_model
 from ..modelling.estimators import feature_frame, predict_scores
 from ..modelling.metrics import Floats
@@ -21,7 +22,6 @@ from ..modelling.persons import check_categories, replace_personal_values
 from ..modelling.reference import describe_columns
 from ..modelling.threshold import choose_threshold
 from ..params import Params, SplitParams
-from ..paths import Paths
 from ..reports import read_report, write_report
 from ..scoring import OnnxModel, Scorer
 from ..source_params import TableFormat
@@ -33,16 +33,17 @@ HARD_ROWS = 200
 """Ordinary rows from which each kind of hard row is made."""
 
 
-def run(paths: Paths, params: Params) -> str:
+def run(paths: Workspace, params: Params) -> str:
     """Converts, compares, and writes the bundle; nothing is left behind when a check fails."""
     contract = load_contract(paths.contract)
     rows = {w: read_table(paths.splits / f"{w}.parquet") for w in ("train", "valid", "test")}
     training = read_report(paths.reports / "training.json")
     model = load_estimator(paths.models, "candidate", training)
     seen = columns_from_frame(contract, rows["train"])
-    check_categories(contract, seen, compute_features(seen), params.export.pii_categories)
+    features = paths.features
+    check_categories(contract, seen, features.compute(seen), params.export.pii_categories)
     columns = columns_from_frame(contract, rows["test"])
-    matrix = arrange_features(compute_features(columns))
+    matrix = features.arrange(columns)
     graph = convert_model(
         model, len(matrix.numeric_names), len(matrix.categorical_names), params.export.opset
     )
@@ -55,14 +56,16 @@ def run(paths: Paths, params: Params) -> str:
     # Each column makes copies of them: of a wide table a few do, or they would fill the memory.
     few = min(HARD_ROWS, max(1, 10_000 // len(contract.features)))
     hard = hard_columns({n: v[:few] for n, v in columns.items()}, contract)
-    unit = measure_unit(window_examples(rows["train"], contract).target, contract.task)
+    unit = measure_unit(window_examples(rows["train"], contract, features).target, contract.task)
     parities = {
-        name: compare_scores(trained_scores(model, part), graph_scores(graph, part), unit)
+        name: compare_scores(
+            trained_scores(model, part, features), graph_scores(graph, part, features), unit
+        )
         for name, part in (("test_rows", columns), ("hard_rows", hard))
     }
     for parity in parities.values():
         check_parity(parity, params.export.tolerance)
-    metadata = describe_model(model, contract, rows, params, training).model_copy(
+    metadata = describe_model(model, contract, rows, params, training, features).model_copy(
         update={"unit": unit}
     )
     digest = write_bundle(paths.bundle, graph, paths.contract.read_text(encoding="utf-8"), metadata)
@@ -81,31 +84,36 @@ def run(paths: Paths, params: Params) -> str:
     )
 
 
-def trained_scores(model: Any, columns: Columns) -> Floats:
+def trained_scores(model: Any, columns: Columns, features: FeatureCode) -> Floats:
     """The trained model's own answers."""
-    return predict_scores(model, feature_frame(arrange_features(compute_features(columns))))
+    return predict_scores(model, feature_frame(features.arrange(columns)))
 
 
-def graph_scores(graph: bytes, columns: Columns) -> Floats:
+def graph_scores(graph: bytes, columns: Columns, features: FeatureCode) -> Floats:
     """The exported graph's answers."""
-    return OnnxModel(graph, threads=0).score(arrange_features(compute_features(columns)))
+    return OnnxModel(graph, threads=0).score(features.arrange(columns))
 
 
-def check_bundle(paths: Paths) -> None:
+def check_bundle(paths: Workspace) -> None:
     """Asks the finished bundle its golden requests, as a server will; removes it if it errs."""
     try:
-        Scorer(load_bundle(paths.bundle)).check_golden()
+        Scorer(load_bundle(paths.bundle, paths.features), paths.features).check_golden()
     except ProjectError:
         shutil.rmtree(paths.bundle)
         raise
 
 
 def describe_model(
-    model: Any, contract: Contract, rows: dict[str, pd.DataFrame], params: Params, training: Any
+    model: Any,
+    contract: Contract,
+    rows: dict[str, pd.DataFrame],
+    params: Params,
+    training: Any,
+    features: FeatureCode,
 ) -> Metadata:
     """What the bundle says about the model."""
-    valid = window_examples(rows["valid"], contract)
-    matrix = arrange_features(compute_features(columns_from_frame(contract, rows["valid"][:1])))
+    valid = window_examples(rows["valid"], contract, features)
+    matrix = features.arrange(columns_from_frame(contract, rows["valid"][:1]))
     threshold = None
     if contract.task == "binary":
         costs = (params.train.cost_false_positive, params.train.cost_false_negative)
@@ -120,7 +128,7 @@ def describe_model(
         threshold=threshold,
         numeric_features=list(matrix.numeric_names),
         categorical_features=list(matrix.categorical_names),
-        features_digest=features_digest(),
+        features_digest=features.digest,
         data_hash=hash_rows(rows["train"], rows["valid"]),
         params_hash=params.digest(),
         seen_until=_latest(rows["valid"], contract, params.split),
@@ -134,16 +142,19 @@ def describe_model(
             contract,
             replace_personal_values(rows["valid"], contract, params.seed),
             params.export.golden,
+            features,
         ),
     )
 
 
 def _formats(params: Params) -> TableFormat:
-    """How the source's table is written; the sample's is plain."""
-    return TableFormat() if params.source.kind == "sample" else params.source.table_format()
+    """How the source's table is written; that of a project's own source is plain."""
+    return TableFormat() if params.source.kind == "custom" else params.source.table_format()
 
 
-def golden_requests(model: Any, contract: Contract, rows: pd.DataFrame, count: int) -> list[Golden]:
+def golden_requests(
+    model: Any, contract: Contract, rows: pd.DataFrame, count: int, features: FeatureCode
+) -> list[Golden]:
     """Evenly spaced rows as a client would send them, with the trained model's answers.
 
     The last one leaves out everything that may be left out.
@@ -151,7 +162,7 @@ def golden_requests(model: Any, contract: Contract, rows: pd.DataFrame, count: i
     chosen = rows.iloc[np.linspace(0, len(rows) - 1, count).astype(int)].reset_index(drop=True)
     optional = [column.name for column in contract.features if not column.required]
     chosen.loc[len(chosen) - 1, optional] = pd.NA
-    scores = trained_scores(model, columns_from_frame(contract, chosen))
+    scores = trained_scores(model, columns_from_frame(contract, chosen), features)
     return [
         Golden(request=_as_record(row, contract), scores=answer.tolist())
         for (_, row), answer in zip(chosen.iterrows(), scores, strict=True)

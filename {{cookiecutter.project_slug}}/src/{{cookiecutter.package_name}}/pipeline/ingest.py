@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..batches import WHOLE, has_arrived, split_by_month
+from ..composition import Workspace
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
 from ..files import clear_scratch
@@ -30,14 +31,14 @@ from ..tables import conform, read_table, write_table
 _WORDS_SHOWN = 3
 
 
-def run(paths: Paths, params: Params) -> str:
+def run(paths: Workspace, params: Params) -> str:
     """Stores every month that has arrived and reports how many rows came and are still to come."""
     contract = load_contract(paths.contract)
     drop_stored(paths.raw, contract, params.ingest.forgotten)
     if is_offline(paths):
         return keep_stored(paths, params, f"{OFFLINE} is set, so the source is not read")
     try:
-        read = read_source(params.source, contract, paths.root)
+        read = read_source(params.source, contract, paths.root, paths.project.source)
     except SourceMissingError as missing:
         if not any(paths.raw.glob("*.parquet")):
             raise

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..columns import FeatureMatrix
+from ..composition import Workspace
 from ..contract import Contract, load_contract
 from ..errors import ProjectError
 from ..estimator_files import save_estimator
@@ -14,20 +15,19 @@ from ..modelling.estimators import Examples, fit_candidate, fit_linear, fit_prio
 from ..modelling.leakage import rank_single_features
 from ..modelling.metrics import metrics_for
 from ..params import Params
-from ..paths import Paths
 from ..reports import write_report
 from ..tables import read_table
 from ..windows import make_examples, window_matrix
 
 
-def run(paths: Paths, params: Params) -> str:
+def run(paths: Workspace, params: Params) -> str:
     """Fits every model on the train window; the valid window stops, and measures the fits."""
     contract = load_contract(paths.contract)
     matrices: dict[str, FeatureMatrix] = {}
     examples: dict[str, Examples] = {}
     for name in ("train", "valid"):
         rows = read_table(paths.splits / f"{name}.parquet")
-        matrices[name] = window_matrix(rows, contract)
+        matrices[name] = window_matrix(rows, contract, paths.features)
         examples[name] = make_examples(matrices[name], rows, contract)
     alone = rank_single_features(
         matrices["train"],

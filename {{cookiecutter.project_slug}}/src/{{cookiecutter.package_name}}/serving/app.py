@@ -40,13 +40,13 @@ from .protocol_routes import (
 )
 from .roster import Roster
 from .routes import operation_routes, predict_route
-from .served import Champion, ServedModel, load_served_model
+from .served import Champion, ServedModel
 from .shortcut import Shortcut
 
 
 def create_app(
     settings: ServiceSettings,
-    model: ServedModel | None = None,
+    model: ServedModel,
     logger: FilteringBoundLogger | None = None,
     roster: Roster | None = None,
 ) -> FastAPI:
@@ -54,17 +54,15 @@ def create_app(
 
     Args:
         settings: Limits and places.
-        model: Answers instead of the one that the store points at.
+        model: The one that answers until another is deployed.
         logger: Where operational logs go; standard output by default.
         roster: Where the service's processes say what they answer with; by default, this is alone.
 
     Raises:
-        ProjectError: Nothing is deployed, the bundle must not be served, or the prediction log
-            cannot be written.
+        ProjectError: The prediction log cannot be written.
     """
     silence_telemetry()
     logger = logger or make_logger(sys.stdout)
-    model = model or load_served_model(settings.store, settings.max_rows, settings.model_threads)
     champion = Champion(model)
     log, metrics = PredictionLog(settings.log_directory), Metrics(shared=settings.workers > 1)
     roster = roster or Roster()

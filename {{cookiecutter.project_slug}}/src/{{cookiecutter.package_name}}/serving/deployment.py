@@ -74,7 +74,10 @@ class Watcher:
         ):
             return None
         fresh = load_served_model(
-            self._settings.store, self._settings.max_rows, self._settings.model_threads
+            self._settings.store,
+            current.scorer.features,
+            self._settings.max_rows,
+            self._settings.model_threads,
         )
         why = find_incompatibility(current.contract, fresh.contract)
         if why:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import ProjectError
+from ..feature_code import load_feature_code
 from ..settings import ServiceSettings
 from ..telemetry import silence_telemetry
 from .logs import make_logger
+from .service import Service
 
 
-def serve(settings: ServiceSettings) -> None:
+def serve(settings: ServiceSettings, service: Service) -> None:
     """Serves until SIGTERM or SIGINT, then lets accepted requests finish.
 
     Raises:
@@ -19,6 +21,7 @@ def serve(settings: ServiceSettings) -> None:
     """
     silence_telemetry()
     logger = make_logger(sys.stdout)
+    features = load_feature_code(service.features)
     with _listener(settings.host, settings.port) as listener:
 
         def announce() -> None:
@@ -28,11 +31,11 @@ def serve(settings: ServiceSettings) -> None:
         if settings.workers > 1:
             from .workers import Supervisor
 
-            Supervisor(settings, listener, logger).run(announce)
+            Supervisor(settings, features, listener, logger).run(announce)
         else:
             from .server import run_server
 
-            run_server(settings, listener, announce)
+            run_server(settings, features, listener, announce)
         logger.info("stopped")
 
 

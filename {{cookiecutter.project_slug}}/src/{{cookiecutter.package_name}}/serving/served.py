@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from ..bundle import load_deployed, read_pointer
 from ..contract import Contract, class_name
 from ..errors import ProjectError
+from ..feature_code import FeatureCode
 from ..scoring import Answers, Scorer
 from .decoding import Decode, compile_decoder
 from .dialect import Answered, Dialect, Incoming, Prediction, Question, Rows
@@ -134,7 +135,9 @@ class Champion:
     stopping: bool = False
 
 
-def load_served_model(store: Path, max_rows: int, threads: int = 1) -> ServedModel:
+def load_served_model(
+    store: Path, features: FeatureCode, max_rows: int, threads: int = 1
+) -> ServedModel:
     """Loads what the store points at, and serves it only if it answers as it did in training.
 
     Raises:
@@ -146,8 +149,8 @@ def load_served_model(store: Path, max_rows: int, threads: int = 1) -> ServedMod
             f"Nothing is deployed in {store}; run `make run` for everything up to there, or "
             "`make deploy` if there is a champion."
         )
-    bundle = load_deployed(store, pointer.digest)
-    scorer = Scorer(bundle, threads)
+    bundle = load_deployed(store, pointer.digest, features)
+    scorer = Scorer(bundle, features, threads)
     scorer.check_golden()
     identity = ModelIdentity(
         name=pointer.model_name,

@@ -15,16 +15,18 @@ from types import FrameType
 import uvicorn
 from structlog.typing import FilteringBoundLogger
 
+from ..feature_code import FeatureCode
 from ..settings import ServiceSettings
 from .app import create_app
 from .connection import Connection
 from .logs import StructuredHandler, make_logger
 from .roster import Roster
-from .served import Champion
+from .served import Champion, load_served_model
 
 
 def run_server(
     settings: ServiceSettings,
+    features: FeatureCode,
     listener: socket.socket,
     announce: Callable[[], None],
     roster: Roster | None = None,
@@ -33,6 +35,7 @@ def run_server(
 
     Args:
         settings: Limits and places.
+        features: The code from columns to features.
         listener: A bound socket; several processes may share it.
         announce: Called once requests are answered.
         roster: Where all processes say which bundle they answer with.
@@ -42,7 +45,8 @@ def run_server(
     """
     logger = make_logger(sys.stdout)
     _forward_logs(logger)
-    app = create_app(settings, logger=logger, roster=roster)
+    model = load_served_model(settings.store, features, settings.max_rows, settings.model_threads)
+    app = create_app(settings, model, logger=logger, roster=roster)
     config = uvicorn.Config(
         app,
         http=Connection,

@@ -21,6 +21,7 @@ from prometheus_client.multiprocess import mark_process_dead
 from structlog.typing import FilteringBoundLogger
 
 from ..errors import ProjectError
+from ..feature_code import FeatureCode
 from ..settings import ServiceSettings
 from .roster import Place, Roster
 
@@ -36,9 +37,14 @@ class Supervisor:
     """The parent of the workers; it answers no request itself."""
 
     def __init__(
-        self, settings: ServiceSettings, listener: socket.socket, logger: FilteringBoundLogger
+        self,
+        settings: ServiceSettings,
+        features: FeatureCode,
+        listener: socket.socket,
+        logger: FilteringBoundLogger,
     ) -> None:
         self._settings = settings
+        self._features = features
         self._listener = listener
         self._logger = logger
         self._roster = Roster(_SPAWN.RawArray(Place, settings.workers))
@@ -79,7 +85,8 @@ class Supervisor:
     def _fill_places(self) -> None:
         for place in set(range(self._settings.workers)) - {p for p, _ in self._workers.values()}:
             ours, theirs = _SPAWN.Pipe(duplex=False)
-            given = (self._settings, self._listener, replace(self._roster, own=place), theirs)
+            roster = replace(self._roster, own=place)
+            given = (self._settings, self._features, self._listener, roster, theirs)
             worker = _SPAWN.Process(target=_work, args=given)
             worker.start()
             theirs.close()
@@ -127,13 +134,17 @@ class Supervisor:
 
 
 def _work(
-    settings: ServiceSettings, listener: socket.socket, roster: Roster, said: Connection
+    settings: ServiceSettings,
+    features: FeatureCode,
+    listener: socket.socket,
+    roster: Roster,
+    said: Connection,
 ) -> None:
     # A terminal's Ctrl-C comes through the parent alone: twice would be an order to hurry.
     os.setpgrp()
     from .server import run_server
 
     try:
-        run_server(settings, listener, lambda: said.send_bytes(b""), roster)
+        run_server(settings, features, listener, lambda: said.send_bytes(b""), roster)
     except ProjectError as error:
         said.send_bytes(str(error).encode())

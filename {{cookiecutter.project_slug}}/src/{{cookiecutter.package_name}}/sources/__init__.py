@@ -8,24 +8,27 @@ import pandas as pd
 
 from ..contract import Contract
 from ..errors import ProjectError
-from ..source_params import OwnParams, SampleParams, SourceParams
+from ..source_params import CustomParams, OwnParams, SourceParams
 from .composing import compose_times, list_sources
 from .files import LACKING, NESTED, NOTES, read_files
 from .parsing import MISSING_WORDS, join_written, parse_columns
 from .s3 import read_objects
-from .sample import read_sample  # sample-only
 from .sql import read_rows
+
+Source = Callable[[Mapping[str, Any], Path], pd.DataFrame]
+"""`source.options` of params.yaml and the project's folder, to all rows that there are."""
 
 _Read = Callable[[Any, Path, Collection[str] | None], list[pd.DataFrame]]
 _READERS: Mapping[str, _Read] = {
     "files": read_files,
     "s3": read_objects,
-    "sample": read_sample,  # sample-only
     "sql": read_rows,
 }
 
 
-def read_source(params: SourceParams, contract: Contract, root: Path) -> pd.DataFrame:
+def read_source(
+    params: SourceParams, contract: Contract, root: Path, source: Source | None = None
+) -> pd.DataFrame:
     """All rows that the configured source offers, with the contract's column names.
 
     The frame's attribute NOTES says what was left out, MISSING_WORDS how many cells of a column
@@ -35,18 +38,14 @@ def read_source(params: SourceParams, contract: Contract, root: Path) -> pd.Data
         params: Which source, and how it is read.
         contract: What the columns are to become.
         root: The project's folder, from which relative paths count.
+        source: The project's own function, for `source.kind: custom`.
 
     Raises:
         ProjectError: The source is not there or lacks what it should have.
     """
-    if params.kind not in _READERS:
-        raise ProjectError(
-            f"params.yaml: this project has no source '{params.kind}'; known are "
-            f"{', '.join(_READERS)}."
-        )
+    if isinstance(params, CustomParams):
+        return _read_custom(params, root, source)
     names = {column.name for column in contract.columns}
-    if isinstance(params, SampleParams):
-        return _READERS[params.kind](params, root, names)[0]
     form = params.table_format()
     written = _READERS[params.kind](params, root, list_sources(form, names))
     notes = written[0].attrs.get(NOTES, [])
@@ -54,6 +53,21 @@ def read_source(params: SourceParams, contract: Contract, root: Path) -> pd.Data
     rows = pd.concat(parsed, ignore_index=True) if len(parsed) > 1 else parsed[0]
     rows.attrs[NOTES] = notes
     rows.attrs[MISSING_WORDS] = _add_counts([frame.attrs[MISSING_WORDS] for frame in parsed])
+    return rows
+
+
+def _read_custom(params: CustomParams, root: Path, source: Source | None) -> pd.DataFrame:
+    if source is None:
+        raise ProjectError(
+            "params.yaml: source.kind is 'custom', but project.py passes no `source` to Project; "
+            f"pass a function there, or choose one of {', '.join(_READERS)}."
+        )
+    rows = source(params.options, root)
+    if not isinstance(rows, pd.DataFrame):
+        raise ProjectError(
+            f"The source of project.py returned {type(rows).__name__}; return a pandas.DataFrame "
+            "with the contract's columns."
+        )
     return rows
 
 

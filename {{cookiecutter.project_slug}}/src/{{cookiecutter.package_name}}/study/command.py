@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..composition import Workspace
 from ..contract import load_contract
 from ..formatting import format_interval, format_number
 from ..outputs import write_facts
@@ -24,7 +25,12 @@ STUDIES = ("worth", "age", "presets", "search")
 
 
 def run_studies(
-    paths: Paths, params: Params, only: Sequence[str], say: Callable[[str], None], *, apply: bool
+    paths: Workspace,
+    params: Params,
+    only: Sequence[str],
+    say: Callable[[str], None],
+    *,
+    apply: bool,
 ) -> None:
     """Answers the questions of `only`, or all that can be asked of this project.
 
@@ -33,7 +39,7 @@ def run_studies(
     Raises:
         ProjectError: A study of `only` cannot be made, or the choice of the search was luck.
     """
-    task = Task(load_contract(paths.contract), params)
+    task = Task(load_contract(paths.contract), params, paths.features)
     train, valid = (read_table(paths.splits / f"{name}.parquet") for name in ("train", "valid"))
     report = _begin(paths, hash_rows(train, valid))
 

