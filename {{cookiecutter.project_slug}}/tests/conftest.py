@@ -7,29 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.bundle import (
-    Golden,
-    Metadata,
-    write_bundle,
-)
-from {{ cookiecutter.package_name }}.columns import (
-    columns_from_frame,
-    columns_from_rows,
-)
-from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
-from {{ cookiecutter.package_name }}.feature_code import FeatureCode, load_feature_code
+from mlchassis.bundle.bundle import Golden, Metadata, write_bundle
+from mlchassis.features.encoding import columns_from_frame, columns_from_rows
+from mlchassis.contract.model import Contract, parse_contract
+from mlchassis.features.code import FeatureCode, load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.modelling.conversion import convert_model
-from {{ cookiecutter.package_name }}.modelling.estimators import (
-    Examples,
-    feature_frame,
-    fit_linear,
-    predict_scores,
-)
-from {{ cookiecutter.package_name }}.modelling.reference import describe_columns
-from {{ cookiecutter.package_name }}.params import JudgeParams, LinearParams, Params, load_params
-from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.source_params import TableFormat
+from mlchassis.training.conversion import convert_model
+from mlchassis.training.estimators import Examples, feature_frame, fit_linear, predict_scores
+from mlchassis.training.reference import describe_columns
+from mlchassis.config.params import JudgeParams, LinearParams, Params, load_params
+from mlchassis.contract.schemas import generate_rows
+from mlchassis.config.source_params import TableFormat
 
 ROOT = Path(__file__).parent.parent
 

@@ -1,6 +1,7 @@
 """The composition root of training: the objects of this project that the pipeline uses."""
 
-from .composition import Project
+from mlchassis import Project
+
 from .features import compute_features
 from .source import read_flights  # sample-only
 

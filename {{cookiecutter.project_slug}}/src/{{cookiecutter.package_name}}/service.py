@@ -1,6 +1,7 @@
 """The composition root of serving: NumPy, FastAPI and nothing that trains."""
 
+from mlchassis import Service
+
 from .features import compute_features
-from .serving.service import Service
 
 service = Service(features=compute_features)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from .errors import ProjectError
+from mlchassis.errors import ProjectError
 
 LATE_MINUTES = 15
 """From this delay at arrival on, the US Department of Transportation calls a flight late."""

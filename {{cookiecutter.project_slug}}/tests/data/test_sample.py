@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 from {{ cookiecutter.package_name }} import source
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
+from mlchassis.contract.model import Contract
+from mlchassis.errors import ProjectError
 from {{ cookiecutter.package_name }}.source import LATE_MINUTES, join_flights, read_flights
-from {{ cookiecutter.package_name }}.source_params import CustomParams
-from {{ cookiecutter.package_name }}.sources import read_source
+from mlchassis.config.source_params import CustomParams
+from mlchassis.sources.registry import read_source
 
 FLIGHTS = 336_776
 

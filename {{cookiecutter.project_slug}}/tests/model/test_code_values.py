@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.modelling.code_values import are_codes
-from {{ cookiecutter.package_name }}.modelling.metrics import Floats
+from mlchassis.evaluation.code_values import are_codes
+from mlchassis.evaluation.metrics import Floats
 
 
 def draw(

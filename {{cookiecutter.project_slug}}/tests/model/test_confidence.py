@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import skew, t, ttest_ind
 
-from {{ cookiecutter.package_name }}.contract import Column, Contract
-from {{ cookiecutter.package_name }}.modelling.confidence import (
+from mlchassis.contract.model import Column, Contract
+from mlchassis.evaluation.bootstrap import (
     bootstrap,
     gain,
     group_rows,
@@ -19,15 +19,9 @@ from {{ cookiecutter.package_name }}.modelling.confidence import (
     resample,
     rise_between_windows,
 )
-from {{ cookiecutter.package_name }}.modelling.metrics import (
-    Floats,
-    Groups,
-    Statistic,
-    metrics_for,
-    share,
-)
-from {{ cookiecutter.package_name }}.params import SplitParams
-from {{ cookiecutter.package_name }}.tables import conform
+from mlchassis.evaluation.metrics import Floats, Groups, Statistic, metrics_for, share
+from mlchassis.config.params import SplitParams
+from mlchassis.data.tables import conform
 
 SETTINGS: dict[str, Any] = {"resamples": 200, "confidence": 0.9, "seed": 1}
 

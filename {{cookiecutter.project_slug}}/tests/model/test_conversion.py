@@ -22,15 +22,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.semi_supervised import LabelPropagation
 
-from {{ cookiecutter.package_name }}.columns import MISSING, FeatureMatrix
-from {{ cookiecutter.package_name }}.modelling.conversion import ConversionError, convert_model
-from {{ cookiecutter.package_name }}.modelling.parity import (
-    Parity,
-    ParityError,
-    check_parity,
-    compare_scores,
-)
-from {{ cookiecutter.package_name }}.scoring import OnnxModel
+from mlchassis.features.encoding import MISSING, FeatureMatrix
+from mlchassis.training.conversion import ConversionError, convert_model
+from mlchassis.training.parity import Parity, ParityError, check_parity, compare_scores
+from mlchassis.bundle.scorer import OnnxModel
 
 ROWS = 3000
 TOLERANCE = 1e-5

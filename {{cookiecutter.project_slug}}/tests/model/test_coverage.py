@@ -11,13 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from {{ cookiecutter.package_name }}.modelling.confidence import bootstrap
-from {{ cookiecutter.package_name }}.modelling.metrics import (
-    Floats,
-    Groups,
-    Statistic,
-    metrics_for,
-)
+from mlchassis.evaluation.bootstrap import bootstrap
+from mlchassis.evaluation.metrics import Floats, Groups, Statistic, metrics_for
 
 REPETITIONS = int(os.environ.get("COVERAGE_REPETITIONS", "60"))
 UNITS = (5, 8, 12, 15, 20, 30, 60)

@@ -5,12 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from {{ cookiecutter.package_name }}.modelling.decision import (
-    Costs,
-    decide,
-    describe_confusion,
-    excess_cost,
-)
+from mlchassis.evaluation.confusion import Costs, decide, describe_confusion, excess_cost
 
 SETTINGS = {"resamples": 200, "confidence": 0.95, "seed": 1}
 COSTS = Costs(1.0, 3.0)

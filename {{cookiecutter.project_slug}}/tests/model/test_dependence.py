@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.modelling.dependence import find_things, measure_neighbors
+from mlchassis.data.dependence import find_things, measure_neighbors
 
 
 @pytest.mark.parametrize("seed", range(20))

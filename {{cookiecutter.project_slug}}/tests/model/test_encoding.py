@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeRegressor
 
-from {{ cookiecutter.package_name }}.columns import MISSING, FeatureMatrix
-from {{ cookiecutter.package_name }}.modelling.conversion import convert_model
-from {{ cookiecutter.package_name }}.modelling.encoding import CategoryEncoder, MeanEncoder
-from {{ cookiecutter.package_name }}.scoring import OnnxModel
+from mlchassis.features.encoding import MISSING, FeatureMatrix
+from mlchassis.training.conversion import convert_model
+from mlchassis.training.category_encoding import CategoryEncoder, MeanEncoder
+from mlchassis.bundle.scorer import OnnxModel
 
 TRAIN = ["b"] * 5 + ["a"] * 4 + [MISSING] * 3 + ["r", "s"] + ["M\u00fcnchen"] * 3
 

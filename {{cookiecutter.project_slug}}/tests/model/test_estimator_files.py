@@ -12,21 +12,17 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from {{ cookiecutter.package_name }}.estimator_files import (
-    StorageError,
-    load_estimator,
-    save_estimator,
-)
-from {{ cookiecutter.package_name }}.modelling import estimators
-from {{ cookiecutter.package_name }}.modelling.conversion import convert_model
-from {{ cookiecutter.package_name }}.modelling.estimators import (
+from mlchassis.training.estimator_files import StorageError, load_estimator, save_estimator
+from mlchassis.training import estimators
+from mlchassis.training.conversion import convert_model
+from mlchassis.training.estimators import (
     Examples,
     fit_candidate,
     fit_linear,
     fit_prior,
     predict_scores,
 )
-from {{ cookiecutter.package_name }}.params import CandidateParams, LinearParams, Params
+from mlchassis.config.params import CandidateParams, LinearParams, Params
 
 LINEAR = LinearParams(inverse_regularisation=1.0, max_iterations=500)
 

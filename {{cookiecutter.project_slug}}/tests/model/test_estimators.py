@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from {{ cookiecutter.package_name }}.columns import MISSING, FeatureMatrix
-from {{ cookiecutter.package_name }}.modelling import estimators
-from {{ cookiecutter.package_name }}.modelling.conversion import convert_model
-from {{ cookiecutter.package_name }}.modelling.estimators import (
+from mlchassis.features.encoding import MISSING, FeatureMatrix
+from mlchassis.training import estimators
+from mlchassis.training.conversion import convert_model
+from mlchassis.training.estimators import (
     Examples,
     TrainingError,
     feature_frame,
@@ -18,9 +18,9 @@ from {{ cookiecutter.package_name }}.modelling.estimators import (
     fit_trees,
     predict_scores,
 )
-from {{ cookiecutter.package_name }}.modelling.metrics import Floats
-from {{ cookiecutter.package_name }}.params import CandidateParams, LinearParams
-from {{ cookiecutter.package_name }}.scoring import OnnxModel
+from mlchassis.evaluation.metrics import Floats
+from mlchassis.config.params import CandidateParams, LinearParams
+from mlchassis.bundle.scorer import OnnxModel
 
 ROWS = 2000
 LINEAR = LinearParams(inverse_regularisation=1.0, max_iterations=500)

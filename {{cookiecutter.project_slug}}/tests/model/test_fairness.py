@@ -8,14 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
-from {{ cookiecutter.package_name }}.modelling.fairness import (
-    ROWS,
-    describe_fairness,
-    list_alternatives,
-)
-from {{ cookiecutter.package_name }}.modelling.metrics import Floats
-from {{ cookiecutter.package_name }}.tables import conform
+from mlchassis.contract.model import Contract, parse_contract
+from mlchassis.evaluation.fairness import ROWS, describe_fairness, list_alternatives
+from mlchassis.evaluation.metrics import Floats
+from mlchassis.data.tables import conform
 
 SIZE = 6000
 CONTRACT = """

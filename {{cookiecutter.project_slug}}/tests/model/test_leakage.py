@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from {{ cookiecutter.package_name }}.columns import MISSING, Columns, arrange_features
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.modelling.leakage import find_formula, rank_single_features
-from {{ cookiecutter.package_name }}.modelling.metrics import Floats
-from {{ cookiecutter.package_name }}.pipeline.train import check_leakage
+from mlchassis.features.encoding import MISSING, Columns, arrange_features
+from mlchassis.contract.model import Contract
+from mlchassis.errors import ProjectError
+from mlchassis.training.leakage import find_formula, rank_single_features
+from mlchassis.evaluation.metrics import Floats
+from mlchassis.training.train import check_leakage
 
 ROWS = 4000
 LIMIT = 0.85

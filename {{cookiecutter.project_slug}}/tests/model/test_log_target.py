@@ -5,19 +5,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from {{ cookiecutter.package_name }}.columns import FeatureMatrix
-from {{ cookiecutter.package_name }}.modelling.conversion import convert_model
-from {{ cookiecutter.package_name }}.modelling.estimators import (
+from mlchassis.features.encoding import FeatureMatrix
+from mlchassis.training.conversion import convert_model
+from mlchassis.training.estimators import (
     Examples,
     TrainingError,
     feature_frame,
     fit_candidate,
     predict_scores,
 )
-from {{ cookiecutter.package_name }}.modelling.log_target import LogTargetRegressor, choose_offset
-from {{ cookiecutter.package_name }}.modelling.parity import check_parity, compare_scores
-from {{ cookiecutter.package_name }}.params import TrainParams
-from {{ cookiecutter.package_name }}.scoring import OnnxModel
+from mlchassis.training.log_target import LogTargetRegressor, choose_offset
+from mlchassis.training.parity import check_parity, compare_scores
+from mlchassis.config.params import TrainParams
+from mlchassis.bundle.scorer import OnnxModel
 
 ROWS = 3000
 

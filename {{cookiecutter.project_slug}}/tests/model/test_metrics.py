@@ -11,11 +11,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as reference
 from sklearn.calibration import calibration_curve
 
-from {{ cookiecutter.package_name }}.modelling.metrics import (
-    calibration_bins,
-    encode_target,
-    metrics_for,
-)
+from mlchassis.evaluation.metrics import calibration_bins, encode_target, metrics_for
 
 Arrays = NDArray[Any]
 Reference = Callable[[Arrays, Arrays, Arrays], float]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from {{ cookiecutter.package_name }}.columns import MISSING, Columns, columns_from_rows
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.modelling.parity import (
+from mlchassis.features.encoding import MISSING, Columns, columns_from_rows
+from mlchassis.contract.model import Contract
+from mlchassis.training.parity import (
     UNSEEN,
     ParityError,
     check_parity,
@@ -18,7 +18,7 @@ from {{ cookiecutter.package_name }}.modelling.parity import (
     hard_columns,
     measure_unit,
 )
-from {{ cookiecutter.package_name }}.schemas import generate_rows
+from mlchassis.contract.schemas import generate_rows
 
 SCORES = np.array([[0.2, 0.8], [0.5, 0.5], [0.9, 0.1]])
 

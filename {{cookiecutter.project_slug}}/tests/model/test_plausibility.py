@@ -4,12 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.modelling.metrics import Floats, metrics_for
-from {{ cookiecutter.package_name }}.modelling.plausibility import (
-    find_implausible,
-    rank_columns,
-    spell_implausible,
-)
+from mlchassis.evaluation.metrics import Floats, metrics_for
+from mlchassis.evaluation.plausibility import find_implausible, rank_columns, spell_implausible
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from {{ cookiecutter.package_name }}.columns import MISSING, columns_from_rows
-from {{ cookiecutter.package_name }}.contract import Column, Contract, Role
-from {{ cookiecutter.package_name }}.modelling.reference import (
-    BINS,
-    MOST_WORDS,
-    describe_columns,
-)
-from {{ cookiecutter.package_name }}.schemas import generate_rows
+from mlchassis.features.encoding import MISSING, columns_from_rows
+from mlchassis.contract.model import Column, Contract, Role
+from mlchassis.training.reference import BINS, MOST_WORDS, describe_columns
+from mlchassis.contract.schemas import generate_rows
 
 ROLE: frozenset[Role] = frozenset({"feature"})
 SIZES = Contract("sizes", "1.0.0", "", (Column("size", "number", False, "", (), ROLE),))

@@ -5,13 +5,8 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from {{ cookiecutter.package_name }}.modelling.metrics import Floats, metrics_for
-from {{ cookiecutter.package_name }}.modelling.slices import (
-    Slice,
-    find_slices,
-    measure_slices,
-    simultaneous,
-)
+from mlchassis.evaluation.metrics import Floats, metrics_for
+from mlchassis.evaluation.slices import Slice, find_slices, measure_slices, simultaneous
 
 SETTINGS = {"resamples": 60, "confidence": 0.95, "seed": 1}
 DAYS = 60

@@ -7,13 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.contract import Column, Contract, Kind, parse_contract
-from {{ cookiecutter.package_name }}.modelling.steps import (
-    LEAST_VALUES,
-    find_steps,
-    find_target_steps,
-    measure_distance,
-)
+from mlchassis.contract.model import Column, Contract, Kind, parse_contract
+from mlchassis.data.shifts import LEAST_VALUES, find_steps, find_target_steps, measure_distance
 
 ROWS = 2000
 MONTHS = [f"2013-{month:02d}" for month in range(1, 13)]

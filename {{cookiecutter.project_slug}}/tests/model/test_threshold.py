@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }}.modelling.threshold import choose_threshold
+from mlchassis.training.threshold import choose_threshold
 
 
 def cost(target: Any, probability: Any, threshold: float, alarm: float, miss: float) -> float:

@@ -14,23 +14,23 @@ import pandas as pd
 import pytest
 from onnx import helper
 
-from {{ cookiecutter.package_name }}.address import sqlite_uri
-from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.adoption.removal import FEATURES as PLAIN_FEATURES
-from {{ cookiecutter.package_name }}.bundle import load_bundle, read_bundle, write_bundle
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.database import create_database
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
-from {{ cookiecutter.package_name }}.params import Params, load_params
-from {{ cookiecutter.package_name }}.paths import Paths
+from mlchassis.registry.tracking_uri import sqlite_uri
+from mlchassis.adoption.adopt import Request, prepare
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.adoption.remove_sample import FEATURES as PLAIN_FEATURES
+from mlchassis.bundle.bundle import load_bundle, read_bundle, write_bundle
+from mlchassis.project import Workspace
+from mlchassis.contract.model import Contract
+from mlchassis.registry.mlflow_database import create_database
+from mlchassis.features.code import load_feature_code
+from mlchassis.config.params import Params, load_params
+from mlchassis.paths import Paths
 from {{ cookiecutter.package_name }}.project import project as own_project
-from {{ cookiecutter.package_name }}.schemas import PANDAS_TYPES, generate_rows
-from {{ cookiecutter.package_name }}.scoring import Scorer
-from {{ cookiecutter.package_name }}.tables import conform, write_table
-from {{ cookiecutter.package_name }}.telemetry import silence_telemetry
+from mlchassis.contract.schemas import PANDAS_TYPES, generate_rows
+from mlchassis.bundle.scorer import Scorer
+from mlchassis.data.tables import conform, write_table
+from mlchassis.telemetry import silence_telemetry
 
 ROOT = Path(__file__).parent.parent.parent
 FEATURES = load_feature_code(own_project.features)

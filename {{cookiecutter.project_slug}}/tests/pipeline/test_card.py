@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }} import release
-from {{ cookiecutter.package_name }}.bundle import load_bundle
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.workflow import release
+from mlchassis.bundle.bundle import load_bundle
+from mlchassis.project import Workspace
+from mlchassis.contract.model import Contract
+from mlchassis.errors import ProjectError
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.judgement import RefusedError
-from {{ cookiecutter.package_name }}.params import Params
-from {{ cookiecutter.package_name }}.paths import Paths
+from mlchassis.evaluation.gates.judgement import RefusedError
+from mlchassis.config.params import Params
+from mlchassis.paths import Paths
 
 FEATURES = load_feature_code(compute_features)
 

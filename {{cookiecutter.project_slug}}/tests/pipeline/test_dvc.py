@@ -8,8 +8,8 @@ import grimp
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }} import pipeline
-from {{ cookiecutter.package_name }}.params import Params
+from TODO_ import pipeline
+from mlchassis.config.params import Params
 
 ROOT = Path(__file__).parents[2]
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]

@@ -12,22 +12,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.behaviour import Direction, run_tests
-from {{ cookiecutter.package_name }}.case import Case, ChampionFacts, Gate
-from {{ cookiecutter.package_name }}.columns import FeatureMatrix
-from {{ cookiecutter.package_name }}.contract import parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.gates import untouched
-from {{ cookiecutter.package_name }}.judgement import judge
-from {{ cookiecutter.package_name }}.modelling.confidence import group_rows, paired_difference
-from {{ cookiecutter.package_name }}.modelling.fairness import describe_fairness
-from {{ cookiecutter.package_name }}.modelling.leakage import rank_single_features
-from {{ cookiecutter.package_name }}.modelling.metrics import Floats, metrics_for
-from {{ cookiecutter.package_name }}.modelling.parity import compare_scores
-from {{ cookiecutter.package_name }}.modelling.plausibility import spell_implausible
-from {{ cookiecutter.package_name }}.modelling.threshold import choose_threshold
-from {{ cookiecutter.package_name }}.params import EvaluateParams, Params, SplitParams
-from {{ cookiecutter.package_name }}.pipeline.evaluate import (
+from mlchassis.evaluation.behavior import Direction, run_tests
+from mlchassis.evaluation.gates.context import Case, ChampionFacts, Gate
+from mlchassis.features.encoding import FeatureMatrix
+from mlchassis.contract.model import parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.evaluation.gates.gates import untouched
+from mlchassis.evaluation.gates.judgement import judge
+from mlchassis.evaluation.bootstrap import group_rows, paired_difference
+from mlchassis.evaluation.fairness import describe_fairness
+from mlchassis.training.leakage import rank_single_features
+from mlchassis.evaluation.metrics import Floats, metrics_for
+from mlchassis.training.parity import compare_scores
+from mlchassis.evaluation.plausibility import spell_implausible
+from mlchassis.training.threshold import choose_threshold
+from mlchassis.config.params import EvaluateParams, Params, SplitParams
+from mlchassis.evaluation.evaluate import (
     Window,
     break_down,
     describe_decision,
@@ -36,8 +36,8 @@ from {{ cookiecutter.package_name }}.pipeline.evaluate import (
     measure_all,
     measure_surprise,
 )
-from {{ cookiecutter.package_name }}.pipeline.train import check_leakage
-from {{ cookiecutter.package_name }}.tables import conform
+from mlchassis.training.train import check_leakage
+from mlchassis.data.tables import conform
 
 CONTRACT = parse_contract("""
 apiVersion: v3.2.0

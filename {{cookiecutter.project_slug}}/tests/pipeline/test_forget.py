@@ -15,18 +15,18 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from {{ cookiecutter.package_name }} import cli
-from {{ cookiecutter.package_name }}.bulk_output import is_own, join_parts
-from {{ cookiecutter.package_name }}.cli import app
-from {{ cookiecutter.package_name }}.contract import load_contract, parse_contract
-from {{ cookiecutter.package_name }}.erasure.forget import forget
-from {{ cookiecutter.package_name }}.erasure.selection import read_selection
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.forgotten import drop_forgotten, make_digest
-from {{ cookiecutter.package_name }}.outputs import keep_edited, list_foreign, recording
-from {{ cookiecutter.package_name }}.params import load_params
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.tables import conform, write_table
+from mlchassis.cli import app as cli
+from mlchassis.batch.output import is_own, join_parts
+from mlchassis.cli.app import app
+from mlchassis.contract.model import load_contract, parse_contract
+from mlchassis.erasure.forget import forget
+from mlchassis.erasure.selection import read_selection
+from mlchassis.errors import ProjectError
+from mlchassis.data.forgotten import drop_forgotten, make_digest
+from mlchassis.workspace.outputs import keep_edited, list_foreign, recording
+from mlchassis.config.params import load_params
+from mlchassis.paths import Paths
+from mlchassis.data.tables import conform, write_table
 
 PACKAGE = str(cli.__package__)
 KEY, OTHER = "K-00010", "K-00011"

@@ -6,15 +6,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.contract import parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import IngestParams, Params, load_params
-from {{ cookiecutter.package_name }}.pipeline import ingest
+from mlchassis.project import Workspace
+from mlchassis.contract.model import parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.config.params import IngestParams, Params, load_params
+from mlchassis.data import ingest
 from {{ cookiecutter.package_name }}.project import project as own_project
-from {{ cookiecutter.package_name }}.reports import read_report
-from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.tables import conform, read_table
+from mlchassis.reports import read_report
+from mlchassis.contract.schemas import generate_rows
+from mlchassis.data.tables import conform, read_table
 
 ROOT = Path(__file__).parents[2]
 TEXT = """

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from {{ cookiecutter.package_name }} import release
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.params import Params
+from mlchassis.workflow import release
+from mlchassis.project import Workspace
+from mlchassis.config.params import Params
 
 MOMENTS = int(os.environ.get("KILL_MOMENTS", "3"))
 

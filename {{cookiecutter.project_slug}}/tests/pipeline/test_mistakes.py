@@ -20,10 +20,10 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from {{ cookiecutter.package_name }} import cli
-from {{ cookiecutter.package_name }}.cli import app
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.tables import read_table, write_table
+from mlchassis.cli import app as cli
+from mlchassis.cli.app import app
+from mlchassis.paths import Paths
+from mlchassis.data.tables import read_table, write_table
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = str(cli.__package__)

@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from {{ cookiecutter.package_name }} import cli
-from {{ cookiecutter.package_name }}.dvc_stores import find_stores
-from {{ cookiecutter.package_name }}.files import replacing
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.serving.prediction_log import PredictionLog
-from {{ cookiecutter.package_name }}.tracking import connect
+from mlchassis.cli import app as cli
+from mlchassis.workspace.dvc_remotes import find_stores
+from mlchassis.files import replacing
+from mlchassis.paths import Paths
+from mlchassis.serving.logs.prediction_log import PredictionLog
+from mlchassis.registry.tracking import connect
 
 
 def others_can_read(place: Path, top: Path) -> bool:
@@ -83,7 +83,7 @@ def test_the_registry_and_the_prediction_log_are_private(tmp_path: Path) -> None
 
 
 def test_a_shared_remote_keeps_its_mode(orders: Paths, tmp_path: Path) -> None:
-    from {{ cookiecutter.package_name }}.dvc_stores import protect_rows
+    from mlchassis.workspace.dvc_remotes import protect_rows
 
     paths, shared = Paths(tmp_path / "project"), tmp_path / "team"
     shutil.copytree(orders.root / ".dvc", paths.root / ".dvc")

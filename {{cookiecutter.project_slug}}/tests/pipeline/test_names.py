@@ -10,14 +10,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }}.cells import normalize_text
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.contract import parse_contract
-from {{ cookiecutter.package_name }}.params import IngestParams, Params, load_params
-from {{ cookiecutter.package_name }}.pipeline import ingest, split, validate
+from mlchassis.contract.cells import normalize_text
+from mlchassis.project import Workspace
+from mlchassis.contract.model import parse_contract
+from mlchassis.config.params import IngestParams, Params, load_params
+from mlchassis.data import ingest, splitting as split, validation as validate
 from {{ cookiecutter.package_name }}.project import project as own_project
-from {{ cookiecutter.package_name }}.source_params import FilesParams
-from {{ cookiecutter.package_name }}.tables import read_table, read_tables
+from mlchassis.config.source_params import FilesParams
+from mlchassis.data.tables import read_table, read_tables
 
 ROOT = Path(__file__).parents[2]
 ROWS = 300

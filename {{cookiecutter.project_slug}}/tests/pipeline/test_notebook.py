@@ -9,13 +9,13 @@ import nbformat
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }} import release
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import Params
-from {{ cookiecutter.package_name }}.paths import Paths, find_project
-from {{ cookiecutter.package_name }}.tables import write_table
+from mlchassis.workflow import release
+from mlchassis.project import Workspace
+from mlchassis.contract.model import Contract
+from mlchassis.errors import ProjectError
+from mlchassis.config.params import Params
+from mlchassis.paths import Paths, find_project
+from mlchassis.data.tables import write_table
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 

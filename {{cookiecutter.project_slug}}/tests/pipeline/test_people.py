@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }} import cli
-from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.reports import read_report
+from mlchassis.cli import app as cli
+from mlchassis.adoption.adopt import Request, prepare
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.paths import Paths
+from mlchassis.reports import read_report
 
 STAGES = ("ingest", "validate", "split", "train", "export", "evaluate")
 

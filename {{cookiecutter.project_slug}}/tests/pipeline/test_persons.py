@@ -13,18 +13,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }} import cli
-from {{ cookiecutter.package_name }}.adoption.adopt import Adoption, Request, prepare
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.patching import set_values
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.contract import parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.modelling.persons import (
-    check_categories,
-    replace_personal_values,
-)
-from {{ cookiecutter.package_name }}.paths import Paths
+from mlchassis.cli import app as cli
+from mlchassis.adoption.adopt import Adoption, Request, prepare
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.config.yaml_edit import set_values
+from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.contract.model import parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.data.persons import check_categories, replace_personal_values
+from mlchassis.paths import Paths
 
 NAMES = [f"Person{number:02d} Realname" for number in range(30)]
 

@@ -18,18 +18,18 @@ import pandas as pd
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }} import pipeline
-from {{ cookiecutter.package_name }}.bundle import load_bundle, read_pointer, write_bundle
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.estimator_files import StorageError
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from TODO_ import pipeline
+from mlchassis.bundle.bundle import load_bundle, read_pointer, write_bundle
+from mlchassis.project import Workspace
+from mlchassis.errors import ProjectError
+from mlchassis.training.estimator_files import StorageError
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.params import load_params
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.pipeline import evaluate
+from mlchassis.config.params import load_params
+from mlchassis.paths import Paths
+from mlchassis.evaluation import evaluate
 from {{ cookiecutter.package_name }}.project import project as own_project
-from {{ cookiecutter.package_name }}.reports import read_report
+from mlchassis.reports import read_report
 
 FEATURES = load_feature_code(compute_features)
 

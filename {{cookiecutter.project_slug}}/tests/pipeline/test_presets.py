@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
-from {{ cookiecutter.package_name }}.feature_code import FeatureCode
-from {{ cookiecutter.package_name }}.params import Params, load_params
-from {{ cookiecutter.package_name }}.study.fitting import Task
-from {{ cookiecutter.package_name }}.study.presets import compare_presets, list_values
-from {{ cookiecutter.package_name }}.study.search import __package__ as study
-from {{ cookiecutter.package_name }}.study.search import set_params
-from {{ cookiecutter.package_name }}.tables import conform
+from mlchassis.project import Workspace
+from mlchassis.contract.model import Contract, parse_contract
+from mlchassis.features.code import FeatureCode
+from mlchassis.config.params import Params, load_params
+from mlchassis.studies.fitting import Task
+from mlchassis.studies.presets import compare_presets, list_values
+from mlchassis.studies.search import __package__ as study
+from mlchassis.studies.search import set_params
+from mlchassis.data.tables import conform
 
 FEATURES = FeatureCode(dict, digest="0" * 64)
 """Each column as it is."""

@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import release
-from {{ cookiecutter.package_name }}.bundle import load_bundle
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.workflow import release
+from mlchassis.bundle.bundle import load_bundle
+from mlchassis.project import Workspace
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.params import Params
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.study.rebuild import (
+from mlchassis.config.params import Params
+from mlchassis.paths import Paths
+from mlchassis.registry.reproduce import (
     RebuildError,
     Wish,
     compare_answers,
     find_differences,
     rebuild,
 )
-from {{ cookiecutter.package_name }}.tracking import Tracker, Version, connect
+from mlchassis.registry.tracking import Tracker, Version, connect
 
 FEATURES = load_feature_code(compute_features)
 

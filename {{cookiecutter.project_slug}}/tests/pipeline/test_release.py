@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import release
-from {{ cookiecutter.package_name }}.bundle import load_bundle, read_pointer
-from {{ cookiecutter.package_name }}.columns import Columns
-from {{ cookiecutter.package_name }}.composition import Project, Workspace
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.file_sums import digest_folder
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.workflow import release
+from mlchassis.bundle.bundle import load_bundle, read_pointer
+from mlchassis.features.encoding import Columns
+from mlchassis.project import Project, Workspace
+from mlchassis.contract.model import Contract
+from mlchassis.errors import ProjectError
+from mlchassis.file_sums import digest_folder
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.judgement import RefusedError
-from {{ cookiecutter.package_name }}.params import Params
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.promotions import Intent, promotions
-from {{ cookiecutter.package_name }}.registry import PromotionError
-from {{ cookiecutter.package_name }}.tracking import TrackingError, Version
+from mlchassis.evaluation.gates.judgement import RefusedError
+from mlchassis.config.params import Params
+from mlchassis.paths import Paths
+from mlchassis.registry.promotion_history import Intent, promotions
+from mlchassis.registry.promotion import PromotionError
+from mlchassis.registry.tracking import TrackingError, Version
 
 FEATURES = load_feature_code(compute_features)
 
@@ -460,7 +460,7 @@ def test_a_promotion_that_fails_leaves_the_champion(
     open_registry: OpenRegistry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from {{ cookiecutter.package_name }}.tracking import Tracker
+    from mlchassis.registry.tracking import Tracker
 
     release_bundle(project, params)
     replace_bundle(project)

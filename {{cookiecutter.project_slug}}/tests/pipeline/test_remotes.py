@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.workflow import pull
+from mlchassis.errors import ProjectError
+from mlchassis.paths import Paths
+from mlchassis.workflow.run import pull
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.repository import ensure_repository
-from {{ cookiecutter.package_name }}.workflow import __package__ as package
+from mlchassis.project import Workspace
+from mlchassis.paths import Paths
+from mlchassis.workspace.repository import ensure_repository
+from mlchassis.workflow.run import __package__ as package
 
 MOMENTS = int(os.environ.get("KILL_MOMENTS", "3"))
 STAGES = ("ingest", "validate", "split", "train", "export", "evaluate")

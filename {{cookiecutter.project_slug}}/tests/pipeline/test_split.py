@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
-from {{ cookiecutter.package_name }}.contract_rules import ContractError
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import Params, SplitParams, load_params
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.pipeline import split
-from {{ cookiecutter.package_name }}.pipeline.split import (
+from mlchassis.contract.model import Contract, parse_contract
+from mlchassis.contract.checks import ContractError
+from mlchassis.errors import ProjectError
+from mlchassis.config.params import Params, SplitParams, load_params
+from mlchassis.paths import Paths
+from mlchassis.data import splitting as split
+from mlchassis.data.splitting import (
     account_rows,
     check_windows,
     describe_split,
     describe_windows,
     split_rows,
 )
-from {{ cookiecutter.package_name }}.reports import read_report, write_report
-from {{ cookiecutter.package_name }}.tables import conform, read_table, write_table
+from mlchassis.reports import read_report, write_report
+from mlchassis.data.tables import conform, read_table, write_table
 
 ROOT = Path(__file__).parents[2]
 TEXT = """

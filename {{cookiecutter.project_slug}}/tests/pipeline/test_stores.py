@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }} import release
-from {{ cookiecutter.package_name }}.address import resolve_address, sqlite_uri
-from {{ cookiecutter.package_name }}.bundle import load_bundle, read_pointer
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.workflow import release
+from mlchassis.registry.tracking_uri import resolve_address, sqlite_uri
+from mlchassis.bundle.bundle import load_bundle, read_pointer
+from mlchassis.project import Workspace
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.pages import ui_command, ui_environment
-from {{ cookiecutter.package_name }}.params import Params
+from mlchassis.registry.mlflow_ui import ui_command, ui_environment
+from mlchassis.config.params import Params
 from {{ cookiecutter.package_name }}.project import project as own_project
 
 FEATURES = load_feature_code(compute_features)

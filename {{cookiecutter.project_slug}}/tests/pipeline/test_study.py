@@ -9,22 +9,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.contract import parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.feature_code import FeatureCode
-from {{ cookiecutter.package_name }}.modelling.estimators import Examples
-from {{ cookiecutter.package_name }}.params import Params, load_params
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.reports import read_report
-from {{ cookiecutter.package_name }}.study.age import measure_age
-from {{ cookiecutter.package_name }}.study.command import describe_age, run_studies
-from {{ cookiecutter.package_name }}.study.fitting import Task
-from {{ cookiecutter.package_name }}.study.search import apply_choice, search
-from {{ cookiecutter.package_name }}.study.worth import NOISE, measure_worth
-from {{ cookiecutter.package_name }}.study.worth import __package__ as study
-from {{ cookiecutter.package_name }}.tables import conform, write_table
-from {{ cookiecutter.package_name }}.tracking import Tracker, connect
+from mlchassis.project import Workspace
+from mlchassis.contract.model import parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.features.code import FeatureCode
+from mlchassis.training.estimators import Examples
+from mlchassis.config.params import Params, load_params
+from mlchassis.paths import Paths
+from mlchassis.reports import read_report
+from mlchassis.studies.staleness import measure_age
+from mlchassis.studies.command import describe_age, run_studies
+from mlchassis.studies.fitting import Task
+from mlchassis.studies.search import apply_choice, search
+from mlchassis.studies.importance import NOISE, measure_worth
+from mlchassis.studies.importance import __package__ as study
+from mlchassis.data.tables import conform, write_table
+from mlchassis.registry.tracking import Tracker, connect
 
 FEATURES = FeatureCode(dict, digest="0" * 64)
 """Each column as it is."""

@@ -13,22 +13,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from {{ cookiecutter.package_name }} import release
-from {{ cookiecutter.package_name }}.address import TrackingSettings, resolve_address, sqlite_uri
-from {{ cookiecutter.package_name }}.bundle import load_bundle
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.contract_rules import LONGEST_NAME, check_name
-from {{ cookiecutter.package_name }}.database import create_database
-from {{ cookiecutter.package_name }}.experiment import TrialRecord, choose_examples
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.workflow import release
+from mlchassis.registry.tracking_uri import TrackingSettings, resolve_address, sqlite_uri
+from mlchassis.bundle.bundle import load_bundle
+from mlchassis.project import Workspace
+from mlchassis.contract.model import Contract
+from mlchassis.contract.checks import LONGEST_NAME, check_name
+from mlchassis.registry.mlflow_database import create_database
+from mlchassis.registry.runs import TrialRecord, choose_examples
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.params import Params
-from {{ cookiecutter.package_name }}.paths import Paths
+from mlchassis.config.params import Params
+from mlchassis.paths import Paths
 from {{ cookiecutter.package_name }}.project import project as own_project
-from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.scoring import Scorer
-from {{ cookiecutter.package_name }}.tracking import TrackingError, connect
+from mlchassis.contract.schemas import generate_rows
+from mlchassis.bundle.scorer import Scorer
+from mlchassis.registry.tracking import TrackingError, connect
 
 FEATURES = load_feature_code(compute_features)
 

@@ -7,20 +7,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.batches import MONTH
-from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import IngestParams, Params, ValidateParams, load_params
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.pipeline import validate
-from {{ cookiecutter.package_name }}.pipeline.validate import (
-    REASON,
-    find_reasons,
-    summarise_months,
-)
-from {{ cookiecutter.package_name }}.reports import read_report
-from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.tables import conform, read_table, read_tables, write_table
+from mlchassis.contract.partitions import MONTH
+from mlchassis.contract.model import Contract, parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.config.params import IngestParams, Params, ValidateParams, load_params
+from mlchassis.paths import Paths
+from mlchassis.data import validation as validate
+from mlchassis.data.validation import REASON, find_reasons, summarise_months
+from mlchassis.reports import read_report
+from mlchassis.contract.schemas import generate_rows
+from mlchassis.data.tables import conform, read_table, read_tables, write_table
 
 ROOT = Path(__file__).parents[2]
 TEXT = """

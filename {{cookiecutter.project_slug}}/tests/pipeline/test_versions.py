@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from {{ cookiecutter.package_name }} import release
-from {{ cookiecutter.package_name }}.bundle import load_bundle
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.workflow import release
+from mlchassis.bundle.bundle import load_bundle
+from mlchassis.project import Workspace
+from mlchassis.errors import ProjectError
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.params import Params
-from {{ cookiecutter.package_name }}.study.versions import compare, count_changes, describe
-from {{ cookiecutter.package_name }}.tracking import connect
+from mlchassis.config.params import Params
+from mlchassis.studies.versions import compare, count_changes, describe
+from mlchassis.registry.tracking import connect
 
 FEATURES = load_feature_code(compute_features)
 

@@ -20,15 +20,15 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from {{ cookiecutter.package_name }} import service as service_module
-from {{ cookiecutter.package_name }}.bundle import deploy_bundle
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.feature_code import FeatureCode, load_feature_code
-from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.scoring import load_pyfunc
-from {{ cookiecutter.package_name }}.serving.app import create_app
-from {{ cookiecutter.package_name }}.serving.logs import make_logger
-from {{ cookiecutter.package_name }}.serving.served import ServedModel, load_served_model
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
+from mlchassis.bundle.bundle import deploy_bundle
+from mlchassis.contract.model import Contract
+from mlchassis.features.code import FeatureCode, load_feature_code
+from mlchassis.contract.schemas import generate_rows
+from mlchassis.bundle.scorer import load_pyfunc
+from mlchassis.serving.app import create_app
+from mlchassis.serving.logs.operational import make_logger
+from mlchassis.serving.loading import ServedModel, load_served_model
+from mlchassis.config.settings import ServiceSettings
 
 FEATURES = load_feature_code(service_module.service.features)
 PACKAGE = service_module.__name__.partition(".")[0]

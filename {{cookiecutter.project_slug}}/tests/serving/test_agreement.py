@@ -25,20 +25,20 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }} import tracking
-from {{ cookiecutter.package_name }}.bundle import deploy_bundle
-from {{ cookiecutter.package_name }}.contract import Column, Contract, parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.feature_code import FeatureCode, load_feature_code
+from mlchassis.registry import tracking
+from mlchassis.bundle.bundle import deploy_bundle
+from mlchassis.contract.model import Column, Contract, parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.features.code import FeatureCode, load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.pipeline.validate import find_reasons
-from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.scoring import Scorer
-from {{ cookiecutter.package_name }}.serving.app import create_app
-from {{ cookiecutter.package_name }}.serving.logs import make_logger
-from {{ cookiecutter.package_name }}.serving.served import load_served_model
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
-from {{ cookiecutter.package_name }}.tables import conform
+from mlchassis.data.validation import find_reasons
+from mlchassis.contract.schemas import generate_rows
+from mlchassis.bundle.scorer import Scorer
+from mlchassis.serving.app import create_app
+from mlchassis.serving.logs.operational import make_logger
+from mlchassis.serving.loading import load_served_model
+from mlchassis.config.settings import ServiceSettings
+from mlchassis.data.tables import conform
 
 Row = dict[str, Any]
 BundleMaker = Callable[[Path, str, FeatureCode], Path]

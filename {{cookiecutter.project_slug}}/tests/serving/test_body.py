@@ -5,7 +5,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
+from mlchassis.config.settings import ServiceSettings
 
 
 def test_a_body_is_refused_while_it_streams(

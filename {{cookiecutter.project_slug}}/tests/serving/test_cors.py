@@ -6,10 +6,10 @@ import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }}.serving.app import create_app
-from {{ cookiecutter.package_name }}.serving.logs import make_logger
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
+from mlchassis.serving.app import create_app
+from mlchassis.serving.logs.operational import make_logger
+from mlchassis.serving.loading import ServedModel
+from mlchassis.config.settings import ServiceSettings
 
 SHOP = "https://shop.example.org"
 PREFLIGHT = {

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
-from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.serving.decoding import compile_decoder
-from {{ cookiecutter.package_name }}.serving.messages import predict_request
+from mlchassis.contract.model import Contract, parse_contract
+from mlchassis.contract.schemas import generate_rows
+from mlchassis.serving.protocols.decoding import compile_decoder
+from mlchassis.serving.protocols.messages import predict_request
 
 GENERATED = int(os.environ.get("HOSTILE_EXAMPLES", "300"))
 MOST_ROWS = 3

@@ -10,15 +10,15 @@ import pytest
 import yaml
 from fastapi import FastAPI
 
-from {{ cookiecutter.package_name }}.bundle import Bundle, deploy_bundle, write_bundle
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.feature_code import FeatureCode, load_feature_code
+from mlchassis.bundle.bundle import Bundle, deploy_bundle, write_bundle
+from mlchassis.contract.model import Contract
+from mlchassis.features.code import FeatureCode, load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.serving.app import create_app
-from {{ cookiecutter.package_name }}.serving.deployment import find_incompatibility
-from {{ cookiecutter.package_name }}.serving.logs import make_logger
-from {{ cookiecutter.package_name }}.serving.served import ServedModel, load_served_model
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
+from mlchassis.serving.app import create_app
+from mlchassis.serving.hot_reload import find_incompatibility
+from mlchassis.serving.logs.operational import make_logger
+from mlchassis.serving.loading import ServedModel, load_served_model
+from mlchassis.config.settings import ServiceSettings
 
 FEATURES = load_feature_code(compute_features)
 

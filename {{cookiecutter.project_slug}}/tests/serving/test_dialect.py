@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }}.contract import Contract
+from mlchassis.contract.model import Contract
 
 SECRET = "do-not-repeat-me"
 PATHS = ("/invocations", "/v2/models/the-model/infer")

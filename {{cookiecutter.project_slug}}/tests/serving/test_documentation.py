@@ -5,7 +5,7 @@ import re
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }}.serving.problems import KINDS
+from mlchassis.serving.problems import KINDS
 
 
 def test_the_page_names_no_other_address(client: TestClient) -> None:

@@ -7,15 +7,15 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }}.bundle import Bundle
-from {{ cookiecutter.package_name }}.columns import Columns, columns_from_rows
-from {{ cookiecutter.package_name }}.contract import Column, Contract, Role
-from {{ cookiecutter.package_name }}.feature_code import FeatureCode
-from {{ cookiecutter.package_name }}.modelling.reference import describe_columns
-from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
-from {{ cookiecutter.package_name }}.serving.explanation import MOST_ROWS, explain_answers
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
+from mlchassis.bundle.bundle import Bundle
+from mlchassis.features.encoding import Columns, columns_from_rows
+from mlchassis.contract.model import Column, Contract, Role
+from mlchassis.features.code import FeatureCode
+from mlchassis.training.reference import describe_columns
+from mlchassis.contract.schemas import generate_rows
+from mlchassis.bundle.scorer import Answers, Scorer
+from mlchassis.serving.protocols.explanation import MOST_ROWS, explain_answers
+from mlchassis.serving.loading import ServedModel
 
 FEATURE: frozenset[Role] = frozenset({"feature"})
 SHOP = Contract(

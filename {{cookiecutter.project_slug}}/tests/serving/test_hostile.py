@@ -23,9 +23,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.schemas import example_record
-from {{ cookiecutter.package_name }}.serving.open_inference import DATATYPES
+from mlchassis.contract.model import Contract
+from mlchassis.contract.schemas import example_record
+from mlchassis.serving.protocols.open_inference import DATATYPES
 
 GENERATED = int(os.environ.get("HOSTILE_EXAMPLES", "300"))
 MARK = "do-not-repeat-me-" * 20

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
+from mlchassis.contract.model import Contract
+from mlchassis.serving.loading import ServedModel
 
 SECRET = "x-secret-x"
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
+from mlchassis.serving.loading import ServedModel
 
 PREDICT = "/v1/models/the-model:predict"
 

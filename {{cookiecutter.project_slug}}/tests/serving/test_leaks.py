@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.schemas import example_record
-from {{ cookiecutter.package_name }}.serving.app import create_app
-from {{ cookiecutter.package_name }}.serving.logs import make_logger
-from {{ cookiecutter.package_name }}.serving.open_inference import DATATYPES
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
+from mlchassis.contract.model import Contract
+from mlchassis.contract.schemas import example_record
+from mlchassis.serving.app import create_app
+from mlchassis.serving.logs.operational import make_logger
+from mlchassis.serving.protocols.open_inference import DATATYPES
+from mlchassis.serving.loading import ServedModel
+from mlchassis.config.settings import ServiceSettings
 
 TIMES = 20
 # A request that is kept takes more than a kilobyte; without a leak up to 200 bytes are measured, of

@@ -2,7 +2,7 @@ import io
 import json
 import logging
 
-from {{ cookiecutter.package_name }}.serving.logs import StructuredHandler, make_logger
+from mlchassis.serving.logs.operational import StructuredHandler, make_logger
 
 
 class Terminal(io.StringIO):

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.serving.dialect import Incoming
-from {{ cookiecutter.package_name }}.serving.native import Native
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
+from mlchassis.contract.model import Contract
+from mlchassis.serving.protocols.types import Incoming
+from mlchassis.serving.protocols.predict import Native
+from mlchassis.serving.loading import ServedModel
 
 SECRET = "do-not-repeat-me"
 JSON_BODY = {"Content-Type": "application/json"}

@@ -5,7 +5,7 @@ from fastapi.testclient import TestClient
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
+from mlchassis.serving.loading import ServedModel
 
 
 def read_samples(client: TestClient) -> dict[tuple[str, frozenset[Any]], float]:

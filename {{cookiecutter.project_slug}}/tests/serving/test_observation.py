@@ -8,14 +8,14 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }}.columns import Columns
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
-from {{ cookiecutter.package_name }}.serving.app import create_app
-from {{ cookiecutter.package_name }}.serving.logs import make_logger
-from {{ cookiecutter.package_name }}.serving.observation import choose_request_id
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
+from mlchassis.features.encoding import Columns
+from mlchassis.contract.model import Contract
+from mlchassis.bundle.scorer import Answers, Scorer
+from mlchassis.serving.app import create_app
+from mlchassis.serving.logs.operational import make_logger
+from mlchassis.serving.middleware import choose_request_id
+from mlchassis.serving.loading import ServedModel
+from mlchassis.config.settings import ServiceSettings
 
 
 def test_a_harmless_request_id_is_kept(client: TestClient, operational_log: io.StringIO) -> None:

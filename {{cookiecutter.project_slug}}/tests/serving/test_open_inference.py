@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.serving.open_inference import DATATYPES
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
+from mlchassis.contract.model import Contract
+from mlchassis.serving.protocols.open_inference import DATATYPES
+from mlchassis.serving.loading import ServedModel
 
 MODEL = "/v2/models/the-model"
 INFER = f"{MODEL}/infer"

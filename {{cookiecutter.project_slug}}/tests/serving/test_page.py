@@ -7,14 +7,14 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }}.contract import Column, Contract
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.contract.model import Column, Contract
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.scoring import Scorer
-from {{ cookiecutter.package_name }}.serving.app import create_app
-from {{ cookiecutter.package_name }}.serving.page import describe
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
+from mlchassis.bundle.scorer import Scorer
+from mlchassis.serving.app import create_app
+from mlchassis.serving.ui.page import describe
+from mlchassis.serving.loading import ServedModel
+from mlchassis.config.settings import ServiceSettings
 
 FEATURES = load_feature_code(compute_features)
 

@@ -12,15 +12,15 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }}.bundle import Bundle
-from {{ cookiecutter.package_name }}.columns import Columns
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.feature_code import FeatureCode, load_feature_code
+from mlchassis.bundle.bundle import Bundle
+from mlchassis.features.encoding import Columns
+from mlchassis.contract.model import Contract
+from mlchassis.features.code import FeatureCode, load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
-from {{ cookiecutter.package_name }}.serving.app import create_app
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
+from mlchassis.bundle.scorer import Answers, Scorer
+from mlchassis.serving.app import create_app
+from mlchassis.serving.loading import ServedModel
+from mlchassis.config.settings import ServiceSettings
 
 FEATURES = load_feature_code(compute_features)
 

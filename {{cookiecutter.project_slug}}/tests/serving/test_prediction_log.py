@@ -9,10 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from {{ cookiecutter.package_name }}.serving.prediction_log import (
-    PredictionLog,
-    PredictionLogError,
-)
+from mlchassis.serving.logs.prediction_log import PredictionLog, PredictionLogError
 
 
 @pytest.fixture

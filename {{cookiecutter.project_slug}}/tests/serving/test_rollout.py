@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from {{ cookiecutter.package_name }}.bundle import Pointer, deploy_bundle, write_bundle
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.bundle.bundle import Pointer, deploy_bundle, write_bundle
+from mlchassis.errors import ProjectError
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.rollout import await_rollout
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
+from mlchassis.registry.rollout import await_rollout
+from mlchassis.serving.loading import ServedModel
+from mlchassis.config.settings import ServiceSettings
 
 FEATURES = load_feature_code(compute_features)
 

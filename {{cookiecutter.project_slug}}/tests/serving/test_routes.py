@@ -6,11 +6,11 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from jsonschema import Draft202012Validator
 
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.serving.app import create_app
-from {{ cookiecutter.package_name }}.serving.logs import make_logger
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
+from mlchassis.contract.model import Contract
+from mlchassis.serving.app import create_app
+from mlchassis.serving.logs.operational import make_logger
+from mlchassis.serving.loading import ServedModel
+from mlchassis.config.settings import ServiceSettings
 
 
 def check_against_openapi(app: FastAPI, path: str, method: str, answer: Any) -> None:

@@ -7,21 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from {{ cookiecutter.package_name }}.bundle import BundleError, write_bundle
-from {{ cookiecutter.package_name }}.columns import Columns
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.bundle.bundle import BundleError, write_bundle
+from mlchassis.features.encoding import Columns
+from mlchassis.contract.model import Contract
+from mlchassis.errors import ProjectError
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
-from {{ cookiecutter.package_name }}.serving.dialect import Incoming
-from {{ cookiecutter.package_name }}.serving.native import Native
-from {{ cookiecutter.package_name }}.serving.served import (
-    AnswerError,
-    Reply,
-    ServedModel,
-    load_served_model,
-)
+from mlchassis.bundle.scorer import Answers, Scorer
+from mlchassis.serving.protocols.types import Incoming
+from mlchassis.serving.protocols.predict import Native
+from mlchassis.serving.loading import AnswerError, Reply, ServedModel, load_served_model
 
 FEATURES = load_feature_code(compute_features)
 

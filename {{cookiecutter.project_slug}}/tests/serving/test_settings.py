@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.settings import ServiceSettings, load_service_settings
+from mlchassis.errors import ProjectError
+from mlchassis.config.settings import ServiceSettings, load_service_settings
 
 
 def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
-from {{ cookiecutter.package_name }}.columns import Columns
-from {{ cookiecutter.package_name }}.scoring import Answers, Scorer
-from {{ cookiecutter.package_name }}.serving.app import create_app
-from {{ cookiecutter.package_name }}.serving.connection import Connection
-from {{ cookiecutter.package_name }}.serving.logs import make_logger
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
+from mlchassis.features.encoding import Columns
+from mlchassis.bundle.scorer import Answers, Scorer
+from mlchassis.serving.app import create_app
+from mlchassis.serving.batching.connection import Connection
+from mlchassis.serving.logs.operational import make_logger
+from mlchassis.serving.loading import ServedModel
+from mlchassis.config.settings import ServiceSettings
 
 ReadLog = Callable[[], list[dict[str, Any]]]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.serving.open_inference import DATATYPES
+from mlchassis.contract.model import Contract
+from mlchassis.serving.protocols.open_inference import DATATYPES
 
 Row = dict[str, Any]
 

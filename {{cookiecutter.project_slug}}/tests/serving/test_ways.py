@@ -27,22 +27,22 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }} import scoring
-from {{ cookiecutter.package_name }}.bulk import score_files
-from {{ cookiecutter.package_name }}.bundle import deploy_bundle
-from {{ cookiecutter.package_name }}.cells import normalize_text
-from {{ cookiecutter.package_name }}.contract import Column, Contract, parse_contract
-from {{ cookiecutter.package_name }}.feature_code import FeatureCode
-from {{ cookiecutter.package_name }}.pipeline.validate import find_reasons
-from {{ cookiecutter.package_name }}.serving.app import create_app
-from {{ cookiecutter.package_name }}.serving.logs import make_logger
-from {{ cookiecutter.package_name }}.serving.open_inference import DATATYPES
-from {{ cookiecutter.package_name }}.serving.served import ServedModel, load_served_model
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
-from {{ cookiecutter.package_name }}.source_params import ColumnFormat, FilesParams, TableFormat
-from {{ cookiecutter.package_name }}.sources import read_source
-from {{ cookiecutter.package_name }}.sources.parsing import parse_column
-from {{ cookiecutter.package_name }}.tables import conform
+from mlchassis.bundle import scorer as scoring
+from mlchassis.batch.scoring import score_files
+from mlchassis.bundle.bundle import deploy_bundle
+from mlchassis.contract.cells import normalize_text
+from mlchassis.contract.model import Column, Contract, parse_contract
+from mlchassis.features.code import FeatureCode
+from mlchassis.data.validation import find_reasons
+from mlchassis.serving.app import create_app
+from mlchassis.serving.logs.operational import make_logger
+from mlchassis.serving.protocols.open_inference import DATATYPES
+from mlchassis.serving.loading import ServedModel, load_served_model
+from mlchassis.config.settings import ServiceSettings
+from mlchassis.config.source_params import ColumnFormat, FilesParams, TableFormat
+from mlchassis.sources.registry import read_source
+from mlchassis.sources.parsing import parse_column
+from mlchassis.data.tables import conform
 
 FEATURES = FeatureCode(dict, digest="0" * 64)
 """Each column as it is."""

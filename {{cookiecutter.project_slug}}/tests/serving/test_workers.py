@@ -14,11 +14,11 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from {{ cookiecutter.package_name }}.bundle import deploy_bundle, write_bundle
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.bundle.bundle import deploy_bundle, write_bundle
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.serving.served import ServedModel
-from {{ cookiecutter.package_name }}.settings import ServiceSettings
+from mlchassis.serving.loading import ServedModel
+from mlchassis.config.settings import ServiceSettings
 
 FEATURES = load_feature_code(compute_features)
 

@@ -8,37 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.adopt import (
-    Request,
-    parse_table,
-    prepare,
-    read_columns,
-)
-from {{ cookiecutter.package_name }}.adoption.draft import (
-    draft_contract,
-    widen,
-)
-from {{ cookiecutter.package_name }}.adoption.formats import infer_format
-from {{ cookiecutter.package_name }}.adoption.opening import Place, open_files
-from {{ cookiecutter.package_name }}.adoption.patching import (
-    set_pipeline,
-    set_values,
-)
-from {{ cookiecutter.package_name }}.adoption.plan import (
-    Planned,
-    Wishes,
-    plan_columns,
-)
-from {{ cookiecutter.package_name }}.adoption.profile import (
-    ColumnFacts,
-    profile,
-)
-from {{ cookiecutter.package_name }}.contract import Contract, Task, parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import load_params
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.source_params import FilesParams
-from {{ cookiecutter.package_name }}.sources import read_source, read_words
+from mlchassis.adoption.adopt import Request, parse_table, prepare, read_columns
+from mlchassis.adoption.draft import draft_contract, widen
+from mlchassis.adoption.formats.infer import infer_format
+from mlchassis.adoption.formats.detect_source import Place, open_files
+from mlchassis.config.yaml_edit import set_pipeline, set_values
+from mlchassis.adoption.columns.roles import Planned, Wishes, plan_columns
+from mlchassis.adoption.columns.profile import ColumnFacts, profile
+from mlchassis.contract.model import Contract, Task, parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.config.params import load_params
+from mlchassis.paths import Paths
+from mlchassis.config.source_params import FilesParams
+from mlchassis.sources.registry import read_source, read_words
 
 ROOT = Path(__file__).parents[2]
 

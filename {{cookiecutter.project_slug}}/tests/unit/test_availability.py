@@ -7,19 +7,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.placement import collect_query, note_location, settle_location
-from {{ cookiecutter.package_name }}.availability import check_rows, find_rows
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import load_params
-from {{ cookiecutter.package_name }}.pipeline import ingest
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.placement import collect_query, note_location, settle_location
+from mlchassis.workflow.availability import check_rows, find_rows
+from mlchassis.project import Workspace
+from mlchassis.errors import ProjectError
+from mlchassis.config.params import load_params
+from mlchassis.data import ingest
 from {{ cookiecutter.package_name }}.project import project as own_project
-from {{ cookiecutter.package_name }}.reports import read_report
-from {{ cookiecutter.package_name }}.source_params import FilesParams, S3Params, SqlParams
-from {{ cookiecutter.package_name }}.sources import read_words
-from {{ cookiecutter.package_name }}.sources.location import SETTING, SourceMissingError, locate
-from {{ cookiecutter.package_name }}.sources.sql import resolve_url
+from mlchassis.reports import read_report
+from mlchassis.config.source_params import FilesParams, S3Params, SqlParams
+from mlchassis.sources.registry import read_words
+from mlchassis.sources.location import SETTING, SourceMissingError, locate
+from mlchassis.sources.sql import resolve_url
 
 ROOT = Path(__file__).parents[2]
 

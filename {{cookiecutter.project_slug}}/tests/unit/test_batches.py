@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.batches import WHOLE, has_arrived, split_by_month
-from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.tables import conform
+from mlchassis.contract.partitions import WHOLE, has_arrived, split_by_month
+from mlchassis.contract.model import Contract, parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.data.tables import conform
 
 TIMED = """
 apiVersion: v3.2.0

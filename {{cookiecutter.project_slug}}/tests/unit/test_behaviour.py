@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.behaviour import BehaviourError, load_tests, run_tests
-from {{ cookiecutter.package_name }}.contract import parse_contract
-from {{ cookiecutter.package_name }}.modelling.metrics import Floats
-from {{ cookiecutter.package_name }}.tables import conform
+from mlchassis.evaluation.behavior import BehaviourError, load_tests, run_tests
+from mlchassis.contract.model import parse_contract
+from mlchassis.evaluation.metrics import Floats
+from mlchassis.data.tables import conform
 
 ROOT = Path(__file__).parent.parent.parent
 CONTRACT = parse_contract("""

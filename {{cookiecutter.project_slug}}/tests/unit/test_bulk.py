@@ -5,14 +5,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.bulk import list_inputs, score_files
-from {{ cookiecutter.package_name }}.bundle import load_bundle
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.batch.scoring import list_inputs, score_files
+from mlchassis.bundle.bundle import load_bundle
+from mlchassis.contract.model import Contract
+from mlchassis.errors import ProjectError
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.schemas import PANDAS_TYPES, generate_rows
-from {{ cookiecutter.package_name }}.scoring import Scorer
+from mlchassis.contract.schemas import PANDAS_TYPES, generate_rows
+from mlchassis.bundle.scorer import Scorer
 
 FEATURES = load_feature_code(compute_features)
 

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from {{ cookiecutter.package_name }}.bulk import Summary, score_deployed, score_files
-from {{ cookiecutter.package_name }}.bundle import deploy_bundle, load_bundle
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.feature_code import FeatureCode
-from {{ cookiecutter.package_name }}.scoring import Scorer
-from {{ cookiecutter.package_name }}.source_params import ColumnFormat, TableFormat
+from mlchassis.batch.scoring import Summary, score_deployed, score_files
+from mlchassis.bundle.bundle import deploy_bundle, load_bundle
+from mlchassis.errors import ProjectError
+from mlchassis.features.code import FeatureCode
+from mlchassis.bundle.scorer import Scorer
+from mlchassis.config.source_params import ColumnFormat, TableFormat
 
 FEATURES = FeatureCode(dict, digest="0" * 64)
 """Each column as it is."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import bundle as bundle_module
-from {{ cookiecutter.package_name }}.bundle import (
+from mlchassis.bundle import bundle as bundle_module
+from mlchassis.bundle.bundle import (
     Bundle,
     BundleError,
     OtherBundleError,
@@ -25,7 +25,7 @@ from {{ cookiecutter.package_name }}.bundle import (
     read_pointer,
     write_bundle,
 )
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
 
 FEATURES = load_feature_code(compute_features)

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }}.cells import (
+from mlchassis.contract.cells import (
     JAVASCRIPT,
     CellParser,
     is_naive_time,
     normalize_text,
     parse_cell,
 )
-from {{ cookiecutter.package_name }}.contract import Kind
-from {{ cookiecutter.package_name }}.source_params import ColumnFormat, FilesParams, TableFormat
+from mlchassis.contract.model import Kind
+from mlchassis.config.source_params import ColumnFormat, FilesParams, TableFormat
 
 PLAIN = ColumnFormat()
 EURO = {"decimal": ",", "thousands": ".", "affixes": ("€",)}

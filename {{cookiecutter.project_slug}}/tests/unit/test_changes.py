@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption import changes
-from {{ cookiecutter.package_name }}.adoption.changes import carry_out, check_committed, finish
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.verbs import open_project
+from mlchassis.adoption import journal as changes
+from mlchassis.adoption.journal import carry_out, check_committed, finish
+from mlchassis.errors import ProjectError
+from mlchassis.paths import Paths
+from mlchassis.cli.commands import open_project
 
 CHANGES = {
     "data/raw": None,

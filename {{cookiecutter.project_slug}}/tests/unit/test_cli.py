@@ -12,8 +12,8 @@ import yaml
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from {{ cookiecutter.package_name }} import cli
-from {{ cookiecutter.package_name }}.cli import STAGES, app
+from mlchassis.cli import app as cli
+from mlchassis.cli.app import STAGES, app
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = str(cli.__package__)

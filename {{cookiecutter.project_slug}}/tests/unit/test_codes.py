@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.adopt import Adoption, Request, prepare
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.overrides import FormatOverrides
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.contract import load_contract, parse_contract
-from {{ cookiecutter.package_name }}.paths import Paths
+from mlchassis.adoption.adopt import Adoption, Request, prepare
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.formats.overrides import FormatOverrides
+from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.contract.model import load_contract, parse_contract
+from mlchassis.paths import Paths
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.columns import (
+from mlchassis.features.encoding import (
     MISSING,
     Columns,
     arrange_features,
     columns_from_frame,
     columns_from_rows,
 )
-from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.tables import conform
+from mlchassis.contract.model import Contract, parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.contract.schemas import generate_rows
+from mlchassis.data.tables import conform
 
 EVERY_KIND = """
 apiVersion: v3.2.0

@@ -3,14 +3,14 @@
 import json
 from pathlib import Path
 
-from {{ cookiecutter.package_name }}.adoption.command import (
+from mlchassis.adoption.command import (
     _list_refused,
     _note_linear,
     explain_failure,
     serve_linear,
 )
-from {{ cookiecutter.package_name }}.params import load_params
-from {{ cookiecutter.package_name }}.paths import Paths
+from mlchassis.config.params import load_params
+from mlchassis.paths import Paths
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,19 +4,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.bundle import Bundle, load_bundle
-from {{ cookiecutter.package_name }}.comparison import (
+from mlchassis.bundle.bundle import Bundle, load_bundle
+from mlchassis.evaluation.comparison import (
     Challenge,
     NotComparableError,
     answer_rows,
     measure_gain,
     unseen_rows,
 )
-from {{ cookiecutter.package_name }}.contract import Column, Contract
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.contract.model import Column, Contract
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.params import Params, load_params
-from {{ cookiecutter.package_name }}.schemas import generate_rows
+from mlchassis.config.params import Params, load_params
+from mlchassis.contract.schemas import generate_rows
 
 FEATURES = load_feature_code(compute_features)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.composition import Project, Workspace, load_object
-from {{ cookiecutter.package_name }}.errors import ProjectError
+from mlchassis.project import Project, Workspace, load_object
+from mlchassis.errors import ProjectError
 from {{ cookiecutter.package_name }}.project import project
 
 MODULE = project.features.__module__.partition(".")[0] + ".project"

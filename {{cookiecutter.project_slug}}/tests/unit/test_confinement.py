@@ -10,10 +10,10 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from {{ cookiecutter.package_name }}.confinement import NameLeavesFolderError, place_inside
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.source_params import S3Params
-from {{ cookiecutter.package_name }}.sources.s3 import fetched
+from mlchassis.confinement import NameLeavesFolderError, place_inside
+from mlchassis.errors import ProjectError
+from mlchassis.config.source_params import S3Params
+from mlchassis.sources.s3 import fetched
 
 ReadBucket = Callable[[list[str]], list[str]]
 OUTSIDE = [

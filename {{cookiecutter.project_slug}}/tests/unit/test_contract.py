@@ -9,13 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }}.contract import (
-    Contract,
-    class_name,
-    load_contract,
-    parse_contract,
-)
-from {{ cookiecutter.package_name }}.contract_rules import ContractError
+from mlchassis.contract.model import Contract, class_name, load_contract, parse_contract
+from mlchassis.contract.checks import ContractError
 
 
 def read_with_target(**target: Any) -> Contract:

@@ -7,12 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }}.contract import load_contract, parse_contract
-from {{ cookiecutter.package_name }}.contract_rules import (
-    ContractError,
-    match_pattern,
-    suggest,
-)
+from mlchassis.contract.model import load_contract, parse_contract
+from mlchassis.contract.checks import ContractError, match_pattern, suggest
 
 Document = dict[str, Any]
 Change = Callable[[Document], object]

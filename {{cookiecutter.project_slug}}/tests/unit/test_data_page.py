@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
-from {{ cookiecutter.package_name }}.reporting.data import write_data_page
+from mlchassis.contract.model import Contract, parse_contract
+from mlchassis.data.report import write_data_page
 
 FACTS: dict[str, Any] = {
     "rows": 100_000,

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.adopt import Adoption, Request, prepare
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.overrides import FormatOverrides
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.contract import parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import load_params, parse_params
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.sources import read_source
+from mlchassis.adoption.adopt import Adoption, Request, prepare
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.formats.overrides import FormatOverrides
+from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.contract.model import parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.config.params import load_params, parse_params
+from mlchassis.paths import Paths
+from mlchassis.sources.registry import read_source
 
 ROOT = Path(__file__).parents[2]
 

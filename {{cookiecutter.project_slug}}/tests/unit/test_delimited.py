@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.source_params import TableFormat
-from {{ cookiecutter.package_name }}.sources import delimited
-from {{ cookiecutter.package_name }}.sources.delimited import read_csv, read_layout
+from mlchassis.errors import ProjectError
+from mlchassis.config.source_params import TableFormat
+from mlchassis.sources import delimited
+from mlchassis.sources.delimited import read_csv, read_layout
 
 PLAIN = TableFormat()
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.batches import MONTH
-from {{ cookiecutter.package_name }}.contract import parse_contract
-from {{ cookiecutter.package_name }}.reporting.distributions import describe_columns
-from {{ cookiecutter.package_name }}.tables import conform
+from mlchassis.contract.partitions import MONTH
+from mlchassis.contract.model import parse_contract
+from mlchassis.data.distributions import describe_columns
+from mlchassis.data.tables import conform
 
 CONTRACT = parse_contract("""
 apiVersion: v3.2.0

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.adopt import Request, read_columns
-from {{ cookiecutter.package_name }}.adoption.draft import draft_contract
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes, plan_columns
-from {{ cookiecutter.package_name }}.adoption.profile import profile
-from {{ cookiecutter.package_name }}.contract import Column, Contract, parse_contract
+from mlchassis.adoption.adopt import Request, read_columns
+from mlchassis.adoption.draft import draft_contract
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.columns.roles import Wishes, plan_columns
+from mlchassis.adoption.columns.profile import profile
+from mlchassis.contract.model import Column, Contract, parse_contract
 
 ROWS = 600
 

@@ -6,15 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.encodings import rank_encodings
-from {{ cookiecutter.package_name }}.adoption.opening import (
-    OpenedSource,
-    inspect_files,
-    open_files,
-)
-from {{ cookiecutter.package_name }}.adoption.overrides import FormatOverrides
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.sources import read_words
+from mlchassis.adoption.formats.encodings import rank_encodings
+from mlchassis.adoption.formats.detect_source import OpenedSource, inspect_files, open_files
+from mlchassis.adoption.formats.overrides import FormatOverrides
+from mlchassis.errors import ProjectError
+from mlchassis.sources.registry import read_words
 
 CLEAR = [
     ("cp1251", "Москва Казань Тверь"),

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import feature_code
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.features import code as feature_code
+from mlchassis.errors import ProjectError
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from {{ cookiecutter.package_name }} import features
-from {{ cookiecutter.package_name }}.columns import Columns, columns_from_rows
-from {{ cookiecutter.package_name }}.contract import Contract
+from mlchassis.features.encoding import Columns, columns_from_rows
+from mlchassis.contract.model import Contract
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.schemas import example_record, generate_rows
+from mlchassis.contract.schemas import example_record, generate_rows
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import auc, roc_auc_score
 
-from {{ cookiecutter.package_name }}.figures import CURVE_POINTS, write_curves
+from mlchassis.evaluation.curves import CURVE_POINTS, write_curves
 
 TARGET = (np.random.default_rng(1).random(5000) < 0.3).astype(float)
 SCORE = np.clip(0.3 + 0.2 * (TARGET - 0.3) + np.random.default_rng(2).normal(0, 0.1, 5000), 0, 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.file_sums import FolderError, digest_folder
+from mlchassis.file_sums import FolderError, digest_folder
 
 
 @pytest.fixture

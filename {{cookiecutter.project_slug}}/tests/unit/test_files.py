@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.files import make_private, private_umask, replacing
+from mlchassis.files import make_private, private_umask, replacing
 
 
 def test_a_file_appears_with_its_content(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from {{ cookiecutter.package_name }}.formatting import format_interval, format_number
+from mlchassis.formatting import format_interval, format_number
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from {{ cookiecutter.package_name }}.bundle import BundleError, load_bundle, read_bundle, write_bundle
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.bundle.bundle import BundleError, load_bundle, read_bundle, write_bundle
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.graph_rules import find_violation
-from {{ cookiecutter.package_name }}.scoring import OnnxModel, Scorer
+from mlchassis.bundle.graph_rules import find_violation
+from mlchassis.bundle.scorer import OnnxModel, Scorer
 
 FEATURES = load_feature_code(compute_features)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.adopt import Adoption, Request, prepare
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.params import parse_params
-from {{ cookiecutter.package_name }}.paths import Paths
+from mlchassis.adoption.adopt import Adoption, Request, prepare
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.config.params import parse_params
+from mlchassis.paths import Paths
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,19 +8,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.formats import (
+from mlchassis.adoption.formats.infer import (
     InferredFormat,
     TableContext,
     infer_format,
     infer_formats,
 )
-from {{ cookiecutter.package_name }}.adoption.overrides import (
+from mlchassis.adoption.formats.overrides import (
     ColumnOverrides,
     FormatOverrides,
     resolve_overrides,
 )
-from {{ cookiecutter.package_name }}.cells import parse_cell
-from {{ cookiecutter.package_name }}.errors import ProjectError
+from mlchassis.contract.cells import parse_cell
+from mlchassis.errors import ProjectError
 
 
 def infer(

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }}.case import Case, ChampionFacts
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.judgement import Judgement, judge
-from {{ cookiecutter.package_name }}.modelling.confidence import Interval
-from {{ cookiecutter.package_name }}.params import Params
+from mlchassis.evaluation.gates.context import Case, ChampionFacts
+from mlchassis.errors import ProjectError
+from mlchassis.evaluation.gates.judgement import Judgement, judge
+from mlchassis.evaluation.bootstrap import Interval
+from mlchassis.config.params import Params
 
 ROOT = Path(__file__).parent.parent.parent
 DIGEST = "a" * 64

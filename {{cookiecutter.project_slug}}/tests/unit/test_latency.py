@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from {{ cookiecutter.package_name }}.bundle import load_bundle
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.bundle.bundle import load_bundle
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.latency import measure_latency
-from {{ cookiecutter.package_name }}.scoring import Scorer
+from mlchassis.evaluation.gates.latency import measure_latency
+from mlchassis.bundle.scorer import Scorer
 
 FEATURES = load_feature_code(compute_features)
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }}.address import TrackingSettings, resolve_address
-from {{ cookiecutter.package_name }}.adoption.opening import Place, open_source
-from {{ cookiecutter.package_name }}.adoption.overrides import FormatOverrides
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.masking import mask_address, mask_secrets, name_secret
-from {{ cookiecutter.package_name }}.pages import ui_command, ui_environment
-from {{ cookiecutter.package_name }}.params import ParamsError, load_params
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.tracking import TrackingError, connect
+from mlchassis.registry.tracking_uri import TrackingSettings, resolve_address
+from mlchassis.adoption.formats.detect_source import Place, open_source
+from mlchassis.adoption.formats.overrides import FormatOverrides
+from mlchassis.errors import ProjectError
+from mlchassis.masking import mask_address, mask_secrets, name_secret
+from mlchassis.registry.mlflow_ui import ui_command, ui_environment
+from mlchassis.config.params import ParamsError, load_params
+from mlchassis.paths import Paths
+from mlchassis.registry.tracking import TrackingError, connect
 
 ROOT = Path(__file__).parents[2]
 ODBC = "DRIVER%3D%7BODBC%20Driver%2018%7D%3BUID%3Dbob%3BPWD%3Ds3cr3t"

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }} import outputs
-from {{ cookiecutter.package_name }}.adoption.adopt import Request, adopt
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.placement import check_placement
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.adoption.removal import clear_outputs
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.outputs import (
+from mlchassis.workspace import outputs
+from mlchassis.adoption.adopt import Request, adopt
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.placement import check_placement
+from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.adoption.remove_sample import clear_outputs
+from mlchassis.project import Workspace
+from mlchassis.errors import ProjectError
+from mlchassis.workspace.outputs import (
     list_foreign,
     list_own,
     protect,

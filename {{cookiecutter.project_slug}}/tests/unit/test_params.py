@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }}.params import Params, ParamsError, load_params, parse_params
+from mlchassis.config.params import Params, ParamsError, load_params, parse_params
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")

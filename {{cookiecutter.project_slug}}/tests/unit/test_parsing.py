@@ -9,15 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }}.cells import JAVASCRIPT, parse_cell
-from {{ cookiecutter.package_name }}.contract import Kind
-from {{ cookiecutter.package_name }}.schemas import PANDAS_TYPES
-from {{ cookiecutter.package_name }}.source_params import ColumnFormat
-from {{ cookiecutter.package_name }}.sources.parsing import (
-    count_missing_words,
-    join_written,
-    parse_column,
-)
+from mlchassis.contract.cells import JAVASCRIPT, parse_cell
+from mlchassis.contract.model import Kind
+from mlchassis.contract.schemas import PANDAS_TYPES
+from mlchassis.config.source_params import ColumnFormat
+from mlchassis.sources.parsing import count_missing_words, join_written, parse_column
 
 KINDS: list[Kind] = ["number", "integer", "boolean", "string", "timestamp"]
 FORMATS: list[dict[str, Any]] = [

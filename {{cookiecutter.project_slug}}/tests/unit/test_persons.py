@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.adopt import Request, parse_table, read_columns
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.persons import find_persons
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes
+from mlchassis.adoption.adopt import Request, parse_table, read_columns
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.columns.persons import find_persons
+from mlchassis.adoption.columns.roles import Wishes
 
 ROWS = 300
 FIRST = ["Marcus", "Anna", "Li", "Joe", "Eva", "Tom", "Mary", "Ada", "James", "Olga"]

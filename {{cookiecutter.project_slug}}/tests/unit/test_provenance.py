@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.provenance import read_commit, read_data_hash
+from mlchassis.errors import ProjectError
+from mlchassis.paths import Paths
+from mlchassis.registry.provenance import read_commit, read_data_hash
 
 
 def test_a_folder_without_a_commit_is_named(

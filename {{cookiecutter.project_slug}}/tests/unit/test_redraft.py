@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from {{ cookiecutter.package_name }}.adoption.adopt import Adoption, Request, prepare
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.contract import Contract, load_contract, parse_contract
-from {{ cookiecutter.package_name }}.params import load_params
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.schemas import frame_schema
-from {{ cookiecutter.package_name }}.sources import read_source
+from mlchassis.adoption.adopt import Adoption, Request, prepare
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.contract.model import Contract, load_contract, parse_contract
+from mlchassis.config.params import load_params
+from mlchassis.paths import Paths
+from mlchassis.contract.schemas import frame_schema
+from mlchassis.sources.registry import read_source
 
 ROOT = Path(__file__).parents[2]
 ROWS = 400

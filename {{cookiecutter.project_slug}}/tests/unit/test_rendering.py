@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }}.adoption.patching import set_values
-from {{ cookiecutter.package_name }}.reporting.card import _metadata
-from {{ cookiecutter.package_name }}.reporting.rendering import (
+from mlchassis.config.yaml_edit import set_values
+from mlchassis.reporting.model_report import _metadata
+from mlchassis.html.rendering import (
     Bars,
     Block,
     Lead,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.reports import read_report, write_report
+from mlchassis.errors import ProjectError
+from mlchassis.reports import read_report, write_report
 
 FACTS = {"rows": 3, "share": 0.1, "name": "größe", "nothing": None, "list": [1, "a"]}
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.changes import check_committed
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.provenance import read_commit
-from {{ cookiecutter.package_name }}.repository import ensure_repository, find_repository
-from {{ cookiecutter.package_name }}.study.rebuild import _check_out, _seek_files
+from mlchassis.adoption.journal import check_committed
+from mlchassis.errors import ProjectError
+from mlchassis.paths import Paths
+from mlchassis.registry.provenance import read_commit
+from mlchassis.workspace.repository import ensure_repository, find_repository
+from mlchassis.registry.reproduce import _check_out, _seek_files
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from {{ cookiecutter.package_name }}.contract import Column, Contract, parse_contract
-from {{ cookiecutter.package_name }}.pipeline.validate import find_reasons
-from {{ cookiecutter.package_name }}.schemas import example_record, generate_rows, request_model
-from {{ cookiecutter.package_name }}.tables import conform
+from mlchassis.contract.model import Column, Contract, parse_contract
+from mlchassis.data.validation import find_reasons
+from mlchassis.contract.schemas import example_record, generate_rows, request_model
+from mlchassis.data.tables import conform
 
 # Names that mean something to Pydantic, to pandas or to nobody, and every option of every kind.
 AWKWARD = """

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.bundle import Bundle, BundleError, Golden, load_bundle
-from {{ cookiecutter.package_name }}.columns import Columns
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.feature_code import FeatureCode, load_feature_code
+from mlchassis.bundle.bundle import Bundle, BundleError, Golden, load_bundle
+from mlchassis.features.encoding import Columns
+from mlchassis.contract.model import Contract
+from mlchassis.errors import ProjectError
+from mlchassis.features.code import FeatureCode, load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.scoring import Answers, Scorer, load_pyfunc
+from mlchassis.contract.schemas import generate_rows
+from mlchassis.bundle.scorer import Answers, Scorer, load_pyfunc
 
 
 def pass_on(columns: Any) -> dict[str, Any]:

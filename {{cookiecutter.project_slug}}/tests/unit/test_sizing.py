@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.adopt import Adoption, Request, prepare
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.contract import load_contract, parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import Params, parse_params
-from {{ cookiecutter.package_name }}.paths import Paths
+from mlchassis.adoption.adopt import Adoption, Request, prepare
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.contract.model import load_contract, parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.config.params import Params, parse_params
+from mlchassis.paths import Paths
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.source_params import FilesParams
-from {{ cookiecutter.package_name }}.sources import read_source, read_words
-from {{ cookiecutter.package_name }}.sources.files import LACKING, NOTES, list_files, open_file, read_chunks
-from {{ cookiecutter.package_name }}.sources.parsing import MISSING_WORDS
+from mlchassis.contract.model import Contract, parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.config.source_params import FilesParams
+from mlchassis.sources.registry import read_source, read_words
+from mlchassis.sources.files import LACKING, NOTES, list_files, open_file, read_chunks
+from mlchassis.sources.parsing import MISSING_WORDS
 
 IDS = [1541815603606036480 + 3 * number for number in range(1200)]
 

@@ -7,15 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.split_choice import (
-    SplitChoice,
-    choose_split,
-    count_days,
-)
-from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import Params, load_params
-from {{ cookiecutter.package_name }}.pipeline.split import check_windows, split_rows
+from mlchassis.adoption.split_choice import SplitChoice, choose_split, count_days
+from mlchassis.contract.model import Contract, parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.config.params import Params, load_params
+from mlchassis.data.splitting import check_windows, split_rows
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = """

@@ -12,21 +12,21 @@ import pandas as pd
 import pytest
 import yaml
 
-from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.contract import Kind, parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import load_params
-from {{ cookiecutter.package_name }}.pipeline import ingest
+from mlchassis.adoption.adopt import Request, prepare
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.project import Workspace
+from mlchassis.contract.model import Kind, parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.config.params import load_params
+from mlchassis.data import ingest
 from {{ cookiecutter.package_name }}.project import project as own_project
-from {{ cookiecutter.package_name }}.reports import read_report
-from {{ cookiecutter.package_name }}.source_params import ColumnFormat, SqlParams
-from {{ cookiecutter.package_name }}.sources.files import NESTED
-from {{ cookiecutter.package_name }}.sources.parsing import parse_column
-from {{ cookiecutter.package_name }}.sources.sql import read_rows, resolve_url, type_columns
-from {{ cookiecutter.package_name }}.tables import read_table
+from mlchassis.reports import read_report
+from mlchassis.config.source_params import ColumnFormat, SqlParams
+from mlchassis.sources.files import NESTED
+from mlchassis.sources.parsing import parse_column
+from mlchassis.sources.sql import read_rows, resolve_url, type_columns
+from mlchassis.data.tables import read_table
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from {{ cookiecutter.package_name }}.adoption.adopt import Request, prepare, suspect
-from {{ cookiecutter.package_name }}.adoption.formats import InferredFormat
-from {{ cookiecutter.package_name }}.adoption.opening import Place
-from {{ cookiecutter.package_name }}.adoption.plan import Wishes, find_suspicious_auc, plan_target
-from {{ cookiecutter.package_name }}.adoption.profile import profile
-from {{ cookiecutter.package_name }}.adoption.suspicion import find_signs
-from {{ cookiecutter.package_name }}.contract import Kind, parse_contract
-from {{ cookiecutter.package_name }}.paths import Paths
-from {{ cookiecutter.package_name }}.source_params import ColumnFormat
+from mlchassis.adoption.adopt import Request, prepare, suspect
+from mlchassis.adoption.formats.infer import InferredFormat
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.columns.roles import Wishes, find_suspicious_auc, plan_target
+from mlchassis.adoption.columns.profile import profile
+from mlchassis.adoption.columns.leakage_score import find_signs
+from mlchassis.contract.model import Kind, parse_contract
+from mlchassis.paths import Paths
+from mlchassis.config.source_params import ColumnFormat
 
 ROOT = Path(__file__).parents[2]
 KINDS: dict[str, Kind] = {

@@ -7,10 +7,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from {{ cookiecutter.package_name }}.contract import Contract, parse_contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.tables import conform, read_table, read_tables, write_table
+from mlchassis.contract.model import Contract, parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.contract.schemas import generate_rows
+from mlchassis.data.tables import conform, read_table, read_tables, write_table
 
 SMALL = """
 apiVersion: v3.2.0

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from {{ cookiecutter.package_name }}.telemetry import silence_telemetry
+from mlchassis.telemetry import silence_telemetry
 
 SWITCHES = {
     "DO_NOT_TRACK": "true",

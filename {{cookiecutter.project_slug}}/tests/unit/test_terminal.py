@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from {{ cookiecutter.package_name }}.cli import app
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.cli.app import app
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.printable import LONGEST_VALUE, printable, show_value
-from {{ cookiecutter.package_name }}.terminal import confirm, echo, fail
+from mlchassis.printable import LONGEST_VALUE, printable, show_value
+from mlchassis.terminal import confirm, echo, fail
 
 FEATURES = load_feature_code(compute_features)
 
@@ -97,7 +97,7 @@ def test_trace_prints_what_a_client_sent_as_escapes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle_path: Path
 ) -> None:
     """A record with forged lines in a value: nothing of it reaches the terminal raw."""
-    from {{ cookiecutter.package_name }}.bundle import deploy_bundle, load_bundle
+    from mlchassis.bundle.bundle import deploy_bundle, load_bundle
 
     bundle = load_bundle(bundle_path, FEATURES)
     pointer = deploy_bundle(bundle_path, tmp_path / "deployed", bundle.metadata.name, "1", FEATURES)

@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }}.bundle import deploy_bundle
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.bundle.bundle import deploy_bundle
+from mlchassis.contract.model import Contract
+from mlchassis.errors import ProjectError
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.serving.dialect import Incoming
-from {{ cookiecutter.package_name }}.serving.native import Native
-from {{ cookiecutter.package_name }}.serving.served import load_served_model
-from {{ cookiecutter.package_name }}.tracing import TraceError, trace_request
+from mlchassis.contract.schemas import generate_rows
+from mlchassis.serving.protocols.types import Incoming
+from mlchassis.serving.protocols.predict import Native
+from mlchassis.serving.loading import load_served_model
+from mlchassis.batch.replay import TraceError, trace_request
 
 FEATURES = load_feature_code(compute_features)
 

@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from {{ cookiecutter.package_name }}.columns import arrange_features, columns_from_rows
-from {{ cookiecutter.package_name }}.contract import Contract
-from {{ cookiecutter.package_name }}.feature_code import load_feature_code
+from mlchassis.features.encoding import arrange_features, columns_from_rows
+from mlchassis.contract.model import Contract
+from mlchassis.features.code import load_feature_code
 from {{ cookiecutter.package_name }}.features import compute_features
-from {{ cookiecutter.package_name }}.schemas import generate_rows
-from {{ cookiecutter.package_name }}.tables import conform
-from {{ cookiecutter.package_name }}.windows import window_examples, window_matrix
+from mlchassis.contract.schemas import generate_rows
+from mlchassis.data.tables import conform
+from mlchassis.data.datasets import window_examples, window_matrix
 
 FEATURES = load_feature_code(compute_features)
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }} import release, workflow
-from {{ cookiecutter.package_name }}.composition import Workspace
-from {{ cookiecutter.package_name }}.errors import ProjectError
-from {{ cookiecutter.package_name }}.params import Params, load_params
+from mlchassis.workflow import release, run as workflow
+from mlchassis.project import Workspace
+from mlchassis.errors import ProjectError
+from mlchassis.config.params import Params, load_params
 from {{ cookiecutter.package_name }}.project import project as own_project
-from {{ cookiecutter.package_name }}.reports import write_report
-from {{ cookiecutter.package_name }}.repository import ensure_repository
-from {{ cookiecutter.package_name }}.workflow import repro, summarise
+from mlchassis.reports import write_report
+from mlchassis.workspace.repository import ensure_repository
+from mlchassis.workflow.run import repro, summarise
 
 ROOT = Path(__file__).parents[2]
 

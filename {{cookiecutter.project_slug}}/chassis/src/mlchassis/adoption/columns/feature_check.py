@@ -1,0 +1,64 @@
+"""The check of single features that `train` makes, made before anything is written."""
+
+import pandas as pd
+
+from mlchassis.features.encoding import FeatureMatrix, arrange_features, columns_from_frame
+from mlchassis.contract.model import Contract
+from mlchassis.errors import ProjectError
+from mlchassis.training.leakage import rank_single_features
+from mlchassis.evaluation.metrics import Floats, encode_target
+from mlchassis.data.splitting import split_rows
+from mlchassis.data.tables import conform
+from mlchassis.adoption.split_choice import SplitChoice
+
+_MOST_ROWS = 100_000
+"""Rows of each part that are looked at; more tell nothing new."""
+
+
+class TellingFeatureError(ProjectError):
+    """A feature that alone tells the outcome.
+
+    Attributes:
+        name: Of the feature.
+        auc: Its ROC AUC on the validation data.
+    """
+
+    def __init__(self, name: str, auc: float, target: str) -> None:
+        super().__init__(
+            f"'{name}' alone tells '{target}' with a ROC AUC of {auc:.2f} on the validation data; "
+            f"run again with --leakage '{name}' if it is known only after the event, or with "
+            f"--feature '{name}' if it is known in time."
+        )
+        self.name = name
+        self.auc = auc
+
+
+def check_features(
+    rows: pd.DataFrame, contract: Contract, split: SplitChoice, limit: float
+) -> None:
+    """Refuse a feature that alone tells the outcome of the validation data.
+
+    Args:
+        rows: Those with an outcome.
+        contract: What they are.
+        split: How they are split.
+        limit: Largest ROC AUC of a single feature.
+
+    Raises:
+        TellingFeatureError: A feature is above the limit.
+    """
+    if limit >= 1.0:
+        return
+    parts = split_rows(rows, contract, split.params, split.seed)
+    seen, answer = _arrange(parts["train"], contract)
+    offered, truth = _arrange(parts["valid"], contract)
+    ranked = rank_single_features(seen, answer, offered, truth, len(contract.classes))
+    name, auc = next(iter(ranked.items()))
+    if auc > limit:
+        raise TellingFeatureError(name, auc, contract.target.name)
+
+
+def _arrange(rows: pd.DataFrame, contract: Contract) -> tuple[FeatureMatrix, Floats]:
+    rows = conform(rows.sample(min(len(rows), _MOST_ROWS), random_state=0), contract)
+    target = encode_target(rows[contract.target.name].to_numpy(), contract.classes)
+    return arrange_features(columns_from_frame(contract, rows)), target

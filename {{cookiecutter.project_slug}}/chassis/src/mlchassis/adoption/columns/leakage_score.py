@@ -1,0 +1,121 @@
+"""Signs that a column is known only after the event, beside how well it tells the target alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlchassis.training.leakage import find_formula
+from mlchassis.evaluation.metrics import Floats
+from mlchassis.adoption.columns.roles import Planned, Wishes, find_suspicious_auc, plan_target
+from mlchassis.adoption.columns.profile import ColumnFacts
+
+_MOST_ROWS = 5000
+"""Rows on which formulas are tried; more tell nothing new."""
+_MOSTLY = 0.5
+_EQUAL_GAPS = 0.995
+"""Share of the rows in which two columns are both empty or both filled."""
+
+
+def find_signs(
+    table: pd.DataFrame,
+    facts: Mapping[str, ColumnFacts],
+    suspicion: Mapping[str, float],
+    wishes: Wishes,
+    event_time: str | None,
+) -> dict[str, str]:
+    """Find columns that are probably filled in after the event.
+
+    Args:
+        table: All rows.
+        facts: By name.
+        suspicion: How well each column alone tells the target: ROC AUC by name.
+        wishes: What was decided by flags.
+        event_time: Column of the event's time, if there is one.
+
+    Returns:
+        By column, what speaks against it: the middle of a sentence.
+    """
+    columns = [
+        name
+        for name, column in facts.items()
+        if name not in (wishes.target, event_time, wishes.group, wishes.key)
+        and column.kind
+        and not column.constant
+    ]
+    signs = find_late_times(table, columns, facts, event_time)
+    suspicious = find_suspicious_auc(plan_target(facts[wishes.target], wishes))
+    suspected = [name for name in columns if suspicion.get(name, 0.5) >= suspicious]
+    signs = find_equal_gaps(table, columns, [*signs, *suspected]) | signs
+    return find_operands(table, columns, facts, plan_target(facts[wishes.target], wishes)) | signs
+
+
+def find_late_times(
+    table: pd.DataFrame,
+    columns: Sequence[str],
+    facts: Mapping[str, ColumnFacts],
+    event_time: str | None,
+) -> dict[str, str]:
+    """Find times that lie after the event in most rows."""
+    if event_time is None or facts[event_time].kind != "timestamp":
+        return {}
+    found = {}
+    for name in columns:
+        if facts[name].kind == "timestamp":
+            late = (table[name] > table[event_time])[
+                table[name].notna() & table[event_time].notna()
+            ]
+            if len(late) and late.mean() > _MOSTLY:
+                found[name] = f"it lies after '{event_time}' in {late.mean():.0%} of its rows"
+    return found
+
+
+def find_equal_gaps(
+    table: pd.DataFrame, columns: Sequence[str], suspected: Sequence[str]
+) -> dict[str, str]:
+    """Find columns that are empty in exactly the rows in which a suspected one is."""
+    gaps = {name: table[name].isna().to_numpy() for name in columns}
+    some = {name: gap for name, gap in gaps.items() if 0.01 <= gap.mean() <= 0.99}
+    found: dict[str, str] = {}
+    for known in [name for name in suspected if name in some]:
+        rare = min(some[known].mean(), 1 - some[known].mean())
+        for name, gap in some.items():
+            differing = float((gap != some[known]).mean())
+            if name not in suspected and differing <= min(1 - _EQUAL_GAPS, rare / 20):
+                found.setdefault(
+                    name, f"it is empty in the same rows as '{known}', which is suspected"
+                )
+    return found
+
+
+def find_operands(
+    table: pd.DataFrame,
+    columns: Sequence[str],
+    facts: Mapping[str, ColumnFacts],
+    target: Planned,
+) -> dict[str, str]:
+    """Find columns whose sum, difference, product or ratio is the target, or decides it."""
+    if len(target.classes) > 2:
+        return {}
+    name, regression = target.facts.name, not target.classes and target.kind != "boolean"
+    rows = table[table[name].notna()]
+    rows = rows.sample(min(len(rows), _MOST_ROWS), random_state=0)
+    kinds = ("integer", "number", "timestamp")
+    numbers = {other: _to_floats(rows[other]) for other in columns if facts[other].kind in kinds}
+    answer = rows[name] if regression or not target.classes else rows[name] == target.classes[-1]
+    operands = find_formula(numbers, _to_floats(answer), numbers=regression)
+    if not operands or set(columns) <= set(operands):
+        # Without them nothing would be left: the problem itself may be a formula.
+        return {}
+    listed = " and ".join(f"'{operand}'" for operand in sorted(operands))
+    how = "give" if regression else "decide"
+    sign = f"{listed} together {how} '{name}' exactly (sum, difference or ratio)"
+    return dict.fromkeys(operands, sign)
+
+
+def _to_floats(values: "pd.Series[Any]") -> Floats:
+    """Numbers, seconds of times, or 0 and 1; NaN where there is no value."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        values = (values - values.min()) / pd.Timedelta(seconds=1)
+    return np.asarray(values.astype("Float64").to_numpy(na_value=np.nan), dtype=np.float64)

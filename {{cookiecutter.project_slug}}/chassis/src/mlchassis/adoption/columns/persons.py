@@ -1,0 +1,175 @@
+"""Columns about persons, recognized by their names and values: never certainly all of them."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from mlchassis.adoption.formats.infer import InferredFormat
+
+_LOOKED_AT = 1000
+"""Different values, or rows, that are looked at."""
+_MOSTLY = 0.5
+_NEARLY_ALL = 0.8
+_SOME = 0.1
+_LEAST_SHARE_OF_NAMES = 0.2
+"""Different values, as a share of the rows: whole names hardly repeat, as those of cities do."""
+_LEAST_DIFFERENT = 5
+"""A column of fewer words makes groups; it names nobody."""
+_WHO = (
+    "user|full|nick|customer|client|patient|employee|passenger|student|teacher|driver|owner|contact|"
+    "author|member|applicant|borrower|guest|holder|person|given|family|maiden|kunde[n]?|mitarbeiter"
+)
+_NAME = re.compile(
+    rf"({_WHO}|first|last|middle|sur|fore|f|l)[\W_]*name|^(full[\W_]*)?names?$|vorname|nachname|"
+    r"familienname|pr[eé]nom|apellido|cognome",
+    re.IGNORECASE,
+)
+_ANY_NAME = re.compile(r"(full[\W_]*)?names?", re.IGNORECASE)
+_PART_OF_NAME = re.compile(
+    r"(first|last|middle|sur|given|family|forename|initials?|nom|nombre|fname|lname)", re.IGNORECASE
+)
+_OTHER_NAME = re.compile(
+    r"e-?mail|phone|mobile|telefon|^tel$|^fax$|msisdn|street|address|adresse|strasse|straße|\bssn\b|"
+    r"social.?security|iban|passport|\bip\b|ip.?addr|licen[cs]e.?plate|credit.?card|card.?number|"
+    r"tax.?id|national.?id|sozialversicherung|steuer.?id",
+    re.IGNORECASE,
+)
+_BIRTH_NAME = re.compile(
+    r"(^|[\W_])(dob|born|birth|birthday|birthdate|geb|geboren)($|[\W_]*(on|at|am|date|day|datum|dt)?$)|"
+    r"birth[\W_]*(day|date|dt|year|place|name)|(date|day|year|place)[\W_]*of[\W_]*birth|"
+    r"geburt(s?[\W_]*(tag|datum|jahr|ort|name))?$|naissance|nacimiento|nascita",
+    re.IGNORECASE,
+)
+_VALUES = {
+    "e-mail addresses": re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"),
+    "telephone numbers": re.compile(
+        r"(\+|00)\d[\d ()/.-]{6,}|\(?\d{3,5}\)?[ /.-]\d{3,4}[ .-]?\d{3,}"
+    ),
+    "IBANs": re.compile(r"[A-Z]{2}\d{2}[A-Z0-9 ]{11,30}"),
+    "social security numbers": re.compile(r"\d{3}-\d{2}-\d{4}"),
+    "IP addresses": re.compile(r"(\d{1,3}\.){3}\d{1,3}|([0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}"),
+}
+_TITLE = re.compile(
+    r"(^|[\s,])(mr|mrs|ms|miss|dr|prof|herr|frau|mme|mlle|sr|sra)(\.\s|\s)", re.IGNORECASE
+)
+_WORDS = re.compile(r"[^\W\d_]+")
+_FULL_NAME = re.compile(r"[^\W\d_][\w.'\u2019-]*(,? [^\W\d_][\w.'\u2019-]*){1,3}")
+_FIRST_NAMES_TEXT = """
+aaron adam adrian ahmed alan albert alejandro alex alexander ali alice amanda amy ana andrea
+andrew andrzej angela ann anna anne anthony antonio barbara benjamin betty brandon brian carlos
+carol catherine charles charlotte chris christian christine christopher daniel daniela david
+deborah dennis diana diego donald donna dorothy edward elena elizabeth ella emily emma eric eva
+fatima francesco frank gary george giulia giuseppe grace gregory hannah hans heather helen henry
+ibrahim ivan jack jacob james jan jane jason jean jeffrey jennifer jessica joan john jonathan
+jorge jose joseph joshua juan julia justin karen katarzyna katherine kathleen kenneth kevin kim
+larry laura lauren li linda lisa louis lucas luis luisa magdalena marcus margaret maria marie
+mario mark marta martin mary matthew megan melissa michael michelle miguel mohamed mohammed
+monika nancy natalie nicholas nicole nina olga olivia omar pamela patricia patrick paul pedro
+peter philip pierre piotr rachel raj ralph raymond rebecca richard robert roger ronald rosa roy
+ruth ryan samantha samuel sandra sara sarah scott sean sergey sharon sofia sophia sophie stefan
+stephanie stephen steven susan teresa thomas timothy tom tyler victor victoria vincent virginia
+walter wei william yusuf zoe
+"""
+_FIRST_NAMES = frozenset(_FIRST_NAMES_TEXT.split())
+"""Common ones of many countries: some of them are in any list of persons."""
+
+
+def find_persons(table: pd.DataFrame, readings: Mapping[str, InferredFormat]) -> dict[str, str]:
+    """Why a column seems to be about a person, for each that does.
+
+    Args:
+        table: Columns as they were read.
+        readings: What each column was taken for.
+    """
+    found = {}
+    for name, reading in readings.items():
+        present = table[name].dropna()
+        reason = _recognize(name, str(reading.kind), present) if len(present) else ""
+        if reason:
+            found[name] = reason
+    return found | _find_parts(table, readings, found)
+
+
+def _recognize(name: str, kind: str, present: "pd.Series[Any]") -> str:
+    if _BIRTH_NAME.search(_split_humps(name)):
+        return "its name sounds like a date of birth"
+    if _OTHER_NAME.search(name) and kind != "boolean":
+        return "its name sounds like a person's"
+    if kind != "string":
+        return ""
+    seen = present.drop_duplicates().head(_LOOKED_AT)
+    if _NAME.search(name):
+        return "its name sounds like a person's"
+    if _PART_OF_NAME.fullmatch(name) and _are_names(seen):
+        return "its name sounds like a part of a person's name"
+    for what, pattern in _VALUES.items():
+        if seen.map(pattern.fullmatch).notna().mean() > _MOSTLY:
+            return f"it holds {what}"
+    return "it holds names of persons" if _are_full_names(present) else ""
+
+
+def _split_humps(name: str) -> str:
+    """A name such as birthDate as birth_Date."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
+
+
+def _are_names(seen: "pd.Series[Any]") -> bool:
+    """Whether values are of letters, and too many for groups."""
+    letters = seen.map(lambda word: bool(re.fullmatch(r"[^\W\d_]+([ .'\u2019-]+[^\W\d_]*)*", word)))
+    return len(seen) >= _LEAST_DIFFERENT and bool(letters.mean() > _NEARLY_ALL)
+
+
+def _are_full_names(present: "pd.Series[Any]") -> bool:
+    """Whether values have a title, or the form of a name with first names among them."""
+    seen = present.drop_duplicates()
+    if len(seen) < max(2 * _LEAST_DIFFERENT, _LEAST_SHARE_OF_NAMES * len(present)):
+        return False
+    seen = seen.head(_LOOKED_AT)
+    if seen.map(lambda word: bool(_TITLE.search(word))).mean() > _MOSTLY:
+        return True
+    formed = seen.map(lambda word: bool(_FULL_NAME.fullmatch(word))).mean() > _NEARLY_ALL
+    first = seen.map(lambda word: not _FIRST_NAMES.isdisjoint(_list_words(word))).mean() > _SOME
+    return bool(formed and first)
+
+
+def _list_words(text: str) -> list[str]:
+    return [word.casefold() for word in _WORDS.findall(text)]
+
+
+def _find_parts(
+    table: pd.DataFrame, readings: Mapping[str, InferredFormat], found: Mapping[str, str]
+) -> dict[str, str]:
+    """Columns whose words stand in those of a found column, row by row, or hold them."""
+    words = [name for name, reading in readings.items() if reading.kind == "string"]
+    names = [name for name in words if name in found and _holds_names(name, table[name])]
+    parts = {}
+    for name in words:
+        for whole in names:
+            if name not in found and _share_words(table[name], table[whole]) > _NEARLY_ALL:
+                parts[name] = f"it shares its words with '{whole}', which names persons"
+    return parts
+
+
+def _holds_names(name: str, values: "pd.Series[Any]") -> bool:
+    """Whether a column names persons: a column `name` alone may name products, too."""
+    present = values.dropna()
+    by_name = _NAME.search(name) and not _ANY_NAME.fullmatch(name)
+    return bool(by_name) or _are_full_names(present)
+
+
+def _share_words(one: "pd.Series[Any]", other: "pd.Series[Any]") -> float:
+    """Share of the rows in which all words of one value stand in the other one."""
+    both = pd.DataFrame({"one": one, "other": other}).dropna().head(_LOOKED_AT)
+    if len(both) < _LEAST_DIFFERENT or both["one"].nunique() < _LEAST_DIFFERENT:
+        return 0.0
+    shared = [
+        _is_part(_list_words(left), _list_words(right))
+        for left, right in zip(both["one"], both["other"], strict=True)
+    ]
+    return sum(shared) / len(shared)
+
+
+def _is_part(one: list[str], other: list[str]) -> bool:
+    return bool(one and other) and (set(one) <= set(other) or set(other) <= set(one))

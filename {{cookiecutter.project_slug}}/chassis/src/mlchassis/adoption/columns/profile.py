@@ -1,0 +1,277 @@
+"""A table's facts, column by column: what the draft of its contract is made of."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlchassis.contract.model import Kind
+from mlchassis.data.dependence import LEAST_REPEATS, LEAST_THINGS
+from mlchassis.config.source_params import ColumnFormat
+from mlchassis.adoption.formats.infer import InferredFormat
+from mlchassis.adoption.columns.persons import find_persons
+
+MOST_COUNTED = 50
+"""Of a column with more different words the commonest alone are counted."""
+MOST_LISTED = 10
+"""A longer list of words is rarely complete, so the contract allows others too."""
+LEAST_SEEN_LISTED = 10
+"""A word seen less often hints at others that were not seen yet, so the list stays open."""
+MOST_CATEGORIES = 200
+"""Of a column with more categories, the rarer ones count as one: a graph grows with each."""
+LEAST_SEEN = 5
+"""A slice of fewer rows says nothing."""
+LONG_TEXT = 60
+"""Words of this mean length are sentences, which this project does not read."""
+
+_KEY_NAME = re.compile(r"(?i:(^|[\W_])(id|key|uuid|guid|nr|no|number))$|[a-z](Id|ID|Key)$")
+_COUNTER_NAME = re.compile(
+    r"(?i:unnamed: \d+|column \d+|level_\d+|(row[ _])?index|row[ _.]?(names?|id|no|nr|num(ber)?)"
+    r"|x|x\.?1|\.\.\.1)"
+)
+"""What pandas, R and others call the column that has no name; blank ones are called `column 1`."""
+_TIME_NAME = re.compile(
+    r"time|date|day|created|start|stamp|zeit|datum|when|event|month|[._ ]at$", re.IGNORECASE
+)
+_OTHER_TIME_NAME = re.compile(
+    r"birth|born|dob|geb|end|clos|finish|updat|modif|delet|expir", re.IGNORECASE
+)
+_TREND = 0.95
+"""Rank correlation with the time, from which on a column's values grow as time goes by."""
+_ROWS_OF_TREND = 2000
+_MOST_CODES_WITH_TREND = 20
+"""Fewer different numbers than this are codes or counts, whatever order they stand in."""
+
+Positions = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFacts:
+    """What is known about one column.
+
+    Attributes:
+        kind: None for a column without any value.
+        form: How its values are written in the files.
+        note: What its reading should be told about.
+        rows: Rows of the table.
+        present: Rows with a value.
+        distinct: Different values.
+        low: Smallest value, for numbers.
+        high: Largest value, for numbers.
+        median: The middle one of numbers, as it stands in the table.
+        median_time: The middle one of times, in ISO 8601.
+        rises: Whether numbers grow in the order of rows or times.
+        falls: Whether they shrink so.
+        settled: Whether every word comes in both halves of the rows, by each order that they have.
+        words: The commonest values of words, or of a few whole numbers, with their counts.
+        tail: Rows of the commonest word beyond those that a model may tell apart.
+        every: Whether `words` holds every value there is.
+        length: Longest word, in characters.
+        mean_length: Mean length of words.
+        person: Why it may be about a person; empty if nothing says so.
+        undecided: Whether it is text only because nobody has decided how it is read.
+    """
+
+    name: str
+    kind: Kind | None
+    form: ColumnFormat
+    note: str
+    rows: int
+    present: int
+    distinct: int
+    low: float | None = None
+    high: float | None = None
+    median: float | int | None = None
+    median_time: str = ""
+    rises: bool = False
+    falls: bool = False
+    settled: bool = False
+    words: tuple[tuple[Any, int], ...] = ()
+    tail: int = 0
+    every: bool = False
+    length: int = 0
+    mean_length: float = 0.0
+    person: str = ""
+    undecided: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row has a value."""
+        return self.present == self.rows
+
+    @property
+    def constant(self) -> bool:
+        """Whether it cannot tell one row from another."""
+        return self.distinct <= 1
+
+    @property
+    def unique(self) -> bool:
+        """Whether every row has a value of its own."""
+        return self.complete and self.distinct == self.rows
+
+    @property
+    def unique_words(self) -> bool:
+        """Whether every row has a word of its own."""
+        return self.unique and self.kind == "string"
+
+    @property
+    def may_be_key(self) -> bool:
+        """Whether it could name a row."""
+        return self.unique and self.kind in ("string", "integer") and self.mean_length < LONG_TEXT
+
+    @property
+    def named_as_key(self) -> bool:
+        """Whether its name is one that keys have."""
+        return bool(_KEY_NAME.search(self.name))
+
+    @property
+    def counts_rows(self) -> bool:
+        """Whether it is a row's number, as tools write it beside a table."""
+        if not (self.unique and self.kind == "integer" and _COUNTER_NAME.fullmatch(self.name)):
+            return False
+        return (self.high or 0) - (self.low or 0) == self.rows - 1
+
+    @property
+    def may_be_event_time(self) -> bool:
+        """Whether it could say when a row's event took place."""
+        usable = self.kind == "timestamp" and self.complete and not self.constant
+        return usable and not self.person
+
+    @property
+    def named_as_event_time(self) -> bool:
+        """Whether its name is one that the time of an event has."""
+        other = _OTHER_TIME_NAME.search(self.name)
+        return bool(_TIME_NAME.search(self.name)) and not other
+
+    @property
+    def may_be_group(self) -> bool:
+        """Whether it looks like a thing that several rows are about."""
+        several = LEAST_THINGS <= self.distinct <= self.rows / LEAST_REPEATS
+        return several and self.named_as_key and self.kind in ("string", "integer")
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds sentences rather than categories."""
+        return self.kind == "string" and self.mean_length >= LONG_TEXT
+
+    @property
+    def has_few_words(self) -> bool:
+        """Whether it has few words, each in several rows."""
+        return self.kind == "string" and self.every and self.words[-1][1] >= LEAST_SEEN
+
+    @property
+    def is_closed_list(self) -> bool:
+        """Whether all of its words were clearly seen: few, often, and at all times."""
+        return (
+            self.has_few_words
+            and self.distinct <= MOST_LISTED
+            and self.words[-1][1] >= LEAST_SEEN_LISTED
+            and self.settled
+            and not any(re.search(r"\d\d", str(word)) for word, _ in self.words)
+        )
+
+
+def profile(table: pd.DataFrame, readings: Mapping[str, InferredFormat]) -> dict[str, ColumnFacts]:
+    """The facts of every column.
+
+    Args:
+        table: Columns as they were read.
+        readings: What each column was taken for.
+    """
+    orders = _find_orders(table, readings)
+    persons = find_persons(table, readings)
+    return {
+        name: replace(_profile_column(table[name], reading, orders), person=persons.get(name, ""))
+        for name, reading in readings.items()
+    }
+
+
+def _find_orders(table: pd.DataFrame, readings: Mapping[str, InferredFormat]) -> list[Positions]:
+    """Positions of the rows as they stand, and by each time that every row has."""
+    times = [name for name, reading in readings.items() if reading.kind == "timestamp"]
+    complete = [name for name in times if table[name].notna().all()]
+    by_time = [np.argsort(table[name].to_numpy(), kind="stable") for name in complete]
+    return [np.arange(len(table)), *by_time]
+
+
+def _profile_column(
+    values: "pd.Series[Any]", reading: InferredFormat, orders: Sequence[Positions]
+) -> ColumnFacts:
+    common: dict[str, Any] = {
+        "name": str(values.name),
+        "kind": reading.kind,
+        "form": reading.form,
+        "note": reading.note,
+        "undecided": reading.undecided,
+        "rows": len(values),
+    }
+    present = values.dropna()
+    if reading.kind is None or present.empty:
+        return ColumnFacts(**common, present=0, distinct=0)
+    facts: dict[str, Any] = {"present": len(present), "distinct": int(present.nunique())}
+    if reading.kind in ("integer", "number"):
+        facts |= _measure_numbers(present, whole=reading.kind == "integer")
+        facts |= _find_trend(values, orders)
+    if reading.kind == "timestamp":
+        facts["median_time"] = _find_middle(present).isoformat()
+    if reading.kind in ("string", "integer"):
+        facts |= _count_words(present)
+    if reading.kind == "string":
+        lengths = present.str.len()
+        facts |= {"length": int(lengths.max()), "mean_length": float(lengths.mean())}
+        facts["settled"] = facts["every"] and _is_settled(values, orders, facts["distinct"])
+    return ColumnFacts(**common, **facts)
+
+
+def _measure_numbers(present: "pd.Series[Any]", *, whole: bool) -> dict[str, Any]:
+    finite = present[np.isfinite(present.astype(float))]
+    if finite.empty:
+        return {}
+    convert = int if whole else float
+    ends = {"low": convert(finite.min()), "high": convert(finite.max())}
+    return {**ends, "median": convert(_find_middle(finite))}
+
+
+def _find_middle(values: "pd.Series[Any]") -> Any:
+    """The middle value, which is one of them: of two the smaller."""
+    return values.sort_values(ignore_index=True).iloc[(len(values) - 1) // 2]
+
+
+def _find_trend(values: "pd.Series[Any]", orders: Sequence[Positions]) -> dict[str, bool]:
+    """Whether numbers grow or shrink as rows or times go on."""
+    found = {"rises": False, "falls": False}
+    for order in orders:
+        picked = order[np.linspace(0, len(order) - 1, min(len(order), _ROWS_OF_TREND)).astype(int)]
+        part = values.iloc[picked].astype(float).reset_index(drop=True).dropna()
+        if part.nunique() <= _MOST_CODES_WITH_TREND:
+            return found
+        trend = float(np.corrcoef(part.index.to_numpy(float), part.rank())[0, 1])
+        found["rises"] |= trend > _TREND
+        found["falls"] |= trend < -_TREND
+    return found
+
+
+def _is_settled(values: "pd.Series[Any]", orders: Sequence[Positions], distinct: int) -> bool:
+    """Whether every word comes in both halves of the rows, in each of their orders."""
+    codes = pd.factorize(values)[0]
+    return all(
+        len(np.unique(half[half >= 0])) == distinct
+        for order in orders
+        for half in np.array_split(codes[order], 2)
+    )
+
+
+def _count_words(present: "pd.Series[Any]") -> dict[str, Any]:
+    counts = present.value_counts()
+    listed = tuple((_plain(word), int(count)) for word, count in counts.head(MOST_COUNTED).items())
+    every, crowded = len(counts) <= MOST_COUNTED, len(counts) > MOST_CATEGORIES
+    tail = int(counts.iloc[MOST_CATEGORIES]) if crowded else 0
+    return {"words": listed, "every": every, "tail": tail}
+
+
+def _plain(word: Any) -> str | int:
+    return word if isinstance(word, str) else int(word)

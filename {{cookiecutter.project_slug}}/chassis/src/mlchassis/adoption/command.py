@@ -1,0 +1,165 @@
+"""`adopt` as a command: who is asked, and what follows once the project is rewritten."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mlchassis.project import Workspace
+from mlchassis.errors import ProjectError
+from mlchassis.evaluation.plausibility import spell_implausible
+from mlchassis.config.params import load_params
+from mlchassis.paths import Paths
+from mlchassis.reports import read_report
+from mlchassis.terminal import confirm, echo
+from mlchassis.adoption.adopt import Adoption, Request, adopt
+from mlchassis.adoption.journal import carry_out
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.formats.overrides import FormatOverrides
+from mlchassis.config.yaml_edit import set_values
+from mlchassis.adoption.columns.roles import Wishes
+
+_OTHER_METRICS = {"roc_auc": "pr_auc", "pr_auc": "roc_auc", "rmse": "mae", "log_loss": "accuracy"}
+"""By metric, one that may tell two models apart where it does not."""
+
+
+def adopt_and_run(
+    paths: Workspace,
+    place: Place,
+    wishes: Wishes,
+    formats: FormatOverrides,
+    *,
+    name: str | None,
+    day_first: bool,
+    yes: bool,
+    force: bool,
+) -> None:
+    """Adopts a table, runs everything on it, and says what a person should decide next."""
+    wishes = replace(wishes, attended=sys.stdin.isatty())
+    request = Request(place, wishes, name, day_first, force, yes, formats)
+    adoption = adopt(paths, request, ask_at_terminal, echo)
+    judged = _find_judgement_time(paths)
+    code = choose_presets(paths, adoption) or run_verb(paths, "run")
+    if code and _may_serve_linear(paths):
+        serve_linear(paths)
+        echo(
+            "adopt: the linear model is as good as the trees, so it is judged instead "
+            "(train.candidate.kind in params.yaml)"
+        )
+        code = run_verb(paths, "run")
+    echo("Decide next, then commit:")
+    for question in (*adoption.open_questions, *_note_linear(paths), *_note_quality(paths)):
+        echo(f"  - {question}")
+    if code:
+        refused = _list_refused(paths) if _find_judgement_time(paths) != judged else []
+        raise ProjectError(explain_failure(refused))
+
+
+def _note_quality(paths: Paths) -> list[str]:
+    """Warn of a model that is seldom honest, whether or not it passed the gates."""
+    place = paths.reports / "evaluation.json"
+    if not place.exists():
+        return []
+    warning = spell_implausible(read_report(place).get("implausible"))
+    return [warning] if warning else []
+
+
+def choose_presets(paths: Workspace, adoption: Adoption) -> int:
+    """Let the study choose settings, unless an earlier adoption or a person has chosen them.
+
+    Returns:
+        The exit code of the study.
+    """
+    if adoption.keeps_settings:
+        return 0
+    code = run_verb(paths, "study", "--only", "presets", "--apply")
+    # Noted as the adoption's own change, the settings are no obstacle to the next one.
+    carry_out(paths, {"params.yaml": paths.params.read_text(encoding="utf-8")})
+    return code
+
+
+def explain_failure(refused: Sequence[str]) -> str:
+    """What to do about a table whose model is not deployed.
+
+    Args:
+        refused: The gates that did not pass; empty where something stopped before them.
+    """
+    adopted = "The project is rewritten for the table, but its model is not deployed"
+    if not refused:
+        return f"{adopted}: the sentence above says what stopped it; fix that, then `make run`."
+    return (
+        f"{adopted}: it did not pass {', '.join(refused)}. The table may be in order: a gate fails "
+        "for too few rows, for a column that is known only afterwards, or for a limit that does "
+        "not suit the problem. The sentences above name the settings in params.yaml; change what "
+        "applies, then `make run`."
+    )
+
+
+def _note_linear(paths: Paths) -> list[str]:
+    """How trees may be tried again, where the linear model is served."""
+    params = load_params(paths.params)
+    if params.train.candidate.kind != "linear":
+        return []
+    metric = params.judge.metric
+    note = (
+        f"params.yaml: train.candidate.kind is linear. That trees are better by {metric} was not "
+        "shown on this many test rows; with more rows, or another judge.metric such as "
+        f"{_OTHER_METRICS.get(metric, 'mae')}, it may be: set it to trees, then `make run`"
+    )
+    return [note]
+
+
+def _find_judgement_time(paths: Paths) -> int | None:
+    """When the judgement that is there was written."""
+    place = paths.reports / "judgement.json"
+    return place.stat().st_mtime_ns if place.exists() else None
+
+
+def _list_refused(paths: Paths) -> list[str]:
+    place = paths.reports / "judgement.json"
+    gates = read_report(place)["gates"] if place.exists() else []
+    return [f"'{gate['name']}'" for gate in gates if gate["verdict"] == "refused"]
+
+
+def run_verb(paths: Workspace, *arguments: str) -> int:
+    """Run a verb in a process of its own, since this one has loaded the features of before.
+
+    Returns:
+        Its exit code; it has said why it is not 0.
+    """
+    return subprocess.call([sys.executable, "-m", paths.package, *arguments], cwd=paths.root)
+
+
+def ask_at_terminal(question: str, safe: bool) -> bool:
+    """Asks whoever sits there; without a terminal, what is safe is the answer."""
+    return confirm(question, default=safe) if sys.stdin.isatty() else safe
+
+
+def serve_linear(paths: Paths) -> None:
+    """Makes the linear model the candidate."""
+    settings = {
+        "train.candidate.kind": (
+            "linear",
+            "trees | linear; linear, since it is as good as trees on the test window",
+        ),
+        # What was as good as the trees is the baseline, which is fitted on the plain scale.
+        "train.candidate.target_scale": ("plain", "plain | log; plain, as the baseline is"),
+        "export.tolerance": (
+            1.0e-4,
+            "largest error of the graph; a linear model's sums are of single precision there",
+        ),
+    }
+    text = set_values(paths.params.read_text(encoding="utf-8"), settings)
+    carry_out(paths, {"params.yaml": text})
+
+
+def _may_serve_linear(paths: Paths) -> bool:
+    """Return True if the trees were rejected for being no better than the linear model."""
+    if load_params(paths.params).train.candidate.kind == "linear":
+        return False
+    if not (paths.reports / "judgement.json").exists():
+        return False
+    gates = read_report(paths.reports / "judgement.json")["gates"]
+    return any(
+        gate["name"] == "better than linear" and gate["verdict"] == "refused" for gate in gates
+    )

@@ -1,0 +1,140 @@
+"""The table of what an adoption decided, as it is printed before anything is changed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from mlchassis.contract.model import Contract
+from mlchassis.config.source_params import OwnParams
+from mlchassis.adoption.formats.encodings import FileEncoding
+from mlchassis.adoption.formats.infer import InferredFormat
+from mlchassis.adoption.columns.roles import Planned
+
+_HEADER = ("column", "type", "used as", "example", "missing")
+_WIDTHS = (28, 44, 18, 44, 44)
+_MOST_ROWS = 60
+_SHOWN_WORDS = 3
+_DELIMITER_NAMES = {"\t": "tab", " ": "space"}
+
+
+def describe_decisions(
+    source: OwnParams,
+    encoding: FileEncoding | None,
+    inferred: Mapping[str, InferredFormat],
+    planned: Sequence[Planned],
+    contract: Contract,
+    split: str,
+) -> tuple[str, ...]:
+    """The lines of the table, below what holds for all columns.
+
+    Args:
+        source: How the table is read.
+        encoding: Of its CSV files, with words that show it.
+        inferred: By column, how it is read.
+        planned: By column, what it is for.
+        contract: The drafted contract.
+        split: How rows are split, with the reason.
+    """
+    rows = [_describe_column(column, inferred[column.facts.name]) for column in planned]
+    shown, rest = rows, ""
+    if len(rows) > _MOST_ROWS:
+        shown = _pick_rows(rows)
+        rest = f"... and {len(rows) - len(shown)} more columns, all in contract.yaml"
+    lines = [
+        *_describe_files(source, encoding),
+        f"  split: {split}",
+        f"  target: {_describe_target(contract)}",
+        *_align([_HEADER, *shown]),
+    ]
+    return (*lines, f"  {rest}") if rest else tuple(lines)
+
+
+def _describe_files(source: OwnParams, encoding: FileEncoding | None) -> list[str]:
+    if encoding is None or source.kind == "sql":
+        return []
+    words = ", ".join(f"'{word:.40}'" for word in encoding.words[:_SHOWN_WORDS])
+    shown = f" (reads {words})" if words else ""
+    name = "utf-8" if encoding.name == "utf-8-sig" else encoding.name
+    delimiter = _DELIMITER_NAMES.get(source.delimiter, f"'{source.delimiter}'")
+    lines = [f"  encoding: {name}{shown}", f"  delimiter: {delimiter}"]
+    if source.escape:
+        lines.append(f"  quotes within cells: written with '{source.escape}' before them")
+    if source.missing:
+        lines.append(f"  missing in every column: {', '.join(map(repr, source.missing))}")
+    return lines
+
+
+def _describe_target(contract: Contract) -> str:
+    name = contract.target.name
+    if contract.task != "binary":
+        return f"'{name}', {contract.task}"
+    if contract.target.kind == "boolean":
+        return f"'{name}', binary; the positive class is true (the one to find)"
+    other, positive = contract.classes
+    return (
+        f"'{name}', binary; the positive class (the one to find) is '{positive}'; --positive "
+        f"'{other}' takes the other"
+    )
+
+
+def _describe_column(column: Planned, inferred: InferredFormat) -> tuple[str, ...]:
+    kind = "empty" if inferred.kind is None else column.kind
+    return (
+        column.facts.name,
+        f"{kind}{_describe_format(inferred)}",
+        ", ".join(column.tags) or "left out",
+        "(not shown)" if column.has("pii") else _describe_example(inferred),
+        _describe_missing(inferred),
+    )
+
+
+def _describe_format(inferred: InferredFormat) -> str:
+    form = inferred.form
+    if inferred.kind == "timestamp":
+        return f" {', '.join(form.dates) or 'ISO8601'}"
+    marks = [f"decimal {form.decimal}"] if form.decimal != "." else []
+    marks += [f"thousands {form.thousands}"] if form.thousands else []
+    marks += [" ".join(form.affixes)] if form.affixes else []
+    return f" ({'; '.join(marks)})" if marks else ""
+
+
+def _describe_example(inferred: InferredFormat) -> str:
+    before, after = inferred.example
+    return before if before == after else f"{before} → {after}"
+
+
+def _describe_missing(inferred: InferredFormat) -> str:
+    counts = {word: rows for word, rows in inferred.missing.items() if rows}
+    if not counts:
+        return "none"
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    listed = [f"{_name_word(word)} {counts[word]:,}" for word in words[:_SHOWN_WORDS]]
+    more = f", {len(words) - _SHOWN_WORDS} more words" if len(words) > _SHOWN_WORDS else ""
+    return ", ".join(listed) + more
+
+
+def _name_word(word: str) -> str:
+    return f"'{word}'" if word else "empty"
+
+
+def _pick_rows(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Of a wide table, the columns that are not plain, then the first others."""
+    odd = [row for row in rows if row[2] != "feature" or "→" in row[3] or "'" in row[4]]
+    picked = odd[:_MOST_ROWS]
+    plain = [row for row in rows if row not in picked]
+    picked += plain[: _MOST_ROWS - len(picked)]
+    return [row for row in rows if row in picked]
+
+
+def _align(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    cut = [
+        tuple(_cut(cell, width) for cell, width in zip(row, _WIDTHS, strict=True)) for row in rows
+    ]
+    widths = [max(len(row[place]) for row in cut) for place in range(len(_HEADER))]
+    return [
+        "  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+        for row in cut
+    ]
+
+
+def _cut(cell: str, width: int) -> str:
+    one_line = " ".join(cell.split())
+    return one_line if len(one_line) <= width else f"{one_line[: width - 1]}…"

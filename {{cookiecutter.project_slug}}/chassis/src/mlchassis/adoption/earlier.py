@@ -1,0 +1,88 @@
+"""What an earlier adoption of the table decided, which the next one goes on with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from mlchassis.contract.model import Contract, load_contract
+from mlchassis.config.params import load_params
+from mlchassis.paths import Paths
+from mlchassis.config.source_params import ColumnFormat
+from mlchassis.adoption.formats.infer import EarlierFormat
+from mlchassis.adoption.formats.overrides import FormatOverrides
+from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.adoption.redraft import split_text
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The contract of an earlier adoption.
+
+    Attributes:
+        reasons: By column, the comment that says why it is what it is.
+    """
+
+    contract: Contract
+    text: str
+    reasons: Mapping[str, str]
+
+    @property
+    def roles(self) -> dict[str, tuple[str, ...]]:
+        """By column."""
+        return {column.name: tuple(sorted(column.roles)) for column in self.contract.columns}
+
+    def is_continued_by(self, contract: Contract) -> bool:
+        """Whether a contract is for the same problem, so that its settings stay."""
+        same_target = self.contract.target.name == contract.target.name
+        names = {column.name for column in contract.columns}
+        kept = [column.name in names for column in self.contract.features]
+        return same_target and self.contract.task == contract.task and 2 * sum(kept) >= len(kept)
+
+
+def read_earlier(paths: Paths, previous: Contract | None) -> Earlier | None:
+    """The contract that is there, with its comments; None where it is the sample's."""
+    if previous is None:
+        return None
+    text = paths.contract.read_text(encoding="utf-8")
+    reasons = {name: column.reason for name, column in split_text(text).columns.items()}
+    return Earlier(load_contract(paths.contract), text, reasons)
+
+
+def continue_wishes(wishes: Wishes, earlier: Earlier | None, words: pd.DataFrame) -> Wishes:
+    """What flags say now, else what they said the last time about the same target."""
+    if earlier is None or earlier.contract.target.name != wishes.target:
+        return wishes
+    contract, found = earlier.contract, set(map(str, words[wishes.target].dropna().unique()))
+    task = wishes.task
+    if task is None and "--task" in earlier.reasons.get(wishes.target, ""):
+        task = contract.task
+    positive = wishes.positive
+    two_words = contract.task == "binary" and contract.target.kind != "boolean"
+    if positive is None and two_words and str(contract.classes[-1]) in found:
+        positive = str(contract.classes[-1])
+    return replace(wishes, task=task, positive=positive)
+
+
+def read_formats(paths: Paths, earlier: Earlier | None, target: str) -> dict[str, EarlierFormat]:
+    """Kinds and formats that columns had, but for the target's: they hold for new rows too."""
+    if earlier is None:
+        return {}
+    source = load_params(paths.params).source
+    formats = {} if source.kind == "custom" else source.columns
+    return {
+        column.name: (column.kind, formats.get(column.name, ColumnFormat()))
+        for column in earlier.contract.columns
+        if column.name != target
+    }
+
+
+def continue_formats(
+    formats: FormatOverrides, paths: Paths, earlier: Earlier | None
+) -> FormatOverrides:
+    """What flags say now about the table as a whole, else what was decided the last time."""
+    source = load_params(paths.params).source if earlier else None
+    if source is None or source.kind == "custom":
+        return formats
+    missing = formats.missing or source.missing
+    return replace(formats, missing=missing, known_encoding=source.encoding)

@@ -1,0 +1,68 @@
+"""Event times that lie in columns of year, month and perhaps day, hour and minute."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from mlchassis.sources.composing import PARTS
+from mlchassis.sources.parsing import parse_column
+from mlchassis.adoption.formats.infer import InferredFormat
+
+NAME = "event_time"
+_LIMITS = {
+    "year": (1900, 2100),
+    "month": (1, 12),
+    "day": (1, 31),
+    "hour": (0, 23),
+    "minute": (0, 59),
+}
+Composed = dict[str, tuple[str, ...]]
+
+
+def find_composed(
+    words: pd.DataFrame, readings: Mapping[str, InferredFormat], event_time: str | None
+) -> Composed:
+    """Find a time that lies in several columns of a table without another time.
+
+    Args:
+        words: The table as it is written.
+        readings: What its columns are taken for.
+        event_time: What a flag says: a column's name or "none".
+
+    Returns:
+        The new column's name, and the columns that it is made of; empty if there is none.
+    """
+    if event_time not in (None, NAME) or NAME in words:
+        return {}
+    if event_time is None and any(reading.kind == "timestamp" for reading in readings.values()):
+        return {}
+    found = {
+        part: name
+        for name, reading in readings.items()
+        for part in PARTS
+        if name.lower() == part and _holds_part(words[name], reading, part)
+    }
+    parts = [part for part in PARTS if part in found]
+    # An hour without its day would be an hour of the month's first day.
+    if len(parts) < 2 or parts != list(PARTS[: len(parts)]):
+        parts = [part for part in PARTS[:2] if part in found]
+    return {NAME: tuple(found[part] for part in parts)} if len(parts) > 1 else {}
+
+
+def note_composed(composed: Composed) -> list[str]:
+    """Return what a person should know about the composed time."""
+    return [
+        f"'{name}' is made of {', '.join(map(repr, parts))}, so that rows are split by time; if "
+        "they are no times of an event, run again with --event-time none"
+        for name, parts in composed.items()
+    ]
+
+
+def _holds_part(written: "pd.Series[Any]", reading: InferredFormat, part: str) -> bool:
+    if reading.kind != "integer":
+        return False
+    values, _ = parse_column(written, "integer", reading.form)
+    low, high = _LIMITS[part]
+    present = values.dropna()
+    return bool(len(present)) and bool(present.between(low, high).all())

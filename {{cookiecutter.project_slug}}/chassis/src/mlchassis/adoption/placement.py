@@ -1,0 +1,126 @@
+"""Where a source may lie: never where a verb writes, deletes or caches."""
+
+import os
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from mlchassis.errors import ProjectError
+from mlchassis.paths import Paths
+from mlchassis.workspace.repository import find_repository
+from mlchassis.config.source_params import FilesParams, OwnParams, S3Params, SqlParams
+from mlchassis.sources.location import PLACEHOLDER, SETTING, VARIABLE
+from mlchassis.adoption.formats.detect_source import QUERY, Place, draft_query
+from mlchassis.adoption.remove_sample import list_folders
+
+
+def check_placement(paths: Paths, place: Place) -> None:
+    """Refuse a source or a query that lies among the files of the project's own verbs.
+
+    Raises:
+        ProjectError: It does, or it is a folder that holds such files.
+    """
+    for given in filter(None, (_find_file(place.data), place.query)):
+        source = (paths.root / Path(given).expanduser()).resolve()
+        for folder in _list_reserved(paths):
+            reserved = folder.resolve()
+            if source.is_relative_to(reserved):
+                raise ProjectError(
+                    f"{given} lies in {_show(paths, folder)}, which the project's own verbs fill "
+                    "and empty; move it elsewhere, such as into the project's folder, and name "
+                    "that place."
+                )
+            if reserved.is_relative_to(source):
+                raise ProjectError(
+                    f"{given} is a folder around {_show(paths, folder)}, so the project would read "
+                    "its own outputs as rows; name a folder that holds the table's files alone."
+                )
+
+
+def _find_file(address: str) -> str | None:
+    """The path that an address names; None where the table lies on a server."""
+    scheme, found, rest = address.partition("://")
+    if not found:
+        return address
+    # SQLAlchemy writes sqlite:///PATH, and a fourth slash where the path is absolute.
+    return rest.removeprefix("/") if scheme.startswith("sqlite") and rest.strip("/") else None
+
+
+def _list_reserved(paths: Paths) -> list[Path]:
+    state = [paths.root / name for name in (".dvc", ".git", ".venv")]
+    return [*list_folders(paths), paths.models.parent, paths.reports, paths.var, *state]
+
+
+def _show(paths: Paths, folder: Path) -> str:
+    return folder.relative_to(paths.root).as_posix()
+
+
+def settle_location(source: OwnParams, root: Path) -> tuple[OwnParams, str | None]:
+    """Take a path that holds on this machine alone out of a source.
+
+    Returns:
+        The source as `params.yaml` may say it, and the path that was taken out; None without one.
+    """
+    if isinstance(source, S3Params):
+        return source, None
+    path = source.path if isinstance(source, FilesParams) else make_url(source.url).database
+    if not isinstance(source, FilesParams) and not source.url.startswith("sqlite"):
+        return _settle_query(source, root), None
+    inside = _relate(str(path), root)
+    shown = PLACEHOLDER if inside is None else inside
+    if isinstance(source, FilesParams):
+        changed: OwnParams = source.model_copy(update={"path": shown})
+    else:
+        url = source.url.replace(str(path), shown, 1)
+        changed = _settle_query(source.model_copy(update={"url": url}), root)
+    return changed, str((root / str(path)).absolute()) if inside is None else None
+
+
+def collect_query(place: Place, root: Path) -> str | None:
+    """Return the query that the project must hold itself: for a whole table, or from elsewhere.
+
+    Raises:
+        ProjectError: The file of the query cannot be read.
+    """
+    drafted = draft_query(place, root)
+    if drafted is not None or place.query is None or _relate(place.query, root) is not None:
+        return drafted
+    try:
+        return (root / Path(place.query).expanduser()).read_text(encoding="utf-8")
+    except (OSError, UnicodeError):
+        raise ProjectError(
+            f"{place.query} is no file of text that can be read; write the query into it."
+        ) from None
+
+
+def _settle_query(source: SqlParams, root: Path) -> SqlParams:
+    """Name the copy of a query whose file lies outside the repository."""
+    inside = _relate(source.query, root)
+    return source.model_copy(update={"query": QUERY if inside is None else inside})
+
+
+def note_location(outside: str | None) -> list[str]:
+    """What a colleague needs who works in a clone."""
+    remote = (
+        "the rows are in data/raw and in var/dvc-remote of this folder alone: name a DVC remote "
+        "that colleagues and CI reach (README.md: Another DVC remote), then `make push`; they "
+        "`make pull`"
+    )
+    table = (
+        f"the table lies outside the repository, so params.yaml says {PLACEHOLDER} and git holds "
+        f"no path: {SETTING} says it for this machine; a colleague sets {VARIABLE} or that file, "
+        "or goes on from data/raw"
+    )
+    return [remote] if outside is None else [table, remote]
+
+
+def _relate(path: str, root: Path) -> str | None:
+    """A path from the project's folder, where it is inside the repository."""
+    top = find_repository(root) or root
+    # Without following links: who keeps a link in the repository means the link.
+    place = Path(os.path.normpath(root.absolute() / path))
+    pairs = ((top, root.absolute()), (top.resolve(), root.resolve()))
+    for folder, base in pairs:
+        if place.is_relative_to(folder):
+            return os.path.relpath(place, base)
+    return None

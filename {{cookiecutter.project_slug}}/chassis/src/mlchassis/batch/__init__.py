@@ -1,0 +1,1 @@
+"""Scoring of files, and replay of single requests."""

@@ -1,0 +1,98 @@
+"""How an answer came about: every stage's values again, from the prediction log and the bundle."""
+
+import json
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlchassis.bundle.bundle import load_deployed, measure_error
+from mlchassis.features.encoding import columns_from_rows
+from mlchassis.errors import ProjectError
+from mlchassis.features.code import FeatureCode
+from mlchassis.bundle.scorer import Scorer
+
+
+class TraceError(ProjectError):
+    """An answer that does not come out again."""
+
+
+def trace_request(
+    store: Path, predictions: Path, request_id: str, features: FeatureCode
+) -> Iterator[str]:
+    """Says for each row of a request what went in, what it became, and what is answered now.
+
+    Raises:
+        ProjectError: The log does not know the request, or the bundle that answered it is gone.
+        TraceError: At the end, if a row is answered otherwise now.
+    """
+    entries = list(find_entries(predictions, request_id))
+    if not entries:
+        raise ProjectError(
+            f"No line in {predictions} has the request id '{request_id[:128]}'; take the id from "
+            "the answer's X-Request-ID, and the log of the machine that answered."
+        )
+    scorers: dict[str, Scorer] = {}
+    differing = []
+    for entry in sorted(entries, key=lambda entry: int(entry["row"])):
+        digest = entry["digest"]
+        if digest not in scorers:
+            scorers[digest] = Scorer(load_deployed(store, str(digest), features), features)
+        yield (
+            f"row {entry['row']}, answered {entry['time']} by version {entry['model_version']} "
+            f"(bundle {digest[:12]}, contract {entry['contract_version']})"
+        )
+        error = yield from _trace_row(scorers[digest], entry)
+        if not error <= scorers[digest].bundle.metadata.tolerance:
+            differing.append(entry["row"])
+    if differing:
+        raise TraceError(
+            f"Row {differing[0]} of request {request_id} is answered otherwise now; the bundle is "
+            "the same, so look at what else computes: the packages' versions, the machine."
+        )
+
+
+def find_entries(predictions: Path, request_id: str) -> Iterator[Mapping[str, Any]]:
+    """The log's lines about a request; a line that a full disk cut short is passed over."""
+    needle = json.dumps(request_id).encode()
+    for path in sorted(predictions.glob("*.jsonl")):
+        with path.open("rb") as lines:
+            for line in lines:
+                if needle in line:
+                    with suppress(ValueError):
+                        entry = json.loads(line)
+                        if entry["request_id"] == request_id:
+                            yield entry
+
+
+def _trace_row(scorer: Scorer, entry: Mapping[str, Any]) -> Generator[str, None, float]:
+    """Yields the stages of a row; returns the largest difference to what was answered."""
+    contract, inputs = scorer.bundle.contract, entry["inputs"]
+    yield from _tabulate("input", inputs)
+    personal = [c.name for c in contract.features if c in contract.pii]
+    if personal:
+        yield f"  the answer cannot be computed again: '{personal[0]}' is personal, so not logged"
+        return 0.0
+    columns = columns_from_rows(contract, [inputs])
+    yield from _tabulate("column", {name: values[0] for name, values in columns.items()})
+    features = scorer.features.compute(columns)
+    yield from _tabulate("feature", {name: values[0] for name, values in features.items()})
+    answers = scorer.score(columns)
+    then = entry["probabilities"] or {"number": entry["prediction"]}
+    scores = answers.scores[0]
+    now = dict(zip(then, scores.tolist(), strict=True))
+    yield from _tabulate("answered", {**then, contract.target.name: entry["prediction"]})
+    yield from _tabulate("now", {**now, contract.target.name: answers.values[0]})
+    logged = np.array(list(then.values()), dtype=np.float64)
+    error = float(measure_error(logged, scores, scorer.bundle.metadata.unit).max())
+    same = entry["prediction"] == answers.values[0] or answers.probabilities is None
+    yield f"  the same answer to {error:.1e}" if same else "  ANOTHER ANSWER"
+    return error if same else np.inf
+
+
+def _tabulate(stage: str, values: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in values.items():
+        shown = f"{value:.9g}" if isinstance(value, float) else str(value)
+        yield f"  {stage:<9} {name:<28} {shown}"

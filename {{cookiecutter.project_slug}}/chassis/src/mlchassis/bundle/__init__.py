@@ -1,0 +1,1 @@
+"""Model bundles: written, verified, deployed and scored."""

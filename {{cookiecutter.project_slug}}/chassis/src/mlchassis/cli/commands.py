@@ -1,0 +1,214 @@
+"""The verbs that take a bundle from the pipeline to the service, as commands."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from click import get_current_context
+
+from mlchassis.project import Workspace
+from mlchassis.errors import ProjectError
+from mlchassis.config.params import Params, load_params
+from mlchassis.paths import Paths
+from mlchassis.terminal import echo
+
+if TYPE_CHECKING:
+    from mlchassis.cli.launch import Composition
+    from mlchassis.workflow.release import Deployment
+    from mlchassis.registry.tracking import Tracker
+
+verbs = typer.Typer()
+
+
+def read_composition() -> "Composition":
+    """The objects of the project whose `__main__` runs."""
+    composition: Composition = get_current_context().obj
+    return composition
+
+
+def open_project(*, adopting: bool = False) -> Workspace:
+    """The project in the current folder.
+
+    Raises:
+        ProjectError: There is none, or an adoption was interrupted that nobody goes on with.
+    """
+    paths = Paths(Path.cwd())
+    if not paths.params.exists():
+        raise ProjectError(
+            f"{paths.root} holds no params.yaml, so it is no project; change to the project's "
+            "folder."
+        )
+    if paths.adopting.exists() and not adopting:
+        raise ProjectError("An adoption was interrupted; run the same `make adopt` once more.")
+    return Workspace(paths.root, read_composition().load_project())
+
+
+def read_project() -> tuple[Workspace, Params]:
+    """The project in the current folder, with its parameters; else as above."""
+    paths = open_project()
+    return paths, load_params(paths.params)
+
+
+@verbs.command(rich_help_panel="Verbs")
+def judge() -> None:
+    """Hold the bundle against the gates and the champion; write reports/judgement.json.
+
+    Example: make judge
+    """
+    from mlchassis.workflow.release import judge as hold_gates
+
+    for gate in hold_gates(*read_project()).gates:
+        echo(f"{gate.name}: {gate.sentence}")
+
+
+@verbs.command(rich_help_panel="Verbs")
+def track() -> None:
+    """Record the bundle as an MLflow run, whether or not the gates let it pass.
+
+    Example: make track
+    """
+    from mlchassis.workflow.release import track as record
+
+    echo(f"run {record(*read_project())}")
+
+
+@verbs.command(rich_help_panel="Verbs")
+def report() -> None:
+    """Write reports/report.html, a page for anybody, and the same facts as a model card.
+
+    Example: make report
+    """
+    from mlchassis.workflow.release import report as write
+
+    echo(f"written: {', '.join(map(str, write(*read_project())))}")
+
+
+@verbs.command(rich_help_panel="Verbs")
+def register() -> None:
+    """Record the judged bundle as a model version with the alias challenger.
+
+    Example: make register
+    """
+    from mlchassis.workflow.release import register as record
+
+    version = record(*read_project())
+    echo(f"version {version.number} of {version.name} is the challenger")
+
+
+@verbs.command(rich_help_panel="Verbs")
+def promote(
+    version: Annotated[
+        str | None, typer.Option(help="Its number; the challenger if left out.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "promoted by hand",
+) -> None:
+    """Give a judged version the alias champion.
+
+    Example: make promote VERSION=2 REASON="fewer misses at the same cost"
+    """
+    from mlchassis.workflow.release import promote as move_champion
+
+    echo(move_champion(open_project(), version, reason).sentence)
+
+
+@verbs.command(rich_help_panel="Verbs")
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "rolled back by hand",
+) -> None:
+    """Go back to the version that was champion before, and deploy it.
+
+    Example: make rollback REASON="twice as many false alarms since Monday"
+    """
+    from mlchassis.workflow.release import rollback as go_back
+
+    _await_service(go_back(open_project(), reason))
+
+
+@verbs.command(rich_help_panel="Verbs")
+def deploy() -> None:
+    """Put the champion's bundle where the service reads it, and wait until all of it has it.
+
+    Example: make deploy
+    """
+    from mlchassis.workflow.release import deploy as put
+
+    _await_service(put(open_project()))
+
+
+@verbs.command(rich_help_panel="Verbs")
+def rebuild(
+    version: Annotated[str, typer.Argument(help="Its number.")],
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Make an environment of its own for it.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(help="Train with so many threads; the answers must be equal.")
+    ] = None,
+) -> None:
+    """Make a version again from its commit, data and parameters; its answers must be equal.
+
+    Example: make rebuild VERSION=1
+    """
+    from mlchassis.registry.reproduce import Wish
+    from mlchassis.registry.reproduce import rebuild as make_again
+
+    paths = open_project()
+    tracker = _open_registry(paths)
+    echo(make_again(paths, tracker, version, Wish(clean, threads), echo))
+
+
+@verbs.command(rich_help_panel="Verbs")
+def compare(
+    a: Annotated[str, typer.Argument(help="A version's number or alias.")] = "champion",
+    b: Annotated[str, typer.Argument(help="That of the other.")] = "challenger",
+) -> None:
+    """Show two versions side by side: metrics, rows whose answer changes, slices.
+
+    Example: make compare A=1 B=2
+    """
+    from mlchassis.studies.versions import compare as put_side_by_side
+    from mlchassis.studies.versions import describe
+
+    tracker = _open_registry(open_project())
+    for line in describe(put_side_by_side(*read_project(), tracker, a, b)):
+        echo(line)
+
+
+@verbs.command(rich_help_panel="Verbs")
+def study(
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="worth, age, presets or search; left out: all that can be asked."),
+    ] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Write the best settings into params.yaml.")
+    ] = False,
+) -> None:
+    """Measure features, aging and presets, and search for better parameters.
+
+    Example: make study ONLY=search APPLY=1
+    """
+    from mlchassis.studies.command import STUDIES, run_studies
+    from mlchassis.workflow.run import repro as repro_stages
+
+    for name in only or ():
+        if name not in STUDIES:
+            raise ProjectError(f"There is no study '{name}'; there are {', '.join(STUDIES)}.")
+    paths, params = read_project()
+    repro_stages(paths, echo, "split")
+    run_studies(paths, params, only or (), echo, apply=apply)
+
+
+def _await_service(done: "Deployment") -> None:
+    from mlchassis.registry.rollout import await_rollout
+    from mlchassis.config.settings import load_service_settings
+
+    echo(done.sentence)
+    echo(await_rollout(load_service_settings(), done.pointer, open_project().store))
+
+
+def _open_registry(paths: Paths) -> "Tracker":
+    from mlchassis.contract.model import load_contract
+    from mlchassis.registry.tracking import connect
+
+    return connect(paths, load_contract(paths.contract).name)

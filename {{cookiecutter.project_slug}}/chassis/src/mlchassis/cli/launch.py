@@ -1,0 +1,63 @@
+"""The entry of a project's `__main__`: one verb from the command line, with the project's objects.
+
+Serving is started before the command line's libraries are imported: an image that only serves has
+none of them.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlchassis.project import Project, load_object
+
+if TYPE_CHECKING:
+    from mlchassis.serving.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """References to a project's objects, imported by the verbs that use them.
+
+    Attributes:
+        project: That of the `Project`, as "package.module:name".
+        service: That of the `Service`.
+    """
+
+    project: str
+    service: str
+
+    def load_project(self) -> Project:
+        """Import the project's `Project`.
+
+        Raises:
+            ProjectError: It is not there, or something else.
+        """
+        return load_object(self.project, Project)
+
+    def load_service(self) -> "Service":
+        """Import the project's `Service`.
+
+        Raises:
+            ProjectError: It is not there, or something else.
+        """
+        from mlchassis.serving.service import Service
+
+        return load_object(self.service, Service)
+
+
+def run(project: str, service: str) -> None:
+    """Run the verb that the command line names.
+
+    Args:
+        project: Where the project's `Project` is, as "package.module:name".
+        service: Where its `Service` is.
+    """
+    composition = Composition(project, service)
+    if sys.argv[1:2] == ["serve"]:
+        from mlchassis.serving.server.command import main
+
+        main(composition.load_service, sys.argv[2:])
+    else:
+        from mlchassis.cli.app import app
+
+        app(obj=composition)

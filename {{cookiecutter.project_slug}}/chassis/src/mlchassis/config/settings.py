@@ -1,0 +1,92 @@
+"""What the environment says, as typed and frozen settings.
+
+Every serving setting is a variable with the prefix `SERVICE_`, so `max_rows` is SERVICE_MAX_ROWS.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from mlchassis.errors import ProjectError
+
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,*]+)$")]
+"""What a browser sends as the header Origin: a scheme and a host, without a path."""
+
+
+def _split_commas(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+class ServiceSettings(BaseSettings):
+    """How the model is served.
+
+    Attributes:
+        store: Where deployed bundles lie, with the pointer to the one that is served.
+        log_directory: Where the prediction log goes, one file per process.
+        host: Address to listen on; 0.0.0.0 in a container, where the engine guards the port.
+        port: Port to listen on; 0 takes a free one and says which.
+        workers: Processes that answer, each with a model, a log file and limits of its own.
+        max_body_bytes: Largest body of a request, enforced while it streams.
+        max_rows: Most records in one request.
+        max_concurrency: Predictions in progress; one more is refused at once, so that those
+            accepted stay fast.
+        deadline_seconds: Time to receive a body and to answer it.
+        inline_bytes: Largest body answered on the event loop itself. Handing a small one to a
+            thread costs more than its prediction, but work on the loop cannot be interrupted: its
+            size is what bounds it. Larger ones go to a thread and keep the deadline; 0 sends all.
+        model_threads: Threads of ONNX Runtime for one call; more help large batches alone.
+        watch_seconds: How often to look whether another bundle was deployed; 0 for never.
+        api_keys_file: SHA-256 digests of the keys that clients may send, one a line; without it,
+            no key is asked for.
+        linger_seconds: Time between SIGTERM and the end in which the service says that it is not
+            ready and still takes requests, so that whoever sends them can turn elsewhere.
+        drain_seconds: Time that accepted requests get to finish after SIGTERM.
+        root_path: Prefix under which a proxy offers the service, such as /models/orders: OpenAPI
+            names it as the server's address. It does not matter whether the proxy takes it away.
+        cors_origins: Origins whose pages may call the service from a browser, parted by commas,
+            such as https://shop.example.org; * for all. Empty: none but its own.
+        access_log: One log line per request; health and metrics are left out either way.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="SERVICE_", frozen=True, extra="forbid", protected_namespaces=()
+    )
+
+    store: Path = Path("var/deployed")
+    log_directory: Path = Path("var/predictions")
+    host: str = Field("127.0.0.1", min_length=1)
+    port: int = Field(8000, ge=0, le=65535)
+    workers: int = Field(1, ge=1, le=256)
+    max_body_bytes: int = Field(2 * 1024 * 1024, ge=1)
+    max_rows: int = Field(1000, ge=1)
+    max_concurrency: int = Field(64, ge=1)
+    deadline_seconds: float = Field(10.0, gt=0, allow_inf_nan=False)
+    inline_bytes: int = Field(64 * 1024, ge=0)
+    model_threads: int = Field(1, ge=0)
+    watch_seconds: float = Field(1.0, ge=0, allow_inf_nan=False)
+    api_keys_file: Path | None = None
+    linger_seconds: float = Field(1.0, ge=0, allow_inf_nan=False)
+    drain_seconds: int = Field(10, ge=0)
+    root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_commas)] = ()
+    access_log: bool = True
+
+
+def load_service_settings(**overrides: Any) -> ServiceSettings:
+    """Reads the environment; what is given here comes before it.
+
+    Raises:
+        ProjectError: A value is not allowed; the sentence names its variable.
+    """
+    try:
+        return ServiceSettings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"SERVICE_{first['loc'][0]}".upper()
+        raise ProjectError(
+            f"{name} is {str(first['input'])[:80]!r}: {first['msg'].lower()}; correct or unset it."
+        ) from None

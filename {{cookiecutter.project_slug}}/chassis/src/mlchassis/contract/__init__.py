@@ -1,0 +1,1 @@
+"""The data contract: what a row is."""

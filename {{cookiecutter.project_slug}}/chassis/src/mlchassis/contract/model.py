@@ -1,0 +1,292 @@
+"""The data contract: what a row is, read from an Open Data Contract Standard v3 file.
+
+Everything else in the project that knows a column (validation, the API's request model, the
+model's inputs, test data, monitoring) derives from `Contract`; see `schemas` for the derivations.
+
+Source of the format: https://bitol-io.github.io/open-data-contract-standard/
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import yaml
+from open_data_contract_standard.model import OpenDataContractStandard, SchemaProperty
+from pydantic import ValidationError
+
+from mlchassis.contract.cells import normalize_text
+from mlchassis.contract.checks import (
+    ContractError,
+    check_column,
+    check_keys,
+    check_name,
+    check_options,
+    check_roles,
+    suggest,
+)
+
+Kind = Literal["number", "integer", "boolean", "string", "timestamp"]
+Role = Literal["key", "event_time", "feature", "target", "slice", "leakage", "pii", "sensitive"]
+Task = Literal["binary", "multiclass", "regression"]
+ClassLabel = bool | int | str
+REASON_PROPERTY = "reason"
+"""The custom property of a column that says why it is no feature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the table.
+
+    Attributes:
+        required: A row without a value is refused.
+        minimum: Smallest allowed value, for numbers and integers.
+        maximum: Largest allowed value, for numbers and integers.
+        values: The enumeration of allowed values, or None where any value of the kind may come.
+        roles: What the column is for, from the contract's tags.
+        examples: Values a person would recognise; used in the API's documentation and the form.
+        reason: Why it is no feature; empty if nobody wrote it down.
+    """
+
+    name: str
+    kind: Kind
+    required: bool
+    description: str
+    examples: tuple[Any, ...]
+    roles: frozenset[Role]
+    minimum: float | None = None
+    maximum: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+    values: tuple[ClassLabel, ...] | None = None
+    reason: str = ""
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether the column becomes floating-point numbers (strings alone do not)."""
+        return self.kind != "string"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A whole contract: the columns in their order, and what follows from their roles."""
+
+    name: str
+    version: str
+    description: str
+    columns: tuple[Column, ...]
+
+    @cached_property
+    def features(self) -> tuple[Column, ...]:
+        """Columns that a model may see."""
+        return self._with_role("feature")
+
+    @cached_property
+    def slices(self) -> tuple[Column, ...]:
+        """Columns by whose values a model's quality is broken down."""
+        return self._with_role("slice")
+
+    @cached_property
+    def reported_slices(self) -> tuple[Column, ...]:
+        """Slices whose values may stand in reports: those of columns tagged `pii` may not."""
+        return tuple(column for column in self.slices if column not in self.pii)
+
+    @cached_property
+    def leakage(self) -> tuple[Column, ...]:
+        """Columns that are known only after the event, and so never a feature."""
+        return self._with_role("leakage")
+
+    @cached_property
+    def pii(self) -> tuple[Column, ...]:
+        """Columns about a person; they are left out of every log."""
+        return self._with_role("pii")
+
+    @cached_property
+    def sensitive(self) -> tuple[Column, ...]:
+        """Columns by which people must not be treated differently; they need be no features."""
+        return self._with_role("sensitive")
+
+    @cached_property
+    def target(self) -> Column:
+        """The column to predict."""
+        return self._with_role("target")[0]
+
+    @cached_property
+    def key(self) -> Column | None:
+        """The column that names a row, or None."""
+        return next(iter(self._with_role("key")), None)
+
+    @cached_property
+    def event_time(self) -> Column | None:
+        """When the event takes place, or None for a table without time."""
+        return next(iter(self._with_role("event_time")), None)
+
+    @cached_property
+    def request_columns(self) -> tuple[Column, ...]:
+        """What a client may send: the features, and the key and the event time where there are."""
+        named = (self.key, self.event_time)
+        extra = tuple(c for c in named if c is not None and c not in self.features)
+        return (*extra, *self.features)
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """The columns of a registered model's answer: the prediction, each class' probability."""
+        return ("prediction", *(f"probability_{class_name(label)}" for label in self.classes))
+
+    @cached_property
+    def classes(self) -> tuple[ClassLabel, ...]:
+        """The target's classes in the order of the model's probabilities; empty for regression.
+
+        The last class of a binary target is the positive one.
+        """
+        if self.target.kind == "boolean":
+            return (False, True)
+        return self.target.values or ()
+
+    @cached_property
+    def task(self) -> Task:
+        """The kind of problem, which follows from the target alone."""
+        if not self.classes:
+            return "regression"
+        return "binary" if len(self.classes) == 2 else "multiclass"
+
+    def column(self, name: str) -> Column:
+        """The column of that name.
+
+        Raises:
+            ContractError: There is none.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        names = [column.name for column in self.columns]
+        raise ContractError(f"The contract has no column '{name}'{suggest(name, names)}.")
+
+    def _with_role(self, role: Role) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if role in column.roles)
+
+
+def class_name(label: ClassLabel) -> str:
+    """A class as JSON writes it, for keys of probabilities: `true` rather than `True`."""
+    return str(label).lower() if isinstance(label, bool) else str(label)
+
+
+def load_contract(path: Path) -> Contract:
+    """Reads and checks a contract file.
+
+    Raises:
+        ContractError: The file is missing, is no ODCS v3 contract, or contradicts itself.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ContractError(
+            f"{path.name} is missing: restore it from git, the project cannot do without it."
+        ) from None
+    contract = parse_contract(text, path.name)
+    check_name(contract.name, path.name)
+    return contract
+
+
+def parse_contract(text: str, source: str = "contract.yaml") -> Contract:
+    """Reads and checks the text of a contract; `source` names it in errors."""
+    try:
+        raw = yaml.safe_load(text)
+    # A date or number that is none, or nesting without end, is no YAMLError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ContractError(
+            f"{source} is not valid YAML: {' '.join(str(error).split())}."
+        ) from None
+    if not isinstance(raw, dict):
+        raise ContractError(f"{source} must be a mapping in the ODCS v3 form; it is not.")
+    contract = _read_document(raw, source)
+    check_roles(contract, source)
+    # A part of a contract that is read for its columns needs no name.
+    if contract.name:
+        check_name(contract.name, source)
+    return contract
+
+
+def _read_document(raw: dict[str, Any], source: str) -> Contract:
+    if not str(raw.get("apiVersion")).startswith("v3."):
+        raise ContractError(
+            f"{source}: apiVersion is {raw.get('apiVersion')!r}, but this project reads 'v3.*'."
+        )
+    document = _validate_document(raw, source)
+    tables = document.schema_ or []
+    if len(tables) != 1:
+        raise ContractError(
+            f"{source}: schema must hold exactly one table, but it holds {len(tables)}."
+        )
+    if not document.version:
+        raise ContractError(f"{source}: version is missing; give the contract one, such as 1.0.0.")
+    return Contract(
+        name=document.name or document.id or tables[0].name or "",
+        version=document.version,
+        description=(document.description.purpose or "") if document.description else "",
+        columns=tuple(_read_column(prop, source) for prop in tables[0].properties or []),
+    )
+
+
+def _validate_document(raw: dict[str, Any], source: str) -> OpenDataContractStandard:
+    # The standard's model refuses a misspelt key at the top without a hint, so keys come first
+    # there; further down it must have said that there are mappings.
+    check_keys({key: value for key, value in raw.items() if key != "schema"}, source)
+    try:
+        document = OpenDataContractStandard.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ContractError(f"{source}: {where}: {first['msg']}; see the ODCS v3 schema.") from None
+    check_keys(raw, source)
+    return document
+
+
+def _read_column(prop: SchemaProperty, source: str) -> Column:
+    where = f"{source}: column '{prop.name or ''}'"
+    kind = "timestamp" if prop.logicalType == "date" else prop.logicalType
+    if kind not in get_args(Kind):
+        raise ContractError(
+            f"{where}: logicalType {kind!r} is not one of {', '.join(get_args(Kind))}."
+        )
+    unknown_roles = set(prop.tags or []) - set(get_args(Role))
+    if unknown_roles:
+        wrong = min(unknown_roles)
+        raise ContractError(f"{where}: tag '{wrong}' is no role{suggest(wrong, get_args(Role))}.")
+    options = prop.logicalTypeOptions or {}
+    check_options(options, str(kind), where)
+    column = Column(
+        name=prop.name or "",
+        kind=cast("Kind", kind),
+        required=bool(prop.required),
+        description=prop.description or "",
+        examples=_read_values(prop.examples or (), kind),
+        roles=frozenset(cast("list[Role]", prop.tags or [])),
+        minimum=options.get("minimum"),
+        maximum=options.get("maximum"),
+        min_length=options.get("minLength"),
+        max_length=options.get("maxLength"),
+        pattern=options.get("pattern"),
+        # What the values are is checked below.
+        values=_read_values([entry.value for entry in prop.enum], kind) if prop.enum else None,
+        reason=_read_reason(prop),
+    )
+    if column.values == ():
+        raise ContractError(f"{where}: enum lists the empty text alone, which is a missing value.")
+    check_column(column, where)
+    return column
+
+
+def _read_reason(prop: SchemaProperty) -> str:
+    found = (p.value for p in prop.customProperties or [] if p.property == REASON_PROPERTY)
+    return str(next(found, ""))
+
+
+def _read_values(values: Iterable[Any], kind: str | None) -> tuple[Any, ...]:
+    """Values of a column; text as the cells of a table are read, none of it empty."""
+    if kind != "string":
+        return tuple(values)
+    read = (normalize_text(value) if isinstance(value, str) else value for value in values)
+    return tuple(value for value in read if value != "")

@@ -1,0 +1,1 @@
+"""Rows: ingested, validated, split."""

@@ -1,0 +1,90 @@
+"""Values of persons kept out of a model and its bundle.
+
+A bundle goes into images and registries, from which nobody's data can be deleted: it holds no value
+of a column that the contract tags `pii`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mlchassis.features.encoding import MISSING, Columns
+from mlchassis.contract.model import Column, Contract
+from mlchassis.errors import ProjectError
+from mlchassis.contract.schemas import PANDAS_TYPES, generate_rows
+
+_LEAST_SHARE = 0.01
+"""Share of rows in which a category holds a person's value, from which on it is no coincidence."""
+_MOST_COMPARED = 20_000
+
+
+def replace_personal_values(rows: pd.DataFrame, contract: Contract, seed: int) -> pd.DataFrame:
+    """Rows in which columns tagged `pii` hold values made from the contract alone.
+
+    A column that may be empty is left empty: a made value could be somebody's all the same.
+    """
+    personal = [column for column in contract.features if column in contract.pii]
+    if not personal:
+        return rows
+    # No target and no key are needed to draw values.
+    made = generate_rows(replace(contract, columns=tuple(personal)), len(rows), seed)
+    found = {column.name: _make_column(column, made) for column in personal}
+    return rows.assign(**{name: values.set_axis(rows.index) for name, values in found.items()})
+
+
+def _make_column(column: Column, made: list[dict[str, Any]]) -> "pd.Series[Any]":
+    kind = cast("Any", PANDAS_TYPES[column.kind])
+    values = [row.get(column.name) if column.required else None for row in made]
+    if column.kind == "timestamp":
+        times = pd.to_datetime(pd.Series(values, dtype=object), utc=True)
+        return times.astype(kind)
+    return pd.Series(values, dtype=kind)
+
+
+def check_categories(
+    contract: Contract, columns: Columns, features: Columns, allowed: Iterable[str]
+) -> None:
+    """Refuse a model whose categories are the values of a column tagged `pii`.
+
+    Args:
+        contract: Says which columns those are.
+        columns: The training rows, column by column.
+        features: What the project's features make of them.
+        allowed: Columns whose values may be stored, as `export.pii_categories` lists them.
+
+    Raises:
+        ProjectError: The model would store such values.
+    """
+    permitted = set(allowed)
+    for column in contract.features:
+        if column.name in permitted or column not in contract.pii or column.kind != "string":
+            continue
+        stored = [
+            name
+            for name, values in features.items()
+            if values.dtype.kind == "O" and _holds(values, columns[column.name])
+        ]
+        if stored:
+            raise ProjectError(
+                f"The column '{column.name}' is tagged pii, and the model would store its values "
+                f"as categories of the feature '{stored[0]}': take the tag 'feature' from it in "
+                "contract.yaml, make features.py derive something from it that names nobody, or "
+                f"list '{column.name}' in export.pii_categories in params.yaml if its values may "
+                "be in every bundle, image and registry."
+            )
+
+
+def _holds(feature: NDArray[Any], column: NDArray[Any]) -> bool:
+    """Whether a feature repeats the values of a column, row by row, in whatever case."""
+    pairs = [
+        (str(category).casefold(), str(value).strip().casefold())
+        for category, value in zip(feature[:_MOST_COMPARED], column[:_MOST_COMPARED], strict=True)
+        if value != MISSING
+    ]
+    if not pairs:
+        return False
+    return float(np.mean([value in category for category, value in pairs])) >= _LEAST_SHARE

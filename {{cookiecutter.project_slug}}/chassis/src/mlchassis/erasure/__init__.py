@@ -1,0 +1,1 @@
+"""Removal of a person's rows."""

@@ -1,0 +1,117 @@
+"""What else may hold a person's rows, and is not the project's to rewrite."""
+
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from mlchassis.registry.tracking_uri import resolve_address
+from mlchassis.workspace.dvc_remotes import DvcStores
+from mlchassis.masking import mask_address
+from mlchassis.config.params import load_params
+from mlchassis.paths import Paths
+from mlchassis.erasure.selection import Selection
+
+_SHORTEST = 3
+"""Shorter values occur everywhere, so nothing is searched for them."""
+_MOST_COMMITS = 10
+_MOST_FILES = 20
+_BLOCK = 1 << 20
+
+
+def list_holders(
+    paths: Paths, stores: DvcStores, selection: Selection, foreign: list[Path]
+) -> Iterator[str]:
+    """Lines about everything that is left: sources, models, registries, remotes, git, backups."""
+    found = [
+        *_name_source(paths),
+        *(f"{path}: an object that no dvc.lock of this project names" for path in foreign),
+        *_name_models(paths),
+        *_shorten(list(_name_files(paths, selection))),
+        *_name_registry(paths),
+        *(
+            f"DVC remote '{name}' at {mask_address(address)}: delete old versions there"
+            for name, address in stores.servers.items()
+        ),
+        *_name_commits(paths, selection),
+        "backups, other clones, images, and scores that were written outside of this folder",
+    ]
+    yield "Not touched; delete there what holds the rows:"
+    for line in found:
+        yield f"  - {line}"
+    yield (
+        "Next: commit params.yaml, then `make run`: it trains without the rows, and says so if the "
+        "source still offers them. Versions of before can no longer be rebuilt where their data is "
+        "deleted."
+    )
+
+
+def _name_source(paths: Paths) -> Iterator[str]:
+    source = load_params(paths.params).source
+    for field in ("path", "url"):
+        address = getattr(source, field, None)
+        if address:
+            yield f"the source, {mask_address(str(address))}"
+
+
+def _name_models(paths: Paths) -> Iterator[str]:
+    places = [paths.models, paths.bundle, *sorted((paths.store / "bundles").glob("*"))]
+    for place in places:
+        if place.exists():
+            yield f"{place.relative_to(paths.root)}: a model trained on the rows"
+
+
+def _name_files(paths: Paths, selection: Selection) -> Iterator[str]:
+    """Files in which the value itself stands: notebooks, reports, categories of a model."""
+    if len(selection.value) < _SHORTEST:
+        return
+    needle = selection.value.encode()
+    tools = {".venv", ".git", "build", "data", "mlflow.db"}
+    for path in sorted(paths.root.rglob("*")):
+        parts = path.relative_to(paths.root).parts
+        if tools & set(parts) or parts[:2] == (".dvc", "tmp") or not path.is_file():
+            continue
+        if _contains(path, needle):
+            yield f"{path.relative_to(paths.root)}: the value stands in it"
+
+
+def _shorten(lines: list[str]) -> list[str]:
+    more = len(lines) - _MOST_FILES
+    return [*lines[:_MOST_FILES], f"and {more} more such files"] if more > 0 else lines
+
+
+def _contains(path: Path, needle: bytes) -> bool:
+    """Whether a file holds some bytes, read in blocks that overlap."""
+    end = b""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            if needle in end + block:
+                return True
+            end = block[-len(needle) :]
+    return False
+
+
+def _name_registry(paths: Paths) -> Iterator[str]:
+    address = resolve_address(paths)
+    if address.database is None:
+        yield f"versions registered at {address.shown}, and their artifacts"
+        return
+    if not address.database.exists():
+        return
+    query = "SELECT name, version, run_id FROM model_versions ORDER BY version"
+    uri = f"{address.database.as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
+        for name, number, run in connection.execute(query):
+            yield f"version {number} of {name}: var/mlartifacts/{run}"
+
+
+def _name_commits(paths: Paths, selection: Selection) -> Iterator[str]:
+    if len(selection.value) < _SHORTEST:
+        return
+    command = ["git", "log", "--all", "--format=%h", f"-S{selection.value}"]
+    done = subprocess.run(command, cwd=paths.root, capture_output=True, text=True, check=False)
+    commits = done.stdout.split()
+    if commits:
+        more = f" and {len(commits) - _MOST_COMMITS} more" if len(commits) > _MOST_COMMITS else ""
+        yield f"git commits {', '.join(commits[:_MOST_COMMITS])}{more}: the value stands in them"

@@ -1,0 +1,289 @@
+"""Confidence intervals by units of rows: days, groups or single rows.
+
+Rows of one day, or of one patient, share what that day or patient brought to all of them;
+resampling single rows would take them for independent and give intervals that are too narrow. So
+the unit by which rows are split is drawn whole (the block bootstrap of Künsch 1989), with one set
+of draws for every statistic: differences between models are paired.
+
+Percentiles of so few units as a test window has are too narrow as well: of 15 days the usual 95 %
+interval covers the truth in 92 % of cases. Its tails are moved out as far as Student's t lies
+beyond the normal distribution (the expanded percentile interval of Hesterberg 2015). Of fewer than
+`FEW_UNITS` the bootstrap knows too few different samples; there the interval is a t-interval with
+the jackknife's standard error. Where a few days are far worse than the others, both are still too
+narrow, by (1 + 2 t²) / (6 t) of the statistic's skewness at Student's quantile t (Johnson 1978):
+0.8 of it for 15 units. The skewness of a sample is smaller than the true one, so both ends move out
+by the whole of it. `tests/model/test_coverage.py` measures how often intervals hold the truth; its
+table is in `docs/intervals.md`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, stdtrit
+
+from mlchassis.contract.model import Contract
+from mlchassis.config.params import SplitParams
+from mlchassis.evaluation.metrics import Floats, Groups, Metric, Statistic
+
+FEW_UNITS = 15
+"""Of fewer units an interval is taken from Student's t and the jackknife."""
+LEAST_UNITS = 5
+"""Fewer units support no verdict."""
+_MANY_UNITS = 400
+"""Of more units the skewness of a statistic no longer counts, and its jackknife takes long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with a confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def as_dict(self) -> dict[str, float]:
+        """For a report."""
+        return asdict(self)
+
+    def clip(self, least: float, most: float) -> "Interval":
+        """Cut the ends to the values that there can be."""
+        low, high = (min(max(end, least), most) for end in (self.low, self.high))
+        return Interval(self.value, low, high)
+
+
+def name_unit(contract: Contract, split: SplitParams) -> str:
+    """Name the unit by which rows are split: "day", the group's column, or "row"."""
+    if split.strategy == "time" and contract.event_time is not None:
+        return "day"
+    return split.group if split.strategy == "group" and split.group else "row"
+
+
+def group_rows(rows: pd.DataFrame, contract: Contract, split: SplitParams) -> Groups:
+    """Number the resampling unit of each row, which is the unit by which rows are split.
+
+    Fewer than `LEAST_UNITS` days or groups cannot be resampled: there each row is a unit, and the
+    interval says nothing about other days or groups.
+    """
+    units = number_units(rows, contract, split)
+    return units if count_units(units) >= LEAST_UNITS else np.arange(len(rows))
+
+
+def number_units(rows: pd.DataFrame, contract: Contract, split: SplitParams) -> Groups:
+    """Number the day (UTC), group or row that each row belongs to.
+
+    A row without a group is a unit of its own.
+    """
+    unit = name_unit(contract, split)
+    if unit == "row":
+        return np.arange(len(rows))
+    if unit == "day" and contract.event_time is not None:
+        return np.asarray(pd.factorize(rows[contract.event_time.name].dt.floor("D"))[0])
+    units = np.asarray(pd.factorize(rows[unit])[0])
+    absent = units < 0
+    units[absent] = units.max(initial=-1) + 1 + np.arange(absent.sum())
+    return units
+
+
+def describe_units(rows: pd.DataFrame, contract: Contract, split: SplitParams) -> dict[str, Any]:
+    """Describe the resampling units of some rows, for a report.
+
+    Returns:
+        `unit`, `count`, and the `interval` that so many give: bootstrap, t, or rows.
+    """
+    count = count_units(number_units(rows, contract, split))
+    interval = "bootstrap" if count >= FEW_UNITS else "t" if count >= LEAST_UNITS else "rows"
+    return {"unit": name_unit(contract, split), "count": count, "interval": interval}
+
+
+def count_units(groups: Groups) -> int:
+    """Count the units of some rows."""
+    return len(np.unique(groups))
+
+
+def spell_units(count: int, unit: str) -> str:
+    """Spell a number of units: "12 days", "40 rows", "9 groups by 'patient'"."""
+    if unit in ("day", "row"):
+        return f"{count:,} {unit}{'s' if count != 1 else ''}"
+    return f"{count:,} group{'s' if count != 1 else ''} by '{unit}'"
+
+
+def bootstrap(
+    statistics: Mapping[str, Statistic],
+    groups: Groups,
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> dict[str, Interval]:
+    """Confidence intervals of all statistics from the same resamples.
+
+    Args:
+        statistics: Functions of group weights, of rows with these groups.
+        groups: The group of each row, numbered from 0, shape (rows,).
+        resamples: How often as many groups are drawn with replacement as there are.
+        confidence: Probability with which an interval holds the true value.
+        seed: Seed of the draws.
+    """
+    functions, units = list(statistics.values()), int(groups.max()) + 1
+    if units < FEW_UNITS:
+        values, errors, skew = jackknife(functions, units)
+        half = _t_quantile(confidence, units - 1) * errors
+        low, high = values - half, values + half
+    else:
+        values, draws = resample(functions, groups, resamples, seed)
+        low, high = find_percentiles(draws, confidence, units)
+        many = units > _MANY_UNITS
+        skew = np.zeros(len(functions)) if many else jackknife(functions, units)[2]
+    more = np.abs(skew) * (high - low) / 2
+    ends = zip(statistics, values, low - more, high + more, strict=True)
+    return {
+        name: Interval(float(value), float(start), float(end)) for name, value, start, end in ends
+    }
+
+
+def find_percentiles(draws: Floats, confidence: float, units: int) -> tuple[Floats, Floats]:
+    """Ends of the expanded percentile intervals of resamples, shape (resamples, …)."""
+    tail = float(ndtr(-ndtri((1 + confidence) / 2) * widen(confidence, units)))
+    low, high = np.nanquantile(draws, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def widen(confidence: float, units: int) -> float:
+    """Factor by which an interval from resamples of so many units is too narrow.
+
+    Resamples spread like a standard deviation that is divided by n and not by n - 1, and their
+    percentiles are those of a normal distribution instead of Student's t.
+    """
+    freedom = max(1, units - 1)
+    t_over_normal = _t_quantile(confidence, freedom) / float(ndtri((1 + confidence) / 2))
+    return t_over_normal * math.sqrt((freedom + 1) / freedom)
+
+
+def _t_quantile(confidence: float, freedom: float) -> float:
+    return float(stdtrit(max(1.0, freedom), (1 + confidence) / 2))
+
+
+def jackknife(statistics: Sequence[Statistic], units: int) -> tuple[Floats, Floats, Floats]:
+    """Values, standard errors and skewness, from leaving out one unit after the other.
+
+    The skewness is that of the statistics, which falls with the root of the number of units. A
+    statistic that does not exist without some unit is judged by the others.
+    """
+    values = np.array([statistic(np.ones(units)) for statistic in statistics])
+    without = []
+    for left_out in range(units):
+        weights = np.ones(units)
+        weights[left_out] = 0.0
+        without.append([statistic(weights) for statistic in statistics])
+    parts = np.array(without)
+    there = np.isfinite(parts)
+    count = np.maximum(there.sum(axis=0), 1)
+    parts = np.where(there, parts, 0.0)
+    moved = np.where(there, parts.sum(axis=0) / count - parts, 0.0)
+    squares = (moved**2).sum(axis=0)
+    skew = (moved**3).sum(axis=0) / np.maximum(squares**1.5, np.finfo(float).tiny)
+    return values, np.sqrt(squares * (count - 1) / count), skew
+
+
+def resample(
+    statistics: Sequence[Statistic], groups: Groups, resamples: int, seed: int
+) -> tuple[Floats, Floats]:
+    """Compute the statistics as they are, and in each resample: shape (resamples, statistics)."""
+    generator, count = np.random.default_rng(seed), int(groups.max()) + 1
+
+    def measure(weights: NDArray[Any]) -> list[float]:
+        weights = weights.astype(np.float64)  # One array for all, which `once` knows again.
+        return [statistic(weights) for statistic in statistics]
+
+    drawn = (generator.integers(count, size=count) for _ in range(resamples))
+    draws = [measure(np.bincount(these, minlength=count)) for these in drawn]
+    return np.array(measure(np.ones(count))), np.array(draws)
+
+
+def paired_difference(
+    metric: Metric, target: Floats, scores: Floats, other: Floats, groups: Groups, **settings: Any
+) -> Interval:
+    """How much better `scores` are than `other` on the same rows; positive is better.
+
+    `settings` are those of `bootstrap`: resamples, confidence and seed.
+    """
+    mine, theirs = (metric.prepare(target, part, groups) for part in (scores, other))
+    statistic = gain(metric, mine, theirs)
+    return bootstrap({"gain": statistic}, groups, **settings)["gain"]
+
+
+def once(statistic: Statistic) -> Statistic:
+    """Remembers the answer about the weights that were asked for last.
+
+    In each resample a model is asked for its own value and again for every difference.
+    """
+    last: Floats | None = None
+    value = float("nan")
+
+    def remember(weights: Floats) -> float:
+        nonlocal last, value
+        if weights is not last:
+            last, value = weights, statistic(weights)
+        return value
+
+    return remember
+
+
+def gain(metric: Metric, candidate: Statistic, other: Statistic) -> Statistic:
+    """The difference between two statistics, turned so that positive is better."""
+    sign = 1 if metric.higher_is_better else -1
+    return lambda weights: sign * (candidate(weights) - other(weights))
+
+
+def rise_between_windows(
+    earlier: tuple[Statistic, Groups],
+    later: tuple[Statistic, Groups],
+    resamples: int,
+    confidence: float,
+    seed: int,
+) -> Interval:
+    """By how much a statistic is larger on one window than on an earlier one, which share no row.
+
+    Args:
+        earlier: The statistic there, and the group of each row there.
+        later: The same of the later window.
+        resamples: Of each window; each is drawn by itself.
+        confidence: Share of resamples inside the interval.
+        seed: Seed of the draws.
+    """
+    parts = [
+        _measure_spread(statistic, groups, resamples, seed + shift)
+        for shift, (statistic, groups) in enumerate((earlier, later))
+    ]
+    (before, some, count), (after, others, counted) = parts
+    difference = after - before
+    if min(count, counted) >= FEW_UNITS:
+        low, high = find_percentiles(others - some, confidence, min(count, counted))
+        return Interval(difference, float(low), float(high))
+    variances = [float(np.nanvar(some)), float(np.nanvar(others))]
+    half = _t_quantile(confidence, _join_freedom(variances, [count, counted]))
+    half *= math.sqrt(sum(variances))
+    return Interval(difference, difference - half, difference + half)
+
+
+def _measure_spread(
+    statistic: Statistic, groups: Groups, resamples: int, seed: int
+) -> tuple[float, Floats, int]:
+    """Value of a statistic, draws that spread as it does, and the number of units."""
+    units = int(groups.max()) + 1
+    if units < FEW_UNITS:
+        values, errors, _ = jackknife([statistic], units)
+        spread = np.array([-1.0, 1.0]) * errors[0]
+        return float(values[0]), values[0] + spread, units
+    values, draws = resample([statistic], groups, resamples, seed)
+    return float(values[0]), draws[:, 0], units
+
+
+def _join_freedom(variances: Sequence[float], units: Sequence[int]) -> float:
+    """Degrees of freedom of a difference (Welch & Satterthwaite)."""
+    parts = [v**2 / max(1, n - 1) for v, n in zip(variances, units, strict=True)]
+    return sum(variances) ** 2 / sum(parts) if sum(parts) else 1.0

@@ -1,0 +1,70 @@
+"""What the gates look at, and what one of them finds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from mlchassis.evaluation.bootstrap import Interval
+from mlchassis.config.params import Params
+
+GateVerdict = Literal["passed", "refused", "not tested"]
+
+
+class Gate(BaseModel):
+    """One gate's finding.
+
+    Attributes:
+        verdict: "not tested" where too little was there to look at: that is no success.
+        value: What was measured; None where the gate measures nothing.
+        low: Lower end of the value's interval, where it has one.
+        high: Upper end of it.
+        limit: What the value, or the unfavourable end of its interval, is held against.
+        sentence: The finding, for a person.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    limit: float | None = None
+    verdict: GateVerdict
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChampionFacts:
+    """The champion, and how the candidate compares with it on rows that neither has seen.
+
+    Attributes:
+        gain: How much better the candidate is; None where the two could not be compared.
+        rows: Number of rows that they were compared on.
+        obstacle: Why they could not be compared: a sentence.
+    """
+
+    version: str
+    digest: str
+    contract_version: str
+    gain: Interval | None = None
+    rows: int = 0
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that a gate may look at.
+
+    Attributes:
+        facts: What `evaluate` wrote about the bundle.
+        contract_version: Version of the contract in the bundle.
+        microseconds: Time for one record on this machine.
+    """
+
+    facts: Mapping[str, Any]
+    contract_version: str
+    params: Params
+    champion: ChampionFacts | None
+    microseconds: float

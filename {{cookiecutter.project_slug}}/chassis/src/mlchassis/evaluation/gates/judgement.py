@@ -1,0 +1,73 @@
+"""What was measured about a bundle, against limits and the champion, to a verdict.
+
+Pure: facts in, a judgement out; `gates` has what is asked.
+"""
+
+from collections import Counter
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from mlchassis.evaluation.gates.context import Case, Gate
+from mlchassis.errors import ProjectError
+from mlchassis.evaluation.gates.gates import GATES
+
+Verdict = Literal["passed", "refused"]
+
+
+class RefusedError(ProjectError):
+    """At least one gate refuses the bundle."""
+
+
+class Judgement(BaseModel):
+    """A verdict on one bundle, against one champion.
+
+    Attributes:
+        digest: The judged bundle's digest.
+        champion: Digest of the champion it was held against, or None where there was none.
+        metric: The metric by which the models were compared.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str
+    verdict: Verdict
+    champion: str | None
+    metric: str
+    gates: tuple[Gate, ...]
+
+    @property
+    def refusals(self) -> tuple[Gate, ...]:
+        """The gates that refuse."""
+        return tuple(gate for gate in self.gates if gate.verdict == "refused")
+
+    @property
+    def summary(self) -> str:
+        """Number of gates by verdict: "12 gates passed, 2 not tested"."""
+        counts = Counter(gate.verdict for gate in self.gates)
+        every = "all " if counts["passed"] == len(self.gates) else ""
+        parts = [f"{every}{counts['passed']} gate{'s' if counts['passed'] != 1 else ''} passed"]
+        parts += [f"{counts[v]} {v}" for v in ("refused", "not tested") if counts[v]]
+        return ", ".join(parts)
+
+
+def judge(case: Case) -> Judgement:
+    """Holds a bundle's facts against every gate.
+
+    Raises:
+        ProjectError: `judge.metric` names what was not measured.
+    """
+    metric = case.params.judge.metric
+    if metric not in case.facts["metrics"]:
+        raise ProjectError(
+            f"params.yaml: judge.metric is '{metric}', which was not measured; known are: "
+            f"{', '.join(case.facts['metrics'])}."
+        )
+    gates = tuple(gate for find in GATES for gate in find(case))
+    return Judgement(
+        digest=case.facts["digest"],
+        verdict="refused" if any(gate.verdict == "refused" for gate in gates) else "passed",
+        champion=case.champion.digest if case.champion else None,
+        metric=metric,
+        gates=gates,
+    )

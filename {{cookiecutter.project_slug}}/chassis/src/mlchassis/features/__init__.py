@@ -1,0 +1,1 @@
+"""From columns to the matrices that a model takes."""

@@ -1,0 +1,80 @@
+"""What is about to move the champion, and what has moved it: files in `var/`, whole or not there.
+
+An intent is written before a promotion and removed after it. That of a rollback stays until the
+version is deployed, so that a rollback which is run again goes no further back than it should.
+"""
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mlchassis.errors import ProjectError
+from mlchassis.files import replacing
+from mlchassis.paths import Paths
+
+
+class Intent(BaseModel):
+    """A promotion: what is about to happen, and afterwards what has happened.
+
+    Attributes:
+        before: Version that was champion, or None.
+        version: Version that becomes champion.
+        back: Whether it is a rollback.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    time: str
+    who: str
+    reason: str
+    before: str | None
+    version: str
+    digest: str
+    back: bool = False
+
+
+def write_intent(paths: Paths, intent: Intent) -> None:
+    """Says what is about to happen."""
+    with replacing(paths.var / "promotion.json") as scratch:
+        scratch.write_text(intent.model_dump_json(), encoding="utf-8")
+
+
+def read_intent(paths: Paths) -> Intent | None:
+    """What was about to happen when a process died, or None.
+
+    Raises:
+        ProjectError: The file is there, but holds something else.
+    """
+    place = paths.var / "promotion.json"
+    try:
+        return Intent.model_validate_json(place.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise ProjectError(
+            f"{place} is no record of a promotion; look at the champion in `make ui`, then delete "
+            "the file."
+        ) from None
+
+
+def drop_intent(paths: Paths) -> None:
+    """All that was intended is done, or undone."""
+    (paths.var / "promotion.json").unlink(missing_ok=True)
+
+
+def log_promotion(paths: Paths, intent: Intent) -> None:
+    """Adds what has happened to the log, once."""
+    known = promotions(paths)
+    if intent.id in {entry.id for entry in known}:
+        return
+    with replacing(paths.var / "promotions.jsonl") as scratch:
+        lines = [entry.model_dump_json() for entry in (*known, intent)]
+        scratch.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def promotions(paths: Paths) -> list[Intent]:
+    """Every promotion on this machine, oldest first."""
+    try:
+        lines = (paths.var / "promotions.jsonl").read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    return [Intent.model_validate_json(line) for line in lines]

@@ -1,0 +1,70 @@
+"""Where MLflow keeps runs and models: in the project, or where MLflow's own variables say."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic_settings import BaseSettings
+
+from mlchassis.errors import ProjectError
+from mlchassis.masking import mask_address, name_secret
+from mlchassis.paths import Paths
+
+
+class TrackingSettings(BaseSettings):
+    """MLflow's own variables: a server or a database, and where a database keeps artefacts."""
+
+    mlflow_tracking_uri: str | None = None
+    mlflow_default_artifact_root: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where runs and models are kept.
+
+    Attributes:
+        uri: A server, or a database.
+        artifacts: Where the artefacts of a new experiment go; None leaves it to the server.
+        database: The project's own SQLite file, or None where another place was named.
+    """
+
+    uri: str
+    artifacts: str | None
+    database: Path | None
+
+    @property
+    def is_server(self) -> bool:
+        """Whether a server answers there, rather than a database."""
+        return self.uri.startswith(("http://", "https://"))
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be printed: without a password or a token."""
+        return mask_address(self.uri)
+
+
+def resolve_address(paths: Paths, settings: TrackingSettings | None = None) -> Address:
+    """Where this project's runs and models are kept.
+
+    Raises:
+        ProjectError: The place of the artifacts holds a secret, which the registry would store.
+    """
+    settings = settings or TrackingSettings()
+    # A URI, since MLflow unquotes plain paths too: a `%` in a folder's name would be lost.
+    folder = (paths.var.resolve() / "mlartifacts").as_uri()
+    root = settings.mlflow_default_artifact_root or folder
+    if name_secret(root):
+        raise ProjectError(
+            f"MLFLOW_DEFAULT_ARTIFACT_ROOT is {mask_address(root)} and holds a secret "
+            f"{name_secret(root)}, which the registry would store; take it out, and give the "
+            "credentials to the storage's own variables, such as AWS_SECRET_ACCESS_KEY."
+        )
+    if not settings.mlflow_tracking_uri:
+        database = paths.var.resolve() / "mlflow.db"
+        return Address(sqlite_uri(database), root, database)
+    named = Address(settings.mlflow_tracking_uri, root, None)
+    return Address(named.uri, None, None) if named.is_server else named
+
+
+def sqlite_uri(database: Path) -> str:
+    """The address of a SQLite file: SQLAlchemy unquotes it, and takes `?` for its end."""
+    return "sqlite:///" + str(database).replace("%", "%25").replace("?", "%3F")

@@ -1,0 +1,1 @@
+"""Model report and model card."""

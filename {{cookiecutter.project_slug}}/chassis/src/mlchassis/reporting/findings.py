@@ -1,0 +1,160 @@
+"""What was found out about a model beside its metrics: errors, groups of people, worth, rivals."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mlchassis.evaluation.gates.gates import name_rows
+from mlchassis.html.rendering import Bars, Block, Section, Table, Text, spell_number
+
+_MOST_GAPS = 8
+
+
+def spell_interval(found: Mapping[str, float]) -> str:
+    """A value and its range."""
+    value, low, high = (spell_number(found[end]) for end in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def describe_errors(facts: Mapping[str, Any]) -> Iterator[Section]:
+    """How often it decides rightly, by true and answered class; nothing for numbers."""
+    found = facts["decision"]
+    if not found:
+        return
+    classes, counts = found["classes"], found["confusion"]
+    shares = found["shares"] or [[None] * len(classes)] * len(classes)
+    rows = [
+        (f"is {name}", *(_spell_cell(*cell) for cell in zip(line, spread, strict=True)))
+        for name, line, spread in zip(classes, counts, shares, strict=True)
+    ]
+    yield Section(
+        "How often it decides rightly",
+        [
+            Text(
+                "Rows by what was true and what it answered, and how large a part of what was true "
+                "that is. Rightly decided are those on the line from the upper left to the lower "
+                "right."
+            ),
+            Table(("", *(f"answered {name}" for name in classes)), rows),
+            Table(
+                ("measure", "value"),
+                [(name, spell_interval(value)) for name, value in found["measured"].items()],
+            ),
+        ],
+    )
+
+
+def describe_groups(facts: Mapping[str, Any]) -> Iterator[Section]:
+    """How groups of people are treated; nothing where no column makes such groups."""
+    found = facts.get("fairness")
+    if not found:
+        return
+    gaps = sorted(found["gaps"], key=lambda gap: -gap["gap"]["low"])
+    rows = [
+        (
+            gap["measure"],
+            *(
+                f"{name_rows(group['where'])}: {group['value']:.3f} ({group['rows']:,} rows)"
+                for group in gap["groups"]
+            ),
+            spell_interval(gap["gap"]),
+        )
+        for gap in gaps
+    ]
+    header = ("measure", "higher", "lower", "gap")
+    flips = [
+        Text(
+            f"{flip['share']['value']:.1%} of {flip['rows']:,} rows get another answer when "
+            f"{flip['column']} alone is changed."
+        )
+        for flip in found["flips"]
+    ]
+    yield Section(
+        "Whether groups of people are treated alike",
+        [
+            Text(
+                f"Every two groups by {', '.join(found['columns'])} with at least "
+                f"{found['min_rows']:,} rows, the largest gaps first; the ranges are corrected for "
+                f"their number, {len(gaps)}."
+            ),
+            *fold(header, rows, _MOST_GAPS, "gaps"),
+            *flips,
+        ],
+    )
+
+
+def describe_worth(study: Mapping[str, Any], data_hash: str) -> Iterator[Section]:
+    """What each column is worth to the model, where `make study` asked on the same rows."""
+    if study.get("data_hash") != data_hash or "worth" not in study:
+        return
+    found = study["worth"]
+    rows = [
+        (
+            part["column"],
+            spell_interval(part["worth"]),
+            "yes" if part["shown"] else "no",
+            "" if part["missing"] is None else f"{part['missing']:.1%}",
+            "" if part["microseconds"] is None else f"{part['microseconds']:.2f}",
+        )
+        for part in found
+    ]
+    bars = [
+        (part["column"], max(0.0, worth := part["worth"]["value"]), f"{worth:.4f}")
+        for part in found
+    ]
+    header = ("column", "worth", "shown to be worth something", "empty", "µs a row")
+    yield Section(
+        "What it looks at",
+        [
+            Text(
+                "By how much it becomes worse when a column's values are shuffled among the rows. "
+                "Columns that say nearly the same share their worth; (noise) is a column of "
+                "chance, for comparison."
+            ),
+            Bars("Worth of each column", bars),
+            Table(header, rows, "with ranges, and what each column costs"),
+        ],
+    )
+
+
+def describe_rival(comparison: Mapping[str, Any], digest: str) -> Iterator[Section]:
+    """The model beside another version, where `make compare` put this one there."""
+    if comparison.get("b", {}).get("digest") != digest:
+        return
+    a, b = (f"version {comparison[side]['version']}" for side in "ab")
+    metrics = [
+        (
+            name,
+            *(spell_number(found[side]["value"]) for side in "ab"),
+            spell_interval(found["gain"]),
+        )
+        for name, found in comparison["metrics"].items()
+    ]
+    churn, better = comparison["churn"], "better (+) or worse (-) by"
+    changes = "".join(
+        f" From {change['from']} to {change['to']}: {change['rows']:,}."
+        for change in churn["changes"]
+    )
+    yield Section(
+        f"Beside {a}",
+        [
+            Text(
+                f"This is {b}; both answered {comparison['rows']:,} test rows that neither has "
+                f"seen. {churn['rows']:,} of them ({churn['share']:.1%}) get another answer."
+                f"{changes} Scores move by {spell_number(churn['mean_move'])} on average."
+            ),
+            Table(("metric", a, b, better), metrics),
+        ],
+    )
+
+
+def _spell_cell(count: int, spread: Mapping[str, float] | None) -> str:
+    if spread is None:
+        return f"{count:,}"
+    return f"{count:,}: " + "{value:.1%} ({low:.1%} to {high:.1%})".format(**spread)
+
+
+def fold(header: Sequence[str], rows: Sequence[Sequence[str]], most: int, what: str) -> list[Block]:
+    """A table, and what is beyond its first rows in another one that is folded."""
+    rest = rows[most:]
+    folded = [Table(header, rest, f"the other {len(rest)} {what}")] if rest else []
+    return [Table(header, rows[:most]), *folded] if rows else []

@@ -1,0 +1,118 @@
+"""Notices what was deployed while the service runs, and puts it in the champion's place."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from mlchassis.bundle.bundle import BundleError, read_pointer
+from mlchassis.contract.model import Contract
+from mlchassis.errors import ProjectError
+from mlchassis.config.settings import ServiceSettings
+from mlchassis.serving.metrics import Metrics
+from mlchassis.serving.loading import Champion, ServedModel, load_served_model
+
+
+class Watcher:
+    """Looks at the store's pointer from time to time.
+
+    A new bundle is loaded and warmed up in a thread, beside the one that answers, and then takes
+    its place in one assignment. One that must not be served changes nothing.
+
+    Args:
+        adopt: Called with a new model once it answers.
+    """
+
+    def __init__(
+        self,
+        champion: Champion,
+        settings: ServiceSettings,
+        metrics: Metrics,
+        logger: FilteringBoundLogger,
+        adopt: Callable[[ServedModel], None],
+    ) -> None:
+        self._champion = champion
+        self._settings = settings
+        self._metrics = metrics
+        self._logger = logger
+        self._adopt = adopt
+        self._seen: tuple[int, ...] | None = None
+
+    async def run(self) -> None:
+        """Looks until it is cancelled."""
+        while True:
+            await asyncio.sleep(self._settings.watch_seconds)
+            await self.look()
+
+    async def look(self) -> None:
+        """Looks once; a pointer that was judged before is not judged again."""
+        mark = _mark(self._settings.store / "current.json")
+        if mark is None or mark == self._seen:
+            return
+        self._seen = mark
+        try:
+            fresh = await asyncio.to_thread(self._load)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the old one answers
+            known = isinstance(error, ProjectError)
+            reason = str(error) if known else f"Loading it failed with {type(error).__name__}."
+            self._metrics.count_swap("refused")
+            self._logger.error("bundle refused", reason=reason)
+            return
+        if fresh is not None:
+            self._champion.current = fresh
+            self._adopt(fresh)
+            self._metrics.count_swap("done")
+            self._logger.info("bundle swapped", **fresh.identity.model_dump())
+
+    def _load(self) -> ServedModel | None:
+        current, pointer = self._champion.current, read_pointer(self._settings.store)
+        if pointer is None or (pointer.digest, pointer.model_name, pointer.model_version) == (
+            current.identity.digest,
+            current.identity.name,
+            current.identity.version,
+        ):
+            return None
+        fresh = load_served_model(
+            self._settings.store,
+            current.scorer.features,
+            self._settings.max_rows,
+            self._settings.model_threads,
+        )
+        why = find_incompatibility(current.contract, fresh.contract)
+        if why:
+            raise BundleError(
+                f"Bundle {fresh.identity.digest[:12]} has a contract that today's clients do not "
+                f"keep: {why}; tell them, and start the service anew."
+            )
+        return fresh
+
+
+def find_incompatibility(old: Contract, new: Contract) -> str:
+    """Why a client of the old contract would not understand the new one; empty if it would.
+
+    Limits of values may change: what a value means does not.
+    """
+    if (old.task, old.classes) != (new.task, new.classes):
+        return "it predicts something else"
+    before = {column.name: column for column in old.request_columns}
+    after = {column.name: column for column in new.request_columns}
+    for name, column in before.items():
+        if name not in after:
+            return f"column '{name}' is gone"
+        if after[name].kind != column.kind:
+            return f"column '{name}' is now {after[name].kind}"
+    required = [c.name for c in new.features if c.required]
+    for name in required:
+        if name not in before or not before[name].required:
+            return f"column '{name}' is now required"
+    return ""
+
+
+def _mark(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file is replaced, or None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_ino, found.st_size)

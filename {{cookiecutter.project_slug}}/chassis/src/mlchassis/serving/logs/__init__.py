@@ -1,0 +1,1 @@
+"""Prediction log and operational log."""

@@ -1,0 +1,143 @@
+"""The body of a request, within limits that hold while it arrives."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
+
+from mlchassis.serving.problems import BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, ProblemError
+
+_CLOSE = {"Connection": "close"}
+"""With what is left of a refused body unread, the connection cannot be used again."""
+_PARAMETER = re.compile(rb';\s*(?:([^\s;="]+)=("[^"\\]*"|[^\s;"]*)\s*)?')
+_CHARSETS = frozenset(
+    {
+        "utf8",
+        "u8",
+        "cp65001",
+        "unicode11utf8",
+        "unicode20utf8",
+        "xunicode20utf8",
+        "ascii",
+        "usascii",
+    }
+)
+"""Names of UTF-8, and of ASCII, which is part of it; without what stands between the letters."""
+_CSV_PARAMETERS = {"charset", "header"}
+
+
+@dataclass(frozen=True, slots=True)
+class ContentType:
+    """The header Content-Type.
+
+    Attributes:
+        media_type: In lower case and without parameters.
+        parameters: By name in lower case; their values as sent.
+    """
+
+    media_type: bytes
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_headers(
+    scope: Scope, max_bytes: int, media_types: Sequence[bytes], *, required: bool = True
+) -> ContentType:
+    """Refuses what its headers already condemn, before a byte of the body is read.
+
+    Returns:
+        The content type; the first of `media_types` where it may be missing and is.
+    """
+    content_type: ContentType | None = None
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            content_type = _read_content_type(value, media_types)
+        elif name == b"content-encoding" and value.strip().lower() != b"identity":
+            raise ProblemError(
+                UNSUPPORTED_MEDIA_TYPE, "Compressed bodies are not read; send them plain.", _CLOSE
+            )
+        elif name == b"content-length" and _exceeds(value, max_bytes):
+            raise _too_large(max_bytes)
+        elif name == b"inference-header-content-length":
+            raise ProblemError(
+                UNSUPPORTED_MEDIA_TYPE, "Tensors are read as JSON, not as binary data.", _CLOSE
+            )
+    if content_type is None and required:
+        raise ProblemError(
+            UNSUPPORTED_MEDIA_TYPE,
+            f"The header Content-Type is missing; send {media_types[0].decode()}.",
+            _CLOSE,
+        )
+    return content_type or ContentType(media_types[0])
+
+
+async def read_body(receive: Receive, max_bytes: int) -> bytes:
+    """Collects the body, and stops where it grows beyond the limit.
+
+    Raises:
+        ProblemError: The body is larger than `max_bytes`.
+        ClientDisconnect: The client went away.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks) if len(chunks) > 1 else chunk
+
+
+def _read_content_type(value: bytes, allowed: Sequence[bytes]) -> ContentType:
+    if value in allowed:
+        return ContentType(value)
+    media_type = value.partition(b";")[0].strip().lower()
+    parameters = _read_parameters(value.strip()[len(media_type) :].strip())
+    if media_type not in allowed or parameters is None or not _is_utf8(parameters):
+        names = b" or ".join(allowed).decode()
+        raise ProblemError(UNSUPPORTED_MEDIA_TYPE, f"Only {names} in UTF-8 is read here.", _CLOSE)
+    if media_type == b"text/csv" and set(parameters) - _CSV_PARAMETERS:
+        # RFC 4180 knows these two; another one, such as a delimiter, would change the cells.
+        raise ProblemError(
+            UNSUPPORTED_MEDIA_TYPE,
+            "text/csv is read with the parameters charset and header alone; leave others out.",
+            _CLOSE,
+        )
+    return ContentType(media_type, parameters)
+
+
+def _read_parameters(text: bytes) -> dict[str, str] | None:
+    """The parameters after a media type, or None where they are malformed or one comes twice."""
+    found: dict[str, str] = {}
+    position = 0
+    while position < len(text):
+        match = _PARAMETER.match(text, position)
+        name = match and (match[1] or b"").decode("latin-1").lower()
+        if match is None or name in found:
+            return None
+        if name:
+            found[name] = match[2].decode("latin-1").strip('"')
+        position = match.end()
+    return found
+
+
+def _is_utf8(parameters: Mapping[str, str]) -> bool:
+    charset = parameters.get("charset")
+    return charset is None or re.sub(r"[-_. ]", "", charset.lower()) in _CHARSETS
+
+
+def _exceeds(length: bytes, max_bytes: int) -> bool:
+    # Python refuses to read numbers of thousands of digits; nineteen are too many bytes anyway.
+    return length.isdigit() and (len(length) > 18 or int(length) > max_bytes)
+
+
+def _too_large(max_bytes: int) -> ProblemError:
+    return ProblemError(
+        BODY_TOO_LARGE, f"A body may have {max_bytes} bytes; send fewer records at once.", _CLOSE
+    )

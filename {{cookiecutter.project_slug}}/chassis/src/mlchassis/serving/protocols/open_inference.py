@@ -1,0 +1,251 @@
+"""The dialect of `/v2/…`: the Open Inference Protocol that KServe, Triton and MLServer speak.
+
+https://github.com/kserve/open-inference-protocol describes it. A tensor per column, of shape [rows]
+or [rows, 1], as MLServer's codec of pandas' frames sends it. JSON alone: the extension for binary
+tensors is refused, and where binary answers are wished, JSON is sent, as a client can tell from the
+headers. A missing value is null, which the protocol leaves open and MLServer's own client sends.
+
+Parameters may change what data mean: MLServer's `content_type` is read, and a parameter that is not
+known here is refused rather than passed over.
+"""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from mlchassis.contract.model import Column, Contract, Kind
+from mlchassis.serving.protocols.types import (
+    Answered,
+    Incoming,
+    Question,
+    parse_object,
+    refuse,
+    rows_from_columns,
+    validate_rows,
+)
+from mlchassis.serving.protocols.invocations import flatten_predictions
+from mlchassis.serving.protocols.messages import Location
+from mlchassis.serving.problems import NO_SUCH_MODEL, ProblemError
+from mlchassis.serving.loading import ServedModel
+
+_INTEGERS = ("INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8")
+_FLOATS = ("FP64", "FP32", "FP16")
+DATATYPES: Mapping[Kind, tuple[str, ...]] = {
+    "number": (*_FLOATS, *_INTEGERS),
+    # A column of whole numbers in which some are missing is one of floats in pandas.
+    "integer": (*_INTEGERS, *_FLOATS),
+    "boolean": ("BOOL",),
+    "string": ("BYTES",),
+    "timestamp": ("BYTES",),
+}
+"""What a tensor of a column may be; the first is what the model's metadata say."""
+_TENSOR_MEMBERS = frozenset({"name", "shape", "datatype", "parameters", "data"})
+_TEXT_TYPES = ("str", "np", "pd")
+"""MLServer's content types of BYTES that are plain text."""
+_REQUEST_PARAMETERS = {"content_type": ("pd",), "binary_data_output": (True, False)}
+_OUTPUT_PARAMETERS = {"content_type": _TEXT_TYPES, "binary_data": (True, False)}
+"""Parameters that are taken, with their values: JSON is what is sent whichever they are."""
+
+
+class OpenInference:
+    """Tensors in, tensors out."""
+
+    media_types: tuple[bytes, ...] = (b"application/json",)
+    needs_media_type = False
+
+    def decode(self, model: ServedModel, incoming: Incoming) -> Question:
+        """Reads an inference request.
+
+        Raises:
+            ProblemError: It asks another model, is none, or its rows do not keep the contract.
+        """
+        check_model(model, incoming.path)
+        document = parse_object(incoming.body)
+        extra = set(document) - {"id", "parameters", "inputs", "outputs"}
+        if extra:
+            raise refuse("", "Only id, parameters, inputs and outputs may be here.")
+        if not isinstance(document.get("id", ""), str):
+            raise refuse("/id", "This must be a string.")
+        _check_parameters(document, _REQUEST_PARAMETERS, "")
+        names = _read_outputs(document.get("outputs"), model.contract)
+        columns = _read_inputs(document.get("inputs"), model.contract)
+        order = list(columns)
+
+        def locate(found: Location) -> Location:
+            if len(found) > 2 and found[2] not in order:
+                # A tensor that is missing has no place, but a name.
+                return ("inputs", found[2])
+            return (
+                "inputs",
+                *((order.index(str(found[2])), "data") if found[2:] else ()),
+                *found[1:2],
+            )
+
+        rows = validate_rows(model, rows_from_columns(columns, "/inputs"), locate)
+        wishes = {"id": document.get("id", incoming.request_id), "names": names}
+        return Question(rows, incoming.request_id, wishes=wishes)
+
+    def encode(self, answered: Answered) -> bytes:
+        """Writes a tensor per column of the registered model's answer."""
+        answers = flatten_predictions(answered)
+        datatypes = output_datatypes(answered.model.contract)
+        tensors = [
+            {
+                "name": name,
+                "shape": [len(answers), 1],
+                "datatype": datatypes[name],
+                "data": [answer[name] for answer in answers],
+            }
+            for name in answered.question.wishes["names"]
+        ]
+        identity = answered.model.identity
+        return msgspec.json.encode(
+            {
+                "model_name": identity.name,
+                "model_version": identity.version,
+                "id": answered.question.wishes["id"],
+                "parameters": {
+                    "request_id": answered.question.request_id,
+                    "digest": identity.digest,
+                },
+                "outputs": tensors,
+            }
+        )
+
+
+def check_model(model: ServedModel, path: Mapping[str, str]) -> None:
+    """Refuses a path that names another model or version than the one that answers."""
+    identity = model.identity
+    if path["name"] != identity.name or path.get("version", identity.version) != identity.version:
+        raise ProblemError(
+            NO_SUCH_MODEL, f"Served are model '{identity.name}', version '{identity.version}'."
+        )
+
+
+def describe_model(model: ServedModel) -> dict[str, Any]:
+    """The model's metadata: its tensors."""
+    return {
+        "name": model.identity.name,
+        "versions": [model.identity.version],
+        "platform": "onnxruntime_onnx",
+        "inputs": [
+            {
+                "name": column.name,
+                "datatype": DATATYPES[column.kind][0],
+                "shape": [-1, 1],
+                "parameters": {"optional": not column.required},
+            }
+            for column in model.contract.features
+        ],
+        "outputs": [
+            {"name": name, "datatype": datatype, "shape": [-1, 1]}
+            for name, datatype in output_datatypes(model.contract).items()
+        ],
+    }
+
+
+def output_datatypes(contract: Contract) -> dict[str, str]:
+    """The answer's tensors, by name."""
+    kind: Kind = "number" if contract.task == "regression" else contract.target.kind
+    return dict.fromkeys(contract.outputs, "FP64") | {"prediction": DATATYPES[kind][0]}
+
+
+def _read_outputs(wished: Any, contract: Contract) -> list[str]:
+    known = list(output_datatypes(contract))
+    if not wished and isinstance(wished, list | None):
+        return known
+    if not isinstance(wished, list) or not all(isinstance(entry, dict) for entry in wished):
+        raise refuse("/outputs", "This must be a list of objects with a name.")
+    for position, entry in enumerate(wished):
+        _check_parameters(entry, _OUTPUT_PARAMETERS, f"/outputs/{position}")
+    names = [entry.get("name") for entry in wished]
+    if any(name not in known for name in names) or len(set(names)) < len(names):
+        raise refuse("/outputs", f"The names may be {', '.join(known)}, each once.")
+    return [name for name in known if name in names]
+
+
+def _read_inputs(tensors: Any, contract: Contract) -> dict[str, list[Any]]:
+    if not isinstance(tensors, list) or not tensors:
+        raise refuse("/inputs", "This must be a list of tensors, one per column.")
+    known = {column.name: column for column in contract.request_columns}
+    columns: dict[str, list[Any]] = {}
+    for position, tensor in enumerate(tensors):
+        pointer = f"/inputs/{position}"
+        name = tensor.get("name") if isinstance(tensor, dict) else None
+        if not isinstance(name, str) or name not in known:
+            raise refuse(f"{pointer}/name", "This must be the name of a column of the contract.")
+        if name in columns:
+            raise refuse(f"{pointer}/name", "The column is there twice.")
+        if set(tensor) - _TENSOR_MEMBERS:
+            raise refuse(pointer, f"Only {', '.join(sorted(_TENSOR_MEMBERS))} may be here.")
+        columns[name] = _read_tensor(tensor, known[name], pointer)
+    return columns
+
+
+def _read_tensor(tensor: Mapping[str, Any], column: Column, pointer: str) -> list[Any]:
+    allowed = DATATYPES[column.kind]
+    if tensor.get("datatype") not in allowed:
+        raise refuse(f"{pointer}/datatype", f"This may be {', '.join(allowed)}.")
+    shape = tensor.get("shape")
+    if (
+        not isinstance(shape, list)
+        or not all(type(size) is int and size >= 0 for size in shape)
+        or shape[1:] not in ([], [1])
+    ):
+        raise refuse(f"{pointer}/shape", "This must be [rows] or [rows, 1].")
+    data = tensor.get("data")
+    if not isinstance(data, list):
+        raise refuse(
+            f"{pointer}/data", "Tensors are read as JSON; send this as a list, not as binary data."
+        )
+    if len(shape) == 2 and data and all(isinstance(row, list) for row in data):
+        data = [value for row in data for value in row]
+    if not shape or len(data) != math.prod(shape):
+        raise refuse(f"{pointer}/data", "There must be as many values as the shape says.")
+    return _decode_content(tensor, column, data, pointer)
+
+
+def _decode_content(
+    tensor: Mapping[str, Any], column: Column, data: list[Any], pointer: str
+) -> list[Any]:
+    """Values as the tensor's parameter `content_type` says that they are written."""
+    allowed: tuple[str, ...] = ("np", "pd")
+    if tensor["datatype"] == "BYTES":
+        # MLServer's datetime is ISO 8601, as a timestamp is written here.
+        allowed = (*_TEXT_TYPES, "base64", *(["datetime"] if column.kind == "timestamp" else []))
+    # `optional` is what this model's metadata say of a tensor.
+    _check_parameters(tensor, {"content_type": allowed, "optional": (True, False)}, pointer)
+    if (tensor.get("parameters") or {}).get("content_type") != "base64":
+        return data
+    return [
+        None if value is None else _decode_base64(value, f"{pointer}/data/{position}")
+        for position, value in enumerate(data)
+    ]
+
+
+def _decode_base64(value: Any, pointer: str) -> str:
+    try:
+        return base64.b64decode(value, validate=True).decode()
+    except (TypeError, ValueError):
+        raise refuse(pointer, "This must be Base64 of text in UTF-8.") from None
+
+
+def _check_parameters(
+    document: Mapping[str, Any], known: Mapping[str, Sequence[Any]], pointer: str
+) -> None:
+    """Refuses parameters that would change what data mean and are not read here."""
+    parameters = document.get("parameters")
+    if parameters is None:
+        return
+    if not isinstance(parameters, dict):
+        raise refuse(f"{pointer}/parameters", "This must be an object.")
+    for name, value in parameters.items():
+        if name not in known:
+            offered = ", ".join(known)
+            raise refuse(f"{pointer}/parameters", f"Only {offered} may be here.")
+        if value not in known[name]:
+            offered = ", ".join(str(each).lower() for each in known[name])
+            raise refuse(f"{pointer}/parameters/{name}", f"This may be {offered}.")

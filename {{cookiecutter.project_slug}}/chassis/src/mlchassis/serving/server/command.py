@@ -1,0 +1,39 @@
+"""The verb `serve`, with the service's own packages alone: the image runs it."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from mlchassis.errors import ProjectError
+from mlchassis.masking import mask_secrets
+from mlchassis.printable import printable
+from mlchassis.config.settings import load_service_settings
+from mlchassis.serving.server.process import serve
+from mlchassis.serving.service import Service
+
+
+def main(load_service: Callable[[], Service], arguments: Sequence[str]) -> None:
+    """Serve the deployed model until SIGTERM or SIGINT.
+
+    Args:
+        load_service: Imports the project's `Service`.
+        arguments: Those behind `serve` on the command line.
+    """
+    given = {name: value for name, value in _parse(arguments).items() if value is not None}
+    try:
+        serve(load_service_settings(**given), load_service())
+    except (ProjectError, OSError) as error:
+        sys.exit(f"error: {printable(mask_secrets(str(error)))}")
+
+
+def _parse(arguments: Sequence[str]) -> dict[str, str | int | None]:
+    parser = argparse.ArgumentParser(
+        prog="serve",
+        description="Serve the deployed model until SIGTERM or SIGINT.",
+        epilog="Example: make serve PORT=9000",
+    )
+    parser.add_argument("--host", help="address to listen on (SERVICE_HOST, else 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=int, help="port; 0 takes a free one (SERVICE_PORT, else 8000)"
+    )
+    return vars(parser.parse_args(list(arguments)))

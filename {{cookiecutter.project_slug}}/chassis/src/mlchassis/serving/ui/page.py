@@ -1,0 +1,82 @@
+"""`GET /`: a form made from the contract, so that anybody can try the model in a browser."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+from pydantic_core import to_json
+
+from mlchassis.contract.model import Column, class_name
+from mlchassis.contract.schemas import example_record
+from mlchassis.serving.openapi import page_headers
+from mlchassis.serving.loading import Champion, ServedModel
+
+_PAGE = Path(__file__).with_name("page.html")
+_FACTS = '<script type="application/json" id="facts">{}</script>'
+
+
+def page_route(champion: Champion) -> APIRouter:
+    """The page about the model that answers now."""
+    router = APIRouter(include_in_schema=False)
+    page = _PAGE.read_text(encoding="utf-8")
+    headers = page_headers(page)
+
+    @router.get("/")
+    async def show() -> HTMLResponse:
+        # Data, not script: the policy lets it stand, and `<` cannot end it early.
+        facts = to_json(describe(champion.current)).decode().replace("<", "\\u003c")
+        return HTMLResponse(page.replace(_FACTS, _FACTS.replace("{}", facts)), headers=headers)
+
+    return router
+
+
+def make_door() -> HTMLResponse:
+    """What a browser without a key gets: the page as it lies here, which then asks for the key.
+
+    Nothing of a model is in it, and it is a refusal all the same.
+    """
+    page = _PAGE.read_text(encoding="utf-8")
+    return HTMLResponse(page, 401, {"WWW-Authenticate": "Bearer", **page_headers(page)})
+
+
+def describe(model: ServedModel) -> dict[str, Any]:
+    """What the page shows: the fields, an example, and the model's card."""
+    contract, identity, metadata = model.contract, model.identity, model.scorer.bundle.metadata
+    card = {
+        "Name": identity.name,
+        "Version": identity.version,
+        "Contract": f"{contract.name} {contract.version}",
+        "Bundle": identity.digest[:12],
+        "Seen until": metadata.seen_until and _say_moment(metadata.seen_until),
+        "Threshold": None if metadata.threshold is None else f"{metadata.threshold:.3f}",
+        **{f"Validation {name}": f"{v:.4g}" for name, v in metadata.validation_metrics.items()},
+    }
+    return {
+        "title": f"Try {identity.name}",
+        "purpose": contract.description,
+        "target": contract.target.name,
+        "target_kind": contract.target.kind,
+        "threshold": metadata.threshold,
+        "positive": class_name(contract.classes[1]) if metadata.task == "binary" else None,
+        "columns": [
+            {**asdict(column), "suggestions": _suggest(model, column)}
+            for column in contract.features
+        ],
+        "example": example_record(contract),
+        "card": {name: value for name, value in card.items() if value is not None},
+    }
+
+
+def _suggest(model: ServedModel, column: Column) -> list[str]:
+    """The words that training saw most in a column, unless they could tell of a person."""
+    if column.kind != "string" or column.values or column in model.contract.pii:
+        return []
+    shares = model.scorer.bundle.metadata.reference.get(column.name, {}).get("shares", {})
+    return sorted(shares)
+
+
+def _say_moment(moment: str) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"

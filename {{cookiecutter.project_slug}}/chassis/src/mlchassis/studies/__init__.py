@@ -1,0 +1,1 @@
+"""Questions too expensive for each run."""

@@ -1,0 +1,46 @@
+"""What training saw, column by column: the reference that monitoring compares with."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlchassis.features.encoding import MISSING, Columns
+from mlchassis.contract.model import Contract
+
+BINS = 20
+MOST_WORDS = 50
+
+
+def describe_columns(columns: Columns, contract: Contract) -> dict[str, Any]:
+    """Per feature column: the share of missing values, and quantiles or the commonest words.
+
+    Of a column tagged `pii` it is the share of missing values alone.
+    """
+    described = {
+        column.name: (
+            _describe_numbers(columns[column.name])
+            if column.is_numeric
+            else _describe_words(columns[column.name])
+        )
+        for column in contract.features
+    }
+    for column in contract.features:
+        if column in contract.pii:
+            details = "quantiles" if column.is_numeric else "shares"
+            described[column.name][details] = [] if column.is_numeric else {}
+    return described
+
+
+def _describe_numbers(values: NDArray[np.float64]) -> dict[str, Any]:
+    present = values[~np.isnan(values)]
+    quantiles = np.quantile(present, np.linspace(0, 1, BINS + 1)).tolist() if len(present) else []
+    return {"kind": "numeric", "missing": 1 - len(present) / len(values), "quantiles": quantiles}
+
+
+def _describe_words(values: NDArray[np.object_]) -> dict[str, Any]:
+    words, counts = np.unique(values.astype(str), return_counts=True)
+    shares = {str(w): float(c) / len(values) for w, c in zip(words, counts, strict=True)}
+    missing = shares.pop(MISSING, 0.0)
+    commonest = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:MOST_WORDS]
+    return {"kind": "categorical", "missing": missing, "shares": dict(commonest)}

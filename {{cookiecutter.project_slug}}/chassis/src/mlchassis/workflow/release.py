@@ -1,0 +1,303 @@
+"""From a bundle to what is served: one function per verb, each safe to repeat.
+
+    judge     facts and champion → reports/judgement.json
+    track     bundle → an MLflow run
+    register  run → a model version, alias `challenger`
+    promote   version → alias `champion`
+    rollback  the version that was champion before → alias `champion`, and deployed
+    deploy    champion → var/deployed, where the service reads it
+
+Everything is keyed by the bundle's digest, so a verb that runs again finds its own work.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pydantic import ValidationError
+
+from mlchassis.bundle.bundle import (
+    Bundle,
+    BundleError,
+    Pointer,
+    deploy_bundle,
+    load_bundle,
+    read_pointer,
+)
+from mlchassis.evaluation.gates.context import Case, ChampionFacts
+from mlchassis.evaluation.comparison import Challenge, NotComparableError, measure_gain
+from mlchassis.project import Workspace
+from mlchassis.contract.model import load_contract
+from mlchassis.errors import ProjectError
+from mlchassis.registry.runs import LoggedRun, describe_origin, describe_run, read_evaluation
+from mlchassis.evaluation.gates.judgement import Judgement, RefusedError
+from mlchassis.evaluation.gates.judgement import judge as hold_gates
+from mlchassis.evaluation.gates.latency import measure_latency
+from mlchassis.registry.logged_runs import read_logged, write_logged
+from mlchassis.workspace.outputs import write_facts
+from mlchassis.config.params import Params
+from mlchassis.paths import Paths
+from mlchassis.registry.promotion_history import drop_intent, read_intent
+from mlchassis.registry.promotion import (
+    CHALLENGER,
+    CHAMPION,
+    JUDGEMENT_FOLDER,
+    JUDGEMENT_HASH_TAG,
+    JUDGEMENT_TAG,
+    Promotion,
+    fetch_bundle,
+    read_passed,
+    registry_lock,
+    settle,
+)
+from mlchassis.registry.promotion import promote as move_champion
+from mlchassis.reporting.model_report import write_report as write_card
+from mlchassis.bundle.scorer import Scorer
+from mlchassis.data.tables import read_table
+from mlchassis.registry.tracking import Tracker, Version, connect
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What `deploy` did, as a sentence too."""
+
+    pointer: Pointer
+    moved: bool
+    sentence: str
+
+
+def judge(paths: Workspace, params: Params) -> Judgement:
+    """Holds the bundle against every gate, and writes `reports/judgement.json`.
+
+    Raises:
+        RefusedError: A gate refuses; the judgement is written all the same.
+        ProjectError: The facts are missing, or belong to another bundle.
+    """
+    bundle = load_bundle(paths.bundle, paths.features)
+    facts = read_evaluation(paths, bundle)
+    tracker = connect(paths, bundle.metadata.name)
+    champion = _face_champion(paths, params, bundle, tracker)
+    speed = measure_latency(Scorer(bundle, paths.features), params.judge.max_microseconds)
+    judgement = hold_gates(Case(facts, bundle.metadata.contract_version, params, champion, speed))
+    write_facts(paths, _judgement_file(paths), judgement.model_dump(mode="json"))
+    if judgement.refusals:
+        reasons = " ".join(f"{gate.name}: {gate.sentence}" for gate in judgement.refusals)
+        raise RefusedError(f"Bundle {bundle.digest[:12]} is refused. {reasons}")
+    return judgement
+
+
+def track(paths: Workspace, params: Params) -> str:
+    """Records the bundle as one MLflow run, with the judgement where there is one.
+
+    Returns:
+        The run's id; the same for the same bundle.
+    """
+    bundle = load_bundle(paths.bundle, paths.features)
+    tracker = connect(paths, bundle.metadata.name)
+    with registry_lock(paths):
+        known = tracker.find_version(bundle.digest)
+        return _track(paths, params, bundle, tracker, known).run_id
+
+
+def report(paths: Workspace, params: Params) -> list[Path]:
+    """Writes the page and the model card about the judged bundle.
+
+    Raises:
+        ProjectError: The bundle was not judged.
+    """
+    bundle = load_bundle(paths.bundle, paths.features)
+    return write_card(paths, params, bundle, _own_judgement(paths, bundle))
+
+
+def register(paths: Workspace, params: Params) -> Version:
+    """Makes the bundle a model version and the challenger; a known bundle keeps its version.
+
+    Raises:
+        ProjectError: The bundle was not judged, or refused: such a one is tracked, but no version.
+    """
+    bundle = load_bundle(paths.bundle, paths.features)
+    judgement = _own_judgement(paths, bundle)
+    if judgement.refusals:
+        gate = judgement.refusals[0]
+        raise ProjectError(
+            f"Bundle {bundle.digest[:12]} was refused, so it is not registered. {gate.name}: "
+            f"{gate.sentence}"
+        )
+    tracker = connect(paths, bundle.metadata.name)
+    with registry_lock(paths):
+        version = tracker.find_version(bundle.digest)
+        run = _track(paths, params, bundle, tracker, version)
+        verdict = _judgement_tags(paths, judgement)
+        champion = tracker.read_alias(CHAMPION)
+        if version is None:
+            origin = describe_origin(paths, bundle)
+            version = tracker.create_version(run.run_id, {**origin, **verdict, **run.sums})
+        elif champion is None or champion.number != version.number:
+            # The champion keeps the judgement with which it became champion.
+            tracker.tag_version(version, verdict)
+        tracker.set_alias(CHALLENGER, version)
+    return version
+
+
+def promote(paths: Workspace, number: str | None, reason: str) -> Promotion:
+    """Makes a version the champion: the challenger, or the one of that number."""
+    tracker = connect(paths, load_contract(paths.contract).name)
+    with registry_lock(paths):
+        return move_champion(paths, tracker, number, reason)
+
+
+def rollback(paths: Workspace, reason: str) -> Deployment:
+    """Goes back to the version that was champion before, and deploys it.
+
+    A rollback whose process died in between is finished, and goes no further back.
+
+    Raises:
+        ProjectError: There is no version before, or the code here cannot serve it.
+    """
+    tracker = connect(paths, load_contract(paths.contract).name)
+    with registry_lock(paths):
+        said = settle(paths, tracker)
+        if read_intent(paths) is None:
+            moved = move_champion(paths, tracker, None, reason, back=True)
+            said = " ".join(filter(None, (said, moved.sentence)))
+        return _deploy(paths, tracker, said)
+
+
+def deploy(paths: Workspace) -> Deployment:
+    """Puts the champion's bundle where the service reads it.
+
+    Raises:
+        ProjectError: There is no champion, it was not judged, or its bundle is another one.
+    """
+    tracker = connect(paths, load_contract(paths.contract).name)
+    with registry_lock(paths):
+        return _deploy(paths, tracker, settle(paths, tracker))
+
+
+def load_champion(paths: Paths) -> Bundle:
+    """The champion's bundle, as the registry holds it.
+
+    Raises:
+        ProjectError: There is no champion, or it was changed after registration.
+    """
+    tracker = connect(paths, load_contract(paths.contract).name)
+    with TemporaryDirectory() as scratch:
+        return fetch_bundle(tracker, _read_champion(tracker), Path(scratch))
+
+
+def _read_champion(tracker: Tracker, said: str = "") -> Version:
+    champion = tracker.read_alias(CHAMPION)
+    if champion is None:
+        raise ProjectError(f"{said}{tracker.name} has no champion; run `make promote` first.")
+    return champion
+
+
+def _deploy(paths: Workspace, tracker: Tracker, said: str | None) -> Deployment:
+    said = f"{said} " if said else ""
+    champion = _read_champion(tracker, said)
+    what = f"{said}Version {champion.number} of {champion.name} (bundle {champion.digest[:12]})"
+    pointer = read_pointer(paths.store)
+    if pointer is not None and _serves(paths, pointer, champion):
+        drop_intent(paths)
+        return Deployment(pointer, False, f"{what} is deployed already.")
+    # Whoever has the registry's pages can move an alias by hand, past every gate.
+    read_passed(tracker, champion)
+    with TemporaryDirectory() as scratch:
+        fetched = fetch_bundle(tracker, champion, Path(scratch))
+        pointer = deploy_bundle(
+            fetched.path, paths.store, champion.name, champion.number, paths.features
+        )
+    drop_intent(paths)
+    return Deployment(pointer, True, f"{what} is deployed.")
+
+
+def _face_champion(
+    paths: Workspace, params: Params, bundle: Bundle, tracker: Tracker
+) -> ChampionFacts | None:
+    version = tracker.read_alias(CHAMPION)
+    if version is None:
+        return None
+    with TemporaryDirectory() as name:
+        scratch = Path(name)
+        champion = fetch_bundle(tracker, version, scratch)
+        facts = (version.number, champion.digest, champion.metadata.contract_version)
+        if champion.digest == bundle.digest:
+            return ChampionFacts(*facts)
+        rows = read_table(paths.splits / "test.parquet")
+        try:
+            count, gain = measure_gain(
+                Challenge(bundle, champion, paths.features), rows, params, scratch
+            )
+        except NotComparableError as error:
+            return ChampionFacts(*facts, obstacle=str(error))
+        return ChampionFacts(*facts, gain=gain, rows=count)
+
+
+def _track(
+    paths: Workspace, params: Params, bundle: Bundle, tracker: Tracker, known: Version | None
+) -> LoggedRun:
+    """The run of a bundle: that of its version, else the one that this project logged, else new.
+
+    A run that merely says that it is the bundle's may be anybody's.
+    """
+    run = LoggedRun(known.run_id, {}) if known else read_logged(paths, bundle.digest)
+    if run is None or not (known or tracker.is_finished(run.run_id)):
+        tracker.close_dead_runs(bundle.digest)
+        run = tracker.log_run(
+            describe_run(paths, params, bundle),
+            lambda logged: write_logged(paths, bundle.digest, logged),
+        )
+    judgement = _read_judgement(paths)
+    if judgement is not None and judgement.digest == bundle.digest:
+        tags = _judgement_tags(paths, judgement)
+        with TemporaryDirectory() as scratch:
+            # Named by its content: a version's tag says which of its judgements counts.
+            copy = Path(scratch, f"{tags[JUDGEMENT_HASH_TAG]}.json")
+            copy.write_bytes(_judgement_file(paths).read_bytes())
+            tracker.attach(run.run_id, copy, JUDGEMENT_FOLDER, tags)
+        for file in write_card(paths, params, bundle, judgement):
+            tracker.attach(run.run_id, file, "report", {})
+    return run
+
+
+def _judgement_file(paths: Paths) -> Path:
+    return paths.reports / "judgement.json"
+
+
+def _judgement_tags(paths: Paths, judgement: Judgement) -> dict[str, str]:
+    content = _judgement_file(paths).read_bytes()
+    return {
+        JUDGEMENT_TAG: judgement.verdict,
+        JUDGEMENT_HASH_TAG: hashlib.sha256(content).hexdigest(),
+    }
+
+
+def _own_judgement(paths: Paths, bundle: Bundle) -> Judgement:
+    judgement = _read_judgement(paths)
+    if judgement is None or judgement.digest != bundle.digest:
+        raise ProjectError(f"Bundle {bundle.digest[:12]} was not judged; run `make judge` first.")
+    return judgement
+
+
+def _read_judgement(paths: Paths) -> Judgement | None:
+    try:
+        return Judgement.model_validate_json(_judgement_file(paths).read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise ProjectError(
+            "reports/judgement.json was edited or cut short; run `make judge`, which writes it."
+        ) from None
+
+
+def _serves(paths: Workspace, pointer: Pointer, champion: Version) -> bool:
+    """Whether the store serves the champion already, from a bundle that is whole."""
+    told = (pointer.digest, pointer.model_name, pointer.model_version)
+    if told != (champion.digest, champion.name, champion.number):
+        return False
+    try:
+        load_bundle(paths.store / "bundles" / pointer.digest, paths.features, champion.digest)
+    except BundleError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""A project's folder: git repository, files that tools wrote, DVC remotes."""

@@ -1,1 +1,0 @@
-"""Removal of one person's rows from everything that a project keeps: `make forget`."""

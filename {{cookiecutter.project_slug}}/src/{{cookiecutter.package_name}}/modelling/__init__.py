@@ -1,1 +1,0 @@
-"""Estimators, metrics, intervals, conversion and parity: pure, without paths and without MLflow."""

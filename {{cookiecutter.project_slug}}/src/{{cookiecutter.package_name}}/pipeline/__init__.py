@@ -1,1 +1,0 @@
-"""The stages of `dvc.yaml`, one module each: read inputs, call pure functions, write outputs."""

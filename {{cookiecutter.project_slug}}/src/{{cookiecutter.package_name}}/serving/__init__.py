@@ -1,1 +1,0 @@
-"""The HTTP service: a deployed bundle behind FastAPI."""

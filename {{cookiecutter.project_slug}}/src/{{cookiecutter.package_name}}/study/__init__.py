@@ -1,1 +1,0 @@
-"""Outside the graph: what features are worth, how a model ages, which of two is better."""
