@@ -18,7 +18,7 @@ PREVIEW := build/preview
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --python-version 3.11
 ARGS ?=
 
-.PHONY: demo test faults prove preview lint bench bench-tables bench-demo bench-overload lock clean help
+.PHONY: demo test faults prove preview manifest lint bench bench-tables bench-demo bench-overload lock clean help
 
 demo: $(READY)  ## generate a project into build/demo, run all of it, ask its API for one prediction
 	@$(BIN)/python tools/demo.py
@@ -35,6 +35,9 @@ prove: $(READY)  ## the tests, every fault among them, with many more random ans
 
 preview: $(READY)  ## bake the defaults into build/preview, with the payload's own package inside
 	@$(BIN)/python tools/preview.py
+
+manifest: $(READY)  ## write chassis/MANIFEST.json: digests of its files, fingerprints of the stages
+	@$(BIN)/python tools/manifest.py
 
 lint: $(READY)  ## ruff and mypy on the template and on the payload's package as it lies
 	$(BIN)/ruff check hooks tools tests

@@ -1,4 +1,4 @@
-"""Bake the defaults into build/preview with the payload's own package inside.
+"""Bake the defaults into build/preview with the payload's own package and chassis inside.
 
 Edits in the payload are live there: mypy, pytest and the service run on them in place.
 """
@@ -17,10 +17,10 @@ PREVIEW = ROOT / "build" / "preview"
 
 
 def make_preview() -> Path:
-    """Bake the preview anew, keep its environment, and point its package at the payload's.
+    """Bake the preview anew, keep its environment, and point its code at the payload's.
 
     Returns:
-        The preview's package: a link.
+        The preview's package, a link as its chassis is.
     """
     fresh = PREVIEW.with_name("preview-fresh")
     bake_defaults(fresh)
@@ -31,6 +31,9 @@ def make_preview() -> Path:
     (package,) = (path.parent for path in (PREVIEW / "src").glob("*/__init__.py"))
     shutil.rmtree(package)
     package.symlink_to(PAYLOAD / "src" / "{{cookiecutter.package_name}}")
+    chassis = PREVIEW / "chassis" / "src" / "mlchassis"
+    shutil.rmtree(chassis)
+    chassis.symlink_to(PAYLOAD / "chassis" / "src" / "mlchassis")
     return package
 
 
@@ -38,29 +41,40 @@ def keep_environment(old: Path, fresh: Path) -> None:
     """Move the environment over; equal files keep their time, so make installs only changes."""
     if (old / ".venv").exists():
         (old / ".venv").rename(fresh / ".venv")
-    for path in (fresh / "pyproject.toml", *fresh.glob("requirements/*")):
+    projects = (fresh / "pyproject.toml", fresh / "chassis" / "pyproject.toml")
+    for path in (*projects, *fresh.glob("requirements/*")):
         former = old / path.relative_to(fresh)
         if former.is_file() and filecmp.cmp(former, path, shallow=False):
             shutil.copystat(former, path)
 
 
 def lint(package: Path) -> int:
-    """Run the project's own ruff and mypy, with its own configuration, on the payload's package.
+    """Run ruff, mypy and import-linter on the payload's package and on the chassis.
 
-    Caches go to build/, never into the payload.
+    Each has the configuration that lies beside it. Caches go to build/, never into the payload.
     """
     source = str(package.relative_to(PREVIEW))
-    environment = {**os.environ, "RUFF_CACHE_DIR": str(ROOT / "build" / ".ruff_cache")}
+    failures = check(PREVIEW, source) + check(PREVIEW / "chassis", "src/mlchassis")
+    return 1 if failures else 0
+
+
+def check(folder: Path, source: str) -> int:
+    """Run every linter in a folder, with its pyproject.toml; return the number of failures."""
+    caches = ROOT / "build"
+    environment = {**os.environ, "RUFF_CACHE_DIR": str(caches / ".ruff_cache")}
+    cache = caches / f".mypy_cache_{folder.name}"
     commands = (
         ["ruff", "check", "--no-respect-gitignore", source],
         ["ruff", "format", "--check", "--no-respect-gitignore", source],
-        ["mypy", "--strict", "--cache-dir", str(ROOT / "build" / ".mypy_cache"), source],
+        ["mypy", "--strict", "--cache-dir", str(cache), source],
+        ["lint-imports", "--no-cache"],
     )
     failures = 0
     for name, *arguments in commands:
         command = [str(PREVIEW / ".venv" / "bin" / name), *arguments]
-        failures += subprocess.run(command, cwd=PREVIEW, env=environment, check=False).returncode
-    return 1 if failures else 0
+        done = subprocess.run(command, cwd=folder, env=environment, check=False)
+        failures += done.returncode != 0
+    return failures
 
 
 def main() -> int:

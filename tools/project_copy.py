@@ -93,7 +93,8 @@ def link_environment(original: Path, made: Path) -> None:
     for packages in original.glob("lib/python*/site-packages"):
         own = made / packages.relative_to(original)
         own.mkdir(parents=True)
-        (own / "project.pth").write_text(f"{made.parent / 'src'}\n{packages}\n")
+        sources = (made.parent / "src", made.parent / "chassis" / "src", packages)
+        (own / "project.pth").write_text("".join(f"{source}\n" for source in sources))
     # The project's make reads these: the environment belongs here, and nothing is to be installed.
     (made / ".directory").write_text(f"{made.parent}\n")
     shutil.copy(original / ".python", made)

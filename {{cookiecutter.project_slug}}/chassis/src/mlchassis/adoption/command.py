@@ -5,19 +5,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mlchassis.project import Workspace
-from mlchassis.errors import ProjectError
-from mlchassis.evaluation.plausibility import spell_implausible
-from mlchassis.config.params import load_params
-from mlchassis.paths import Paths
-from mlchassis.reports import read_report
-from mlchassis.terminal import confirm, echo
 from mlchassis.adoption.adopt import Adoption, Request, adopt
-from mlchassis.adoption.journal import carry_out
+from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
 from mlchassis.adoption.formats.overrides import FormatOverrides
+from mlchassis.adoption.journal import carry_out
+from mlchassis.config.params import load_params
 from mlchassis.config.yaml_edit import set_values
-from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.errors import ProjectError
+from mlchassis.evaluation.plausibility import spell_implausible
+from mlchassis.paths import Paths
+from mlchassis.project import Workspace
+from mlchassis.reports import read_report
+from mlchassis.terminal import confirm, echo
 
 _OTHER_METRICS = {"roc_auc": "pr_auc", "pr_auc": "roc_auc", "rmse": "mae", "log_loss": "accuracy"}
 """By metric, one that may tell two models apart where it does not."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mlchassis.contract.model import Contract
-from mlchassis.config.source_params import OwnParams
+from mlchassis.adoption.columns.roles import Planned
 from mlchassis.adoption.formats.encodings import FileEncoding
 from mlchassis.adoption.formats.infer import InferredFormat
-from mlchassis.adoption.columns.roles import Planned
+from mlchassis.config.source_params import OwnParams
+from mlchassis.contract.model import Contract
 
 _HEADER = ("column", "type", "used as", "example", "missing")
 _WIDTHS = (28, 44, 18, 44, 44)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from mlchassis.contract.partitions import split_by_month
-from mlchassis.contract.model import Contract
-from mlchassis.data.shifts import find_steps, find_target_steps
-from mlchassis.config.params import Params
-from mlchassis.evaluation.evaluate import find_age
 from mlchassis.adoption.columns.roles import Planned, find_suspicious_auc
 from mlchassis.adoption.split_choice import SplitChoice, choose_share
+from mlchassis.config.params import Params
+from mlchassis.contract.model import Contract
+from mlchassis.contract.partitions import split_by_month
+from mlchassis.data.shifts import find_steps, find_target_steps
+from mlchassis.evaluation.evaluate import find_age
 
 MAX_STEP = 0.85
 """Seasons move a column by less, within a month; another unit moves it by more."""

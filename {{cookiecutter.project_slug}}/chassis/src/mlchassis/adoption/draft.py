@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from mlchassis.contract.model import REASON_PROPERTY, Contract
-from mlchassis.adoption.columns.roles import Planned
 from mlchassis.adoption.columns.profile import ColumnFacts
 from mlchassis.adoption.columns.ranges import find_code_range, is_year
+from mlchassis.adoption.columns.roles import Planned
+from mlchassis.contract.model import REASON_PROPERTY, Contract
 
 _HEAD = """\
 # What a row is. Validation, the API, the model's inputs, test data and monitoring derive from it.

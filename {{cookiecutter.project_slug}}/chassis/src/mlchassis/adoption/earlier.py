@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from mlchassis.contract.model import Contract, load_contract
-from mlchassis.config.params import load_params
-from mlchassis.paths import Paths
-from mlchassis.config.source_params import ColumnFormat
+from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.infer import EarlierFormat
 from mlchassis.adoption.formats.overrides import FormatOverrides
-from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.redraft import split_text
+from mlchassis.config.params import load_params
+from mlchassis.config.source_params import ColumnFormat
+from mlchassis.contract.model import Contract, load_contract
+from mlchassis.paths import Paths
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
-from mlchassis.errors import ProjectError
-from mlchassis.paths import Paths
-from mlchassis.workspace.repository import find_repository
-from mlchassis.config.source_params import FilesParams, OwnParams, S3Params, SqlParams
-from mlchassis.sources.location import PLACEHOLDER, SETTING, VARIABLE
 from mlchassis.adoption.formats.detect_source import QUERY, Place, draft_query
 from mlchassis.adoption.remove_sample import list_folders
+from mlchassis.config.source_params import FilesParams, OwnParams, S3Params, SqlParams
+from mlchassis.errors import ProjectError
+from mlchassis.paths import Paths
+from mlchassis.sources.location import PLACEHOLDER, SETTING, VARIABLE
+from mlchassis.workspace.repository import find_repository
 
 
 def check_placement(paths: Paths, place: Place) -> None:

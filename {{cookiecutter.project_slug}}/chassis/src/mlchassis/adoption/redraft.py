@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from mlchassis.contract.model import parse_contract
-from mlchassis.contract.checks import match_pattern
+from mlchassis.adoption.columns.profile import MOST_LISTED
+from mlchassis.adoption.columns.roles import Planned
 from mlchassis.adoption.draft import (
     draft_column,
     draft_property,
@@ -24,8 +24,8 @@ from mlchassis.adoption.draft import (
     one_line,
     widen,
 )
-from mlchassis.adoption.columns.roles import Planned
-from mlchassis.adoption.columns.profile import MOST_LISTED
+from mlchassis.contract.checks import match_pattern
+from mlchassis.contract.model import parse_contract
 
 _MOST_ADDED = 2 * MOST_LISTED
 """A list that grew longer than this was never complete, so it is opened."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import yaml
 
+from mlchassis.adoption.journal import Changes
 from mlchassis.bundle.bundle import read_bundle
 from mlchassis.errors import ProjectError
-from mlchassis.workspace.outputs import list_files, list_own
 from mlchassis.paths import Paths
-from mlchassis.adoption.journal import Changes
+from mlchassis.workspace.outputs import list_files, list_own
 
 LIST = "sample.yaml"
 _LINE = re.compile(r"^.*(?:#|<!--) sample-only(?: -->)? *\n", re.MULTILINE)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mlchassis.contract.model import Contract
-from mlchassis.errors import ProjectError
 from mlchassis.config.params import Params, SplitParams
+from mlchassis.contract.model import Contract
 from mlchassis.data.splitting import check_windows, split_rows
+from mlchassis.errors import ProjectError
 
 LEAST_DAYS = 20
 """A table of fewer days cannot be split by whole days, unless each stands for a month."""

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from mlchassis.bundle.bundle import load_deployed, measure_error
-from mlchassis.features.encoding import columns_from_rows
+from mlchassis.bundle.scorer import Scorer
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureCode
-from mlchassis.bundle.scorer import Scorer
+from mlchassis.features.encoding import columns_from_rows
 
 
 class TraceError(ProjectError):

@@ -34,13 +34,13 @@ from mlchassis.batch.output import (
     write_part,
 )
 from mlchassis.bundle.bundle import load_deployed, read_pointer
-from mlchassis.contract.model import Contract
-from mlchassis.errors import ProjectError
-from mlchassis.features.code import FeatureCode
-from mlchassis.data.validation import find_reasons
-from mlchassis.contract.schemas import PANDAS_TYPES
 from mlchassis.bundle.scorer import Scorer
 from mlchassis.config.source_params import TableFormat
+from mlchassis.contract.model import Contract
+from mlchassis.contract.schemas import PANDAS_TYPES
+from mlchassis.data.validation import find_reasons
+from mlchassis.errors import ProjectError
+from mlchassis.features.code import FeatureCode
 from mlchassis.sources.files import (
     SourceFile,
     choose_columns,

@@ -25,12 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from mlchassis.bundle.graph_rules import find_violation
+from mlchassis.config.source_params import TableFormat
 from mlchassis.contract.model import ClassLabel, Contract, Task, parse_contract
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureCode
 from mlchassis.files import replacing
-from mlchassis.bundle.graph_rules import find_violation
-from mlchassis.config.source_params import TableFormat
 
 FORMAT: Literal[1] = 1
 _FILES = ("bundle.json", "contract.yaml", "model.onnx")

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlchassis.bundle.bundle import Bundle, BundleError, load_bundle, measure_error
+from mlchassis.contract.schemas import read_frame, request_model
+from mlchassis.features.code import FeatureCode
 from mlchassis.features.encoding import (
     ColumnBuilder,
     Columns,
@@ -16,8 +18,6 @@ from mlchassis.features.encoding import (
     columns_from_frame,
     columns_from_rows,
 )
-from mlchassis.features.code import FeatureCode
-from mlchassis.contract.schemas import read_frame, request_model
 from mlchassis.telemetry import silence_telemetry
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from mlchassis.cli.commands import open_project, read_composition, read_project, verbs
 from mlchassis.errors import ProjectError
-from mlchassis.workspace.outputs import protect, read_outputs, recording
 from mlchassis.telemetry import silence_telemetry
 from mlchassis.terminal import echo, fail
-from mlchassis.cli.commands import open_project, read_composition, read_project, verbs
+from mlchassis.workspace.outputs import protect, read_outputs, recording
 
 STAGES = {
     "ingest": "Store every month that has arrived in data/raw.",
@@ -29,7 +29,7 @@ STAGES = {
     "evaluate": "Measure the bundle on the window that nothing has seen.",
 }
 
-_STAGE_MODULES = {
+STAGE_MODULES = {
     "ingest": "mlchassis.data.ingest",
     "validate": "mlchassis.data.validation",
     "split": "mlchassis.data.splitting",
@@ -111,7 +111,7 @@ def _add_stage(name: str, purpose: str) -> None:
         name, help=f"{purpose}\n\nExample: .venv/bin/dvc repro {name}", rich_help_panel="Stages"
     )
     def stage() -> None:
-        module = import_module(_STAGE_MODULES[name])
+        module = import_module(STAGE_MODULES[name])
         paths, params = read_project()
         outputs = read_outputs(paths, name)
         protect(paths, outputs, echo)
@@ -264,10 +264,10 @@ def adopt(
     Columns: ARGS="--category zip --number 'house no' --missing 'country=NA' --date-format
     'born=%d.%m.%y' --newest-year born=2024"
     """
+    from mlchassis.adoption.columns.roles import Wishes
     from mlchassis.adoption.command import adopt_and_run
     from mlchassis.adoption.formats.detect_source import Place
     from mlchassis.adoption.formats.overrides import FormatOverrides
-    from mlchassis.adoption.columns.roles import Wishes
 
     wishes = Wishes(
         target=target,
@@ -309,9 +309,9 @@ def trace(
 
     Example: make trace ID=0f8fad5bd9cb469fa16570867728950e
     """
-    from mlchassis.features.code import load_feature_code
-    from mlchassis.config.settings import load_service_settings
     from mlchassis.batch.replay import trace_request
+    from mlchassis.config.settings import load_service_settings
+    from mlchassis.features.code import load_feature_code
 
     settings = load_service_settings()
     features = load_feature_code(read_composition().load_service().features)
@@ -343,8 +343,8 @@ def forget(
 
     Example: make forget KEY=customer_id=4711
     """
-    from mlchassis.erasure.forget import forget as remove
     from mlchassis.config.settings import load_service_settings
+    from mlchassis.erasure.forget import forget as remove
 
     remove(open_project(), key, load_service_settings().log_directory, echo)
 

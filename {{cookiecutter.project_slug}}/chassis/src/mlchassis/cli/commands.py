@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from click import get_current_context
 
-from mlchassis.project import Workspace
-from mlchassis.errors import ProjectError
 from mlchassis.config.params import Params, load_params
+from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
+from mlchassis.project import Workspace
 from mlchassis.terminal import echo
 
 if TYPE_CHECKING:
     from mlchassis.cli.launch import Composition
-    from mlchassis.workflow.release import Deployment
     from mlchassis.registry.tracking import Tracker
+    from mlchassis.workflow.release import Deployment
 
 verbs = typer.Typer()
 
@@ -200,8 +200,8 @@ def study(
 
 
 def _await_service(done: "Deployment") -> None:
-    from mlchassis.registry.rollout import await_rollout
     from mlchassis.config.settings import load_service_settings
+    from mlchassis.registry.rollout import await_rollout
 
     echo(done.sentence)
     echo(await_rollout(load_service_settings(), done.pointer, open_project().store))

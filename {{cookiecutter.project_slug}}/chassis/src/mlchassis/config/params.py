@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
+from mlchassis.config.source_params import SOURCES, ColumnFormat, Section, SourceParams
 from mlchassis.errors import ProjectError
 from mlchassis.masking import mask_address, mask_secrets, name_secret
-from mlchassis.config.source_params import SOURCES, ColumnFormat, Section, SourceParams
 
 Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
+from mlchassis.config.source_params import OwnParams
 from mlchassis.contract.model import Task
 from mlchassis.errors import ProjectError
 from mlchassis.printable import printable
-from mlchassis.config.source_params import OwnParams
 
 _COMMENT_COLUMN = 31
 SOURCE_REPORT = "reports/source.json"

@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mlchassis.contract.model import Kind
     from mlchassis.config.source_params import ColumnFormat
+    from mlchassis.contract.model import Kind
 
 Cell = bool | int | float | str | datetime
 """The value of one cell; a missing one is None."""

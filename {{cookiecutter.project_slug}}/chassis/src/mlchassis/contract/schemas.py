@@ -22,11 +22,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-from mlchassis.contract.cells import CellParser, normalize_text
-from mlchassis.contract.model import Column, Contract, Kind
-from mlchassis.contract.checks import anchored, match_pattern
-from mlchassis.errors import ProjectError
 from mlchassis.config.source_params import TableFormat
+from mlchassis.contract.cells import CellParser, normalize_text
+from mlchassis.contract.checks import anchored, match_pattern
+from mlchassis.contract.model import Column, Contract, Kind
+from mlchassis.errors import ProjectError
 
 if TYPE_CHECKING:
     import pandas as pd

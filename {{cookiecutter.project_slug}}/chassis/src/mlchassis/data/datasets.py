@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from mlchassis.features.encoding import FeatureMatrix, columns_from_frame
 from mlchassis.contract.model import Contract
-from mlchassis.features.code import FeatureCode
-from mlchassis.training.estimators import Examples, feature_frame
 from mlchassis.evaluation.metrics import encode_target
+from mlchassis.features.code import FeatureCode
+from mlchassis.features.encoding import FeatureMatrix, columns_from_frame
+from mlchassis.training.estimators import Examples, feature_frame
 
 
 def window_matrix(rows: pd.DataFrame, contract: Contract, features: FeatureCode) -> FeatureMatrix:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlchassis.contract.partitions import MONTH
 from mlchassis.contract.model import Column, Contract
+from mlchassis.contract.partitions import MONTH
 from mlchassis.evaluation.metrics import Floats
 
 BINS = 10

@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
+from mlchassis.config.source_params import ColumnFormat
 from mlchassis.contract.cells import parse_cell
 from mlchassis.contract.model import Column, Contract, Kind
-from mlchassis.config.source_params import ColumnFormat
 
 Digests = Mapping[str, Sequence[str]]
 """By column, `SALT:DIGEST` of each value that is forgotten."""

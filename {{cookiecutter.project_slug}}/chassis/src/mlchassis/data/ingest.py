@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlchassis.contract.partitions import WHOLE, has_arrived, split_by_month
-from mlchassis.project import Workspace
+from mlchassis.config.params import Params
 from mlchassis.contract.model import Contract, load_contract
+from mlchassis.contract.partitions import WHOLE, has_arrived, split_by_month
+from mlchassis.data.forgotten import Digests, drop_forgotten
+from mlchassis.data.tables import conform, read_table, write_table
 from mlchassis.errors import ProjectError
 from mlchassis.files import clear_scratch
-from mlchassis.data.forgotten import Digests, drop_forgotten
-from mlchassis.config.params import Params
 from mlchassis.paths import Paths
+from mlchassis.project import Workspace
 from mlchassis.reports import write_report
-from mlchassis.sources.registry import read_source
 from mlchassis.sources.files import NOTES
 from mlchassis.sources.location import OFFLINE, SourceMissingError
 from mlchassis.sources.parsing import MISSING_WORDS
-from mlchassis.data.tables import conform, read_table, write_table
+from mlchassis.sources.registry import read_source
 
 _WORDS_SHOWN = 3
 

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlchassis.features.encoding import MISSING, Columns
 from mlchassis.contract.model import Column, Contract
-from mlchassis.errors import ProjectError
 from mlchassis.contract.schemas import PANDAS_TYPES, generate_rows
+from mlchassis.errors import ProjectError
+from mlchassis.features.encoding import MISSING, Columns
 
 _LEAST_SHARE = 0.01
 """Share of rows in which a category holds a person's value, from which on it is no coincidence."""

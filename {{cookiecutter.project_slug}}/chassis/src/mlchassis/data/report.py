@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mlchassis.contract.model import Contract, class_name
-from mlchassis.files import replacing
 from mlchassis.data.left_out import describe_left_out
+from mlchassis.files import replacing
 from mlchassis.html.rendering import Bars, Lead, Section, Table, Text, render_page
 
 _MOST_CLASSES = 5

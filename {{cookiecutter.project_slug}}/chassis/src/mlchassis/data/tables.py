@@ -9,13 +9,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mlchassis.config.source_params import ColumnFormat
 from mlchassis.contract.cells import CellParser, normalize_text
 from mlchassis.contract.model import Contract, Kind
+from mlchassis.contract.schemas import PANDAS_TYPES, read_moment
 from mlchassis.errors import ProjectError
 from mlchassis.files import replacing
 from mlchassis.printable import describe_refusal
-from mlchassis.contract.schemas import PANDAS_TYPES, read_moment
-from mlchassis.config.source_params import ColumnFormat
 
 _HELD: Mapping[Kind, str] = {
     "number": "integer floating mixed-integer-float decimal",

@@ -5,19 +5,19 @@ from typing import Any
 import pandas as pd
 import pandera.errors
 
-from mlchassis.contract.partitions import MONTH, has_arrived
+from mlchassis.config.params import Params, ValidateParams
 from mlchassis.contract.model import Contract, load_contract
+from mlchassis.contract.partitions import MONTH, has_arrived
+from mlchassis.contract.schemas import frame_schema
+from mlchassis.data.distributions import describe_columns
+from mlchassis.data.report import write_data_page
+from mlchassis.data.shifts import Step, describe_target, find_steps, find_target_steps
+from mlchassis.data.tables import read_table, write_table
 from mlchassis.errors import ProjectError
 from mlchassis.files import make_folder
-from mlchassis.data.shifts import Step, describe_target, find_steps, find_target_steps
-from mlchassis.config.params import Params, ValidateParams
 from mlchassis.paths import Paths
 from mlchassis.printable import show_cell
-from mlchassis.data.report import write_data_page
-from mlchassis.data.distributions import describe_columns
 from mlchassis.reports import write_report
-from mlchassis.contract.schemas import frame_schema
-from mlchassis.data.tables import read_table, write_table
 
 REASON = "_reason"
 """Column of a row in quarantine that says why; no contract can name a column so."""

@@ -5,16 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mlchassis.config.yaml_edit import set_values
 from mlchassis.batch.output import is_own, rewrite_rows
-from mlchassis.contract.model import load_contract
-from mlchassis.workspace.dvc_remotes import find_stores
-from mlchassis.errors import ProjectError
-from mlchassis.files import clear_scratch, replacing
-from mlchassis.data.forgotten import make_digest
-from mlchassis.workspace.outputs import recording
 from mlchassis.config.params import load_params
-from mlchassis.paths import Paths
+from mlchassis.config.yaml_edit import set_values
+from mlchassis.contract.model import load_contract
+from mlchassis.data.forgotten import make_digest
 from mlchassis.erasure.holders import list_holders
 from mlchassis.erasure.logs import blank_lines, has_lines
 from mlchassis.erasure.objects import find_objects
@@ -26,6 +21,11 @@ from mlchassis.erasure.selection import (
     remove_rows,
     write_rows,
 )
+from mlchassis.errors import ProjectError
+from mlchassis.files import clear_scratch, replacing
+from mlchassis.paths import Paths
+from mlchassis.workspace.dvc_remotes import find_stores
+from mlchassis.workspace.outputs import recording
 
 SETTING = "ingest.forgotten"
 _COMMENT = "digests of rows that make forget removed: they are not read again"

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from mlchassis.config.params import load_params
+from mlchassis.erasure.selection import Selection
+from mlchassis.masking import mask_address
+from mlchassis.paths import Paths
 from mlchassis.registry.tracking_uri import resolve_address
 from mlchassis.workspace.dvc_remotes import DvcStores
-from mlchassis.masking import mask_address
-from mlchassis.config.params import load_params
-from mlchassis.paths import Paths
-from mlchassis.erasure.selection import Selection
 
 _SHORTEST = 3
 """Shorter values occur everywhere, so nothing is searched for them."""

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from mlchassis.workspace.dvc_remotes import DvcStores
-from mlchassis.paths import Paths
 from mlchassis.erasure.selection import Selection, holds_rows
+from mlchassis.paths import Paths
+from mlchassis.workspace.dvc_remotes import DvcStores
 
 _HASH = re.compile(r"md5: ([0-9a-f]{32}(?:\.dir)?)")
 

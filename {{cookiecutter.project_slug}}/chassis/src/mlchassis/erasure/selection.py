@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mlchassis.contract.model import Column, Contract
+from mlchassis.data.forgotten import match_values, spell_cell
 from mlchassis.errors import ProjectError
 from mlchassis.files import replacing
-from mlchassis.data.forgotten import match_values, spell_cell
 
 PARQUET = b"PAR1"
 

@@ -16,9 +16,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlchassis.contract.model import ClassLabel, Column, Contract
+from mlchassis.contract.schemas import frame_schema
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import Floats
-from mlchassis.contract.schemas import frame_schema
 
 ROWS = 2000
 """Rows of the test window that each test asks about."""

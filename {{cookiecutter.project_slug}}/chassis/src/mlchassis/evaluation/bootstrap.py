@@ -26,8 +26,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-from mlchassis.contract.model import Contract
 from mlchassis.config.params import SplitParams
+from mlchassis.contract.model import Contract
 from mlchassis.evaluation.metrics import Floats, Groups, Metric, Statistic
 
 FEW_UNITS = 15

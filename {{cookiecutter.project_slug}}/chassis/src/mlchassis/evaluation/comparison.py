@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from mlchassis.bundle.bundle import Bundle
+from mlchassis.bundle.scorer import Scorer
+from mlchassis.config.params import Params
 from mlchassis.errors import ProjectError
-from mlchassis.features.code import FeatureCode
 from mlchassis.evaluation.bootstrap import (
     Interval,
     count_units,
@@ -20,8 +21,7 @@ from mlchassis.evaluation.bootstrap import (
     spell_units,
 )
 from mlchassis.evaluation.metrics import Floats, encode_target, metrics_for
-from mlchassis.config.params import Params
-from mlchassis.bundle.scorer import Scorer
+from mlchassis.features.code import FeatureCode
 
 MIN_UNITS = 7
 """Fewer days than a week, or fewer groups, support no comparison."""

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from mlchassis.contract.model import Task
-from mlchassis.files import replacing
 from mlchassis.evaluation.metrics import Floats, calibration_bins
+from mlchassis.files import replacing
 
 CURVE_POINTS = 200
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mlchassis.features.encoding import Columns, FeatureMatrix, arrange_features
 from mlchassis.errors import ProjectError
+from mlchassis.features.encoding import Columns, FeatureMatrix, arrange_features
 
 FeatureFunction = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
 """Named columns, each of shape (rows,), to named features, each of shape (rows,)."""

@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlchassis.registry.tracking_uri import sqlite_uri
 from mlchassis.files import replacing
+from mlchassis.registry.tracking_uri import sqlite_uri
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

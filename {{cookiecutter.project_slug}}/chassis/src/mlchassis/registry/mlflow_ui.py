@@ -4,12 +4,12 @@ import os
 import sys
 from typing import NoReturn
 
-from mlchassis.registry.tracking_uri import Address, resolve_address
 from mlchassis.contract.model import load_contract
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
-from mlchassis.telemetry import silence_telemetry
 from mlchassis.registry.tracking import connect
+from mlchassis.registry.tracking_uri import Address, resolve_address
+from mlchassis.telemetry import silence_telemetry
 
 
 def open_ui(paths: Paths, port: int = 5000) -> NoReturn:

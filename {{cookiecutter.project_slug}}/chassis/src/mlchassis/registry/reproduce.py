@@ -20,15 +20,15 @@ from typing import Any
 
 import yaml
 
-from mlchassis.workspace.dvc_remotes import find_stores
 from mlchassis.errors import ProjectError
-from mlchassis.registry.runs import FACTS_TAG
 from mlchassis.file_sums import digest_files
 from mlchassis.workspace.listings import fetch_listings
 from mlchassis.paths import Paths
-from mlchassis.reports import read_report
-from mlchassis.workspace.repository import NO_HOOKS, find_repository, run_git
+from mlchassis.registry.runs import FACTS_TAG
 from mlchassis.registry.tracking import Tracker, Version
+from mlchassis.reports import read_report
+from mlchassis.workspace.dvc_remotes import find_stores
+from mlchassis.workspace.repository import NO_HOOKS, find_repository, run_git
 
 _FACTS = ("dvc.lock", "params.yaml", "evaluation.json", "ingest.json")
 """What a version's run keeps, and a rebuild needs."""

@@ -7,8 +7,8 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from mlchassis.bundle.bundle import Pointer
-from mlchassis.errors import ProjectError
 from mlchassis.config.settings import ServiceSettings
+from mlchassis.errors import ProjectError
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - asked, not bound to
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mlchassis.bundle.bundle import Bundle
-from mlchassis.project import Workspace
+from mlchassis.config.params import Params
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureFunction
-from mlchassis.config.params import Params
 from mlchassis.paths import Paths
+from mlchassis.project import Workspace
 from mlchassis.registry.provenance import read_commit, read_data_hash
 from mlchassis.reports import read_report
 

@@ -12,26 +12,13 @@ import pandas as pd
 import yaml
 
 from mlchassis.bundle.bundle import Bundle
+from mlchassis.config.params import Params
 from mlchassis.contract.model import Contract, Task
-from mlchassis.registry.runs import read_evaluation
+from mlchassis.data.left_out import describe_left_out
+from mlchassis.evaluation.bootstrap import spell_units
 from mlchassis.evaluation.gates.gates import name_rows
 from mlchassis.evaluation.gates.judgement import Judgement
-from mlchassis.evaluation.bootstrap import spell_units
 from mlchassis.evaluation.plausibility import spell_implausible
-from mlchassis.workspace.outputs import writing
-from mlchassis.config.params import Params
-from mlchassis.paths import Paths
-from mlchassis.printable import printable
-from mlchassis.reports import read_report
-from mlchassis.reporting.findings import (
-    describe_errors,
-    describe_groups,
-    describe_rival,
-    describe_worth,
-    fold,
-    spell_interval,
-)
-from mlchassis.data.left_out import describe_left_out
 from mlchassis.html.rendering import (
     Block,
     Curve,
@@ -44,6 +31,19 @@ from mlchassis.html.rendering import (
     render_page,
     spell_number,
 )
+from mlchassis.paths import Paths
+from mlchassis.printable import printable
+from mlchassis.registry.runs import read_evaluation
+from mlchassis.reporting.findings import (
+    describe_errors,
+    describe_groups,
+    describe_rival,
+    describe_worth,
+    fold,
+    spell_interval,
+)
+from mlchassis.reports import read_report
+from mlchassis.workspace.outputs import writing
 
 _TASKS: Mapping[Task, tuple[str, str]] = {
     "binary": ("tabular-classification", "Answers yes or no, with a probability"),

@@ -14,23 +14,23 @@ from starlette.routing import BaseRoute
 from structlog.typing import FilteringBoundLogger
 
 from mlchassis.config.settings import ServiceSettings
-from mlchassis.telemetry import silence_telemetry
-from mlchassis.serving.cors import allow_origins
-from mlchassis.serving.hot_reload import Watcher
-from mlchassis.serving.openapi import DocumentedAPI, documentation_routes
-from mlchassis.serving.head import HeadSupport
-from mlchassis.serving.protocols.invocations import Invocations
 from mlchassis.serving.auth import KeyGuard, load_digests
-from mlchassis.serving.protocols.kserve_v1 import KServeV1
-from mlchassis.serving.logs.operational import make_logger
-from mlchassis.serving.metrics import Metrics
-from mlchassis.serving.protocols.predict import Native
-from mlchassis.serving.middleware import Observation
-from mlchassis.serving.protocols.open_inference import OpenInference
-from mlchassis.serving.ui.page import make_door, page_route
 from mlchassis.serving.batching.endpoint import Admission, PredictEndpoint
+from mlchassis.serving.batching.fast_path import Shortcut
+from mlchassis.serving.cors import allow_origins
+from mlchassis.serving.head import HeadSupport
+from mlchassis.serving.hot_reload import Watcher
+from mlchassis.serving.loading import Champion, ServedModel
+from mlchassis.serving.logs.operational import make_logger
 from mlchassis.serving.logs.prediction_log import PredictionLog
+from mlchassis.serving.metrics import Metrics
+from mlchassis.serving.middleware import Observation
+from mlchassis.serving.openapi import DocumentedAPI, documentation_routes
 from mlchassis.serving.problems import ProblemError, answer_http_exception, answer_problem
+from mlchassis.serving.protocols.invocations import Invocations
+from mlchassis.serving.protocols.kserve_v1 import KServeV1
+from mlchassis.serving.protocols.open_inference import OpenInference
+from mlchassis.serving.protocols.predict import Native
 from mlchassis.serving.protocols.routes import (
     infer_routes,
     invocations_route,
@@ -38,10 +38,10 @@ from mlchassis.serving.protocols.routes import (
     kserve_v1_routes,
     protocol_routes,
 )
-from mlchassis.serving.server.worker_status import Roster
 from mlchassis.serving.routes import operation_routes, predict_route
-from mlchassis.serving.loading import Champion, ServedModel
-from mlchassis.serving.batching.fast_path import Shortcut
+from mlchassis.serving.server.worker_status import Roster
+from mlchassis.serving.ui.page import make_door, page_route
+from mlchassis.telemetry import silence_telemetry
 
 
 def create_app(

@@ -7,11 +7,11 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from mlchassis.bundle.bundle import BundleError, read_pointer
+from mlchassis.config.settings import ServiceSettings
 from mlchassis.contract.model import Contract
 from mlchassis.errors import ProjectError
-from mlchassis.config.settings import ServiceSettings
-from mlchassis.serving.metrics import Metrics
 from mlchassis.serving.loading import Champion, ServedModel, load_served_model
+from mlchassis.serving.metrics import Metrics
 
 
 class Watcher:

@@ -10,11 +10,14 @@ import numpy as np
 from pydantic import BaseModel
 
 from mlchassis.bundle.bundle import load_deployed, read_pointer
+from mlchassis.bundle.scorer import Answers, Scorer
 from mlchassis.contract.model import Contract, class_name
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureCode
-from mlchassis.bundle.scorer import Answers, Scorer
+from mlchassis.serving.logs.prediction_lines import LineWriter, name_values
 from mlchassis.serving.protocols.decoding import Decode, compile_decoder
+from mlchassis.serving.protocols.explanation import explain_answers
+from mlchassis.serving.protocols.messages import ModelIdentity, predict_request
 from mlchassis.serving.protocols.types import (
     Answered,
     Dialect,
@@ -23,9 +26,6 @@ from mlchassis.serving.protocols.types import (
     Question,
     Rows,
 )
-from mlchassis.serving.protocols.explanation import explain_answers
-from mlchassis.serving.logs.prediction_lines import LineWriter, name_values
-from mlchassis.serving.protocols.messages import ModelIdentity, predict_request
 
 
 class AnswerError(ProjectError):

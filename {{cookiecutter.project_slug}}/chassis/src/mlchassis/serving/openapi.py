@@ -10,9 +10,9 @@ from fastapi.responses import HTMLResponse
 from pydantic_core import to_json
 
 from mlchassis.serving.auth import OPEN_PATHS
+from mlchassis.serving.batching.fast_path import Shortcut
 from mlchassis.serving.problems import KEY_MISSING, KEY_REFUSED, KINDS, ProblemDocument
 from mlchassis.serving.routes import documented
-from mlchassis.serving.batching.fast_path import Shortcut
 
 
 class DocumentedAPI(FastAPI):

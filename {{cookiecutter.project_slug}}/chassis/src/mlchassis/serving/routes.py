@@ -9,12 +9,12 @@ from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
 from mlchassis.serving import problems
-from mlchassis.serving.protocols.messages import ModelIdentity, predict_response
-from mlchassis.serving.metrics import Metrics
-from mlchassis.serving.logs.prediction_log import PredictionLog, PredictionLogError
-from mlchassis.serving.problems import ProblemError, ProblemKind
-from mlchassis.serving.server.worker_status import Roster
 from mlchassis.serving.loading import Champion, ServedModel
+from mlchassis.serving.logs.prediction_log import PredictionLog, PredictionLogError
+from mlchassis.serving.metrics import Metrics
+from mlchassis.serving.problems import ProblemError, ProblemKind
+from mlchassis.serving.protocols.messages import ModelIdentity, predict_response
+from mlchassis.serving.server.worker_status import Roster
 
 _REQUEST_ID = {
     "X-Request-ID": {

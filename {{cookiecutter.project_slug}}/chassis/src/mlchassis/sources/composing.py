@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from mlchassis.errors import ProjectError
 from mlchassis.config.source_params import TableFormat
+from mlchassis.errors import ProjectError
 from mlchassis.sources.parsing import parse_column
 
 PARTS = ("year", "month", "day", "hour", "minute")

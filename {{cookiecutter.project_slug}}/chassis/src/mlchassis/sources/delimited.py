@@ -23,9 +23,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from mlchassis.config.source_params import TableFormat
 from mlchassis.contract.cells import keep_escaped_null, normalize_text
 from mlchassis.errors import ProjectError
-from mlchassis.config.source_params import TableFormat
 
 CHUNK_ROWS = 100_000
 _OPENERS: Mapping[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}

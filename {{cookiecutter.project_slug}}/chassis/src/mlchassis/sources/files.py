@@ -17,8 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mlchassis.errors import ProjectError
 from mlchassis.config.source_params import FilesParams, TableFormat
+from mlchassis.errors import ProjectError
 from mlchassis.sources.delimited import (
     CHUNK_ROWS,
     PACKED_SUFFIXES,

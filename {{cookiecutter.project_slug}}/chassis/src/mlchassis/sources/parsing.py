@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from mlchassis.config.source_params import ColumnFormat, TableFormat
 from mlchassis.contract.cells import MISSING_WORDS as MISSING_CELLS
 from mlchassis.contract.cells import Cell, CellParser, normalize_text, time_pattern
 from mlchassis.contract.model import Column, Contract, Kind
+from mlchassis.contract.schemas import PANDAS_TYPES
 from mlchassis.errors import ProjectError
 from mlchassis.printable import PERSONAL, show_value
-from mlchassis.contract.schemas import PANDAS_TYPES
-from mlchassis.config.source_params import ColumnFormat, TableFormat
 
 MISSING_WORDS = "missing_words"
 """Attribute of a frame: by column, how many cells hold each word that counts as missing."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from mlchassis.config.source_params import CustomParams, OwnParams, SourceParams
 from mlchassis.contract.model import Contract
 from mlchassis.errors import ProjectError
-from mlchassis.config.source_params import CustomParams, OwnParams, SourceParams
 from mlchassis.sources.composing import compose_times, list_sources
 from mlchassis.sources.files import LACKING, NESTED, NOTES, read_files
 from mlchassis.sources.parsing import MISSING_WORDS, join_written, parse_columns

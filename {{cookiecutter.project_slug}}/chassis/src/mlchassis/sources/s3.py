@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from pyarrow.fs import FileInfo, FileSelector, FileType, LocalFileSystem, S3FileSystem, copy_files
 
+from mlchassis.config.source_params import FilesParams, S3Params
 from mlchassis.confinement import NameLeavesFolderError, place_inside
 from mlchassis.errors import ProjectError
 from mlchassis.masking import mask_secrets
-from mlchassis.config.source_params import FilesParams, S3Params
 from mlchassis.sources.files import read_files
 from mlchassis.sources.location import SourceMissingError
 

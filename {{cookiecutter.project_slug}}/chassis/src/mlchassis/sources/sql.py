@@ -12,12 +12,12 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from mlchassis.contract.partitions import WHOLE
+from mlchassis.config.source_params import SqlParams
 from mlchassis.contract.cells import INT64
+from mlchassis.contract.partitions import WHOLE
 from mlchassis.errors import ProjectError
 from mlchassis.masking import mask_address, mask_secrets, mask_text, name_secret
 from mlchassis.paths import Paths
-from mlchassis.config.source_params import SqlParams
 from mlchassis.sources.delimited import check_names
 from mlchassis.sources.files import NESTED
 from mlchassis.sources.location import PLACEHOLDER, SourceMissingError, locate

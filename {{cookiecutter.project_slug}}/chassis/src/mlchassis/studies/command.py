@@ -5,21 +5,21 @@ from typing import Any
 
 import pandas as pd
 
-from mlchassis.project import Workspace
-from mlchassis.contract.model import load_contract
-from mlchassis.formatting import format_interval, format_number
-from mlchassis.workspace.outputs import write_facts
 from mlchassis.config.params import Params
-from mlchassis.paths import Paths
-from mlchassis.training.export import hash_rows
-from mlchassis.reports import read_report
+from mlchassis.contract.model import load_contract
 from mlchassis.data.tables import read_table
+from mlchassis.formatting import format_interval, format_number
+from mlchassis.paths import Paths
+from mlchassis.project import Workspace
 from mlchassis.registry.tracking import connect
-from mlchassis.studies.staleness import measure_age
+from mlchassis.reports import read_report
 from mlchassis.studies.fitting import NothingToStudyError, Task
+from mlchassis.studies.importance import measure_worth
 from mlchassis.studies.presets import compare_presets, describe_presets, list_values
 from mlchassis.studies.search import apply_choice, check_choice, search, set_params
-from mlchassis.studies.importance import measure_worth
+from mlchassis.studies.staleness import measure_age
+from mlchassis.training.export import hash_rows
+from mlchassis.workspace.outputs import write_facts
 
 STUDIES = ("worth", "age", "presets", "search")
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlchassis.config.params import CandidateParams, Params
 from mlchassis.contract.model import Contract
+from mlchassis.data.datasets import window_examples
 from mlchassis.errors import ProjectError
+from mlchassis.evaluation.metrics import Floats, Metric, metrics_for
 from mlchassis.features.code import FeatureCode
 from mlchassis.training.estimators import Examples, fit_candidate, predict_scores
-from mlchassis.evaluation.metrics import Floats, Metric, metrics_for
-from mlchassis.config.params import CandidateParams, Params
-from mlchassis.data.datasets import window_examples
 
 
 class NothingToStudyError(ProjectError):

@@ -15,20 +15,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlchassis.contract.model import Contract
+from mlchassis.data.datasets import make_examples
+from mlchassis.evaluation.bootstrap import count_units, gain, group_rows, once, resample
+from mlchassis.evaluation.metrics import Statistic
+from mlchassis.evaluation.slices import simultaneous
+from mlchassis.features.code import FeatureCode
 from mlchassis.features.encoding import (
     Columns,
     FeatureMatrix,
     columns_from_frame,
     columns_from_rows,
 )
-from mlchassis.contract.model import Contract
-from mlchassis.features.code import FeatureCode
-from mlchassis.evaluation.bootstrap import count_units, gain, group_rows, once, resample
-from mlchassis.training.estimators import feature_frame, predict_scores
-from mlchassis.evaluation.metrics import Statistic
-from mlchassis.evaluation.slices import simultaneous
-from mlchassis.data.datasets import make_examples
 from mlchassis.studies.fitting import Task
+from mlchassis.training.estimators import feature_frame, predict_scores
 
 NOISE = "(noise)"
 _RECORDS = 1000

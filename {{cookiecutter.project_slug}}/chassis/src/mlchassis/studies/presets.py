@@ -10,15 +10,15 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from mlchassis.config.params import TrainParams
+from mlchassis.evaluation.metrics import Metric, metrics_for
+from mlchassis.studies.fitting import Task
 from mlchassis.training.estimators import (
     MANY_CATEGORIES,
     Examples,
     TrainingError,
     predict_scores,
 )
-from mlchassis.evaluation.metrics import Metric, metrics_for
-from mlchassis.config.params import TrainParams
-from mlchassis.studies.fitting import Task
 
 MAX_ROWS = 100_000
 """Rows that are fitted; more of them rarely change which alternative is better."""

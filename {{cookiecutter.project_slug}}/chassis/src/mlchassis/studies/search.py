@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.pool import NullPool
 
-from mlchassis.registry.tracking_uri import sqlite_uri
+from mlchassis.config.params import CandidateParams
 from mlchassis.config.yaml_edit import set_values
 from mlchassis.errors import ProjectError
-from mlchassis.registry.runs import TrialRecord
 from mlchassis.files import make_folder, replacing
 from mlchassis.formatting import format_number
-from mlchassis.training.estimators import Examples, TrainingError
-from mlchassis.config.params import CandidateParams
+from mlchassis.registry.runs import TrialRecord
 from mlchassis.registry.tracking import Tracker
+from mlchassis.registry.tracking_uri import sqlite_uri
 from mlchassis.studies.fitting import NothingToStudyError, Task
+from mlchassis.training.estimators import Examples, TrainingError
 
 if TYPE_CHECKING:
     import optuna

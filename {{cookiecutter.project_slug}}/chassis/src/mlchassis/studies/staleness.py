@@ -19,8 +19,8 @@ from mlchassis.evaluation.bootstrap import (
     once,
     resample,
 )
-from mlchassis.training.estimators import predict_scores
 from mlchassis.studies.fitting import NothingToStudyError, Task
+from mlchassis.training.estimators import predict_scores
 
 _LEAST_MONTHS = 2
 """Months of training that the oldest model has."""

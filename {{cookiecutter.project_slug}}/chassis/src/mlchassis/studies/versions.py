@@ -11,26 +11,26 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlchassis.bundle.bundle import Bundle
+from mlchassis.config.params import Params
+from mlchassis.contract.model import class_name
+from mlchassis.data.tables import read_table
+from mlchassis.errors import ProjectError
+from mlchassis.evaluation.bootstrap import group_rows
 from mlchassis.evaluation.comparison import (
     Challenge,
     NotComparableError,
     answer_rows,
     unseen_rows,
 )
-from mlchassis.project import Workspace
-from mlchassis.contract.model import class_name
-from mlchassis.errors import ProjectError
-from mlchassis.formatting import format_interval
-from mlchassis.evaluation.bootstrap import group_rows
 from mlchassis.evaluation.confusion import decide as choose_classes
+from mlchassis.evaluation.evaluate import measure_all
 from mlchassis.evaluation.metrics import Floats, encode_target, metrics_for
 from mlchassis.evaluation.slices import compare_slices, find_slices
-from mlchassis.workspace.outputs import write_facts
-from mlchassis.config.params import Params
-from mlchassis.evaluation.evaluate import measure_all
+from mlchassis.formatting import format_interval
+from mlchassis.project import Workspace
 from mlchassis.registry.promotion import fetch_bundle
-from mlchassis.data.tables import read_table
 from mlchassis.registry.tracking import Tracker, Version
+from mlchassis.workspace.outputs import write_facts
 
 _SHOWN = 10
 _MOVED = 1e-6

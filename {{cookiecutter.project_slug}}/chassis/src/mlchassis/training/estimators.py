@@ -18,13 +18,13 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from mlchassis.features.encoding import FeatureMatrix
+from mlchassis.config.params import CandidateParams, LinearParams, TrainParams
 from mlchassis.contract.model import Task
 from mlchassis.errors import ProjectError
-from mlchassis.config.params import CandidateParams, LinearParams, TrainParams
+from mlchassis.evaluation.metrics import Floats
+from mlchassis.features.encoding import FeatureMatrix
 from mlchassis.training.category_encoding import CategoryEncoder, MeanEncoder
 from mlchassis.training.log_target import LogTargetRegressor, choose_offset
-from mlchassis.evaluation.metrics import Floats
 
 MANY_CATEGORIES = 15
 """Of more, `train.candidate.categories: means` takes the means."""

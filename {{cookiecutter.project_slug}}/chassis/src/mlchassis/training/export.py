@@ -8,26 +8,26 @@ import numpy as np
 import pandas as pd
 
 from mlchassis.bundle.bundle import Golden, Metadata, load_bundle, write_bundle
+from mlchassis.bundle.scorer import OnnxModel, Scorer
+from mlchassis.config.params import Params, SplitParams
+from mlchassis.config.source_params import TableFormat
+from mlchassis.contract.model import Column, Contract, load_contract
+from mlchassis.data.datasets import window_examples
+from mlchassis.data.persons import check_categories, replace_personal_values
+from mlchassis.data.splitting import describe_split
+from mlchassis.data.tables import read_table
+from mlchassis.errors import ProjectError
+from mlchassis.evaluation.metrics import Floats
+from mlchassis.features.code import FeatureCode
 from mlchassis.features.encoding import Columns, columns_from_frame
 from mlchassis.project import Workspace
-from mlchassis.contract.model import Column, Contract, load_contract
-from mlchassis.errors import ProjectError
-from mlchassis.training.estimator_files import load_estimator
-from mlchassis.features.code import FeatureCode
+from mlchassis.reports import read_report, write_report
 from mlchassis.training.conversion import convert_model
+from mlchassis.training.estimator_files import load_estimator
 from mlchassis.training.estimators import feature_frame, predict_scores
-from mlchassis.evaluation.metrics import Floats
 from mlchassis.training.parity import check_parity, compare_scores, hard_columns, measure_unit
-from mlchassis.data.persons import check_categories, replace_personal_values
 from mlchassis.training.reference import describe_columns
 from mlchassis.training.threshold import choose_threshold
-from mlchassis.config.params import Params, SplitParams
-from mlchassis.reports import read_report, write_report
-from mlchassis.bundle.scorer import OnnxModel, Scorer
-from mlchassis.config.source_params import TableFormat
-from mlchassis.data.tables import read_table
-from mlchassis.data.datasets import window_examples
-from mlchassis.data.splitting import describe_split
 
 HARD_ROWS = 200
 """Ordinary rows from which each kind of hard row is made."""

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from mlchassis.features.encoding import FeatureMatrix
 from mlchassis.evaluation.metrics import Floats
+from mlchassis.features.encoding import FeatureMatrix
 
 _BINS = 50
 

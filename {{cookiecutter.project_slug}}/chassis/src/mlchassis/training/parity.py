@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlchassis.bundle.bundle import measure_error
-from mlchassis.features.encoding import MISSING, Columns
 from mlchassis.contract.model import Column, Contract, Task
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import Floats
+from mlchassis.features.encoding import MISSING, Columns
 
 UNSEEN = "(never seen in training)"
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlchassis.features.encoding import MISSING, Columns
 from mlchassis.contract.model import Contract
+from mlchassis.features.encoding import MISSING, Columns
 
 BINS = 20
 MOST_WORDS = 50

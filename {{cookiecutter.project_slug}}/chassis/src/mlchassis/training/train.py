@@ -5,12 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from mlchassis.features.encoding import FeatureMatrix
-from mlchassis.project import Workspace
+from mlchassis.config.params import Params
 from mlchassis.contract.model import Contract, load_contract
+from mlchassis.data.datasets import make_examples, window_matrix
+from mlchassis.data.tables import read_table
 from mlchassis.errors import ProjectError
-from mlchassis.training.estimator_files import save_estimator
+from mlchassis.evaluation.metrics import metrics_for
+from mlchassis.features.encoding import FeatureMatrix
 from mlchassis.formatting import format_number
+from mlchassis.project import Workspace
+from mlchassis.reports import write_report
+from mlchassis.training.estimator_files import save_estimator
 from mlchassis.training.estimators import (
     Examples,
     fit_candidate,
@@ -19,11 +24,6 @@ from mlchassis.training.estimators import (
     predict_scores,
 )
 from mlchassis.training.leakage import rank_single_features
-from mlchassis.evaluation.metrics import metrics_for
-from mlchassis.config.params import Params
-from mlchassis.reports import write_report
-from mlchassis.data.tables import read_table
-from mlchassis.data.datasets import make_examples, window_matrix
 
 
 def run(paths: Workspace, params: Params) -> str:

@@ -9,20 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TextIO
 
-from mlchassis.workflow.availability import check_rows
-from mlchassis.project import Workspace
+from mlchassis.config.params import Params, load_params
 from mlchassis.contract.model import load_contract
-from mlchassis.workspace.dvc_remotes import protect_rows
 from mlchassis.errors import ProjectError
-from mlchassis.files import private_umask
-from mlchassis.formatting import format_interval
 from mlchassis.evaluation.gates.judgement import RefusedError
 from mlchassis.workspace.listings import fetch_listings
 from mlchassis.evaluation.plausibility import spell_implausible
-from mlchassis.workspace.outputs import protect, read_outputs
-from mlchassis.config.params import Params, load_params
+from mlchassis.files import private_umask
+from mlchassis.formatting import format_interval
 from mlchassis.paths import Paths
+from mlchassis.project import Workspace
 from mlchassis.reports import read_report
+from mlchassis.workflow.availability import check_rows
+from mlchassis.workspace.dvc_remotes import protect_rows
+from mlchassis.workspace.outputs import protect, read_outputs
 from mlchassis.workspace.repository import ensure_repository
 
 _DVC_HINTS = (
@@ -75,8 +75,8 @@ def run_everything(paths: Workspace, say: Callable[[str], None]) -> None:
 
 def _open_registry(paths: Paths) -> None:
     """Imports and opens ahead what takes seconds; what fails here fails again where it is used."""
-    from mlchassis.workflow import release  # noqa: F401
     from mlchassis.registry.tracking import connect
+    from mlchassis.workflow import release  # noqa: F401
 
     connect(paths, load_contract(paths.contract).name)
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import yaml
 
-from mlchassis.workspace.dvc_remotes import find_stores
 from mlchassis.errors import ProjectError
 from mlchassis.files import is_scratch, replacing
 from mlchassis.paths import Paths
 from mlchassis.reports import format_report
+from mlchassis.workspace.dvc_remotes import find_stores
 
 _KINDS = ("outs", "metrics", "plots")
 """Under which a stage lists its outputs."""

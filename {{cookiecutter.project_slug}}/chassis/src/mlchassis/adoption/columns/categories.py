@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from mlchassis.contract.model import Contract
 from mlchassis.adoption.columns.roles import Ask
 from mlchassis.adoption.defaults import Setting
+from mlchassis.contract.model import Contract
 
 SETTING = "export.pii_categories"
 _COMMENT = "columns tagged pii whose values the model may store: a person's data in every bundle"

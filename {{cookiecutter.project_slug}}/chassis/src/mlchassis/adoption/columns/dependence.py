@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pandas as pd
 
+from mlchassis.adoption.columns.profile import ColumnFacts
+from mlchassis.adoption.columns.roles import Ask, Wishes
+from mlchassis.config.params import SplitParams
 from mlchassis.contract.model import Contract
 from mlchassis.data.dependence import find_things, measure_neighbors
 from mlchassis.evaluation.metrics import encode_target
-from mlchassis.config.params import SplitParams
-from mlchassis.adoption.columns.roles import Ask, Wishes
-from mlchassis.adoption.columns.profile import ColumnFacts
 
 
 def list_groups(

@@ -2,14 +2,14 @@
 
 import pandas as pd
 
-from mlchassis.features.encoding import FeatureMatrix, arrange_features, columns_from_frame
+from mlchassis.adoption.split_choice import SplitChoice
 from mlchassis.contract.model import Contract
-from mlchassis.errors import ProjectError
-from mlchassis.training.leakage import rank_single_features
-from mlchassis.evaluation.metrics import Floats, encode_target
 from mlchassis.data.splitting import split_rows
 from mlchassis.data.tables import conform
-from mlchassis.adoption.split_choice import SplitChoice
+from mlchassis.errors import ProjectError
+from mlchassis.evaluation.metrics import Floats, encode_target
+from mlchassis.features.encoding import FeatureMatrix, arrange_features, columns_from_frame
+from mlchassis.training.leakage import rank_single_features
 
 _MOST_ROWS = 100_000
 """Rows of each part that are looked at; more tell nothing new."""

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mlchassis.adoption.columns.profile import ColumnFacts
 from mlchassis.contract.checks import suggest
 from mlchassis.errors import ProjectError
-from mlchassis.adoption.columns.profile import ColumnFacts
 
 if TYPE_CHECKING:
     from mlchassis.adoption.columns.roles import Ask, Wishes

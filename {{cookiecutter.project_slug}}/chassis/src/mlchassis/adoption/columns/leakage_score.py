@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlchassis.training.leakage import find_formula
-from mlchassis.evaluation.metrics import Floats
-from mlchassis.adoption.columns.roles import Planned, Wishes, find_suspicious_auc, plan_target
 from mlchassis.adoption.columns.profile import ColumnFacts
+from mlchassis.adoption.columns.roles import Planned, Wishes, find_suspicious_auc, plan_target
+from mlchassis.evaluation.metrics import Floats
+from mlchassis.training.leakage import find_formula
 
 _MOST_ROWS = 5000
 """Rows on which formulas are tried; more tell nothing new."""

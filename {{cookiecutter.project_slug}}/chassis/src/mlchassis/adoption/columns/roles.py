@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from mlchassis.contract.model import ClassLabel, Kind, Task
-from mlchassis.errors import ProjectError
 from mlchassis.adoption.columns.keys_and_times import (
     ask_about_groups,
     check_names,
@@ -13,6 +11,8 @@ from mlchassis.adoption.columns.keys_and_times import (
     choose_key,
 )
 from mlchassis.adoption.columns.profile import ColumnFacts
+from mlchassis.contract.model import ClassLabel, Kind, Task
+from mlchassis.errors import ProjectError
 
 SUSPICIOUS_AUC = 0.95
 """A column that tells the target so well by itself was most likely filled in afterwards."""

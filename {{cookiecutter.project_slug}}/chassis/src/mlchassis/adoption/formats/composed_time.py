@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from mlchassis.adoption.formats.infer import InferredFormat
 from mlchassis.sources.composing import PARTS
 from mlchassis.sources.parsing import parse_column
-from mlchassis.adoption.formats.infer import InferredFormat
 
 NAME = "event_time"
 _LIMITS = {

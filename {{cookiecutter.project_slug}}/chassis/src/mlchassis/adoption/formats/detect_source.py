@@ -5,10 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlchassis.adoption.formats.encodings import (
+    FileEncoding,
+    check_encoding,
+    describe_encoding,
+    detect_encodings,
+    find_utf16,
+)
+from mlchassis.adoption.formats.overrides import FormatOverrides
+from mlchassis.config.source_params import FilesParams, OwnParams, S3Params, SqlParams
 from mlchassis.contract.cells import normalize_text
 from mlchassis.errors import ProjectError
 from mlchassis.masking import mask_address, mask_secrets, name_secret
-from mlchassis.config.source_params import FilesParams, OwnParams, S3Params, SqlParams
 from mlchassis.sources.delimited import (
     PACKED_SUFFIXES,
     check_beginning,
@@ -20,14 +28,6 @@ from mlchassis.sources.delimited import (
 from mlchassis.sources.files import is_csv, list_files, readable
 from mlchassis.sources.s3 import fetched
 from mlchassis.sources.sql import resolve_url
-from mlchassis.adoption.formats.encodings import (
-    FileEncoding,
-    check_encoding,
-    describe_encoding,
-    detect_encodings,
-    find_utf16,
-)
-from mlchassis.adoption.formats.overrides import FormatOverrides
 
 QUERY = "source.sql"
 """Where the query of a table is written."""

@@ -14,9 +14,9 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+from mlchassis.adoption.formats.alphabets import ENCODINGS, Encoding
 from mlchassis.errors import ProjectError
 from mlchassis.sources.delimited import open_packed
-from mlchassis.adoption.formats.alphabets import ENCODINGS, Encoding
 
 _BLOCK = 1 << 20
 _BOMS = {

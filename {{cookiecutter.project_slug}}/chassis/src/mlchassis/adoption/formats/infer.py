@@ -12,18 +12,6 @@ from typing import Any
 
 import pandas as pd
 
-from mlchassis.contract.cells import (
-    FALSE_WORDS,
-    MISSING_WORDS,
-    TRUE_WORDS,
-    Cell,
-    CellParser,
-    normalize_text,
-)
-from mlchassis.contract.model import Kind
-from mlchassis.errors import ProjectError
-from mlchassis.config.source_params import ColumnFormat
-from mlchassis.sources.parsing import is_words
 from mlchassis.adoption.formats.code_names import find_code_name
 from mlchassis.adoption.formats.dates import (
     DateGuess,
@@ -40,6 +28,18 @@ from mlchassis.adoption.formats.numbers import (
     split_number,
 )
 from mlchassis.adoption.formats.overrides import ColumnOverrides
+from mlchassis.config.source_params import ColumnFormat
+from mlchassis.contract.cells import (
+    FALSE_WORDS,
+    MISSING_WORDS,
+    TRUE_WORDS,
+    Cell,
+    CellParser,
+    normalize_text,
+)
+from mlchassis.contract.model import Kind
+from mlchassis.errors import ProjectError
+from mlchassis.sources.parsing import is_words
 
 _TOLERATED = 0.05
 """Share of a column's rows that may hold strange words among numbers or times."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mlchassis.contract.cells import APOSTROPHES, SPACES
-from mlchassis.config.source_params import ColumnFormat
 from mlchassis.adoption.formats.overrides import ColumnOverrides
 from mlchassis.adoption.formats.units import CURRENCIES, PROPORTIONS, SUFFIXES
+from mlchassis.config.source_params import ColumnFormat
+from mlchassis.contract.cells import APOSTROPHES, SPACES
 
 _SPLIT = re.compile(
     r"(?P<head>\D*?)(?P<body>[.,]?\d(?:[\d.,'\u2019 \u00a0\u2009\u202f]*\d)?[.,]?"

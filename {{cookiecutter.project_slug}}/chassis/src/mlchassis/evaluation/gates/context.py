@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from mlchassis.evaluation.bootstrap import Interval
 from mlchassis.config.params import Params
+from mlchassis.evaluation.bootstrap import Interval
 
 GateVerdict = Literal["passed", "refused", "not tested"]
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from mlchassis.evaluation.bootstrap import LEAST_UNITS, Interval, spell_units
 from mlchassis.evaluation.gates.context import Case, Gate, GateVerdict
 from mlchassis.formatting import format_number
-from mlchassis.evaluation.bootstrap import LEAST_UNITS, Interval, spell_units
 
 
 def better_than_baselines(case: Case) -> Iterator[Gate]:

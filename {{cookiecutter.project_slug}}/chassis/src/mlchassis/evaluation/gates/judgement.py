@@ -8,8 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from mlchassis.evaluation.gates.context import Case, Gate
 from mlchassis.errors import ProjectError
+from mlchassis.evaluation.gates.context import Case, Gate
 from mlchassis.evaluation.gates.gates import GATES
 
 Verdict = Literal["passed", "refused"]

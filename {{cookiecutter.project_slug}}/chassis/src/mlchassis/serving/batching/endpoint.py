@@ -14,10 +14,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from mlchassis.config.settings import ServiceSettings
-from mlchassis.serving.protocols.body import ContentType, check_headers, read_body
-from mlchassis.serving.protocols.types import Dialect, Incoming
-from mlchassis.serving.metrics import Metrics
+from mlchassis.serving.loading import Champion, Reply, ServedModel
 from mlchassis.serving.logs.prediction_log import PredictionLog, PredictionLogError
+from mlchassis.serving.metrics import Metrics
 from mlchassis.serving.problems import (
     DEADLINE_EXCEEDED,
     LOG_UNAVAILABLE,
@@ -25,7 +24,8 @@ from mlchassis.serving.problems import (
     SLOW_BODY,
     ProblemError,
 )
-from mlchassis.serving.loading import Champion, Reply, ServedModel
+from mlchassis.serving.protocols.body import ContentType, check_headers, read_body
+from mlchassis.serving.protocols.types import Dialect, Incoming
 
 _RETRY = {"Retry-After": "1"}
 

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 from starlette.types import Scope
 
+from mlchassis.serving.batching.endpoint import PredictEndpoint, answer_headers
+from mlchassis.serving.loading import Reply, ServedModel
+from mlchassis.serving.middleware import HEADER, Observation, choose_request_id
+from mlchassis.serving.problems import ProblemError, render_problem
 from mlchassis.serving.protocols.body import check_headers
 from mlchassis.serving.protocols.types import Question
-from mlchassis.serving.middleware import HEADER, Observation, choose_request_id
-from mlchassis.serving.batching.endpoint import PredictEndpoint, answer_headers
-from mlchassis.serving.problems import ProblemError, render_problem
-from mlchassis.serving.loading import Reply, ServedModel
 
 if TYPE_CHECKING:
     from mlchassis.serving.batching.connection import Connection

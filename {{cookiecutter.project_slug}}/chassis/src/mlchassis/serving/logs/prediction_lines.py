@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from mlchassis.features.encoding import pick_values
 from mlchassis.contract.model import Contract
+from mlchassis.features.encoding import pick_values
 from mlchassis.serving.protocols.decoding import are_plain, define_record
-from mlchassis.serving.protocols.types import Prediction, Question
 from mlchassis.serving.protocols.messages import ModelIdentity
+from mlchassis.serving.protocols.types import Prediction, Question
 
 LOG_FORMAT = 1
 

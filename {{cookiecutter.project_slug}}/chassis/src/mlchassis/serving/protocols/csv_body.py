@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import dropwhile
 from typing import Any
 
+from mlchassis.config.source_params import TableFormat
 from mlchassis.contract.cells import CellParser, keep_escaped_null, normalize_text
 from mlchassis.contract.schemas import text_parser
-from mlchassis.config.source_params import TableFormat
-from mlchassis.serving.protocols.types import Incoming, Rows, refuse, validate_rows
-from mlchassis.serving.protocols.messages import Location, write_pointer
-from mlchassis.serving.problems import MALFORMED_BODY, UNSUPPORTED_MEDIA_TYPE, ProblemError
 from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.problems import MALFORMED_BODY, UNSUPPORTED_MEDIA_TYPE, ProblemError
+from mlchassis.serving.protocols.messages import Location, write_pointer
+from mlchassis.serving.protocols.types import Incoming, Rows, refuse, validate_rows
 
 Lines = list[list[str]]
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import ConfigDict, TypeAdapter
 
+from mlchassis.config.source_params import TableFormat
 from mlchassis.contract.cells import CellParser, normalize_text
 from mlchassis.contract.model import Column, Contract
 from mlchassis.contract.schemas import (
@@ -22,7 +23,6 @@ from mlchassis.contract.schemas import (
     plain_type,
     text_parser,
 )
-from mlchassis.config.source_params import TableFormat
 
 Decoded = tuple[list[tuple[Any, ...]], bool]
 """Rows of the contract's request columns, in their order, and whether to explain the answers."""

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mlchassis.features.encoding import MISSING, Columns
-from mlchassis.contract.model import Column, class_name
 from mlchassis.bundle.scorer import Answers, Scorer
+from mlchassis.contract.model import Column, class_name
+from mlchassis.features.encoding import MISSING, Columns
 
 MOST_ROWS = 10
 """Rows to explain at once: each costs about as much as a hundred rows to predict."""

@@ -9,7 +9,10 @@ from typing import Any
 
 import msgspec
 
+from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.logs.prediction_lines import list_values
 from mlchassis.serving.protocols.csv_body import read_csv
+from mlchassis.serving.protocols.messages import Location
 from mlchassis.serving.protocols.types import (
     Answered,
     Incoming,
@@ -19,9 +22,6 @@ from mlchassis.serving.protocols.types import (
     rows_from_columns,
     validate_rows,
 )
-from mlchassis.serving.logs.prediction_lines import list_values
-from mlchassis.serving.protocols.messages import Location
-from mlchassis.serving.loading import ServedModel
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 

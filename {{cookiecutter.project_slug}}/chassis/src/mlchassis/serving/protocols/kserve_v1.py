@@ -6,6 +6,9 @@ table has no order of columns that a client could know.
 
 import msgspec
 
+from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.protocols.invocations import flatten_predictions, read_form
+from mlchassis.serving.protocols.open_inference import check_model
 from mlchassis.serving.protocols.types import (
     Answered,
     Incoming,
@@ -13,9 +16,6 @@ from mlchassis.serving.protocols.types import (
     parse_object,
     validate_rows,
 )
-from mlchassis.serving.protocols.invocations import flatten_predictions, read_form
-from mlchassis.serving.protocols.open_inference import check_model
-from mlchassis.serving.loading import ServedModel
 
 
 class KServeV1:

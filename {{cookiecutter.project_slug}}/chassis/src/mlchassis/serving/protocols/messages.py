@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, create_model
 
+from mlchassis.config.source_params import TableFormat
 from mlchassis.contract.model import Contract, class_name
 from mlchassis.contract.schemas import example_record, request_model
-from mlchassis.config.source_params import TableFormat
-from mlchassis.serving.protocols.explanation import MOST_ROWS
 from mlchassis.serving.problems import INVALID_RECORDS, MALFORMED_BODY, ProblemError
+from mlchassis.serving.protocols.explanation import MOST_ROWS
 
 Location = tuple[int | str, ...]
 """Where in a document something stands: names and positions, from the outside in."""

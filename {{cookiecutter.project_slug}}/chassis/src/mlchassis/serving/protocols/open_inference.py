@@ -17,6 +17,10 @@ from typing import Any
 import msgspec
 
 from mlchassis.contract.model import Column, Contract, Kind
+from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.problems import NO_SUCH_MODEL, ProblemError
+from mlchassis.serving.protocols.invocations import flatten_predictions
+from mlchassis.serving.protocols.messages import Location
 from mlchassis.serving.protocols.types import (
     Answered,
     Incoming,
@@ -26,10 +30,6 @@ from mlchassis.serving.protocols.types import (
     rows_from_columns,
     validate_rows,
 )
-from mlchassis.serving.protocols.invocations import flatten_predictions
-from mlchassis.serving.protocols.messages import Location
-from mlchassis.serving.problems import NO_SUCH_MODEL, ProblemError
-from mlchassis.serving.loading import ServedModel
 
 _INTEGERS = ("INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8")
 _FLOATS = ("FP64", "FP32", "FP16")

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from mlchassis.serving.protocols.types import Answered, Incoming, Question, read_records, refuse
-from mlchassis.serving.protocols.explanation import MOST_ROWS
 from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.protocols.explanation import MOST_ROWS
+from mlchassis.serving.protocols.types import Answered, Incoming, Question, read_records, refuse
 
 
 class Native:

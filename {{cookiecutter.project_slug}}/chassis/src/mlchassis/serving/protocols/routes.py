@@ -8,15 +8,15 @@ from starlette.types import ASGIApp
 
 from mlchassis.contract.schemas import example_record
 from mlchassis.serving import problems
-from mlchassis.serving.protocols.open_inference import DATATYPES, check_model, describe_model
+from mlchassis.serving.loading import Champion, ServedModel
 from mlchassis.serving.logs.prediction_log import PredictionLog
+from mlchassis.serving.protocols.open_inference import DATATYPES, check_model, describe_model
 from mlchassis.serving.routes import (
     PREDICTION_PROBLEMS,
     check_ready,
     documented,
     request_id_parameter,
 )
-from mlchassis.serving.loading import Champion, ServedModel
 
 _MODEL = "/v2/models/{name}"
 _VERSION = _MODEL + "/versions/{version}"

@@ -8,8 +8,8 @@ import msgspec
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
-from mlchassis.serving.protocols.messages import Location, explain_invalid
 from mlchassis.serving.problems import INVALID_RECORDS, MALFORMED_BODY, ProblemError
+from mlchassis.serving.protocols.messages import Location, explain_invalid
 
 if TYPE_CHECKING:
     from mlchassis.serving.loading import ServedModel

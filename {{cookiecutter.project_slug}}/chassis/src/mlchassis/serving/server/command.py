@@ -4,10 +4,10 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from mlchassis.config.settings import load_service_settings
 from mlchassis.errors import ProjectError
 from mlchassis.masking import mask_secrets
 from mlchassis.printable import printable
-from mlchassis.config.settings import load_service_settings
 from mlchassis.serving.server.process import serve
 from mlchassis.serving.service import Service
 

@@ -5,12 +5,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mlchassis.config.settings import ServiceSettings
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import load_feature_code
-from mlchassis.config.settings import ServiceSettings
-from mlchassis.telemetry import silence_telemetry
 from mlchassis.serving.logs.operational import make_logger
 from mlchassis.serving.service import Service
+from mlchassis.telemetry import silence_telemetry
 
 
 def serve(settings: ServiceSettings, service: Service) -> None:

@@ -15,13 +15,13 @@ from types import FrameType
 import uvicorn
 from structlog.typing import FilteringBoundLogger
 
-from mlchassis.features.code import FeatureCode
 from mlchassis.config.settings import ServiceSettings
+from mlchassis.features.code import FeatureCode
 from mlchassis.serving.app import create_app
 from mlchassis.serving.batching.connection import Connection
+from mlchassis.serving.loading import Champion, load_served_model
 from mlchassis.serving.logs.operational import StructuredHandler, make_logger
 from mlchassis.serving.server.worker_status import Roster
-from mlchassis.serving.loading import Champion, load_served_model
 
 
 def run_server(

@@ -20,9 +20,9 @@ from types import FrameType
 from prometheus_client.multiprocess import mark_process_dead
 from structlog.typing import FilteringBoundLogger
 
+from mlchassis.config.settings import ServiceSettings
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureCode
-from mlchassis.config.settings import ServiceSettings
 from mlchassis.serving.server.worker_status import Place, Roster
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"

@@ -11,8 +11,8 @@ from pydantic_core import to_json
 
 from mlchassis.contract.model import Column, class_name
 from mlchassis.contract.schemas import example_record
-from mlchassis.serving.openapi import page_headers
 from mlchassis.serving.loading import Champion, ServedModel
+from mlchassis.serving.openapi import page_headers
 
 _PAGE = Path(__file__).with_name("page.html")
 _FACTS = '<script type="application/json" id="facts">{}</script>'
