@@ -1,0 +1,84 @@
+"""A whole project about people: a model that learned a prejudice of its rows is refused for it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mlchassis.adoption.adopt import Request, prepare
+from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.paths import Paths
+from mlchassis.reports import read_report
+
+STAGES = ("ingest", "validate", "split", "train", "export", "evaluate")
+
+
+@pytest.fixture
+def loans(orders: Paths, tmp_path: Path) -> Paths:
+    """Loans that men were granted more easily, as `make adopt` drafts them; sex is marked."""
+    paths = Paths(tmp_path / "project")
+    shutil.copytree(orders.root, paths.root, ignore=shutil.ignore_patterns(".dvc"))
+    draw = np.random.default_rng(1)
+    income, man = draw.normal(size=6000), draw.random(6000) < 0.5
+    days = pd.Timestamp("2013-01-01") + pd.to_timedelta(np.arange(6000) // 20, unit="D")
+    pd.DataFrame(
+        {
+            "asked_at": days,
+            "income": (income * 10 + 50).round(2),
+            "sex": np.where(man, "m", "f"),
+            "granted": income + 1.5 * man + draw.normal(scale=0.5, size=6000) > 0.75,
+        }
+    ).to_csv(paths.root / "loans.csv", index=False)
+    paths.contract.unlink()
+    adoption = prepare(
+        paths, Request(Place("loans.csv"), Wishes(target="granted")), None, lambda _, safe: safe
+    )
+    assert any("'sex'" in question for question in adoption.open_questions)
+    marked, count = re.subn(
+        r"(name: sex\n.*(?:\n.*){0,3}?tags: \[feature, slice)", r"\1, sensitive", adoption.contract
+    )
+    assert count == 1, adoption.contract
+    paths.contract.write_text(marked)
+    paths.params.write_text(adoption.params)
+    return paths
+
+
+def run(paths: Paths, *verbs: str) -> subprocess.CompletedProcess[str]:
+    """Verbs in a process of their own, with the project's own features."""
+    program = (
+        "import sys; from mlchassis.cli.app import app; "
+        "from mlchassis.cli.launch import Composition; "
+        "own = Composition('ml_service.project:project', 'ml_service.service:service'); "
+        "[app([verb], standalone_mode=False, obj=own) for verb in sys.argv[1:]]"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, *verbs],
+        cwd=paths.root,
+        env={**os.environ, "PYTHONPATH": "src:chassis/src", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_model_that_learned_to_favour_men_is_refused_and_the_page_shows_it(loans: Paths) -> None:
+    done = run(loans, *STAGES)
+    assert done.returncode == 0, done.stderr
+    found = read_report(loans.reports / "evaluation.json")["fairness"]
+    rate = next(gap for gap in found["gaps"] if gap["kind"] == "rate")
+    assert [part["where"] for part in rate["groups"]] == [{"sex": "m"}, {"sex": "f"}]
+
+    said = " ".join(run(loans, "judge").stderr.split())
+    assert re.search(r"groups: rate: The rate differs most between sex m \(.*\) and sex f \(", said)
+    assert re.search(r"flips: sex: .*get another answer when sex alone is changed", said)
+    assert run(loans, "report").returncode == 0
+    page = (loans.reports / "report.html").read_text()
+    assert "Must not be served" in page
+    assert "Whether groups of people are treated alike" in page

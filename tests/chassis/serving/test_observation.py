@@ -1,0 +1,97 @@
+import asyncio
+import io
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from mlchassis.bundle.scorer import Answers, Scorer
+from mlchassis.config.settings import ServiceSettings
+from mlchassis.contract.model import Contract
+from mlchassis.features.encoding import Columns
+from mlchassis.serving.app import create_app
+from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.logs.operational import make_logger
+from mlchassis.serving.middleware import choose_request_id
+
+
+def test_a_harmless_request_id_is_kept(client: TestClient, operational_log: io.StringIO) -> None:
+    answer = client.post("/predict", headers={"X-Request-ID": "order-17.3:a_b"})
+    assert answer.headers["x-request-id"] == "order-17.3:a_b"
+    assert answer.json()["request_id"] == "order-17.3:a_b"
+    assert json.loads(operational_log.getvalue())["request_id"] == "order-17.3:a_b"
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [b"", b"a b", b"a\r\nSet-Cookie: b=1", b"a\n", b"x" * 129, b"x" * 7000, b"\xff", b"{}"],
+)
+def test_another_request_id_is_replaced(offered: bytes) -> None:
+    chosen = choose_request_id([(b"x-request-id", offered)])
+    assert chosen.encode() != offered
+    assert choose_request_id([(b"x-request-id", chosen.encode())]) == chosen
+
+
+def test_a_hostile_request_id_reaches_neither_header_nor_log(
+    app: FastAPI, exchange: type[Any], operational_log: io.StringIO
+) -> None:
+    header = (b"x-request-id", b"x\r\nInjected: 1")
+    answer = asyncio.run(exchange(app, [b"{}"], [header]).run())
+    assert "Injected" not in str(answer.messages)
+    assert "Injected" not in operational_log.getvalue()
+
+
+def test_every_path_and_method_answers_with_a_request_id(client: TestClient) -> None:
+    paths = ["/predict", "/health/live", "/health/ready", "/metrics", "/docs", "/openapi.json"]
+    for path in [*paths, "/", "/nothing", "/predict/"]:
+        for method in ["GET", "POST", "PUT", "DELETE", "PROPFIND"]:
+            answer = client.request(method, path)
+            assert len(answer.headers["x-request-id"]) == 32
+            assert answer.status_code in {200, 404, 405, 415}
+
+
+def test_a_log_line_says_what_happened_and_no_feature(
+    client: TestClient, contract: Contract, rows: list[dict[str, Any]], operational_log: io.StringIO
+) -> None:
+    free = [c.name for c in contract.features if c.kind == "string" and c.values is None]
+    # Where no column takes any word, the record is refused, and its value is as secret.
+    name = [*free, contract.features[0].name][0]
+    client.post("/predict", json={"records": [{**rows[0], name: "SECRET"}]})
+    client.post("/predict", json={"records": [{**rows[0], "SECRET": "SECRET"}]})
+    client.get("/SECRET?key=SECRET")
+    lines = [json.loads(line) for line in operational_log.getvalue().splitlines()]
+    found = [(line["method"], line["route"]) for line in lines]
+    assert found == [("POST", "/predict"), ("POST", "/predict"), ("GET", "unknown")]
+    assert "SECRET" not in operational_log.getvalue()
+
+
+def test_an_unforeseen_failure_is_a_problem_without_its_message(
+    settings: ServiceSettings, model: ServedModel, rows: list[dict[str, Any]]
+) -> None:
+    class Broken(Scorer):
+        def score(self, columns: Columns) -> Answers:
+            raise ValueError("SECRET")
+
+    log = io.StringIO()
+    broken = replace(model, scorer=Broken(model.scorer.bundle, model.scorer.features))
+    with TestClient(create_app(settings, broken, make_logger(log))) as client:
+        answer = client.post("/predict", json={"records": rows})
+    failure = json.loads(log.getvalue().splitlines()[0])
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert failure["request_id"] == answer.json()["request_id"]
+    assert failure["error"] == "ValueError"
+    assert "SECRET" not in answer.text + log.getvalue()
+
+
+def test_no_access_log_means_none(
+    settings: ServiceSettings, model: ServedModel, rows: list[dict[str, Any]]
+) -> None:
+    log = io.StringIO()
+    quiet = create_app(settings.model_copy(update={"access_log": False}), model, make_logger(log))
+    with TestClient(quiet) as client:
+        client.post("/predict", json={"records": rows})
+    assert log.getvalue() == ""

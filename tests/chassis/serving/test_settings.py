@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from mlchassis.config.settings import ServiceSettings, load_service_settings
+from mlchassis.errors import ProjectError
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_MAX_ROWS", "7")
+    monkeypatch.setenv("SERVICE_STORE", "/srv/models")
+    settings = load_service_settings()
+    assert (settings.max_rows, settings.store) == (7, Path("/srv/models"))
+
+
+def test_what_is_given_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_PORT", "1")
+    assert load_service_settings(port=2).port == 2
+
+
+def test_the_service_listens_on_this_machine_alone_by_default() -> None:
+    assert load_service_settings().host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SERVICE_PORT", "many"),
+        ("SERVICE_PORT", "70000"),
+        ("SERVICE_MAX_ROWS", "0"),
+        ("SERVICE_DEADLINE_SECONDS", "nan"),
+        ("SERVICE_ROOT_PATH", "models/"),
+        ("SERVICE_CORS_ORIGINS", "https://shop.example.org/"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ProjectError, match=f"^{name} is '{value}'"):
+        load_service_settings()
+
+
+def test_origins_are_parted_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_CORS_ORIGINS", "https://a.example.org, http://localhost:3000")
+    origins = load_service_settings().cors_origins
+    assert origins == ("https://a.example.org", "http://localhost:3000")
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = ServiceSettings()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1  # type: ignore[misc]

@@ -1,0 +1,423 @@
+import copy
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ml_service
+from mlchassis.config.params import Params
+from mlchassis.errors import ProjectError
+from mlchassis.evaluation.bootstrap import Interval
+from mlchassis.evaluation.gates.context import Case, ChampionFacts
+from mlchassis.evaluation.gates.judgement import Judgement, judge
+
+ROOT = Path(ml_service.__file__).parents[2]
+DIGEST = "a" * 64
+FAST = 150.0
+FACTS: dict[str, Any] = {
+    "digest": DIGEST,
+    "metrics": {
+        "roc_auc": {"value": 0.74, "low": 0.73, "high": 0.75},
+        "ece": {"value": 0.02, "low": 0.01, "high": 0.04},
+    },
+    "gains": {
+        "prior": {"roc_auc": {"value": 0.24, "low": 0.22, "high": 0.26}},
+        "linear": {"roc_auc": {"value": 0.03, "low": 0.02, "high": 0.04}},
+    },
+    "slices": [
+        {
+            "where": {"carrier": "UA", "origin": "EWR"},
+            "rows": 900,
+            "value": {"value": 0.70, "low": 0.66, "high": 0.74},
+            "gap": {"value": -0.04, "low": -0.10, "high": 0.02},
+        },
+        {
+            "where": {"carrier": "AA"},
+            "rows": 5000,
+            "value": {"value": 0.75, "low": 0.73, "high": 0.77},
+            "gap": {"value": 0.01, "low": -0.01, "high": 0.03},
+        },
+    ],
+    "fairness": {
+        "columns": ["sex"],
+        "min_rows": 500,
+        "gaps": [
+            {
+                "kind": kind,
+                "measure": kind,
+                "groups": [
+                    {"where": {"sex": "m"}, "rows": 9000, "value": 0.33},
+                    {"where": {"sex": "f"}, "rows": 8000, "value": 0.30},
+                ],
+                "gap": {"value": 0.03, "low": -0.02, "high": 0.08},
+            }
+            for kind in ("rate", "true_positive_rate", "calibration")
+        ],
+        "flips": [
+            {
+                "column": "sex",
+                "rows": 2000,
+                "share": {"value": 0.005, "low": 0.001, "high": 0.009},
+            }
+        ],
+    },
+    "behaviour": [
+        {"name": "rain", "kind": "direction", "rows": 2000, "share": 0.97, "limit": 0.95}
+    ],
+    "window": {"from": "2013-07-01T00:00:00+00:00", "until": "2013-08-31T23:00:00+00:00"},
+    "seen_until": "2013-06-30T23:00:00+00:00",
+    "surprise": {
+        "value": -0.01,
+        "low": -0.03,
+        "high": 0.01,
+        "baseline": "linear",
+        "valid_gain_over_prior": 0.25,
+    },
+    "decision": {"excess_cost": 0.0},
+    "age_days": 3,
+    "parity": {"max_error": 2e-7, "limit": 1e-5},
+    "bundle_bytes": 900_000,
+}
+CHAMPION = ChampionFacts(
+    version="3",
+    digest="b" * 64,
+    contract_version="1.2.0",
+    gain=Interval(0.001, -0.001, 0.003),
+    rows=20_000,
+)
+
+
+@pytest.fixture
+def params(fixed_params: Params) -> Params:
+    return fixed_params
+
+
+def refused(judgement: Judgement) -> list[str]:
+    return [gate.name for gate in judgement.refusals]
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    facts = copy.deepcopy(FACTS)
+    change(facts)
+    return facts
+
+
+def test_a_good_candidate_passes_every_gate(params: Params) -> None:
+    judgement = judge(Case(FACTS, "1.3.0", params, CHAMPION, FAST))
+    assert judgement.verdict == "passed"
+    assert judgement.digest == DIGEST
+    assert judgement.champion == CHAMPION.digest
+    assert [gate.name for gate in judgement.gates] == [
+        "better than prior",
+        "better than linear",
+        "not worse than champion",
+        "untouched",
+        "threshold",
+        "calibration",
+        "slices",
+        "groups: rate",
+        "groups: true positive rate",
+        "groups: calibration",
+        "flips: sex",
+        "behaviour: rain",
+        "fresh",
+        "latency",
+        "parity",
+        "size",
+        "contract",
+    ]
+    assert all(gate.sentence.endswith(".") for gate in judgement.gates)
+
+
+def test_a_gate_has_an_interval_or_one_value_or_says_in_words_what_it_found(params: Params) -> None:
+    gates = judge(Case(FACTS, "1.3.0", params, CHAMPION, FAST)).gates
+    without = {gate.name for gate in gates if gate.low is None}
+    assert without == {
+        *("threshold", "behaviour: rain", "fresh", "latency", "parity", "size", "contract")
+    }
+    assert {gate.name for gate in gates if gate.value is None} == {"contract"}
+    assert all((gate.low is None) == (gate.high is None) for gate in gates)
+    assert all((gate.value is None) == (gate.limit is None) for gate in gates)
+    text = (ROOT / "docs" / "gates.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"have no interval: ([^;]+);", text)
+    assert set(said.split(", ")) == {name.split(":")[0] for name in without} - {"contract"}
+
+
+def test_the_first_candidate_needs_no_champion(params: Params) -> None:
+    judgement = judge(Case(FACTS, "1.0.0", params, None, FAST))
+    assert judgement.verdict == "passed"
+    assert judgement.champion is None
+
+
+def set_gain(facts: dict[str, Any], value: float, low: float, high: float) -> None:
+    """Set the gain in ROC AUC over the linear baseline."""
+    facts["gains"]["linear"]["roc_auc"].update(value=value, low=low, high=high)
+
+
+@pytest.mark.parametrize("gain", [(0.01, -0.02, 0.04), (0.001, 0.0005, 0.0015)])
+def test_trees_pass_where_they_are_better_or_not_shown_to_be_as_good(
+    params: Params, gain: tuple[float, float, float]
+) -> None:
+    facts = changed(lambda f: set_gain(f, *gain))
+    assert judge(Case(facts, "1.0.0", params, CHAMPION, FAST)).verdict == "passed"
+
+
+SPOILT: tuple[tuple[str, Callable[[dict[str, Any]], object]], ...] = (
+    # The linear model is better, or as good within the margin of 0.005.
+    ("better than linear", lambda f: set_gain(f, -0.001, -0.02, 0.02)),
+    ("better than linear", lambda f: set_gain(f, 0.001, -0.003, 0.0049)),
+    ("better than linear", lambda f: set_gain(f, 0.02, float("nan"), 0.04)),
+    ("better than linear", lambda f: set_gain(f, 0.001, -0.02, float("nan"))),
+    # The value is good, but the interval includes 0: it may have been luck.
+    ("better than prior", lambda f: f["gains"]["prior"]["roc_auc"].update(low=-0.2)),
+    # A tenth of validation's gain over the prior (0.25) is allowed.
+    ("untouched", lambda f: f["surprise"].update(value=0.05, low=0.026, high=0.07)),
+    ("untouched", lambda f: f["surprise"].update(low=float("nan"))),
+    ("untouched", lambda f: f.update(seen_until="2013-07-01T00:00:00+00:00")),
+    ("threshold", lambda f: f["decision"].update(excess_cost=0.01)),
+    ("threshold", lambda f: f["decision"].update(excess_cost=float("nan"))),
+    # The value is good, but its upper end is beyond the limit.
+    ("calibration", lambda f: f["metrics"]["ece"].update(high=0.2)),
+    ("calibration", lambda f: f["metrics"]["ece"].update(high=float("nan"))),
+    # Every slice counts, also one of a pair; half of the gain of 0.24 over the prior may lack.
+    ("slices", lambda f: f["slices"][0]["gap"].update(high=-0.13)),
+    ("slices", lambda f: f["slices"][1]["gap"].update(high=-0.13)),
+    # The whole interval lies above the limit of 0.2, or of 0.1.
+    ("groups: rate", lambda f: f["fairness"]["gaps"][0]["gap"].update(low=0.21)),
+    ("groups: true positive rate", lambda f: f["fairness"]["gaps"][1]["gap"].update(low=0.11)),
+    ("groups: calibration", lambda f: f["fairness"]["gaps"][2]["gap"].update(low=0.11)),
+    ("groups: rate", lambda f: f["fairness"]["gaps"][0]["gap"].update(low=float("nan"))),
+    # The value is within the limit of 0.02, but its upper end is not.
+    ("flips: sex", lambda f: f["fairness"]["flips"][0]["share"].update(high=0.03)),
+    ("flips: sex", lambda f: f["fairness"]["flips"][0]["share"].update(high=float("nan"))),
+    ("behaviour: rain", lambda f: f["behaviour"][0].update(share=0.94)),
+    ("behaviour: rain", lambda f: f["behaviour"][0].update(share=float("nan"))),
+    ("fresh", lambda f: f.update(age_days=31)),
+    ("parity", lambda f: f["parity"].update(max_error=1e-3)),
+    ("parity", lambda f: f["parity"].update(max_error=float("nan"))),
+    ("size", lambda f: f.update(bundle_bytes=30_000_000)),
+)
+# What is wrong beside the facts of `evaluate`.
+BESIDE: tuple[tuple[str, dict[str, Any]], ...] = (
+    (
+        "not worse than champion",
+        {"champion": replace(CHAMPION, gain=Interval(-0.001, -0.02, 0.018))},
+    ),
+    (
+        "not worse than champion",
+        {"champion": replace(CHAMPION, gain=Interval(0.01, float("nan"), 0.02))},
+    ),
+    ("contract", {"contract_version": "2.0.0"}),
+    ("latency", {"microseconds": 5001.0}),
+    ("latency", {"microseconds": float("nan")}),
+)
+
+
+@pytest.mark.parametrize(("gate", "change"), SPOILT)
+def test_each_gate_refuses_what_it_is_there_for(
+    params: Params, gate: str, change: Callable[[dict[str, Any]], object]
+) -> None:
+    judgement = judge(Case(changed(change), "1.0.0", params, CHAMPION, FAST))
+    assert judgement.verdict == "refused"
+    assert refused(judgement) == [gate]
+
+
+@pytest.mark.parametrize(("gate", "change"), BESIDE)
+def test_a_gate_refuses_what_is_wrong_beside_the_facts(
+    params: Params, gate: str, change: dict[str, Any]
+) -> None:
+    assert refused(judge(replace(Case(FACTS, "1.0.0", params, CHAMPION, FAST), **change))) == [gate]
+
+
+def test_the_table_of_gates_has_each_gate_and_each_gate_is_seen_to_refuse(params: Params) -> None:
+    gates = {gate.name for gate in judge(Case(FACTS, "1.0.0", params, CHAMPION, FAST)).gates}
+    assert {name for name, _ in (*SPOILT, *BESIDE)} == gates
+    text = (ROOT / "docs" / "gates.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+\? [^|]*\| [^|]+ \| [^|]+ \|$", text, re.MULTILINE)
+    families = {row.removesuffix(" …").removesuffix(":") for row in rows}
+    assert families == {re.sub(r"(better than|:).*", r"\1", name).rstrip(":") for name in gates}
+    for file, name in re.findall(r"`(tests/\S+\.py)::(\w+)`", text):
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_the_sentence_about_a_worse_candidate_names_the_version_and_the_rows(
+    params: Params,
+) -> None:
+    worse = ChampionFacts("3", CHAMPION.digest, "1.0.0", Interval(-0.001, -0.02, 0.018), 20_000)
+    judgement = judge(Case(FACTS, "1.0.0", params, worse, FAST))
+    assert refused(judgement) == ["not worse than champion"]
+    assert "version 3" in judgement.refusals[0].sentence
+    assert "20000 rows" in judgement.refusals[0].sentence
+
+
+def test_a_candidate_that_cannot_be_compared_is_refused_with_the_reason(params: Params) -> None:
+    unknown = ChampionFacts("3", CHAMPION.digest, "1.0.0", obstacle="Too few rows are new.")
+    judgement = judge(Case(FACTS, "1.0.0", params, unknown, FAST))
+    assert [gate.sentence for gate in judgement.refusals] == ["Too few rows are new."]
+
+
+def test_the_champion_is_not_worse_than_itself(params: Params) -> None:
+    itself = ChampionFacts("3", DIGEST, "1.0.0")
+    judgement = judge(Case(FACTS, "1.0.0", params, itself, FAST))
+    assert judgement.verdict == "passed"
+    assert "the champion itself (version 3)" in judgement.gates[2].sentence
+
+
+def test_a_regression_has_no_calibration_gate(params: Params) -> None:
+    facts = changed(lambda f: f["metrics"].pop("ece"))
+    names = [gate.name for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates]
+    assert "calibration" not in names
+
+
+def test_a_metric_that_was_not_measured_is_named(params: Params) -> None:
+    section = params.judge.model_copy(update={"metric": "auc"})
+    wrong = params.model_copy(update={"judge": section})
+    with pytest.raises(ProjectError, match=r"judge.metric is 'auc'.*roc_auc, ece"):
+        judge(Case(FACTS, "1.0.0", wrong, None, FAST))
+
+
+def test_a_judgement_reads_back_as_it_was_written(params: Params) -> None:
+    judgement = judge(Case(FACTS, "1.0.0", params, CHAMPION, FAST))
+    assert Judgement.model_validate_json(judgement.model_dump_json()) == judgement
+
+
+def test_the_weakest_slice_is_named(params: Params) -> None:
+    facts = changed(lambda f: f["slices"][0]["gap"].update(value=-0.2, low=-0.27, high=-0.13))
+    (gate,) = judge(Case(facts, "1.0.0", params, CHAMPION, FAST)).refusals
+    assert "Of 2 slices the weakest is carrier UA, origin EWR (900 rows)" in gate.sentence
+    assert "0.2000 worse (-0.2700 to -0.1300) than the whole" in gate.sentence
+
+
+def test_groups_that_are_too_small_to_compare_are_said_to_be_so(params: Params) -> None:
+    facts = changed(lambda f: f["fairness"].update(gaps=[], flips=[]))
+    found = {gate.name: gate for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates}
+    assert found["groups by sex"].verdict == "not tested"
+    assert found["groups by sex"].sentence == (
+        "No two groups by sex have 500 rows each, so they were not compared; bring more rows of "
+        "them, or lower evaluate.min_slice_rows."
+    )
+
+
+def test_what_was_not_tested_is_counted_apart(params: Params) -> None:
+    facts = changed(lambda f: (f.update(slices=[]), f["fairness"].update(gaps=[], flips=[])))
+    judgement = judge(Case(facts, "1.0.0", params, None, FAST))
+    assert judgement.verdict == "passed"
+    assert [gate.name for gate in judgement.gates if gate.verdict == "not tested"] == [
+        "slices",
+        "groups by sex",
+    ]
+    tested = len(judgement.gates) - 2
+    assert judgement.summary == f"{tested} gates passed, 2 not tested"
+    whole = judge(Case(FACTS, "1.0.0", params, None, FAST))
+    assert whole.summary == f"all {len(whole.gates)} gates passed"
+
+
+def test_a_column_without_two_comparable_groups_is_named_although_another_has_them(
+    params: Params,
+) -> None:
+    facts = changed(lambda f: f["fairness"].update(columns=["sex", "race"]))
+    found = {gate.name: gate for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates}
+    assert found["groups by race"].verdict == "not tested"
+    assert found["groups: rate"].verdict == "passed"
+
+
+def test_a_measure_that_no_group_has_rows_for_is_not_tested(params: Params) -> None:
+    facts = changed(lambda f: f["fairness"]["gaps"].pop(1))
+    found = {gate.name: gate for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates}
+    assert found["groups: true positive rate"].verdict == "not tested"
+
+
+@pytest.mark.parametrize("unit", ["day", "patient"])
+def test_too_few_units_for_the_gain_in_both_windows_are_no_verdict(
+    params: Params, unit: str
+) -> None:
+    few = {"unit": unit, "count": 4, "interval": "rows"}
+    facts = changed(lambda f: f["surprise"].update(units=few, low=0.2, value=0.3, high=0.4))
+    found = {gate.name: gate for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates}
+    assert found["untouched"].verdict == "not tested"
+
+
+def test_a_test_window_of_one_month_says_what_it_does_not_know(params: Params) -> None:
+    facts = changed(lambda f: f.update(units={"unit": "day", "count": 1, "interval": "rows"}))
+    judgement = judge(Case(facts, "1.0.0", params, None, FAST))
+    (gate,) = [gate for gate in judgement.gates if gate.verdict == "not tested"]
+    assert (gate.name, judgement.verdict) == ("units", "passed")
+    assert "only 1 day: the intervals are those of its rows" in gate.sentence
+
+
+def test_a_gain_that_is_too_large_is_said_with_every_cause_it_may_have(params: Params) -> None:
+    facts = changed(lambda f: f["surprise"].update(value=0.05, low=0.026, high=0.07))
+    facts["units"] = {"unit": "row", "count": 900, "interval": "bootstrap"}
+    (gate,) = judge(Case(facts, "1.0.0", params, CHAMPION, FAST)).refusals
+    for cause in (
+        "the model has seen rows of the test window",
+        "set split.strategy: group",
+        "another mix of rows",
+        "outcome has changed",
+        "raise judge.max_surprise",
+    ):
+        assert cause in gate.sentence
+    gates = judge(Case(FACTS, "1.0.0", params, CHAMPION, FAST)).gates
+    (passed,) = [gate for gate in gates if gate.name == "untouched"]
+    assert "seen" not in passed.sentence
+    assert "too good" not in passed.sentence
+
+
+def test_the_two_groups_that_differ_most_are_named(params: Params) -> None:
+    facts = changed(lambda f: f["fairness"]["gaps"][0]["gap"].update(value=0.3, low=0.25, high=0.4))
+    (gate,) = judge(Case(facts, "1.0.0", params, CHAMPION, FAST)).refusals
+    assert gate.sentence == (
+        "The rate differs most between sex m (0.330 in 9000 rows) and sex f (0.300 in 8000 rows): "
+        "by 0.300 (0.250 to 0.400); the interval, corrected for 3 gaps between groups, must reach "
+        "down to 0.2 (judge.max_group_gap.rate)."
+    )
+
+
+def test_what_does_not_exist_is_not_judged(params: Params) -> None:
+    facts = changed(lambda f: f.update(slices=[], behaviour=[], age_days=None, decision=None))
+    del facts["fairness"]
+    names = [gate.name for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates]
+    assert "slices" in names
+    assert not {"fresh", "behaviour: rain", "threshold"} & set(names)
+    assert not [name for name in names if name.startswith(("groups", "flips"))]
+
+
+def test_a_model_that_has_seen_its_test_window_is_named_with_the_dates(params: Params) -> None:
+    facts = changed(lambda f: f.update(seen_until="2013-08-10T12:00:00+00:00"))
+    (gate,) = judge(Case(facts, "1.0.0", params, CHAMPION, FAST)).refusals
+    assert gate.sentence == (
+        "The model has seen rows until 2013-08-10T12:00:00+00:00, but its test window begins at "
+        "2013-07-01T00:00:00+00:00."
+    )
+
+
+def test_slices_that_were_not_compared_say_why(params: Params) -> None:
+    for columns, said in (
+        (["shop", "size"], "No slice by shop, size has "),
+        ([], "No column"),
+    ):
+        facts = copy.deepcopy(FACTS)
+        facts.update(slices=[], slice_columns=columns)
+        found = {gate.name: gate for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates}
+        assert found["slices"].verdict == "not tested"
+        assert found["slices"].sentence.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.0, 0.06, "passed"), (0.0, 0.3, "not tested"), (0.1, 0.3, "refused")],
+)
+def test_few_units_leave_the_calibration_open(
+    params: Params, low: float, high: float, verdict: str
+) -> None:
+    few = {"unit": "patient", "count": 9, "interval": "t"}
+    facts = changed(lambda f: f["metrics"]["ece"].update(value=0.05, low=low, high=high))
+    facts["units"] = few
+    found = {gate.name: gate for gate in judge(Case(facts, "1.0.0", params, None, FAST)).gates}
+    assert found["calibration"].verdict == verdict
+    many = {**facts, "units": {**few, "count": 90, "interval": "bootstrap"}}
+    found = {gate.name: gate for gate in judge(Case(many, "1.0.0", params, None, FAST)).gates}
+    assert found["calibration"].verdict == ("passed" if verdict == "passed" else "refused")
