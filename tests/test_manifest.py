@@ -10,9 +10,8 @@ from manifest import (
     CHASSIS,
     MANIFEST,
     fingerprint,
-    list_files,
+    list_modules,
     make_manifest,
-    name_module,
     read_stages,
 )
 
@@ -23,22 +22,16 @@ STAGES = read_stages()
 def modules(tmp_path: Path) -> dict[str, Path]:
     """The files of a copy of the chassis, by module."""
     copy = tmp_path / "chassis"
-    for file in list_files():
-        (copy / file.relative_to(CHASSIS)).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, copy / file.relative_to(CHASSIS))
-    return {
-        name_module(file): copy / file.relative_to(CHASSIS)
-        for file in list_files()
-        if file.suffix == ".py"
-    }
+    shutil.copytree(CHASSIS, copy, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    return list_modules(copy)
 
 
 def test_the_manifest_is_that_of_the_files() -> None:
-    assert MANIFEST.read_text(encoding="utf-8") == make_manifest(), "run `make manifest`"
+    assert (CHASSIS / MANIFEST).read_text(encoding="utf-8") == make_manifest(), "run `make manifest`"
 
 
 def test_every_stage_of_the_pipeline_has_a_fingerprint() -> None:
-    assert list(json.loads(MANIFEST.read_text(encoding="utf-8"))["fingerprints"]) == list(STAGES)
+    assert list(json.loads((CHASSIS / MANIFEST).read_text(encoding="utf-8"))["fingerprints"]) == list(STAGES)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ A stage of dvc.yaml depends on its fingerprint: the digest of the modules that i
 directly or not. So a change in serving code reruns no stage, and a change in training code does.
 """
 
+import argparse
 import ast
 import hashlib
 import json
@@ -15,22 +16,35 @@ from pathlib import Path
 from bake import PAYLOAD, ROOT, list_tracked
 
 CHASSIS = PAYLOAD / "chassis"
-MANIFEST = CHASSIS / "MANIFEST.json"
+MANIFEST = "MANIFEST.json"
 PACKAGE = "mlchassis"
 API = 1
 """Raised when a project has to change with the chassis: `[tool.mlchassis] api` of a project."""
 
 
-def list_files() -> list[Path]:
-    """List the chassis' tracked files, but for the manifest itself."""
-    files = [ROOT / name for name in list_tracked()]
-    return sorted(file for file in files if CHASSIS in file.parents and file != MANIFEST)
+def list_files(chassis: Path) -> list[Path]:
+    """List the files of a chassis: in the template, the tracked ones."""
+    files = [file for file in chassis.rglob("*") if file.is_file() and _is_content(file)]
+    if chassis == CHASSIS:
+        tracked = {ROOT / name for name in list_tracked()}
+        files = [file for file in files if file in tracked]
+    return sorted(files)
 
 
-def name_module(file: Path) -> str:
-    """Return the dotted name of a module's file."""
-    parts = file.relative_to(CHASSIS / "src").with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def _is_content(file: Path) -> bool:
+    """Return False for the manifest, bytecode and what an installation leaves."""
+    made = any(part == "__pycache__" or part.endswith(".egg-info") for part in file.parts)
+    return not made and file.name not in (MANIFEST, "FORKED")
+
+
+def list_modules(chassis: Path) -> dict[str, Path]:
+    """Return the file of each module, by its dotted name."""
+    modules = {}
+    for file in list_files(chassis):
+        if file.suffix == ".py":
+            parts = file.relative_to(chassis / "src").with_suffix("").parts
+            modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return modules
 
 
 def find_imports(tree: ast.AST, modules: Mapping[str, Path]) -> Iterator[str]:
@@ -62,9 +76,9 @@ def collect_modules(start: str, modules: Mapping[str, Path]) -> set[str]:
     return found
 
 
-def read_stages() -> dict[str, str]:
+def read_stages(chassis: Path = CHASSIS) -> dict[str, str]:
     """Return the module of each stage, as the command line names them."""
-    text = (CHASSIS / "src" / PACKAGE / "cli" / "app.py").read_text("utf-8")
+    text = (chassis / "src" / PACKAGE / "cli" / "app.py").read_text("utf-8")
     for node in ast.parse(text).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "STAGE_MODULES":
             stages: dict[str, str] = ast.literal_eval(node.value)
@@ -84,33 +98,31 @@ def fingerprint(stage: str, modules: Mapping[str, Path]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def make_manifest() -> str:
+def make_manifest(chassis: Path = CHASSIS) -> str:
     """Return the text of the manifest of the files as they are."""
-    files = list_files()
-    modules = {name_module(file): file for file in files if file.suffix == ".py"}
-    version = re.search(r'^version = "(.*)"', (CHASSIS / "pyproject.toml").read_text("utf-8"), re.M)
+    modules = list_modules(chassis)
+    version = re.search(r'^version = "(.*)"', (chassis / "pyproject.toml").read_text("utf-8"), re.M)
     assert version
     document = {
         "version": version[1],
         "api": API,
         "fingerprints": {
-            stage: fingerprint(module, modules) for stage, module in read_stages().items()
+            stage: fingerprint(module, modules) for stage, module in read_stages(chassis).items()
         },
-        "files": {file.relative_to(CHASSIS).as_posix(): hash_file(file) for file in files},
+        "files": {
+            file.relative_to(chassis).as_posix(): hash_file(file) for file in list_files(chassis)
+        },
     }
     return json.dumps(document, indent=1) + "\n"
 
 
 def main() -> int:
-    """Write the manifest; with --check, only compare it with the files."""
-    text = make_manifest()
-    if "--check" not in sys.argv[1:]:
-        MANIFEST.write_text(text, encoding="utf-8")
-        return 0
-    if MANIFEST.read_text(encoding="utf-8") == text:
-        return 0
-    print("error: chassis/MANIFEST.json is not that of the files; run `make manifest`.")
-    return 1
+    """Write the manifest of a chassis; without an argument, that of the template."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("chassis", type=Path, nargs="?", default=CHASSIS)
+    chassis = parser.parse_args().chassis.resolve()
+    (chassis / MANIFEST).write_text(make_manifest(chassis), encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
