@@ -18,7 +18,7 @@ PREVIEW := build/preview
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --python-version 3.11
 ARGS ?=
 
-.PHONY: demo test faults prove preview manifest lint bench bench-tables bench-demo bench-overload lock clean help
+.PHONY: demo test faults prove preview manifest test-chassis lint bench bench-tables bench-demo bench-overload lock clean help
 
 demo: $(READY)  ## generate a project into build/demo, run all of it, ask its API for one prediction
 	@$(BIN)/python tools/demo.py
@@ -38,6 +38,11 @@ preview: $(READY)  ## bake the defaults into build/preview, with the payload's o
 
 manifest: $(READY)  ## write chassis/MANIFEST.json: digests of its files, fingerprints of the stages
 	@$(BIN)/python tools/manifest.py
+
+test-chassis: $(READY)  ## the chassis' tests in place, with the preview's packages (ARGS="unit/test_cli.py -k help")
+	@$(BIN)/python tools/preview.py --setup
+	@cd tests/chassis && OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(PREVIEW)/.venv/bin:$$PATH" \
+	  $(CURDIR)/$(PREVIEW)/.venv/bin/python -m pytest $(ARGS)
 
 lint: $(READY)  ## ruff and mypy on the template and on the payload's package as it lies
 	$(BIN)/ruff check hooks tools tests

@@ -11,7 +11,7 @@ from bake import PAYLOAD, ROOT, list_tracked
 
 MOST_PROMPTS = 8
 
-SOURCES = sorted((PAYLOAD / "src").rglob("*.py"))
+SOURCES = sorted(path for name in ("src", "chassis") for path in (PAYLOAD / name).rglob("*.py"))
 
 # Written apart, so that this file does not hold what it forbids.
 INDEX_ADDRESS = re.compile(

@@ -18,7 +18,7 @@ GENERATED = [
 ]
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
 CODE = re.compile(r"```[a-z]*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
-ROOMS = "src tests docs deploy tools faults hooks requirements notebooks .github".split()
+ROOMS = "src chassis tests docs deploy tools faults hooks requirements notebooks .github".split()
 PLACE = re.compile(rf"^(?:{'|'.join(map(re.escape, ROOMS))})/[\w./-]*$")
 
 
@@ -57,8 +57,12 @@ def find_unknown_verbs(file: Path, verbs: set[str]) -> set[str]:
 
 def find_missing_places(file: Path, root: Path, package: str = "") -> list[str]:
     named = {code for code in read_code(file.read_text(encoding="utf-8")) if PLACE.match(code)}
-    # A project's pages write `src/` for its package, as they say.
-    places = {name: [root / name, root / name.replace("src/", f"src/{package}/")] for name in named}
+    # A project's pages write `src/` for its package and `chassis/` for that of the chassis.
+    stands_for = {"src/": f"src/{package}/", "chassis/": "chassis/src/mlchassis/"}
+    places = {
+        name: [root / name, *(root / name.replace(*pair, 1) for pair in stands_for.items())]
+        for name in named
+    }
     return [name for name, tried in places.items() if not any(place.exists() for place in tried)]
 
 

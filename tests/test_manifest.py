@@ -16,6 +16,7 @@ from manifest import (
 )
 
 STAGES = read_stages()
+TEXT = (CHASSIS / MANIFEST).read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -27,11 +28,13 @@ def modules(tmp_path: Path) -> dict[str, Path]:
 
 
 def test_the_manifest_is_that_of_the_files() -> None:
-    assert (CHASSIS / MANIFEST).read_text(encoding="utf-8") == make_manifest(), "run `make manifest`"
+    assert (CHASSIS / MANIFEST).read_text(encoding="utf-8") == make_manifest(), (
+        "run `make manifest`"
+    )
 
 
 def test_every_stage_of_the_pipeline_has_a_fingerprint() -> None:
-    assert list(json.loads((CHASSIS / MANIFEST).read_text(encoding="utf-8"))["fingerprints"]) == list(STAGES)
+    assert list(json.loads(TEXT)["fingerprints"]) == list(STAGES)
 
 
 @pytest.mark.parametrize(

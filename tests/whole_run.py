@@ -19,7 +19,7 @@ SHOWN = 60  # lines of a command's output, where it fails
 SAMPLE_ROWS = """
 import json, sys
 import pandas as pd
-from ml_service.contract import load_contract
+from mlchassis.contract.model import load_contract
 from pathlib import Path
 
 project = Path(sys.argv[1])

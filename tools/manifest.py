@@ -8,8 +8,8 @@ import argparse
 import ast
 import hashlib
 import json
-import re
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -101,10 +101,9 @@ def fingerprint(stage: str, modules: Mapping[str, Path]) -> str:
 def make_manifest(chassis: Path = CHASSIS) -> str:
     """Return the text of the manifest of the files as they are."""
     modules = list_modules(chassis)
-    version = re.search(r'^version = "(.*)"', (chassis / "pyproject.toml").read_text("utf-8"), re.M)
-    assert version
+    project = tomllib.loads((chassis / "pyproject.toml").read_text("utf-8"))["project"]
     document = {
-        "version": version[1],
+        "version": project["version"],
         "api": API,
         "fingerprints": {
             stage: fingerprint(module, modules) for stage, module in read_stages(chassis).items()

@@ -54,8 +54,30 @@ def lint(package: Path) -> int:
     Each has the configuration that lies beside it. Caches go to build/, never into the payload.
     """
     source = str(package.relative_to(PREVIEW))
-    failures = check(PREVIEW, source) + check(PREVIEW / "chassis", "src/mlchassis")
+    failures = check(PREVIEW, source) + check(PREVIEW / "chassis", "src/mlchassis") + check_tests()
     return 1 if failures else 0
+
+
+def check_tests() -> int:
+    """Run the linters on the chassis' tests; return the number of failures."""
+    caches, tools = ROOT / "build", PREVIEW / ".venv" / "bin"
+    config = PAYLOAD / "chassis" / "pyproject.toml"
+    environment = {
+        **os.environ,
+        "RUFF_CACHE_DIR": str(caches / ".ruff_cache"),
+        "MYPYPATH": f"{PREVIEW}/src:{PREVIEW}/chassis/src",
+    }
+    types = [str(tools / "mypy"), "--config-file", str(config), "--explicit-package-bases"]
+    commands = (
+        [str(tools / "ruff"), "check", "tests/chassis"],
+        [str(tools / "ruff"), "format", "--check", "tests/chassis"],
+        [*types, "--cache-dir", str(caches / ".mypy_cache_tests"), "tests/chassis"],
+    )
+    failures = 0
+    for command in commands:
+        done = subprocess.run(command, cwd=ROOT, env=environment, check=False)
+        failures += done.returncode != 0
+    return failures
 
 
 def check(folder: Path, source: str) -> int:
@@ -78,14 +100,14 @@ def check(folder: Path, source: str) -> int:
 
 
 def main() -> int:
-    """Make the preview; with --lint, set it up and lint the payload's package through it."""
+    """Make the preview; with --setup, set it up; with --lint, lint the payload through it too."""
     try:
         package = make_preview()
     except BakeError as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{PREVIEW.relative_to(ROOT)} runs the payload's package; try: cd build/preview && make")
-    if "--lint" not in sys.argv[1:]:
+    if not {"--lint", "--setup"} & set(sys.argv[1:]):
         return 0
     # Only what checks the code is run: compiling every package would take longer than that.
     setup = subprocess.run(
@@ -94,7 +116,9 @@ def main() -> int:
         env=make_environment(UV_COMPILE_BYTECODE="0"),
         check=False,
     )
-    return setup.returncode or lint(package)
+    if setup.returncode or "--lint" not in sys.argv[1:]:
+        return setup.returncode
+    return lint(package)
 
 
 if __name__ == "__main__":

@@ -46,9 +46,14 @@ sys.addaudithook(note)
 from pathlib import PurePosixPath
 pickle.loads(pickle.dumps(PurePosixPath("control")))
 control, unpickled[:] = list(unpickled), []
-from ml_service.serving.app import create_app
-from ml_service.settings import load_service_settings
-app = create_app(load_service_settings())
+from ml_service.service import service
+from mlchassis.config.settings import load_service_settings
+from mlchassis.features.code import load_feature_code
+from mlchassis.serving.app import create_app
+from mlchassis.serving.loading import load_served_model
+settings = load_service_settings()
+model = load_served_model(settings.store, load_feature_code(service.features), settings.max_rows)
+app = create_app(settings, model)
 print(json.dumps({"control": len(control), "unpickled": len(unpickled), "routes": len(app.routes)}))
 """
 

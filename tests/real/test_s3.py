@@ -67,14 +67,15 @@ with engine.begin() as connection:
 ADOPT = """
 import json, sys
 from pathlib import Path
-from ml_service.adoption.adopt import Request, adopt
-from ml_service.adoption.opening import Place
-from ml_service.adoption.plan import Wishes
-from ml_service.paths import Paths
+from ml_service.project import project
+from mlchassis.adoption.adopt import Request, adopt
+from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.project import Workspace
 
 place, wishes = map(json.loads, sys.argv[1:])
 request = Request(Place(**place), Wishes(**wishes | {"features": frozenset(wishes["features"])}))
-adopt(Paths(Path.cwd()), request, lambda _question, safe: safe, print)
+adopt(Workspace(Path.cwd(), project), request, lambda _question, safe: safe, print)
 """
 
 

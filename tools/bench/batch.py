@@ -16,8 +16,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnxruntime
 import pandas as pd
-from ml_service.bulk import score_deployed
-from ml_service.bundle import load_bundle
+from ml_service.features import compute_features
+from mlchassis.batch.scoring import score_deployed
+from mlchassis.bundle.bundle import load_bundle
+from mlchassis.features.code import load_feature_code
 
 ROWS = 1_000_000
 TURNS = 5
@@ -32,7 +34,8 @@ def take_time(call: Callable[[], object]) -> float:
 
 def main(store: Path, rows: int) -> None:
     """Prints rows per second of both, the ratio, and the memory at its most."""
-    bundle = load_bundle(next((store / "bundles").iterdir()))
+    features = load_feature_code(compute_features)
+    bundle = load_bundle(next((store / "bundles").iterdir()), features)
     names = bundle.metadata.numeric_features
     table = np.random.default_rng(7).normal(size=(rows, len(names))).round(4)
     session = onnxruntime.InferenceSession(bundle.model, providers=["CPUExecutionProvider"])
@@ -43,7 +46,9 @@ def main(store: Path, rows: int) -> None:
         pd.DataFrame(table, columns=names).to_parquet(given)
         calls: dict[str, Callable[[], object]] = {
             "ONNX Runtime alone": lambda: session.run([output], {"numeric": numbers}),
-            "make score": lambda: print(*score_deployed(store, str(given), answers), sep="\n"),
+            "make score": lambda: print(
+                *score_deployed(store, str(given), answers, features), sep="\n"
+            ),
         }
         taken: dict[str, list[float]] = {name: [] for name in calls}
         for _ in range(TURNS):

@@ -16,15 +16,18 @@ import numpy as np
 import pandas as pd
 import yaml
 from lightgbm import LGBMClassifier
-from ml_service.bundle import Golden, Metadata, deploy_bundle, features_digest, write_bundle
-from ml_service.contract import parse_contract
-from ml_service.modelling.conversion import convert_model
+from ml_service.features import compute_features
+from mlchassis.bundle.bundle import Golden, Metadata, deploy_bundle, write_bundle
+from mlchassis.contract.model import parse_contract
+from mlchassis.features.code import load_feature_code
+from mlchassis.training.conversion import convert_model
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
 NAMES = [f"x{i:02d}" for i in range(16)]
 TREES = 200
 ROWS = 2_000
+FEATURES = load_feature_code(compute_features)
 
 
 def write_contract() -> str:
@@ -69,7 +72,7 @@ def describe(contract_text: str, golden: list[Golden]) -> Metadata:
         threshold=0.5,
         numeric_features=NAMES,
         categorical_features=[],
-        features_digest=features_digest(),
+        features_digest=FEATURES.digest,
         data_hash="0" * 64,
         params_hash="0" * 64,
         seen_until=None,
@@ -92,7 +95,7 @@ def main(output: Path) -> None:
     contract_text = write_contract()
     graph = convert_model(model, len(NAMES), 0, opset=20)
     write_bundle(output / "bundle", graph, contract_text, describe(contract_text, golden))
-    deploy_bundle(output / "bundle", output / "store", "bench", "1")
+    deploy_bundle(output / "bundle", output / "store", "bench", "1", FEATURES)
     joblib.dump(model, output / "model.joblib")
     model[-1].booster_.save_model(output / "model.txt")
     found = {"names": NAMES, "rows": rows.to_numpy().tolist(), "answers": answers[:, 1].tolist()}

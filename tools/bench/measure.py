@@ -66,7 +66,7 @@ def make_variables(port: int) -> dict[str, str]:
         "MLSERVER_PARALLEL_WORKERS": "0",
         "OMP_NUM_THREADS": "1",
         "ORT_DISABLE_TELEMETRY": "1",
-        "PYTHONPATH": str(PROJECT / "src"),
+        "PYTHONPATH": f"{PROJECT}/src:{PROJECT}/chassis/src",
         "SERVICE_ACCESS_LOG": "true",
         "SERVICE_LOG_DIRECTORY": str(FOLDER / "predictions"),
         "SERVICE_PORT": str(port),

@@ -1,0 +1,85 @@
+"""The chassis as a library: its dependencies, its version, the parameters that its stages read."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bake import PAYLOAD
+from manifest import CHASSIS, list_modules, read_stages
+
+# Modules whose package bears another name, or belongs to it.
+PACKAGES = {
+    "google": "protobuf",
+    "psycopg": "psycopg",
+    "pydantic_core": "pydantic",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+NOT_SHAPING = {"evaluate", "judge", "study"}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a pyproject.toml; in the payload's own, the answers stand in quoted strings."""
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+CHASSIS_PROJECT = read_toml(CHASSIS / "pyproject.toml")
+PROJECT = read_toml(PAYLOAD / "pyproject.toml")
+
+
+def test_the_chassis_needs_what_the_project_installs_for_it() -> None:
+    assert CHASSIS_PROJECT["project"]["dependencies"] == PROJECT["project"]["dependencies"]
+    for extra, packages in CHASSIS_PROJECT["project"]["optional-dependencies"].items():
+        assert packages == PROJECT["dependency-groups"][extra], extra
+
+
+def test_the_versions_of_the_chassis_agree() -> None:
+    version = CHASSIS_PROJECT["project"]["version"]
+    package = (CHASSIS / "src" / "mlchassis" / "__init__.py").read_text(encoding="utf-8")
+    changelog = (CHASSIS / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f'__version__ = "{version}"' in package
+    assert re.search(r"^## (\S+)", changelog, re.MULTILINE)[1] == version  # type: ignore[index]
+
+
+def test_what_the_chassis_imports_is_a_direct_dependency_of_it() -> None:
+    project = CHASSIS_PROJECT["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    direct = {re.split(r"[^a-z0-9-]", line)[0] for group in groups for line in group}
+    found = set()
+    for file in list_modules(CHASSIS).values():
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    found -= {*sys.stdlib_module_names, "mlchassis"}
+    assert {PACKAGES.get(name, name.replace("_", "-")) for name in found} - direct == set()
+
+
+@pytest.mark.parametrize("name", list(read_stages()))
+def test_a_stage_lists_every_parameter_that_its_module_reads(name: str) -> None:
+    text = (PAYLOAD / "dvc.yaml").read_text(encoding="utf-8").replace("{{", "").replace("}}", "")
+    stage = yaml.safe_load(text)["stages"][name]
+    module = list_modules(CHASSIS)[read_stages()[name]]
+    read = set(re.findall(r"\bparams\.(\w+)", module.read_text(encoding="utf-8")))
+    sections = set(yaml.safe_load((PAYLOAD / "params.yaml").read_text(encoding="utf-8")))
+    needed = read & sections
+    if "digest" in read:
+        needed |= sections - NOT_SHAPING
+    listed = {entry.partition(".")[0] for entry in stage["params"] if isinstance(entry, str)}
+    assert listed >= needed
+    assert name in listed
+
+
+def test_no_package_of_the_chassis_has_more_than_twelve_modules() -> None:
+    counts: dict[str, int] = {}
+    for name, file in list_modules(CHASSIS).items():
+        if file.name != "__init__.py":
+            counts[name.rpartition(".")[0]] = counts.get(name.rpartition(".")[0], 0) + 1
+    assert {package: count for package, count in counts.items() if count > 12} == {}
