@@ -15,6 +15,7 @@ from mlchassis.evaluation.gates.context import Case, ChampionFacts
 from mlchassis.evaluation.gates.judgement import Judgement, judge
 
 ROOT = Path(ml_service.__file__).parents[2]
+TESTS = Path(__file__).parents[1]
 DIGEST = "a" * 64
 FAST = 150.0
 FACTS: dict[str, Any] = {
@@ -239,8 +240,8 @@ def test_the_table_of_gates_has_each_gate_and_each_gate_is_seen_to_refuse(params
     rows = re.findall(r"^\| ([^|]+) \| [^|]+\? [^|]*\| [^|]+ \| [^|]+ \|$", text, re.MULTILINE)
     families = {row.removesuffix(" …").removesuffix(":") for row in rows}
     assert families == {re.sub(r"(better than|:).*", r"\1", name).rstrip(":") for name in gates}
-    for file, name in re.findall(r"`(tests/\S+\.py)::(\w+)`", text):
-        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
+    for file, name in re.findall(r"`ml-template/tests/chassis/(\S+\.py)::(\w+)`", text):
+        assert f"def {name}(" in (TESTS / file).read_text(encoding="utf-8")
 
 
 def test_the_sentence_about_a_worse_candidate_names_the_version_and_the_rows(

@@ -14,7 +14,13 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from mlchassis.cli.commands import open_project, read_composition, read_project, verbs
+from mlchassis.cli.commands import (
+    open_project,
+    read_composition,
+    read_project,
+    use_composition,
+    verbs,
+)
 from mlchassis.errors import ProjectError
 from mlchassis.telemetry import silence_telemetry
 from mlchassis.terminal import echo, fail
@@ -96,8 +102,9 @@ app = typer.Typer(
 
 
 @app.callback()
-def prepare() -> None:
+def prepare(context: typer.Context) -> None:
     """Runs before every command."""
+    use_composition(context.obj)
     # Libraries make much that lives on when they are imported: a search for garbage at every 700
     # objects takes a tenth of the time and finds none.
     gc.set_threshold(50_000)

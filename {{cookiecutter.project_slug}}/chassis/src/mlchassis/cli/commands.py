@@ -1,10 +1,10 @@
 """The verbs that take a bundle from the pipeline to the service, as commands."""
 
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from click import get_current_context
 
 from mlchassis.config.params import Params, load_params
 from mlchassis.errors import ProjectError
@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from mlchassis.workflow.release import Deployment
 
 verbs = typer.Typer()
+_COMPOSITION: ContextVar["Composition"] = ContextVar("composition")
+
+
+def use_composition(composition: "Composition") -> None:
+    """Let the verbs that follow run with these objects."""
+    _COMPOSITION.set(composition)
 
 
 def read_composition() -> "Composition":
     """The objects of the project whose `__main__` runs."""
-    composition: Composition = get_current_context().obj
-    return composition
+    return _COMPOSITION.get()
 
 
 def open_project(*, adopting: bool = False) -> Workspace:
