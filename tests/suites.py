@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from bake import bake_defaults
+from bake import ROOT, bake_defaults
 from pythons import VERSIONS, find_python
 from summary import Parts
 from whole_run import WholeRun, run_in
@@ -24,6 +24,14 @@ def run_gate(whole_run: WholeRun, parts: Parts) -> None:
         assert any(line.startswith(f"{check}: ") for line in checks), check
     assert " passed" in closing
     parts.note(f"    its last line: {closing.strip()}")
+    with parts.measure("tests of the chassis"):
+        run_chassis_tests(whole_run.project)
+
+
+def run_chassis_tests(project: Path) -> None:
+    """Run the chassis' tests with a project's interpreter, on the project's copy of the chassis."""
+    tests = ROOT / "tests" / "chassis"
+    run_in(project, "python", "-m", "pytest", "-p", "no:cacheprovider", folder=tests)
 
 
 def run_tests(project: Path, version: str, interpreter: Path, parts: Parts) -> None:
@@ -37,3 +45,4 @@ def run_tests(project: Path, version: str, interpreter: Path, parts: Parts) -> N
         assert f"setup: Python {version}." in said
         assert f"packages with {installer}" in said
         run_in(project, "pytest")
+        run_chassis_tests(project)
