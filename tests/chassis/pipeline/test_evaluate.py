@@ -12,20 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlchassis.evaluation.behavior import Direction, run_tests
-from mlchassis.evaluation.gates.context import Case, ChampionFacts, Gate
-from mlchassis.features.encoding import FeatureMatrix
-from mlchassis.contract.model import parse_contract
-from mlchassis.errors import ProjectError
-from mlchassis.evaluation.gates.gates import untouched
-from mlchassis.evaluation.gates.judgement import judge
-from mlchassis.evaluation.bootstrap import group_rows, paired_difference
-from mlchassis.evaluation.fairness import describe_fairness
-from mlchassis.training.leakage import rank_single_features
-from mlchassis.evaluation.metrics import Floats, metrics_for
-from mlchassis.training.parity import compare_scores
-from mlchassis.evaluation.plausibility import spell_implausible
-from mlchassis.training.threshold import choose_threshold
 from mlchassis.config.params import EvaluateParams, Params, SplitParams
 from mlchassis.contract.model import parse_contract
 from mlchassis.data.tables import conform
@@ -43,8 +29,10 @@ from mlchassis.evaluation.evaluate import (
 )
 from mlchassis.evaluation.fairness import describe_fairness
 from mlchassis.evaluation.gates.context import Case, ChampionFacts, Gate
+from mlchassis.evaluation.gates.gates import untouched
 from mlchassis.evaluation.gates.judgement import judge
 from mlchassis.evaluation.metrics import Floats, metrics_for
+from mlchassis.evaluation.plausibility import spell_implausible
 from mlchassis.features.encoding import FeatureMatrix
 from mlchassis.training.leakage import rank_single_features
 from mlchassis.training.parity import compare_scores

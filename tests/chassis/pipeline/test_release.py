@@ -13,12 +13,10 @@ from mlchassis.bundle.bundle import load_bundle, read_pointer
 from mlchassis.config.params import Params
 from mlchassis.contract.model import Contract
 from mlchassis.errors import ProjectError
-from mlchassis.file_sums import digest_folder
-from mlchassis.features.code import load_feature_code
-from ml_service.features import compute_features
 from mlchassis.evaluation.gates.judgement import RefusedError
 from mlchassis.features.code import load_feature_code
 from mlchassis.features.encoding import Columns
+from mlchassis.file_sums import digest_folder
 from mlchassis.paths import Paths
 from mlchassis.project import Project, Workspace
 from mlchassis.registry.promotion import PromotionError

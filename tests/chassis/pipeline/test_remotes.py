@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import ml_service
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
 from mlchassis.workflow.run import pull
-import ml_service
 
 ROOT = Path(ml_service.__file__).parents[2]
 

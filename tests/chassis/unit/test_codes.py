@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from mlchassis.adoption.adopt import Adoption, Request, prepare
+from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
 from mlchassis.adoption.formats.overrides import FormatOverrides
-from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.contract.model import load_contract, parse_contract
 from mlchassis.paths import Paths
 

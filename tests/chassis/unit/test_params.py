@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mlchassis.config.params import Params, ParamsError, load_params, parse_params
 import ml_service
+from mlchassis.config.params import Params, ParamsError, load_params, parse_params
 
 ROOT = Path(ml_service.__file__).parents[2]
 SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")

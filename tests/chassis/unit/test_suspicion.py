@@ -7,14 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlchassis.adoption.adopt import Request, prepare, suspect
-from mlchassis.adoption.formats.infer import InferredFormat
-from mlchassis.adoption.formats.detect_source import Place
-from mlchassis.adoption.columns.roles import Wishes, find_suspicious_auc, plan_target
-from mlchassis.adoption.columns.profile import profile
 import ml_service
+from mlchassis.adoption.adopt import Request, prepare, suspect
 from mlchassis.adoption.columns.leakage_score import find_signs
 from mlchassis.adoption.columns.profile import profile
+from mlchassis.adoption.columns.roles import Wishes, find_suspicious_auc, plan_target
 from mlchassis.adoption.formats.detect_source import Place
 from mlchassis.adoption.formats.infer import InferredFormat
 from mlchassis.config.source_params import ColumnFormat

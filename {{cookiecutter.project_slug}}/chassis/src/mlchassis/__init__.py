@@ -1,7 +1,7 @@
 """The machinery of an ML service: pipeline, registry, gates and model API.
 
-A project passes its own objects to it (`Project`, `Service`). The names below are the public API; each
-is imported when it is first used, so that a service loads nothing that trains.
+A project passes its own objects to it (`Project`, `Service`). The names below are the public API;
+each is imported when it is first used, so that a service loads nothing that trains.
 """
 
 from importlib import import_module

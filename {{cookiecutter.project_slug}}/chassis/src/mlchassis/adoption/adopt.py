@@ -9,32 +9,15 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from mlchassis.features.encoding import arrange_features, columns_from_frame
-from mlchassis.project import Workspace
-from mlchassis.contract.model import Contract, load_contract, parse_contract
-from mlchassis.contract.checks import LONGEST_NAME
-from mlchassis.errors import ProjectError
-from mlchassis.training.leakage import rank_single_features
-from mlchassis.evaluation.metrics import encode_target
-from mlchassis.workspace.outputs import keep_edited, refuse_foreign
-from mlchassis.config.params import Params, parse_params
-from mlchassis.paths import Paths
-from mlchassis.data.splitting import split_rows
-from mlchassis.workspace.repository import ensure_repository
-from mlchassis.config.source_params import ColumnFormat, OwnParams, TableFormat
-from mlchassis.sources.registry import read_words
-from mlchassis.sources.composing import compose_times
-from mlchassis.sources.files import LACKING, NESTED, NOTES
-from mlchassis.sources.location import SETTING
-from mlchassis.sources.parsing import is_words, parse_column
-from mlchassis.sources.sql import ask_database
-from mlchassis.data.tables import conform
 from mlchassis.adoption.columns.categories import settle_categories
-from mlchassis.adoption.journal import Changes, carry_out, check_committed, finish
 from mlchassis.adoption.columns.codes import settle_codes
-from mlchassis.adoption.formats.composed_time import Composed, find_composed, note_composed
-from mlchassis.adoption.decisions import describe_decisions
 from mlchassis.adoption.columns.dependence import ask_group, list_groups, note_dependence
+from mlchassis.adoption.columns.feature_check import TellingFeatureError, check_features
+from mlchassis.adoption.columns.leakage_score import find_signs
+from mlchassis.adoption.columns.profile import ColumnFacts, profile
+from mlchassis.adoption.columns.roles import Ask, Planned, Wishes, plan_columns, plan_target
+from mlchassis.adoption.decisions import describe_decisions
+from mlchassis.adoption.defaults import Setting, choose_settings, find_needs, keep_settings
 from mlchassis.adoption.draft import draft_contract
 from mlchassis.adoption.earlier import (
     Earlier,
@@ -43,7 +26,8 @@ from mlchassis.adoption.earlier import (
     read_earlier,
     read_formats,
 )
-from mlchassis.adoption.columns.feature_check import TellingFeatureError, check_features
+from mlchassis.adoption.formats.composed_time import Composed, find_composed, note_composed
+from mlchassis.adoption.formats.detect_source import QUERY, OpenedSource, Place, open_source
 from mlchassis.adoption.formats.infer import (
     EarlierFormat,
     InferredFormat,
@@ -51,22 +35,19 @@ from mlchassis.adoption.formats.infer import (
     infer_format,
     infer_formats,
 )
-from mlchassis.adoption.growth import follow_size, note_size
-from mlchassis.adoption.formats.detect_source import QUERY, OpenedSource, Place, open_source
 from mlchassis.adoption.formats.overrides import (
     ColumnOverrides,
     FormatOverrides,
     resolve_overrides,
 )
-from mlchassis.config.yaml_edit import set_pipeline, set_source, set_values
+from mlchassis.adoption.growth import follow_size, note_size
+from mlchassis.adoption.journal import Changes, carry_out, check_committed, finish
 from mlchassis.adoption.placement import (
     check_placement,
     collect_query,
     note_location,
     settle_location,
 )
-from mlchassis.adoption.columns.roles import Ask, Planned, Wishes, plan_columns, plan_target
-from mlchassis.adoption.columns.profile import ColumnFacts, profile
 from mlchassis.adoption.redraft import redraft_contract, rename_contract
 from mlchassis.adoption.remove_sample import (
     clear_outputs,
@@ -74,9 +55,28 @@ from mlchassis.adoption.remove_sample import (
     list_folders,
     remove_sample,
 )
-from mlchassis.adoption.defaults import Setting, choose_settings, find_needs, keep_settings
 from mlchassis.adoption.split_choice import choose_split
-from mlchassis.adoption.columns.leakage_score import find_signs
+from mlchassis.config.params import Params, parse_params
+from mlchassis.config.source_params import ColumnFormat, OwnParams, TableFormat
+from mlchassis.config.yaml_edit import set_pipeline, set_source, set_values
+from mlchassis.contract.checks import LONGEST_NAME
+from mlchassis.contract.model import Contract, load_contract, parse_contract
+from mlchassis.data.splitting import split_rows
+from mlchassis.data.tables import conform
+from mlchassis.errors import ProjectError
+from mlchassis.evaluation.metrics import encode_target
+from mlchassis.features.encoding import arrange_features, columns_from_frame
+from mlchassis.paths import Paths
+from mlchassis.project import Workspace
+from mlchassis.sources.composing import compose_times
+from mlchassis.sources.files import LACKING, NESTED, NOTES
+from mlchassis.sources.location import SETTING
+from mlchassis.sources.parsing import is_words, parse_column
+from mlchassis.sources.registry import read_words
+from mlchassis.sources.sql import ask_database
+from mlchassis.training.leakage import rank_single_features
+from mlchassis.workspace.outputs import keep_edited, refuse_foreign
+from mlchassis.workspace.repository import ensure_repository
 
 _MOST_JUDGED = 100_000
 """Rows on which single columns are compared with the target; more tell nothing new."""
@@ -205,9 +205,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     words, readings = _compose(words, readings, composed)
     table = parse_table(words, readings)
     known = {*formats, *(name for parts in composed.values() for name in parts)}
-    coded = settle_codes(
-        words, table, readings, request.wishes.target, request.formats, known, ask
-    )
+    coded = settle_codes(words, table, readings, request.wishes.target, request.formats, known, ask)
     if coded != readings:
         readings, table = coded, parse_table(words, coded)
     facts = profile(table, readings)

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from mlchassis.config.params import Params
 from mlchassis.adoption.defaults import Setting, read_setting, size_judgement
+from mlchassis.config.params import Params
 
 _OTHER_SIZE = 2.0
 """Ratio of the numbers of test rows from which on settings follow; less is not worth a change."""

@@ -8,7 +8,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.util import hash_array, hash_pandas_object
 
+from mlchassis.config.params import Params, SplitParams
 from mlchassis.contract.model import ClassLabel, Column, Contract, load_contract
+from mlchassis.data.dependence import measure_neighbors
+from mlchassis.data.shifts import describe_target
+from mlchassis.data.tables import read_tables, write_table
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.bootstrap import (
     LEAST_UNITS,
@@ -17,14 +21,10 @@ from mlchassis.evaluation.bootstrap import (
     number_units,
     spell_units,
 )
-from mlchassis.data.dependence import measure_neighbors
 from mlchassis.evaluation.metrics import encode_target
-from mlchassis.data.shifts import describe_target
-from mlchassis.config.params import Params, SplitParams
 from mlchassis.paths import Paths
 from mlchassis.printable import show_cell
 from mlchassis.reports import read_report, write_report
-from mlchassis.data.tables import read_tables, write_table
 
 WINDOWS = ("train", "valid", "test")
 COPIES = 10

@@ -1,4 +1,4 @@
-"""Whole numbers that are codes, by their values: each has outcomes of its own, as no neighbor has."""
+"""Whole numbers that are codes: each has outcomes of its own, unlike those of its neighbors."""
 
 from typing import Any
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlchassis.evaluation.behavior import load_tests, run_tests
 from mlchassis.bundle.bundle import Bundle, OtherBundleError, load_bundle
-from mlchassis.project import Workspace
+from mlchassis.bundle.scorer import Scorer
+from mlchassis.config.params import EvaluateParams, Params
 from mlchassis.contract.model import Contract, class_name
+from mlchassis.data.datasets import window_examples
+from mlchassis.data.tables import read_table
 from mlchassis.errors import ProjectError
-from mlchassis.training.estimator_files import load_estimator
-from mlchassis.evaluation.curves import write_curves
-from mlchassis.formatting import format_interval
+from mlchassis.evaluation.behavior import load_tests, run_tests
 from mlchassis.evaluation.bootstrap import (
     bootstrap,
     describe_units,
@@ -26,17 +26,17 @@ from mlchassis.evaluation.bootstrap import (
     rise_between_windows,
 )
 from mlchassis.evaluation.confusion import Costs, decide, describe_confusion, excess_cost
-from mlchassis.training.estimators import predict_scores
+from mlchassis.evaluation.curves import write_curves
 from mlchassis.evaluation.fairness import describe_fairness
 from mlchassis.evaluation.metrics import BOUNDS, Floats, Groups, Statistic, metrics_for
 from mlchassis.evaluation.plausibility import LIMITS, find_implausible, rank_columns
 from mlchassis.evaluation.slices import find_slices, measure_slices
-from mlchassis.config.params import EvaluateParams, Params
+from mlchassis.formatting import format_interval
 from mlchassis.paths import Paths
+from mlchassis.project import Workspace
 from mlchassis.reports import read_report, write_report
-from mlchassis.bundle.scorer import Scorer
-from mlchassis.data.tables import read_table
-from mlchassis.data.datasets import window_examples
+from mlchassis.training.estimator_files import load_estimator
+from mlchassis.training.estimators import predict_scores
 
 BASELINES: Mapping[str, tuple[str, ...]] = {"trees": ("prior", "linear"), "linear": ("prior",)}
 """What a candidate of each kind must beat."""

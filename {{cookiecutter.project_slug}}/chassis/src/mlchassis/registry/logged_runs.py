@@ -6,9 +6,9 @@ run becomes a version only if it is in this record, and with the digests that ar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mlchassis.registry.runs import LoggedRun
 from mlchassis.files import replacing
 from mlchassis.paths import Paths
+from mlchassis.registry.runs import LoggedRun
 
 
 class _Entry(BaseModel):

@@ -21,14 +21,13 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from mlchassis.bundle.bundle import Bundle, OtherBundleError, load_bundle, read_bundle
-from mlchassis.project import Workspace
 from mlchassis.errors import ProjectError
-from mlchassis.registry.runs import MODEL_TAG
+from mlchassis.evaluation.gates.judgement import Judgement
 from mlchassis.features.code import FeatureCode
 from mlchassis.file_sums import FolderError, digest_folder
 from mlchassis.files import make_folder
-from mlchassis.evaluation.gates.judgement import Judgement
 from mlchassis.paths import Paths
+from mlchassis.project import Workspace
 from mlchassis.registry.promotion_history import (
     Intent,
     drop_intent,
@@ -36,6 +35,7 @@ from mlchassis.registry.promotion_history import (
     read_intent,
     write_intent,
 )
+from mlchassis.registry.runs import MODEL_TAG
 from mlchassis.registry.tracking import BUNDLE, Tracker, Version
 
 CHALLENGER = "challenger"

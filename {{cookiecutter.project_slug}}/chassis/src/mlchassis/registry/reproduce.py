@@ -22,12 +22,12 @@ import yaml
 
 from mlchassis.errors import ProjectError
 from mlchassis.file_sums import digest_files
-from mlchassis.workspace.listings import fetch_listings
 from mlchassis.paths import Paths
 from mlchassis.registry.runs import FACTS_TAG
 from mlchassis.registry.tracking import Tracker, Version
 from mlchassis.reports import read_report
 from mlchassis.workspace.dvc_remotes import find_stores
+from mlchassis.workspace.listings import fetch_listings
 from mlchassis.workspace.repository import NO_HOOKS, find_repository, run_git
 
 _FACTS = ("dvc.lock", "params.yaml", "evaluation.json", "ingest.json")

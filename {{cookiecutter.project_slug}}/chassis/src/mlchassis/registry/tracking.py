@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import mlchassis
 from mlchassis.bundle import scorer
-from mlchassis.registry.tracking_uri import Address, resolve_address
 from mlchassis.contract.model import Column, Contract, Kind
-from mlchassis.registry.mlflow_database import create_database, mend_addresses, probe_database
 from mlchassis.errors import ProjectError
+from mlchassis.features.code import FeatureFunction, load_feature_code
+from mlchassis.file_sums import digest_files, digest_folder
+from mlchassis.masking import mask_text
+from mlchassis.paths import Paths
+from mlchassis.registry.mlflow_database import create_database, mend_addresses, probe_database
 from mlchassis.registry.runs import (
     DIGEST_TAG,
     FACTS_TAG,
@@ -29,10 +32,7 @@ from mlchassis.registry.runs import (
     RunRecord,
     TrialRecord,
 )
-from mlchassis.features.code import FeatureFunction, load_feature_code
-from mlchassis.file_sums import digest_files, digest_folder
-from mlchassis.masking import mask_text
-from mlchassis.paths import Paths
+from mlchassis.registry.tracking_uri import Address, resolve_address
 from mlchassis.telemetry import silence_telemetry
 
 if TYPE_CHECKING:

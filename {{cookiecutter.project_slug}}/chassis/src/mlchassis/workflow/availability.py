@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from mlchassis.config.params import load_params
+from mlchassis.config.source_params import OwnParams
 from mlchassis.errors import ProjectError
+from mlchassis.paths import Paths
+from mlchassis.sources.location import OFFLINE, SourceMissingError, describe_files, locate
 from mlchassis.workspace.listings import fetch_listings
 from mlchassis.workspace.outputs import write_facts
-from mlchassis.config.params import load_params
-from mlchassis.paths import Paths
-from mlchassis.config.source_params import OwnParams
-from mlchassis.sources.location import OFFLINE, SourceMissingError, describe_files, locate
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,20 +25,19 @@ from mlchassis.bundle.bundle import (
     load_bundle,
     read_pointer,
 )
-from mlchassis.evaluation.gates.context import Case, ChampionFacts
-from mlchassis.evaluation.comparison import Challenge, NotComparableError, measure_gain
-from mlchassis.project import Workspace
+from mlchassis.bundle.scorer import Scorer
+from mlchassis.config.params import Params
 from mlchassis.contract.model import load_contract
+from mlchassis.data.tables import read_table
 from mlchassis.errors import ProjectError
-from mlchassis.registry.runs import LoggedRun, describe_origin, describe_run, read_evaluation
+from mlchassis.evaluation.comparison import Challenge, NotComparableError, measure_gain
+from mlchassis.evaluation.gates.context import Case, ChampionFacts
 from mlchassis.evaluation.gates.judgement import Judgement, RefusedError
 from mlchassis.evaluation.gates.judgement import judge as hold_gates
 from mlchassis.evaluation.gates.latency import measure_latency
-from mlchassis.registry.logged_runs import read_logged, write_logged
-from mlchassis.workspace.outputs import write_facts
-from mlchassis.config.params import Params
 from mlchassis.paths import Paths
-from mlchassis.registry.promotion_history import drop_intent, read_intent
+from mlchassis.project import Workspace
+from mlchassis.registry.logged_runs import read_logged, write_logged
 from mlchassis.registry.promotion import (
     CHALLENGER,
     CHAMPION,
@@ -52,10 +51,11 @@ from mlchassis.registry.promotion import (
     settle,
 )
 from mlchassis.registry.promotion import promote as move_champion
-from mlchassis.reporting.model_report import write_report as write_card
-from mlchassis.bundle.scorer import Scorer
-from mlchassis.data.tables import read_table
+from mlchassis.registry.promotion_history import drop_intent, read_intent
+from mlchassis.registry.runs import LoggedRun, describe_origin, describe_run, read_evaluation
 from mlchassis.registry.tracking import Tracker, Version, connect
+from mlchassis.reporting.model_report import write_report as write_card
+from mlchassis.workspace.outputs import write_facts
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from mlchassis.config.params import Params, load_params
 from mlchassis.contract.model import load_contract
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.gates.judgement import RefusedError
-from mlchassis.workspace.listings import fetch_listings
 from mlchassis.evaluation.plausibility import spell_implausible
 from mlchassis.files import private_umask
 from mlchassis.formatting import format_interval
@@ -22,6 +21,7 @@ from mlchassis.project import Workspace
 from mlchassis.reports import read_report
 from mlchassis.workflow.availability import check_rows
 from mlchassis.workspace.dvc_remotes import protect_rows
+from mlchassis.workspace.listings import fetch_listings
 from mlchassis.workspace.outputs import protect, read_outputs
 from mlchassis.workspace.repository import ensure_repository
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlchassis.evaluation.code_values import are_codes
-from mlchassis.evaluation.metrics import Floats
+from mlchassis.adoption.columns.profile import MOST_CATEGORIES
+from mlchassis.adoption.columns.roles import Ask
 from mlchassis.adoption.formats.code_names import is_named_as_magnitude
 from mlchassis.adoption.formats.dates import is_surely_named_as_time
 from mlchassis.adoption.formats.infer import InferredFormat, infer_format
 from mlchassis.adoption.formats.overrides import FormatOverrides, resolve_overrides
-from mlchassis.adoption.columns.roles import Ask
-from mlchassis.adoption.columns.profile import MOST_CATEGORIES
+from mlchassis.evaluation.code_values import are_codes
+from mlchassis.evaluation.metrics import Floats
 
 _SIGN = "equal numbers have like outcomes, and neighboring numbers do not"
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlchassis.adoption.columns.persons import find_persons
+from mlchassis.adoption.formats.infer import InferredFormat
+from mlchassis.config.source_params import ColumnFormat
 from mlchassis.contract.model import Kind
 from mlchassis.data.dependence import LEAST_REPEATS, LEAST_THINGS
-from mlchassis.config.source_params import ColumnFormat
-from mlchassis.adoption.formats.infer import InferredFormat
-from mlchassis.adoption.columns.persons import find_persons
 
 MOST_COUNTED = 50
 """Of a column with more different words the commonest alone are counted."""
