@@ -341,8 +341,9 @@ def test_an_mlflow_server_that_does_not_answer_gets_its_sentence(
 
 @pytest.mark.parametrize("version", ["(3, 10, 14)", "(3, 14, 0)"])
 def test_a_python_that_will_not_do_gets_its_sentence(tmp_path: Path, version: str) -> None:
-    for name in ("Makefile", "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+    for name in ("Makefile", "pyproject.toml", "chassis/pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     other = tmp_path / "other-python"
     other.write_text(
         f'#!/bin/sh\nexec {sys.executable} -c "import sys\n'

@@ -189,7 +189,7 @@ def hostile_line(mark: Path) -> str:
 
 
 def append_to_code(model: Path, mark: Path) -> None:
-    (code,) = model.glob("code/*/__init__.py")
+    code = model / "code" / "ml_service" / "__init__.py"
     code.write_text(code.read_text() + hostile_line(mark))
 
 

@@ -15,7 +15,6 @@ import pytest
 
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace
-from mlchassis.workflow.run import __package__ as package
 from mlchassis.workspace.repository import ensure_repository
 
 MOMENTS = int(os.environ.get("KILL_MOMENTS", "3"))
@@ -45,7 +44,7 @@ def running(paths: Paths) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
     }
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", str(package), "repro"],
+            [sys.executable, "-m", "ml_service", "repro"],
             cwd=paths.root,
             env=environment,
             stdout=output,

@@ -1,6 +1,6 @@
 """Studies on a small world: `x` decides, `y` does not, and what `x` means may turn with time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from mlchassis.data.tables import conform, write_table
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureCode
 from mlchassis.paths import Paths
-from mlchassis.project import Workspace
+from mlchassis.project import Project, Workspace
 from mlchassis.registry.tracking import Tracker, connect
 from mlchassis.reports import read_report
 from mlchassis.studies.command import describe_age, run_studies
@@ -42,6 +42,11 @@ schema:
       - {name: sold, logicalType: boolean, tags: [target]}
 """)
 ROWS = 1500
+
+
+def pass_on(columns: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Each column as it is."""
+    return columns
 
 
 @pytest.fixture
@@ -224,6 +229,7 @@ def test_a_study_that_cannot_be_made_is_left_out_unless_it_is_asked_for_by_name(
         write_table(project.splits / f"{name}.parquet", make_rows(month))
     write_table(project.accepted / "2013-01.parquet", make_rows(1))
     said: list[str] = []
+    project = Workspace(project.root, Project(features=pass_on))
     run_studies(project, params, (), said.append, apply=True)
     assert "age: left out. The table has 1 months" in "\n".join(said)
     assert "search: left out. train.candidate.kind is 'linear'" in "\n".join(said)

@@ -153,7 +153,7 @@ class Sociable(Scorer):
 
 @pytest.fixture(params=[Scorer, RowWise], ids=["linear", "row by row"])
 def served(request: pytest.FixtureRequest, model: ServedModel) -> ServedModel:
-    return replace(model, scorer=request.param(model.scorer.bundle))
+    return replace(model, scorer=request.param(model.scorer.bundle, model.scorer.features))
 
 
 @pytest.fixture

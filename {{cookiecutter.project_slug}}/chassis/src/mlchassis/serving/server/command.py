@@ -23,7 +23,8 @@ def main(load_service: Callable[[], Service], arguments: Sequence[str]) -> None:
     try:
         serve(load_service_settings(**given), load_service())
     except (ProjectError, OSError) as error:
-        sys.exit(f"error: {printable(mask_secrets(str(error)))}")
+        sys.stderr.write(f"error: {printable(mask_secrets(str(error)))}\n")
+        sys.exit(1)
 
 
 def _parse(arguments: Sequence[str]) -> dict[str, str | int | None]:
