@@ -25,11 +25,8 @@ TABLES = {
 OPTIONS = {"crowd.csv": "--group customer"}
 EXPLORED = ("diabetes.csv", "nasty.csv.gz")
 """Tables in whose projects the notebook is run; it takes seconds, and the others are alike."""
-SUITED = "diabetes.csv"
-"""The table in whose project the project's own tests are run: numbers alone, no time, no class."""
 CLONED = "wine.csv"
 """The table whose project a second person clones."""
-SUITES = ("tests/unit", "tests/model", "tests/serving")
 TRACES = r"\bflight\|nycflights\|departure_minute"
 
 
@@ -130,9 +127,8 @@ def test_a_table_reaches_a_served_prediction(
         check_crowd(project)
     if name in EXPLORED:
         explore(project, tmp_path / "jupyter")
-    if name == SUITED:
-        with parts.measure(f"the project's own tests after adopt {name}"):
-            run_in(project, "pytest", *SUITES)
+    with parts.measure(f"the project's own tests after adopt {name}"):
+        run_in(project, "pytest")
     run_in(project, "git", "add", "--all")
     run_in(project, "sh", "-c", f"! git grep --cached -il '{TRACES}'")
     if name == CLONED:
