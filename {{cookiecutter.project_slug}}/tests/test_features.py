@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mlchassis.contract.model import Contract
+from mlchassis.contract.schemas import example_record, generate_rows
+from mlchassis.features.encoding import Columns, columns_from_rows
 
 from {{ cookiecutter.package_name }} import features
-from mlchassis.features.encoding import Columns, columns_from_rows
-from mlchassis.contract.model import Contract
 from {{ cookiecutter.package_name }}.features import compute_features
-from mlchassis.contract.schemas import example_record, generate_rows
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
-from {{ cookiecutter.package_name }} import source
+from mlchassis.config.source_params import CustomParams
 from mlchassis.contract.model import Contract
 from mlchassis.errors import ProjectError
-from {{ cookiecutter.package_name }}.source import LATE_MINUTES, join_flights, read_flights
-from mlchassis.config.source_params import CustomParams
 from mlchassis.sources.registry import read_source
+
+from {{ cookiecutter.package_name }} import source
+from {{ cookiecutter.package_name }}.source import LATE_MINUTES, join_flights, read_flights
 
 FLIGHTS = 336_776
 
