@@ -86,6 +86,18 @@ def test_the_registry_and_the_prediction_log_are_private(tmp_path: Path) -> None
         assert place.stat().st_mode & 0o007 == 0, place
 
 
+def test_folders_with_rows_that_were_open_are_closed(tmp_path: Path) -> None:
+    from mlchassis.workspace.dvc_remotes import protect_rows
+
+    paths = Paths(tmp_path)
+    folders = (paths.root / "data", paths.var, paths.predictions)
+    for folder in folders:
+        folder.mkdir()
+        folder.chmod(0o755)
+    protect_rows(paths)
+    assert [oct(folder.stat().st_mode & 0o777) for folder in folders] == ["0o750"] * 3
+
+
 def test_a_shared_remote_keeps_its_mode(orders: Paths, tmp_path: Path) -> None:
     from mlchassis.workspace.dvc_remotes import protect_rows
 

@@ -33,6 +33,13 @@ def test_every_remote_of_the_project_verifies_what_is_pulled() -> None:
         )
 
 
+def test_the_default_remote_is_a_folder_of_this_project_alone() -> None:
+    config = read_config(ROOT / ".dvc" / "config")
+    default = config["core"]["remote"]
+    place = (ROOT / ".dvc" / config[f"'remote \"{default}\"'"]["url"]).resolve()
+    assert ROOT.resolve() in place.parents
+
+
 # DVC's own use of its own dependency.
 @pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
 def test_a_file_that_was_replaced_in_the_remote_is_not_pulled(

@@ -67,7 +67,7 @@ class _Group(TyperGroup):
         except OSError as error:
             # A full disk, a folder that is not ours: files are written whole or not at all.
             why = " ".join(str(error).split())
-            fail(f"this machine refuses: {why}; see to it and run again, nothing is half-written.")
+            fail(f"this machine refuses: {why}; fix that and run again, nothing is half-written.")
         raise typer.Exit(1)
 
 

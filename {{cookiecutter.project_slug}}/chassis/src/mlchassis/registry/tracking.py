@@ -126,7 +126,8 @@ def _explain(address: Address, error: Exception) -> NoReturn:
         ) from error
     detail = mask_text(detail, address.uri)[:300]
     raise TrackingError(
-        f"MLflow at {address.shown} refuses: {detail}; see to it, or check MLFLOW_TRACKING_URI."
+        f"MLflow at {address.shown} refuses: {detail}; fix that there, or set "
+        "MLFLOW_TRACKING_URI to another registry."
     ) from error
 
 
