@@ -28,7 +28,7 @@ from mlchassis.evaluation.evaluate import (
     measure_surprise,
 )
 from mlchassis.evaluation.fairness import describe_fairness
-from mlchassis.evaluation.gates.context import Case, ChampionFacts, Gate
+from mlchassis.evaluation.gates.context import ChampionFacts, GateContext, GateResult
 from mlchassis.evaluation.gates.gates import untouched
 from mlchassis.evaluation.gates.judgement import judge
 from mlchassis.evaluation.metrics import Floats, metrics_for
@@ -168,7 +168,7 @@ class World:
         tuned = self.window(model.tuned_on, model)
         return choose_threshold(tuned.target, tuned.scores["candidate"][:, 1], 1.0, 3.0)
 
-    def judge(self, params: Params, model: Model) -> tuple[Gate, ...]:
+    def judge(self, params: Params, model: Model) -> tuple[GateResult, ...]:
         """The refusing gates, for a model against a sound champion."""
         valid, test = (self.window(name, model) for name in ("valid", "test"))
         threshold = self.threshold(model)
@@ -212,7 +212,7 @@ class World:
             "bundle_bytes": 900_000,
         }
         against = ChampionFacts("1", "b", "1.0.0", gain, SIZE)
-        return judge(Case(facts, "1.0.0", params, against, 300.0)).refusals
+        return judge(GateContext(facts, "1.0.0", params, against, 300.0)).refusals
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -408,11 +408,11 @@ def test_a_model_that_has_met_the_patients_of_the_test_window_is_refused(
         "seen_until": None,
         "units": {"unit": "who", "count": 150},
     }
-    (gate,) = untouched(Case(facts, "1.0.0", params, None, 300.0))
+    (gate,) = untouched(GateContext(facts, "1.0.0", params, None, 300.0))
     assert gate.verdict == "refused"
     assert "Either the model has seen rows of the test window" in gate.sentence
     (honest,) = untouched(
-        Case(
+        GateContext(
             {**facts, "surprise": measure_surprise(CONTRACT, valid, test, params)},
             "1.0.0",
             params,

@@ -31,7 +31,7 @@ from mlchassis.contract.model import load_contract
 from mlchassis.data.tables import read_table
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.comparison import Challenge, NotComparableError, measure_gain
-from mlchassis.evaluation.gates.context import Case, ChampionFacts
+from mlchassis.evaluation.gates.context import ChampionFacts, GateContext
 from mlchassis.evaluation.gates.judgement import Judgement, RefusedError
 from mlchassis.evaluation.gates.judgement import judge as hold_gates
 from mlchassis.evaluation.gates.latency import measure_latency
@@ -79,7 +79,9 @@ def judge(paths: Workspace, params: Params) -> Judgement:
     tracker = connect(paths, bundle.metadata.name)
     champion = _face_champion(paths, params, bundle, tracker)
     speed = measure_latency(Scorer(bundle, paths.features), params.judge.max_microseconds)
-    judgement = hold_gates(Case(facts, bundle.metadata.contract_version, params, champion, speed))
+    judgement = hold_gates(
+        GateContext(facts, bundle.metadata.contract_version, params, champion, speed)
+    )
     write_facts(paths, _judgement_file(paths), judgement.model_dump(mode="json"))
     if judgement.refusals:
         reasons = " ".join(f"{gate.name}: {gate.sentence}" for gate in judgement.refusals)

@@ -12,7 +12,7 @@ from mlchassis.evaluation.bootstrap import Interval
 GateVerdict = Literal["passed", "refused", "not tested"]
 
 
-class Gate(BaseModel):
+class GateResult(BaseModel):
     """One gate's finding.
 
     Attributes:
@@ -54,7 +54,7 @@ class ChampionFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class GateContext:
     """All that a gate may look at.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The gates: each a function from a case to rows of the judgement; `GATES` is the list of them.
+"""The gates: each a function from its context to rows of the judgement; `GATES` is the list of them.
 
 Wherever there is an interval its unfavourable end counts, so that a gate lets pass what was shown
 to be good enough, and not what merely was not shown to be bad. (Slices and groups of people are
@@ -10,21 +10,21 @@ from datetime import datetime
 from typing import Any
 
 from mlchassis.evaluation.bootstrap import LEAST_UNITS, Interval, spell_units
-from mlchassis.evaluation.gates.context import Case, Gate, GateVerdict
+from mlchassis.evaluation.gates.context import GateContext, GateResult, GateVerdict
 from mlchassis.formatting import format_number
 
 
-def better_than_baselines(case: Case) -> Iterator[Gate]:
+def better_than_baselines(context: GateContext) -> Iterator[GateResult]:
     """The gain over the prior is shown; the linear model is not as good as the trees."""
-    metric = case.params.judge.metric
-    for baseline, gains in case.facts["gains"].items():
+    metric = context.params.judge.metric
+    for baseline, gains in context.facts["gains"].items():
         judge = _worth_its_complexity if baseline == "linear" else _shown_better
-        yield judge(case, baseline, Interval(**gains[metric]))
+        yield judge(context, baseline, Interval(**gains[metric]))
 
 
-def _shown_better(case: Case, baseline: str, gain: Interval) -> Gate:
+def _shown_better(context: GateContext, baseline: str, gain: Interval) -> GateResult:
     """The interval of the gain lies above the limit: chance is excluded."""
-    metric, limit = case.params.judge.metric, case.params.judge.min_gain
+    metric, limit = context.params.judge.metric, context.params.judge.min_gain
     return _on_interval(
         f"better than {baseline}",
         gain,
@@ -35,13 +35,13 @@ def _shown_better(case: Case, baseline: str, gain: Interval) -> Gate:
     )
 
 
-def _worth_its_complexity(case: Case, baseline: str, gain: Interval) -> Gate:
+def _worth_its_complexity(context: GateContext, baseline: str, gain: Interval) -> GateResult:
     """Reject trees where the linear model is better, or shown to be as good within the margin.
 
     On a small table neither may be shown to be better; then the better estimate is served.
     """
-    metric, margin = case.params.judge.metric, case.params.judge.max_regression
-    shown_better = gain.low > case.params.judge.min_gain
+    metric, margin = context.params.judge.metric, context.params.judge.max_regression
+    shown_better = gain.low > context.params.judge.min_gain
     # Written so that NaN, which compares false with everything, is refused.
     may_be_better = gain.value > 0 and gain.low <= gain.value and gain.high >= margin
     return _on_interval(
@@ -55,13 +55,13 @@ def _worth_its_complexity(case: Case, baseline: str, gain: Interval) -> Gate:
     )
 
 
-def not_worse_than_champion(case: Case) -> Iterator[Gate]:
+def not_worse_than_champion(context: GateContext) -> Iterator[GateResult]:
     """Non-inferiority: the interval of the difference does not reach beyond the margin."""
-    name, champion = "not worse than champion", case.champion
-    margin = case.params.judge.max_regression
+    name, champion = "not worse than champion", context.champion
+    margin = context.params.judge.max_regression
     if champion is None:
         yield _without_value(name, True, "There is no champion yet to be worse than.")
-    elif champion.digest == case.facts["digest"]:
+    elif champion.digest == context.facts["digest"]:
         sentence = f"This bundle is the champion itself (version {champion.version})."
         yield _without_value(name, True, sentence)
     elif champion.gain is None:
@@ -72,15 +72,15 @@ def not_worse_than_champion(case: Case) -> Iterator[Gate]:
             champion.gain,
             -margin,
             champion.gain.low > -margin,
-            f"{case.params.judge.metric} is {_signed(champion.gain)} against the champion (version "
+            f"{context.params.judge.metric} is {_signed(champion.gain)} against the champion (version "
             f"{champion.version}) on {champion.rows} rows that neither has seen; the interval must "
             f"lie above {-margin:g} (judge.max_regression).",
         )
 
 
-def units_suffice(case: Case) -> Iterator[Gate]:
+def units_suffice(context: GateContext) -> Iterator[GateResult]:
     """Say where intervals are by rows, since the test window holds too few days."""
-    found = case.facts.get("units")
+    found = context.facts.get("units")
     if found and found["count"] < LEAST_UNITS:
         yield _untested(
             "units",
@@ -90,13 +90,13 @@ def units_suffice(case: Case) -> Iterator[Gate]:
         )
 
 
-def untouched(case: Case) -> Iterator[Gate]:
+def untouched(context: GateContext) -> Iterator[GateResult]:
     """The test window is new to the model: by its dates, and by how well it does there.
 
     A model that has learned the window by heart gains more there over a baseline than it did on
     the validation window. What is refused is what was shown to be too good to be true.
     """
-    facts, share = case.facts, case.params.judge.max_surprise
+    facts, share = context.facts, context.params.judge.max_surprise
     begin, seen = facts["window"].get("from"), facts["seen_until"]
     if begin and seen and datetime.fromisoformat(seen) >= datetime.fromisoformat(begin):
         sentence = f"The model has seen rows until {seen}, but its test window begins at {begin}."
@@ -141,11 +141,11 @@ def _spell_rise(facts: Mapping[str, Any], rise: Interval, limit: float, passed: 
     )
 
 
-def cheapest_threshold(case: Case) -> Iterator[Gate]:
+def cheapest_threshold(context: GateContext) -> Iterator[GateResult]:
     """The threshold is the cheapest on the validation window: it was chosen on no other rows."""
-    excess = (case.facts["decision"] or {}).get("excess_cost")
+    excess = (context.facts["decision"] or {}).get("excess_cost")
     if excess is not None:
-        limit = case.params.judge.max_excess_cost
+        limit = context.params.judge.max_excess_cost
         sentence = (
             f"At the bundle's threshold errors cost {excess:.2%} more on the validation window "
             f"than at the cheapest one; {limit:.2%} is allowed: a threshold is chosen there, never "
@@ -154,16 +154,19 @@ def cheapest_threshold(case: Case) -> Iterator[Gate]:
         yield _on_value("threshold", excess, limit, sentence)
 
 
-def calibrated(case: Case) -> Iterator[Gate]:
+def calibrated(context: GateContext) -> Iterator[GateResult]:
     """Probabilities mean what they say; numbers of a regression are no probabilities.
 
     The upper end of the interval counts. Resampling adds its own noise to a mean of absolute gaps,
     so that end errs on the strict side, and the day-to-day spread of the calibration is in it.
     """
-    if "ece" not in case.facts["metrics"]:
+    if "ece" not in context.facts["metrics"]:
         return
-    error, limit = Interval(**case.facts["metrics"]["ece"]), case.params.judge.max_calibration_error
-    units = case.facts.get("units") or {"interval": "bootstrap"}
+    error, limit = (
+        Interval(**context.facts["metrics"]["ece"]),
+        context.params.judge.max_calibration_error,
+    )
+    units = context.facts.get("units") or {"interval": "bootstrap"}
     if units["interval"] == "t" and error.low <= limit < error.high:
         yield _untested(
             "calibration",
@@ -183,16 +186,16 @@ def calibrated(case: Case) -> Iterator[Gate]:
     )
 
 
-def no_bad_slice(case: Case) -> Iterator[Gate]:
+def no_bad_slice(context: GateContext) -> Iterator[GateResult]:
     """No slice is shown to lack more of the model's gain than is allowed.
 
     The intervals hold for all slices at once, and their favourable end counts: small slices are
     uncertain, and who refuses for what may be refuses every model.
     """
-    slices, metric = case.facts["slices"], case.params.judge.metric
+    slices, metric = context.facts["slices"], context.params.judge.metric
     if not slices:
-        columns = case.facts.get("slice_columns", [])
-        least = case.params.evaluate.min_slice_rows
+        columns = context.facts.get("slice_columns", [])
+        least = context.params.evaluate.min_slice_rows
         sentence = (
             f"No slice by {', '.join(columns)} has {least} rows (evaluate.min_slice_rows) and a "
             "value of the metric, so none was compared."
@@ -203,8 +206,8 @@ def no_bad_slice(case: Case) -> Iterator[Gate]:
         return
     worst = min(slices, key=lambda found: found["gap"]["high"])
     gap, value = Interval(**worst["gap"]), worst["value"]["value"]
-    whole = case.facts["gains"]["prior"][metric]["value"]
-    limit = -case.params.judge.max_slice_gap * max(whole, 0.0)
+    whole = context.facts["gains"]["prior"][metric]["value"]
+    limit = -context.params.judge.max_slice_gap * max(whole, 0.0)
     yield _on_interval(
         "slices",
         gap,
@@ -217,12 +220,12 @@ def no_bad_slice(case: Case) -> Iterator[Gate]:
     )
 
 
-def treats_groups_alike(case: Case) -> Iterator[Gate]:
+def treats_groups_alike(context: GateContext) -> Iterator[GateResult]:
     """No two groups of people are shown to be treated too differently, measure by measure.
 
     As for slices the favourable end of intervals counts that hold for all gaps at once.
     """
-    found = case.facts.get("fairness")
+    found = context.facts.get("fairness")
     if not found:
         return
     compared = {tuple(g["where"]) for gap in found["gaps"] for g in gap["groups"]}
@@ -233,9 +236,9 @@ def treats_groups_alike(case: Case) -> Iterator[Gate]:
             f"No two groups by {' or '.join(absent)} have {found['min_rows']} rows each, so they "
             "were not compared; bring more rows of them, or lower evaluate.min_slice_rows.",
         )
-    for kind, limit in case.params.judge.max_group_gap:
+    for kind, limit in context.params.judge.max_group_gap:
         gaps = [gap for gap in found["gaps"] if gap["kind"] == kind]
-        if not gaps and found["gaps"] and case.facts.get("decision"):
+        if not gaps and found["gaps"] and context.facts.get("decision"):
             yield _untested(
                 f"groups: {kind.replace('_', ' ')}",
                 "No two groups have enough rows for which the answer is true to be compared.",
@@ -255,10 +258,10 @@ def treats_groups_alike(case: Case) -> Iterator[Gate]:
             )
 
 
-def ignores_group(case: Case) -> Iterator[Gate]:
+def ignores_group(context: GateContext) -> Iterator[GateResult]:
     """Nobody gets another answer for belonging to another group, all else equal."""
-    limit = case.params.judge.max_flips
-    for found in (case.facts.get("fairness") or {}).get("flips", []):
+    limit = context.params.judge.max_flips
+    for found in (context.facts.get("fairness") or {}).get("flips", []):
         share = Interval(**found["share"])
         yield _on_interval(
             f"flips: {found['column']}",
@@ -271,11 +274,11 @@ def ignores_group(case: Case) -> Iterator[Gate]:
         )
 
 
-def behaves(case: Case) -> Iterator[Gate]:
+def behaves(context: GateContext) -> Iterator[GateResult]:
     """What a person knows about the answers holds for enough rows."""
-    for test in case.facts["behaviour"]:
+    for test in context.facts["behaviour"]:
         share, limit = test["share"], test["limit"]
-        yield Gate(
+        yield GateResult(
             name=f"behaviour: {test['name']}",
             value=share,
             limit=limit,
@@ -285,9 +288,9 @@ def behaves(case: Case) -> Iterator[Gate]:
         )
 
 
-def fresh(case: Case) -> Iterator[Gate]:
+def fresh(context: GateContext) -> Iterator[GateResult]:
     """What was measured is of the time that has arrived, so that the verdict is about today."""
-    age, limit = case.facts["age_days"], case.params.judge.max_age_days
+    age, limit = context.facts["age_days"], context.params.judge.max_age_days
     if age is not None:
         sentence = (
             f"The newest labelled row is {age} days older than the data that should have arrived; "
@@ -296,9 +299,9 @@ def fresh(case: Case) -> Iterator[Gate]:
         yield _on_value("fresh", age, limit, sentence)
 
 
-def fast_enough(case: Case) -> Iterator[Gate]:
+def fast_enough(context: GateContext) -> Iterator[GateResult]:
     """One record is answered in time."""
-    found, limit = case.microseconds, case.params.judge.max_microseconds
+    found, limit = context.microseconds, context.params.judge.max_microseconds
     sentence = (
         f"One record takes {found:.0f} µs on this machine; {limit:g} µs are allowed "
         "(judge.max_microseconds)."
@@ -306,35 +309,35 @@ def fast_enough(case: Case) -> Iterator[Gate]:
     yield _on_value("latency", found, limit, sentence)
 
 
-def graph_equals_model(case: Case) -> Iterator[Gate]:
+def graph_equals_model(context: GateContext) -> Iterator[GateResult]:
     """The exported graph answers as the trained model did."""
-    error, limit = case.facts["parity"]["max_error"], case.facts["parity"]["limit"]
+    error, limit = context.facts["parity"]["max_error"], context.facts["parity"]["limit"]
     sentence = f"The graph is off the trained model by {error:.1e} at most; {limit:g} is allowed."
     yield _on_value("parity", error, limit, sentence)
 
 
-def small_enough(case: Case) -> Iterator[Gate]:
+def small_enough(context: GateContext) -> Iterator[GateResult]:
     """A large graph loads slowly and crowds the cache."""
-    size, limit = case.facts["bundle_bytes"] / 1e6, case.params.export.max_megabytes
+    size, limit = context.facts["bundle_bytes"] / 1e6, context.params.export.max_megabytes
     sentence = f"The graph has {size:.2g} MB; {limit:g} MB are allowed."
     yield _on_value("size", size, limit, sentence)
 
 
-def keeps_contract(case: Case) -> Iterator[Gate]:
+def keeps_contract(context: GateContext) -> Iterator[GateResult]:
     """Clients of the champion can go on: a new major version of the contract breaks them."""
-    mine = case.contract_version
-    if case.champion is None:
+    mine = context.contract_version
+    if context.champion is None:
         sentence = f"Contract {mine} is the first; it breaks no client."
         yield _without_value("contract", True, sentence)
         return
-    theirs = case.champion.contract_version
+    theirs = context.champion.contract_version
     kept = _major(mine) == _major(theirs)
     advice = "" if kept else "; give a contract that breaks clients a name of its own"
     sentence = f"Contract {mine} follows the champion's {theirs}{advice}."
     yield _without_value("contract", kept, sentence)
 
 
-GATES: tuple[Callable[[Case], Iterator[Gate]], ...] = (
+GATES: tuple[Callable[[GateContext], Iterator[GateResult]], ...] = (
     better_than_baselines,
     not_worse_than_champion,
     units_suffice,
@@ -372,23 +375,25 @@ def _signed(gain: Interval) -> str:
     return f"{format_number(abs(gain.value))} {direction} ({low} to {high})"
 
 
-def _on_interval(name: str, found: Interval, limit: float, passed: bool, sentence: str) -> Gate:
+def _on_interval(
+    name: str, found: Interval, limit: float, passed: bool, sentence: str
+) -> GateResult:
     verdict = _verdict(passed)
-    return Gate(name=name, **found.as_dict(), limit=limit, verdict=verdict, sentence=sentence)
+    return GateResult(name=name, **found.as_dict(), limit=limit, verdict=verdict, sentence=sentence)
 
 
-def _on_value(name: str, value: float, limit: float, sentence: str) -> Gate:
+def _on_value(name: str, value: float, limit: float, sentence: str) -> GateResult:
     # Written so that NaN, which compares false with everything, is refused.
     verdict = _verdict(value <= limit)
-    return Gate(name=name, value=value, limit=limit, verdict=verdict, sentence=sentence)
+    return GateResult(name=name, value=value, limit=limit, verdict=verdict, sentence=sentence)
 
 
-def _without_value(name: str, passed: bool, sentence: str) -> Gate:
-    return Gate(name=name, verdict=_verdict(passed), sentence=sentence)
+def _without_value(name: str, passed: bool, sentence: str) -> GateResult:
+    return GateResult(name=name, verdict=_verdict(passed), sentence=sentence)
 
 
-def _untested(name: str, sentence: str) -> Gate:
-    return Gate(name=name, verdict="not tested", sentence=sentence)
+def _untested(name: str, sentence: str) -> GateResult:
+    return GateResult(name=name, verdict="not tested", sentence=sentence)
 
 
 def _verdict(passed: bool) -> GateVerdict:

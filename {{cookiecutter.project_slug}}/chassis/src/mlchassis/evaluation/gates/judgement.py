@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from mlchassis.errors import ProjectError
-from mlchassis.evaluation.gates.context import Case, Gate
+from mlchassis.evaluation.gates.context import GateContext, GateResult
 from mlchassis.evaluation.gates.gates import GATES
 
 Verdict = Literal["passed", "refused"]
@@ -34,10 +34,10 @@ class Judgement(BaseModel):
     verdict: Verdict
     champion: str | None
     metric: str
-    gates: tuple[Gate, ...]
+    gates: tuple[GateResult, ...]
 
     @property
-    def refusals(self) -> tuple[Gate, ...]:
+    def refusals(self) -> tuple[GateResult, ...]:
         """The gates that refuse."""
         return tuple(gate for gate in self.gates if gate.verdict == "refused")
 
@@ -51,23 +51,23 @@ class Judgement(BaseModel):
         return ", ".join(parts)
 
 
-def judge(case: Case) -> Judgement:
+def judge(context: GateContext) -> Judgement:
     """Holds a bundle's facts against every gate.
 
     Raises:
         ProjectError: `judge.metric` names what was not measured.
     """
-    metric = case.params.judge.metric
-    if metric not in case.facts["metrics"]:
+    metric = context.params.judge.metric
+    if metric not in context.facts["metrics"]:
         raise ProjectError(
             f"params.yaml: judge.metric is '{metric}', which was not measured; known are: "
-            f"{', '.join(case.facts['metrics'])}."
+            f"{', '.join(context.facts['metrics'])}."
         )
-    gates = tuple(gate for find in GATES for gate in find(case))
+    gates = tuple(gate for find in GATES for gate in find(context))
     return Judgement(
-        digest=case.facts["digest"],
+        digest=context.facts["digest"],
         verdict="refused" if any(gate.verdict == "refused" for gate in gates) else "passed",
-        champion=case.champion.digest if case.champion else None,
+        champion=context.champion.digest if context.champion else None,
         metric=metric,
         gates=gates,
     )
