@@ -1,4 +1,4 @@
-"""The gates: each a function from its context to rows of the judgement; `GATES` is the list of them.
+"""The gates: functions from a context to rows of the judgement; `GATES` is the list of them.
 
 Wherever there is an interval its unfavourable end counts, so that a gate lets pass what was shown
 to be good enough, and not what merely was not shown to be bad. (Slices and groups of people are
@@ -72,9 +72,9 @@ def not_worse_than_champion(context: GateContext) -> Iterator[GateResult]:
             champion.gain,
             -margin,
             champion.gain.low > -margin,
-            f"{context.params.judge.metric} is {_signed(champion.gain)} against the champion (version "
-            f"{champion.version}) on {champion.rows} rows that neither has seen; the interval must "
-            f"lie above {-margin:g} (judge.max_regression).",
+            f"{context.params.judge.metric} is {_signed(champion.gain)} against the champion "
+            f"(version {champion.version}) on {champion.rows} rows that neither has seen; the "
+            f"interval must lie above {-margin:g} (judge.max_regression).",
         )
 
 
