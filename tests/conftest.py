@@ -1,4 +1,4 @@
-"""What every test of the template stands on: projects baked from a copy of its tracked files."""
+"""Shared fixtures: projects baked from a copy of the template's tracked files."""
 
 import os
 import sys
@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a project that was run whole takes minutes, so it comes later.
+    """Move slow tests, which need a complete run of a project, to the end.
 
     Last is what waits for the suites that run beside all of that.
     """
@@ -106,7 +106,7 @@ def refuse(bake: Bake, tmp_path: Path) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def stand_in(tmp_path: Path) -> Path:
-    """What stands in for a project that is set up: a package that says green, an environment."""
+    """Stand-in for a project that is set up: a package with passing tests, an environment."""
     project = tmp_path / "stand-in"
     package = project / "src" / "ml_service"
     package.mkdir(parents=True)

@@ -31,7 +31,7 @@ class Engine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its clients run in."""
+        """Environment of its clients."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "COMPOSE_"))}
         return {
             **kept,

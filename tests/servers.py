@@ -18,7 +18,7 @@ WITHIN = 120.0  # seconds in which a server must come up, on any machine
 
 
 def is_open(port: int) -> bool:
-    """Whether something listens there."""
+    """True if something listens on the port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

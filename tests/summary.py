@@ -1,4 +1,4 @@
-"""What the long tests did and found: one line for each, shown before pytest's closing line."""
+"""Summary of the long tests: one line each, shown before pytest's closing line."""
 
 import time
 from collections.abc import Iterator

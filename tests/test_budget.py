@@ -1,4 +1,4 @@
-"""What keeps the template small, and free of what belongs to one machine only."""
+"""Limits on size, and a ban on paths of one machine."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What the docs name is there: files, places in them, verbs of make."""
+"""Files, headings and make verbs that the docs name must exist."""
 
 import re
 import tomllib
@@ -28,7 +28,7 @@ def read_code(text: str) -> list[str]:
 
 
 def find_anchors(text: str) -> set[str]:
-    """Where a link can point to: headings, as they are written in addresses, and named places."""
+    """Anchors of a document: headings as they appear in links, and named places."""
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     slugs = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
     return slugs | set(re.findall(r'<a id="([^"]+)"', text))

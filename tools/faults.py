@@ -60,7 +60,7 @@ class _Part(BaseModel):
 
 
 class Application(_Part):
-    """How a project is broken: by a patch or by commands."""
+    """Means to break a project: a patch or commands."""
 
     patch: str | None = None
     commands: tuple[Command, ...] = ()
@@ -94,7 +94,7 @@ class Fault(_Part):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one fault: `problem` is empty where its guard caught it."""
+    """Outcome of one fault; `problem` is empty if its guard caught it."""
 
     fault: Fault
     problem: str

@@ -27,7 +27,7 @@ EXCESS = 10
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came back within so many seconds."""
+    """Responses within a number of seconds."""
 
     accepted: Sequence[float]
     refused: Sequence[float]

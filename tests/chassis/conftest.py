@@ -1,4 +1,4 @@
-"""What many tests share: the contract, and a small bundle that is made in seconds."""
+"""Shared fixtures: the contract, and a small bundle that is made in seconds."""
 
 from collections.abc import Callable
 from pathlib import Path

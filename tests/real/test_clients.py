@@ -55,7 +55,7 @@ def address(whole_run: WholeRun, service_log: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def metadata(address: str) -> Any:
-    """What the service says of its model, as Open Inference has it."""
+    """Metadata of the model, by the Open Inference Protocol."""
     return fetch(f"{address}/v2/models/{fetch(f'{address}/v2')['name']}")
 
 
@@ -88,7 +88,7 @@ def control(
 
 
 def run_suite(clients: Path, address: str, metadata: Any, record: Any) -> dict[str, str]:
-    """What each check of the suite found: nothing where it holds."""
+    """Problem found by each check of the suite; empty if it passes."""
     done = subprocess.run(
         [
             *(clients / "bin" / "python", CLIENTS / "suite.py"),
@@ -106,7 +106,7 @@ def run_suite(clients: Path, address: str, metadata: Any, record: Any) -> dict[s
 
 
 def read_deviations(title: str) -> set[str]:
-    """What stands in the first column of a table of the page, below that title."""
+    """First column of the page's table below a title."""
     section = PAGE.read_text(encoding="utf-8").split(f"\n## {title}\n")[1].split("\n## ")[0]
     return set(re.findall(r"`([^`]+)`", " ".join(re.findall(r"(?m)^\|([^|]*)\|", section))))
 
@@ -162,7 +162,7 @@ def scored(
     tmp_path_factory: pytest.TempPathFactory,
     parts: Parts,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What MLflow's client got from ours and from `mlflow models serve`, in every form."""
+    """Responses to MLflow's client from our service and `mlflow models serve`, in every form."""
     project, port = whole_run.project, find_port()
     command: list[str | Path] = [
         *("mlflow", "models", "serve", "--model-uri", f"models:/{metadata['name']}@champion"),
@@ -184,7 +184,7 @@ def scored(
 
 
 def are_alike(ours: Any, theirs: Any) -> bool:
-    """Whether two servers' answers to a row are equal but for the last digits of a float32."""
+    """True if two servers' answers to a row are equal within float32 precision."""
     return bool(
         ours.keys() == theirs.keys()
         and ours["prediction"] == theirs["prediction"]

@@ -136,7 +136,7 @@ def container(engine: Engine, image: str, whole_run: WholeRun) -> Container:
 
 @pytest.fixture(scope="module")
 def local_answer(whole_run: WholeRun, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What `make serve` answers to the example, outside of any container."""
+    """Response of `make serve` to the example, outside of any container."""
     log = tmp_path_factory.mktemp("local") / "service.log"
     with log.open("wb") as output, serve(whole_run.project, output, make_environment()) as address:
         return fetch(f"{address}/predict", read_question(address))
@@ -147,7 +147,7 @@ def without_id(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_status(container: Container) -> dict[str, str]:
-    """What the kernel says about the service's process."""
+    """Status of the service's process, from the kernel."""
     said = container.engine.docker("exec", container.name, "cat", "/proc/1/status")
     return {name: value.strip() for name, _, value in (s.partition(":") for s in said.splitlines())}
 

@@ -67,7 +67,7 @@ def predict(page: Page) -> None:
 
 
 def read_form(page: Page) -> dict[str, Any]:
-    """What is in the form, as a record."""
+    """Content of the form, as a record."""
     facts = page.evaluate("() => facts.columns.map(({ name, kind }) => [name, kind])")
     values = {name: page.locator(f"[name={name}]").input_value() for name, _ in facts}
     numeric = {name for name, kind in facts if kind in {"number", "integer"}}

@@ -62,7 +62,7 @@ def fit() -> tuple[Any, pd.DataFrame]:
 
 
 def describe(contract_text: str, golden: list[Golden]) -> Metadata:
-    """What the bundle says about the model."""
+    """Metadata of the frozen bundle."""
     contract = parse_contract(contract_text)
     return Metadata(
         name=contract.name,

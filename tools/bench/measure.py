@@ -53,7 +53,7 @@ def write_bodies(name: str, material: Material) -> None:
 
 
 def make_variables(port: int) -> dict[str, str]:
-    """What the servers are told by their environment."""
+    """Environment variables of the servers."""
     return {
         "BENCH": str(FOLDER / "model"),
         "BENTOML_DO_NOT_TRACK": "True",
@@ -141,7 +141,7 @@ def check_answers(name: str, port: int, material: Material) -> None:
 
 
 def agree(found: Sequence[float], expected: Sequence[float]) -> bool:
-    """Whether two lists of probabilities are the same but for rounding."""
+    """True if two lists of probabilities are equal except for rounding."""
     pairs = zip(found, expected, strict=True)
     return len(found) == len(expected) and all(abs(one - other) < 1e-5 for one, other in pairs)
 

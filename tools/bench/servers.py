@@ -41,7 +41,7 @@ def ask_records(names: Sequence[str], rows: Rows) -> Any:
 
 
 def ask_split(names: Sequence[str], rows: Rows) -> Any:
-    """What MLflow calls `dataframe_split`."""
+    """Request body in MLflow's format `dataframe_split`."""
     return {"dataframe_split": {"columns": names, "data": rows}}
 
 

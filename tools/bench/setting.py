@@ -1,4 +1,4 @@
-"""What the measurement stands on: the frozen model, its rows, and an environment per server."""
+"""Fixtures of the benchmark: the frozen model, its rows, an environment per server."""
 
 import hashlib
 import os
@@ -64,7 +64,7 @@ def hash_files(paths: Iterable[Path]) -> str:
 
 
 def is_made_of(place: Path, origin: str) -> bool:
-    """Whether a folder was made whole, and of these files."""
+    """True if a folder is complete and was made of these files."""
     note = place / "made-of"
     return note.is_file() and note.read_text(encoding="utf-8") == origin
 

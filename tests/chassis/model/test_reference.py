@@ -1,4 +1,4 @@
-"""What training saw, for monitoring to compare with."""
+"""Reference distributions of the training rows."""
 
 import json
 

@@ -86,7 +86,7 @@ def test_a_category_that_comes_back_was_not_renamed() -> None:
 
 
 def change_from(month: int, day: int, column: str, convert: Any) -> dict[str, pd.DataFrame]:
-    """What arrives from a day of a month on is converted."""
+    """Convert a column from a day of a month on."""
     months = make_months()
     for k, name in enumerate(MONTHS[month:]):
         values = months[name][column].copy()

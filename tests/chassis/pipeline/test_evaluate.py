@@ -368,7 +368,7 @@ def make_patients(seed: int, name: str, patients: int = 60, rows: int = 25) -> W
 
 
 def test_patients_that_differ_do_not_make_an_honest_model_too_good(limits: Params) -> None:
-    """By patient no seed is refused; by row, as if visits were independent, some are."""
+    """Resampling by patient rejects no seed; resampling by row rejects some."""
     split = SPLIT.model_copy(update={"strategy": "group", "group": "who"})
     params = limits.model_copy(update={"split": split})
     refused = {"patient": 0, "row": 0}

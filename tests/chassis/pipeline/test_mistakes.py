@@ -278,7 +278,7 @@ def folder(worked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def snapshot(folder: Path) -> dict[str, str]:
-    """What lies there, but for the log and the state of this machine."""
+    """Content of a folder, except the log and the state of this machine."""
     found = (p for p in folder.rglob("*") if p.is_file())
     return {str(p.relative_to(folder)): sha256(p.read_bytes()).hexdigest() for p in found}
 

@@ -14,7 +14,7 @@ from mlchassis.workspace.dvc_remotes import find_stores
 
 
 def others_can_read(place: Path, top: Path) -> bool:
-    """Whether a stranger reaches a file: every folder from `top` on lets him through."""
+    """True if other users can read a file: every folder from `top` on lets them through."""
     chain = [place, *(p for p in place.parents if p == top or top in p.parents)]
     return place.stat().st_mode & 0o004 != 0 and all(
         p.stat().st_mode & 0o001 for p in chain if p.is_dir()

@@ -1,4 +1,4 @@
-"""What a DVC remote holds is compared with the hashes that git has."""
+"""Content of a DVC remote against the hashes in git."""
 
 import re
 import shutil

@@ -60,7 +60,7 @@ def running(paths: Paths) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
 
 
 def wait_for_stage(process: "subprocess.Popen[bytes]", log: Path, stage: str) -> bool:
-    """Whether the stage began before the run ended."""
+    """True if the stage began before the run ended."""
     deadline = time.monotonic() + WITHIN
     while f"Running stage '{stage}'" not in log.read_text():
         if process.poll() is not None:

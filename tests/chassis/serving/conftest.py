@@ -222,12 +222,12 @@ class Service:
 
     @property
     def output(self) -> str:
-        """What it wrote to its standard output so far."""
+        """Standard output so far."""
         return self._output.read_text(encoding="utf-8")
 
     @property
     def errors(self) -> str:
-        """What it wrote to its standard error so far."""
+        """Standard error so far."""
         return self._errors.read_text(encoding="utf-8")
 
     def wait_until_serving(self) -> str:

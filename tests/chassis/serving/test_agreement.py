@@ -151,7 +151,7 @@ class Doors:
         return [*probabilities.values()] if probabilities else []
 
     def ask_registered(self, rows: Sequence[Row]) -> list[list[float] | None]:
-        """What `models:/NAME@champion` answers to a frame of one row, or None."""
+        """Scores of `models:/NAME@champion` for each row alone, or None."""
         from mlflow.exceptions import MlflowException
 
         features = {column.name for column in self.contract.features}
@@ -267,7 +267,7 @@ def candidates(column: Column) -> list[Any]:
 
 
 def form(column: Column) -> tuple[Any, ...]:
-    """What makes two columns alike: they are judged by the same rules."""
+    """Key of the rules that a column is validated by."""
     given = (column.values, column.pattern, column.minimum, column.maximum, column.max_length)
     return (column.kind, column.required, *(value is None for value in given))
 

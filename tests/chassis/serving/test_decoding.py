@@ -141,7 +141,7 @@ def readers(
 
 
 def read_strictly(model: type[BaseModel], body: bytes) -> Any:
-    """What the model reads: rows and whether to explain them; None where it refuses."""
+    """Rows and options that the model accepts; None if it rejects the body."""
     try:
         found: Any = model.__pydantic_validator__.validate_json(body)
     except ValidationError:

@@ -58,7 +58,7 @@ async def running(app: FastAPI) -> AsyncIterator[FastAPI]:
 
 
 def plain(contract: Contract, row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a log may hold of a row, moments as such: `Z` and `+00:00` are the same."""
+    """Loggable cells of a row, with parsed timestamps: `Z` equals `+00:00`."""
     kept = {c.name: row.get(c.name) for c in contract.features if c not in contract.pii}
     moments = [name for name in kept if contract.column(name).kind == "timestamp" and kept[name]]
     return kept | {name: datetime.fromisoformat(row[name]) for name in moments}

@@ -33,7 +33,7 @@ _ORDER = itertools.count()
 
 
 class Wire(asyncio.Transport):
-    """What a connection writes to; `order` is when it last did, among all."""
+    """Transport of a connection; `order` is its last write among all."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,7 +176,7 @@ def long(settings: ServiceSettings, served: ServedModel, tmp_path_factory: Any) 
 
 @pytest.fixture
 def taken(short: Server, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many requests were answered together, each time."""
+    """Sizes of the batches."""
     found: list[int] = []
     shortcut: Any = short.app.shortcut
     original = shortcut._answer

@@ -160,7 +160,7 @@ def draw_number_format(draw: st.DrawFn) -> ColumnFormat:
 
 @st.composite
 def draw_format(draw: st.DrawFn, kind: str) -> ColumnFormat:
-    """How a column of a kind is written."""
+    """Draw a format for a column of some type."""
     missing = draw(st.sampled_from([(), ("-",), ("k.A.",)]))
     if draw(st.integers(0, 3)) == 0:
         return ColumnFormat(missing=missing)
@@ -177,7 +177,7 @@ def draw_format(draw: st.DrawFn, kind: str) -> ColumnFormat:
 
 
 def draw_value(chance: Random, kind: str, form: ColumnFormat, words: Sequence[str]) -> Any:
-    """What a cell may mean, where it is not missing."""
+    """Draw the value of a cell that is not missing."""
     if kind == "number":
         return Decimal(chance.randint(-(10**8), 10**8)).scaleb(-chance.randint(0, 4))
     if kind == "integer":

@@ -87,7 +87,7 @@ def nullable_frame(rows: list[dict[str, Any]], contract: Contract) -> pd.DataFra
 
 
 def mlflow_frame(rows: list[dict[str, Any]], contract: Contract) -> pd.DataFrame:
-    """What MLflow makes of a request by a signature: NumPy's times without a zone, in UTC."""
+    """Frame that MLflow makes of a request by its signature: naive timestamps in UTC."""
     frame = plain_frame(rows, contract)
     for column in contract.features:
         if column.kind == "timestamp":

@@ -1,4 +1,4 @@
-"""What an adoption decided is printed as one table, before anything is changed."""
+"""Decisions of an adoption, printed as one table before anything changes."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the data page tells about columns is what counting gives."""
+"""Distributions on the data page equal plain counts."""
 
 import json
 from typing import Any

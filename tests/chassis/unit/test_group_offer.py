@@ -1,4 +1,4 @@
-"""What adoption asks and says about rows that hang together."""
+"""Questions and notes of adoption on dependent rows."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a column holds is read where it is clear, and stays text with a line where it is not."""
+"""Columns are parsed where their format is clear, and stay text with a note where not."""
 
 import time
 from collections.abc import Sequence

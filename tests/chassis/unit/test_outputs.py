@@ -1,4 +1,4 @@
-"""What no verb wrote is neither deleted nor overwritten."""
+"""Files that no verb wrote are neither deleted nor overwritten."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What derives from a contract: requests and tables are judged alike, and drawn rows pass both."""
+"""Requests and tables are validated equally by a contract, and drawn rows pass both."""
 
 import json
 import math

@@ -64,7 +64,7 @@ def paths(tmp_path: Path) -> Workspace:
 
 
 def adopt(paths: Workspace, **place: str) -> None:
-    """What `make adopt` writes for the table of a database."""
+    """Files that `make adopt` writes for the table of a database."""
     wishes = Wishes(target="returned", features=frozenset({"size", "items", "colour"}))
     request = Request(Place("sqlite:///shop.db", table="orders", **place), wishes)
     adoption = prepare(paths, request, None, lambda _, safe: safe)

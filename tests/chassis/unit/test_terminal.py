@@ -1,4 +1,4 @@
-"""What a terminal gets: no control characters, no line breaks from values, no secrets."""
+"""Terminal output: no control characters, no line breaks from values, no secrets."""
 
 import io
 import json

@@ -68,7 +68,7 @@ class Server:
 
 
 def check_health(server: Server) -> Iterator[tuple[str, Any]]:
-    """What an orchestrator asks."""
+    """Health checks of an orchestrator."""
     for path in ("/v2/health/live", "/v2/health/ready"):
         answer = server.get(path)
         yield f"{path} is 200", answer.status_code == 200
@@ -87,7 +87,7 @@ def check_health(server: Server) -> Iterator[tuple[str, Any]]:
 
 
 def check_metadata(server: Server) -> Iterator[tuple[str, Any]]:
-    """What the model says of itself."""
+    """Metadata of the model."""
     found = server.metadata
     yield "the metadata have the name", found["name"] == server.model
     yield "the metadata have the version", server.version in found.get("versions", [])

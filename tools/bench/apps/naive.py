@@ -1,4 +1,4 @@
-"""What a tutorial shows: a scikit-learn pipeline behind FastAPI, a data frame for each request."""
+"""The server of many tutorials: scikit-learn behind FastAPI, a data frame per request."""
 
 import os
 from pathlib import Path

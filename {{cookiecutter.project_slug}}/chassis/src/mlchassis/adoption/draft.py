@@ -95,7 +95,7 @@ def draft_column(column: Planned, description: str) -> dict[str, Any]:
 
 
 def _draft_values(column: Planned) -> dict[str, Any]:
-    """Which values a column may have, with examples unless they are a person's.
+    """Allowed values of a column, with examples unless they are a person's.
 
     What the model does not see has no limits: nobody is turned away for it.
     """
@@ -153,7 +153,7 @@ def widen(low: float, high: float) -> tuple[float, float]:
 
 
 def _give_examples(facts: ColumnFacts) -> dict[str, Any]:
-    """What is ordinary: the commonest words, or the middle of numbers and times."""
+    """Typical values: the most common categories, or the middle of numbers and times."""
     if facts.median is not None:
         whole = facts.kind == "integer"
         return {"examples": [facts.median if whole else float(f"{facts.median:.6g}")]}
@@ -188,5 +188,5 @@ def _indent(text: str, spaces: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """What fits behind a comment's sign, whatever a name or a value holds."""
+    """Fold text onto one line, so that it is safe in a YAML comment."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,4 +1,4 @@
-"""What an earlier adoption of the table decided, which the next one goes on with."""
+"""Decisions of an earlier adoption of the same table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -29,11 +29,11 @@ class Earlier:
 
     @property
     def roles(self) -> dict[str, tuple[str, ...]]:
-        """By column."""
+        """Roles by column."""
         return {column.name: tuple(sorted(column.roles)) for column in self.contract.columns}
 
     def is_continued_by(self, contract: Contract) -> bool:
-        """Whether a contract is for the same problem, so that its settings stay."""
+        """True if a contract is for the same problem, so that its settings stay."""
         same_target = self.contract.target.name == contract.target.name
         names = {column.name for column in contract.columns}
         kept = [column.name in names for column in self.contract.features]
@@ -50,7 +50,7 @@ def read_earlier(paths: Paths, previous: Contract | None) -> Earlier | None:
 
 
 def continue_wishes(wishes: Wishes, earlier: Earlier | None, words: pd.DataFrame) -> Wishes:
-    """What flags say now, else what they said the last time about the same target."""
+    """Merge flags with earlier decisions on the same target; flags win."""
     if earlier is None or earlier.contract.target.name != wishes.target:
         return wishes
     contract, found = earlier.contract, set(map(str, words[wishes.target].dropna().unique()))
@@ -80,7 +80,7 @@ def read_formats(paths: Paths, earlier: Earlier | None, target: str) -> dict[str
 def continue_formats(
     formats: FormatOverrides, paths: Paths, earlier: Earlier | None
 ) -> FormatOverrides:
-    """What flags say now about the table as a whole, else what was decided the last time."""
+    """Merge format flags with earlier decisions on the whole table; flags win."""
     source = load_params(paths.params).source if earlier else None
     if source is None or source.kind == "custom":
         return formats

@@ -1,4 +1,4 @@
-"""What adopt writes and deletes: decided whole and noted, then done; the next run does the rest."""
+"""Journal of an adoption: changes are recorded first, and the next run completes them."""
 
 import json
 import shutil

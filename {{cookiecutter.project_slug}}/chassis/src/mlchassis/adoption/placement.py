@@ -1,4 +1,4 @@
-"""Where a source may lie: never where a verb writes, deletes or caches."""
+"""Location of a source: outside every folder that verbs write, delete or cache."""
 
 import os
 from pathlib import Path
@@ -100,7 +100,7 @@ def _settle_query(source: SqlParams, root: Path) -> SqlParams:
 
 
 def note_location(outside: str | None) -> list[str]:
-    """What a colleague needs who works in a clone."""
+    """Note for colleagues who work in a clone."""
     remote = (
         "the rows are in data/raw and in var/dvc-remote of this folder alone: name a DVC remote "
         "that colleagues and CI reach (README.md: Another DVC remote), then `make push`; they "

@@ -47,7 +47,7 @@ def compute_features(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[A
 
 
 def is_sample_here(root: Path) -> bool:
-    """Whether the project still carries the sample problem."""
+    """True if the project still contains the sample problem."""
     return (root / LIST).exists()
 
 

@@ -35,7 +35,7 @@ _OWN_NAME = re.compile(
 
 
 def quarantine_path(output: Path) -> Path:
-    """Where the rows go that break the contract."""
+    """Path of the rows that violate the contract."""
     return output.with_suffix(".quarantine.parquet")
 
 
@@ -75,7 +75,7 @@ def check_output(output: Path, inputs: Iterable[Path]) -> None:
 
 
 def is_own(path: Path) -> bool:
-    """Whether batch scoring wrote a file, and it is unchanged."""
+    """True if batch scoring wrote the file and nobody changed it."""
     try:
         mark = (pq.read_metadata(path).metadata or {}).get(_MARK.encode())
         return mark is not None and mark == _digest_rows(path).encode()
@@ -98,7 +98,7 @@ def _digest_rows(path: Path) -> str:
 
 
 def _is_work(parts: Path) -> bool:
-    """Whether a folder holds nothing but what a run leaves there, whenever it was killed.
+    """True if a folder holds only the files of an interrupted run.
 
     Where many may write, such as in /tmp, another user's folder or a link is no run's of ours.
     """

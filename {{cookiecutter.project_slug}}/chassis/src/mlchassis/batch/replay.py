@@ -1,4 +1,4 @@
-"""How an answer came about: every stage's values again, from the prediction log and the bundle."""
+"""Replay of one prediction: each stage's values, from the prediction log and the bundle."""
 
 import json
 from collections.abc import Generator, Iterator, Mapping

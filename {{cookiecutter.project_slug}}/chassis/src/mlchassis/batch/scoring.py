@@ -58,7 +58,7 @@ CHUNK_ROWS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How many rows were answered, and how many are in quarantine.
+    """Number of scored and of quarantined rows.
 
     Attributes:
         notes: Sentences on what of the files was not read.
@@ -71,7 +71,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What is the same for all chunks.
+    """Settings shared by all chunks.
 
     Attributes:
         kept: Columns of the input that stand beside the answers.
@@ -241,7 +241,7 @@ def _free_name(name: str, taken: Collection[str]) -> str:
 
 
 def _describe_work(inputs: Sequence[Path], digest: str, chunk_rows: int) -> dict[str, Any]:
-    """What the parts of a run depend on."""
+    """Fingerprint of everything that the parts of a run depend on."""
     stats = [(str(path.resolve()), path.stat()) for path in inputs]
     return {
         "inputs": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],

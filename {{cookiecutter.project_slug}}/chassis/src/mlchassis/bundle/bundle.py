@@ -69,7 +69,7 @@ class Golden(_Record):
 
 
 class Metadata(_Record):
-    """What a server, a judge and a monitor need to know about a model.
+    """Model metadata for the service, the gates and the monitors.
 
     Attributes:
         threshold: Probability of the positive class from which a binary answer is positive.
@@ -119,7 +119,7 @@ class Bundle:
 
 
 class Pointer(_Record):
-    """Which bundle a store serves, and which registry version that is."""
+    """The served bundle of a store, with its registry version."""
 
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     model_name: str
@@ -348,7 +348,7 @@ def load_deployed(store: Path, digest: str, features: FeatureCode) -> Bundle:
 
 
 def read_pointer(store: Path) -> Pointer | None:
-    """What the store serves, or None where nothing was ever deployed.
+    """Return the pointer of the store, or None if nothing was deployed.
 
     Raises:
         BundleError: The pointer is there but cannot be read.

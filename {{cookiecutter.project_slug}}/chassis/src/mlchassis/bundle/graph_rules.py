@@ -1,4 +1,4 @@
-"""What an ONNX graph must not hold, decided before ONNX Runtime sees it.
+"""Rules for ONNX graphs, checked before ONNX Runtime loads them.
 
 A graph may keep its weights in other files and may name operators of libraries that somebody
 installed. Such a graph is more than its bytes, and its digest no longer says what it computes.

@@ -165,7 +165,7 @@ class Scorer:
             )
 
     def answers_rows_apart(self) -> bool:
-        """Whether a row is answered alone as it is among others, to the bit.
+        """True if a row's scores are bit-identical alone and within a batch.
 
         Trees do so. Where numbers are summed in an order that depends on how many rows there are,
         or a feature looks at other rows, the golden requests tell.
@@ -186,7 +186,7 @@ class Scorer:
 
 
 class _Pyfunc:
-    """What MLflow's pyfunc flavour calls: a frame of raw columns in, a frame of answers out."""
+    """MLflow's pyfunc flavor: a frame of raw columns in, a frame of predictions out."""
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer

@@ -28,7 +28,7 @@ class ParamsError(ProjectError):
 
 
 class IngestParams(Section):
-    """Which rows are read.
+    """Rows to read.
 
     Attributes:
         until: Up to which month the project has seen the world; None takes all there is.
@@ -40,7 +40,7 @@ class IngestParams(Section):
 
 
 class ValidateParams(Section):
-    """When rows stop the pipeline."""
+    """Limits at which validation stops the pipeline."""
 
     max_quarantined: Share
     max_doubled: Share = 0.01
@@ -49,7 +49,7 @@ class ValidateParams(Section):
 
 
 class SplitParams(Section):
-    """How rows become windows."""
+    """Split into training, validation and test rows."""
 
     strategy: Literal["time", "group", "random"]
     valid_days: Count
@@ -119,7 +119,7 @@ class EvaluateParams(Section):
 
 
 class GroupGapParams(Section):
-    """By how much two groups of people may be shown to differ."""
+    """Largest allowed differences between groups of people."""
 
     rate: Positive = 0.2
     true_positive_rate: Positive = 0.1
@@ -176,7 +176,7 @@ class Params(Section):
 
     @property
     def resampling(self) -> dict[str, Any]:
-        """What every bootstrap takes: resamples, confidence and seed."""
+        """Arguments of every bootstrap: resamples, confidence and seed."""
         found = self.evaluate.model_dump(include={"resamples", "confidence"})
         return {**found, "seed": self.seed}
 

@@ -1,4 +1,4 @@
-"""What the environment says, as typed and frozen settings.
+"""Typed, frozen settings from environment variables.
 
 Every serving setting is a variable with the prefix `SERVICE_`, so `max_rows` is SERVICE_MAX_ROWS.
 """
@@ -22,7 +22,7 @@ def _split_commas(value: object) -> object:
 
 
 class ServiceSettings(BaseSettings):
-    """How the model is served.
+    """Settings of the service.
 
     Attributes:
         store: Where deployed bundles lie, with the pointer to the one that is served.

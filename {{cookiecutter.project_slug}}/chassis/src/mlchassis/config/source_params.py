@@ -26,7 +26,7 @@ class CustomParams(Section):
 
 
 class ColumnFormat(Section):
-    """How the values of a column are written, where that is not plain.
+    """Format of a column's values, where it is not plain.
 
     Attributes:
         decimal: Mark between the whole and the fraction of a number.
@@ -59,7 +59,7 @@ class ColumnFormat(Section):
 
     @property
     def is_plain_number(self) -> bool:
-        """Whether numbers are written as programs write them, such as -1.5e3."""
+        """True if numbers are written as programs write them, such as -1.5e3."""
         marks = (self.decimal, self.thousands, self.affixes, self.negative)
         return marks == (".", None, (), "minus")
 
@@ -71,7 +71,7 @@ class ColumnFormat(Section):
 
 
 class TableFormat(Section):
-    """How a table is written: its files and its columns.
+    """Format of a table: its files and its columns.
 
     A bundle keeps the format of the table that its model was trained on.
 
@@ -142,7 +142,7 @@ class S3Params(TableFormat):
 
 
 class SqlParams(TableFormat):
-    """What a query finds in a database.
+    """Query of a database source.
 
     Attributes:
         url: As SQLAlchemy writes it, without a password: that is SOURCE_PASSWORD's.

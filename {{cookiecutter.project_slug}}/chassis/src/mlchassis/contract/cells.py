@@ -116,7 +116,7 @@ class CellParser:
         self._parse: Callable[[str], Cell] = _PARSERS[kind](form)
 
     def is_missing(self, text: str) -> bool:
-        """Whether normalized text stands for a missing value."""
+        """True if normalized text stands for a missing value."""
         return not text or text in self._declared or text.lower() in self._standard
 
     def parse(self, text: str) -> Cell | None:
@@ -135,7 +135,7 @@ def parse_cell(text: str, kind: "Kind", form: "ColumnFormat") -> Cell | None:
 
 
 def is_naive_time(text: str, form: "ColumnFormat") -> bool:
-    """Whether text is a time without a zone, which is taken as UTC."""
+    """True if text is a timestamp without a zone, which is read as UTC."""
     try:
         return read_time(normalize_text(text), form).tzinfo is None
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a contract must not say: every refusal, as one sentence."""
+"""Validation of the contract itself: each error is one sentence."""
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
@@ -85,7 +85,7 @@ def anchored(pattern: str) -> str:
 
 
 def match_pattern(pattern: str) -> Callable[[str], bool]:
-    """Whether a value is of a pattern, decided by the engine that reads requests.
+    """Return a full-match predicate, run by the regex engine that validates requests.
 
     There is one engine for requests and tables, since dialects differ: Python's dollar sign lets a
     line end pass, and a digit is any script's in one and one of ten characters in another.

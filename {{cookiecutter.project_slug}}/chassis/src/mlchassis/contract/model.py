@@ -65,7 +65,7 @@ class Column:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether the column becomes floating-point numbers (strings alone do not)."""
+        """True if the column becomes floating-point numbers; only strings do not."""
         return self.kind != "string"
 
 
@@ -120,12 +120,12 @@ class Contract:
 
     @cached_property
     def event_time(self) -> Column | None:
-        """When the event takes place, or None for a table without time."""
+        """The column with the time of the event, or None."""
         return next(iter(self._with_role("event_time")), None)
 
     @cached_property
     def request_columns(self) -> tuple[Column, ...]:
-        """What a client may send: the features, and the key and the event time where there are."""
+        """Columns that a request may contain: features, key and event time."""
         named = (self.key, self.event_time)
         extra = tuple(c for c in named if c is not None and c not in self.features)
         return (*extra, *self.features)

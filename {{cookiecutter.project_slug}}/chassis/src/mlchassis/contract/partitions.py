@@ -36,5 +36,5 @@ def split_by_month(rows: pd.DataFrame, contract: Contract) -> Iterator[tuple[str
 
 
 def has_arrived(month: str, until: str | None) -> bool:
-    """Whether a month is part of the world as the project has seen it."""
+    """True if the month is at or before the last month that is available."""
     return until is None or month == WHOLE or month <= until

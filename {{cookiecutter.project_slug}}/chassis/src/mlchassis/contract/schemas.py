@@ -1,4 +1,4 @@
-"""What follows from a contract: the API's request model, the table's schema, generated rows."""
+"""Schemas derived from a contract: request model, table schema, generated rows."""
 
 import math
 import warnings

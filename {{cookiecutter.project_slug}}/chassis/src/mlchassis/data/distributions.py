@@ -1,4 +1,4 @@
-"""How the values of a column are spread, over all rows and month by month."""
+"""Distribution of each column, over all rows and by month."""
 
 from collections.abc import Mapping
 from typing import Any

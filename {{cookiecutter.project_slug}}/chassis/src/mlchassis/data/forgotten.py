@@ -40,7 +40,7 @@ def spell_cell(cell: Any, kind: Kind) -> str | None:
 
 
 def match_values(values: "pd.Series[Any]", kind: Kind, wanted: frozenset[str]) -> "pd.Series[bool]":
-    """Which cells of a column hold one of the wanted values, as `spell_cell` spells them."""
+    """Mask of the cells that hold a wanted value, compared as `spell_cell` spells them."""
     distinct = values.dropna().unique()
     hits = [cell for cell in distinct if spell_cell(cell, kind) in wanted]
     return values.isin(hits)

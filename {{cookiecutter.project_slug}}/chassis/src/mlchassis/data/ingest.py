@@ -100,7 +100,7 @@ def _name_forgotten(count: int) -> str:
 
 
 def summarize(report: Mapping[str, Any]) -> str:
-    """How many rows came, and what a person may not expect about them."""
+    """Number of rows read, and anything unexpected about them."""
     arrived = (
         f"{report['arrived']:,} of {report['offered']:,} rows have arrived in "
         f"{_spell_batches(report)}, {report['not_yet_arrived']:,} are still to come"
@@ -131,7 +131,7 @@ def _list_counts(words: Mapping[str, int]) -> str:
 
 
 def is_offline(paths: Paths) -> bool:
-    """Whether somebody said not to read the source, and rows are stored already."""
+    """True if reading is switched off and rows are stored already."""
     return bool(os.environ.get(OFFLINE)) and any(paths.raw.glob("*.parquet"))
 
 
@@ -153,7 +153,7 @@ def keep_stored(paths: Paths, params: Params, why: str) -> str:
 
 
 def count_rows(raw: Path, offered: Mapping[str, pd.DataFrame], until: str | None) -> dict[str, Any]:
-    """How many rows were ever offered, those included that the source no longer offers."""
+    """Row counts, including stored rows that the source no longer offers."""
     gone = [path for path in raw.glob("*.parquet") if path.stem not in offered]
     counts = {month: len(batch) for month, batch in offered.items()}
     counts |= {path.stem: len(read_table(path)) for path in gone}
@@ -209,7 +209,7 @@ def _is_same(stored: pd.DataFrame, rows: pd.DataFrame) -> bool:
 
 
 def _compare(stored: pd.DataFrame, rows: pd.DataFrame) -> tuple[int, pd.DataFrame]:
-    """How many stored rows are changed or gone, and the rows that are new; order does not count."""
+    """Return the number of stored rows that changed or vanished, and the new rows."""
     if list(stored.columns) != list(rows.columns):
         return len(stored), rows[:0]
     try:

@@ -79,7 +79,7 @@ def check_categories(
 
 
 def _holds(feature: NDArray[Any], column: NDArray[Any]) -> bool:
-    """Whether a feature repeats the values of a column, row by row, in whatever case."""
+    """True if a feature repeats a column's values row by row, ignoring case."""
     pairs = [
         (str(category).casefold(), str(value).strip().casefold())
         for category, value in zip(feature[:_MOST_COMPARED], column[:_MOST_COMPARED], strict=True)

@@ -1,4 +1,4 @@
-"""What anybody should know about the data: one page, from the facts that `validate` writes."""
+"""The data report: one HTML page from the statistics that `validate` writes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise

@@ -40,7 +40,7 @@ _Parts = Sequence[tuple[str, "pd.Series[Any]"]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What happened to a column in a month, as a sentence's middle."""
+    """An abrupt shift of one column in one month, as the middle of a sentence."""
 
     column: str
     month: str
@@ -173,7 +173,7 @@ def _find_jumps(parts: _Parts, lag: int, limit: float) -> dict[str, str]:
 
 
 def _find_starts(large: Sequence[bool], lag: int) -> list[int]:
-    """Where steps begin: one lies in `lag` pairs or one more; there and back again are two."""
+    """First months of shifts: a shift spans `lag` pairs or one more."""
     runs = [(is_large, [*run]) for is_large, run in groupby(range(len(large)), large.__getitem__)]
     starts = [run[0] for is_large, run in runs if is_large and len(run) <= 2 * lag]
     moves = len(runs) == 1 or len(starts) > max(1, _MOVING * len(large) / lag)
@@ -181,7 +181,7 @@ def _find_starts(large: Sequence[bool], lag: int) -> list[int]:
 
 
 def _is_large(distances: Sequence[float], lag: int, limit: float) -> bool:
-    """Whether the last distance is beyond the limit, or far beyond those before it."""
+    """True if the last distance exceeds the limit, or far exceeds the earlier ones."""
     # A pair that shares a part with the last one may hold half of its step.
     before = distances[:-lag]
     usual = max(before) if len(before) >= _LEAST_STEPS else 1.0

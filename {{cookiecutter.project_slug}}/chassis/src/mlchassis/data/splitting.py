@@ -272,7 +272,7 @@ def _check_keys(windows: Mapping[str, pd.DataFrame], key: Column) -> None:
 def account_rows(
     ingest: Mapping[str, int], validation: Mapping[str, int], unlabelled: int, used: int
 ) -> dict[str, int]:
-    """Where every row that the source offers has gone.
+    """Account for every row of the source: used, unlabelled, quarantined and so on.
 
     Raises:
         ProjectError: The parts do not add up, so rows were lost or doubled on the way.

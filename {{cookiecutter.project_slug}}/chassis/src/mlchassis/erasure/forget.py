@@ -92,7 +92,7 @@ def _folders(paths: Paths) -> tuple[Path, ...]:
 
 
 def _is_held(paths: Paths, predictions: Path, selection: Selection) -> bool:
-    """Whether a table, scores or the prediction log hold such a row."""
+    """True if a table, batch scores or the prediction log hold such a row."""
     scores = (path for path in _walk(paths.root, "*.parquet") if _is_score(path))
     if any(holds_rows(path, selection) for path in (*_tables(paths), *scores)):
         return True
@@ -164,7 +164,7 @@ def _walk(root: Path, pattern: str) -> Iterator[Path]:
 
 
 def _is_score(path: Path) -> bool:
-    """Whether batch scoring wrote a file: its answers, or the rows that it refused."""
+    """True if batch scoring wrote the file: scores, or quarantined rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

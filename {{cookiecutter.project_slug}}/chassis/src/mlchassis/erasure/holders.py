@@ -1,4 +1,4 @@
-"""What else may hold a person's rows, and is not the project's to rewrite."""
+"""Other places that may hold a person's rows and that the project cannot rewrite."""
 
 import sqlite3
 import subprocess
@@ -82,7 +82,7 @@ def _shorten(lines: list[str]) -> list[str]:
 
 
 def _contains(path: Path, needle: bytes) -> bool:
-    """Whether a file holds some bytes, read in blocks that overlap."""
+    """True if a file contains some bytes, read in overlapping blocks."""
     end = b""
     with path.open("rb") as file:
         while block := file.read(_BLOCK):

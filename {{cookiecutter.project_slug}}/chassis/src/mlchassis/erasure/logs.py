@@ -26,7 +26,7 @@ def blank_lines(path: Path, selection: Selection) -> int:
 
 
 def has_lines(path: Path, selection: Selection) -> bool:
-    """Whether a log has a line about the selected rows."""
+    """True if a log has a line about the selected rows."""
     return next(_find_lines(path, selection), None) is not None
 
 

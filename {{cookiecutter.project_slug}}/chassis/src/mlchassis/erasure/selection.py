@@ -1,4 +1,4 @@
-"""Which rows are to be forgotten, and how they are found in a table."""
+"""Selection of the rows to erase, and search for them in a table."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Selection:
     keys: frozenset[str] = frozenset()
 
     def wanted(self, names: Iterable[str]) -> tuple[Column, frozenset[str]] | None:
-        """By which column of a table, and which values, its rows are found; None if by none."""
+        """Return the column to search by and the values to match; None if there is none."""
         if self.column.name in names:
             return self.column, frozenset({self.value})
         if self.key is not None and self.key.name in names and self.keys:
@@ -68,7 +68,7 @@ def read_selection(text: str, contract: Contract) -> Selection:
 
 
 def find_rows(path: Path, selection: Selection) -> "np.ndarray[Any, np.dtype[np.bool_]] | None":
-    """Which rows of a Parquet file are selected; None if it is none, or has no such column."""
+    """Mask of a Parquet file's selected rows; None if it is no table with such a column."""
     try:
         with path.open("rb") as file:
             if file.read(len(PARQUET)) != PARQUET:
@@ -86,7 +86,7 @@ def find_rows(path: Path, selection: Selection) -> "np.ndarray[Any, np.dtype[np.
 
 
 def holds_rows(path: Path, selection: Selection) -> bool:
-    """Whether a file is a Parquet table with such rows."""
+    """True if a file is a Parquet table with such rows."""
     found = find_rows(path, selection)
     return found is not None and bool(found.any())
 

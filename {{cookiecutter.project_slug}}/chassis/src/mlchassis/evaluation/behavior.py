@@ -47,7 +47,7 @@ Change = Mapping[str, Shift | bool | int | float | str | None]
 
 
 class _Test(_Record):
-    """What all tests have.
+    """Common fields of all behavioral tests.
 
     Attributes:
         given: What is set in every row first.
@@ -69,7 +69,7 @@ class MinimumFunctionality(_Test):
     below: float = float("inf")
 
     def behaves(self, _before: Floats, after: Floats) -> Any:
-        """Whether each row's answer is as expected."""
+        """True for each row whose answer is as expected."""
         return (after >= self.above) & (after <= self.below)
 
 
@@ -81,7 +81,7 @@ class Invariance(_Test):
     within: Annotated[float, Field(ge=0)]
 
     def behaves(self, before: Floats, after: Floats) -> Any:
-        """Whether each row's answer is as expected."""
+        """True for each row whose answer is as expected."""
         return np.abs(after - before) <= self.within
 
 
@@ -93,7 +93,7 @@ class Direction(_Test):
     score: Literal["up", "down"]
 
     def behaves(self, before: Floats, after: Floats) -> Any:
-        """Whether each row's answer is as expected."""
+        """True for each row whose answer is as expected."""
         return after > before if self.score == "up" else after < before
 
 

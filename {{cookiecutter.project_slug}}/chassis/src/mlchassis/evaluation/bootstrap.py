@@ -207,7 +207,7 @@ def resample(
 def paired_difference(
     metric: Metric, target: Floats, scores: Floats, other: Floats, groups: Groups, **settings: Any
 ) -> Interval:
-    """How much better `scores` are than `other` on the same rows; positive is better.
+    """Improvement of `scores` over `other` on the same rows; positive is better.
 
     `settings` are those of `bootstrap`: resamples, confidence and seed.
     """
@@ -246,7 +246,7 @@ def rise_between_windows(
     confidence: float,
     seed: int,
 ) -> Interval:
-    """By how much a statistic is larger on one window than on an earlier one, which share no row.
+    """Increase of a statistic from an earlier window to a later, disjoint one.
 
     Args:
         earlier: The statistic there, and the group of each row there.

@@ -56,7 +56,7 @@ class Challenge:
 def measure_gain(
     challenge: Challenge, rows: pd.DataFrame, params: Params, scratch: Path
 ) -> tuple[int, Interval]:
-    """How much better the candidate is, with an interval by units, and on how many rows.
+    """Return the number of compared rows and the candidate's gain, with an interval.
 
     Raises:
         NotComparableError: The models answer different questions, or too few rows are new to both.

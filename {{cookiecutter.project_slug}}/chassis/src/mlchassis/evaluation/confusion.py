@@ -1,4 +1,4 @@
-"""What a model decides, and what its errors cost: the confusion behind the probabilities."""
+"""Confusion matrix and the cost of errors at a decision threshold."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _MOST = 10
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What one error of each kind costs; only their ratio matters."""
+    """Cost of a false positive and a false negative; only their ratio matters."""
 
     false_positive: float
     false_negative: float
@@ -112,7 +112,7 @@ def describe_confusion(
 
 
 def excess_cost(target: Floats, probability: Floats, threshold: float, costs: Costs) -> float:
-    """By which share the errors at a threshold cost more than at the cheapest one on these rows."""
+    """Relative cost of a threshold above that of the cheapest one on these rows."""
     one = np.zeros(len(target), dtype=np.intp)
 
     def total(cut: float) -> float:

@@ -169,7 +169,7 @@ def describe_decision(
 def measure_surprise(
     contract: Contract, valid: Window, test: Window, params: Params
 ) -> dict[str, Any]:
-    """How much more the candidate gains over the best baseline on the test window than before.
+    """Increase of the candidate's gain over the best baseline, validation to test.
 
     Both windows are harder or easier for the baseline too, so that a season alone is no surprise;
     a model that has learned the test window by heart is.
@@ -242,7 +242,7 @@ def break_down(contract: Contract, test: Window, params: Params) -> list[dict[st
 
 
 def describe_graph(paths: Paths) -> dict[str, Any]:
-    """How `export` found the graph: equal to the model, and how large."""
+    """Size of the ONNX graph and its parity with the model, as `export` measured them."""
     export = read_report(paths.reports / "export.json")
     worst = max(part["max_error"] for part in export["parity"].values())
     return {
@@ -259,7 +259,7 @@ def describe_window(paths: Paths, params: Params) -> dict[str, Any]:
 
 
 def find_age(newest: str | None, until: str | None, last_month: str) -> int | None:
-    """By how many days the newest labelled row lies before what has arrived; None without a time.
+    """Days from the newest labelled row to the end of the available data, or None.
 
     What has arrived is the whole of the month `until`, or else the beginning of the last month
     that there is. It is not today's date: the same data give the same answer, and whether anything

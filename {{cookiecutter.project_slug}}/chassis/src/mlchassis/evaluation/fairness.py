@@ -1,4 +1,4 @@
-"""How a model treats groups of people, for the columns that the contract tags `sensitive`.
+"""Fairness: treatment of groups of people, by the contract's `sensitive` columns.
 
 Two groups may differ in how often an answer is given (demographic parity), in how often it is given
 where it is true (equal opportunity; Hardt et al. 2016), and in how far scores lie from what came
@@ -46,7 +46,7 @@ class Measure(NamedTuple):
 def list_measures(
     contract: Contract, target: Floats, scores: Floats, threshold: float | None
 ) -> list[Measure]:
-    """What is compared between groups: of yes or no the yes, else every class, or the number.
+    """Measures to compare between groups: positive answers, each class, or the number.
 
     Numbers are in standard deviations of the target, so that one limit fits every table.
     """
@@ -122,7 +122,7 @@ def measure_flips(
     groups: Groups,
     **settings: Any,
 ) -> list[dict[str, Any]]:
-    """By sensitive feature, the share of rows that some other value of it gives another answer.
+    """Counterfactual flip rate of each sensitive feature.
 
     `settings` are those of `bootstrap`. Every column must pass a gate, so that their number calls
     for no correction.

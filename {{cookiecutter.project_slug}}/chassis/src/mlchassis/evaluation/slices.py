@@ -1,4 +1,4 @@
-"""Where a model is good and where it is not: each slice of the rows beside the whole.
+"""Performance by slice: metrics of parts of the rows beside the whole.
 
 Who looks at fifty slices finds one that looks bad by chance. So the intervals hold for all slices
 at once: the largest deviation over all of them is what is resampled (the single-step max-t method
@@ -107,7 +107,7 @@ def compare_slices(
     groups: Groups,
     **settings: Any,
 ) -> list[dict[str, Any]]:
-    """How much better `scores` are than `other` in each slice, the worst first; else as above."""
+    """Improvement of `scores` over `other` by slice, worst first."""
     ones = np.ones(int(groups.max()) + 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         mine = [_within(s.rows, metric, target, scores, groups) for s in slices]

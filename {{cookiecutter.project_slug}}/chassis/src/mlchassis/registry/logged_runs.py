@@ -1,4 +1,4 @@
-"""Which runs this project logged, with the digests of what they hold: files in `var/`.
+"""Runs that this project logged, by the digests of their content (files in `var/`).
 
 Whoever may log a run at a tracking server can give it any tag, a bundle's digest among them. So a
 run becomes a version only if it is in this record, and with the digests that are there.

@@ -1,4 +1,4 @@
-"""Who is champion: the one way in which the alias `champion` moves.
+"""Promotion and rollback: the only code that moves the alias `champion`.
 
 MLflow's aliases have no history and no compare-and-swap. So a promotion is written down as an
 intent before the alias is moved, and in a log after; a lock keeps two promotions of one project
@@ -57,7 +57,7 @@ class PromotionError(ProjectError):
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """What `promote` did, as a sentence too."""
+    """Result of `promote`, with a sentence for people."""
 
     version: Version
     moved: bool

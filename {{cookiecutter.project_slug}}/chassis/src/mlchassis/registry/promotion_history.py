@@ -1,4 +1,4 @@
-"""What is about to move the champion, and what has moved it: files in `var/`, whole or not there.
+"""Write-ahead record and history of promotions (atomic files in `var/`).
 
 An intent is written before a promotion and removed after it. That of a rollback stays until the
 version is deployed, so that a rollback which is run again goes no further back than it should.
@@ -39,7 +39,7 @@ def write_intent(paths: Paths, intent: Intent) -> None:
 
 
 def read_intent(paths: Paths) -> Intent | None:
-    """What was about to happen when a process died, or None.
+    """Return the promotion that a killed process left unfinished, or None.
 
     Raises:
         ProjectError: The file is there, but holds something else.

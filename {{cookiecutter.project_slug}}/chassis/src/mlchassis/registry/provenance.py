@@ -1,4 +1,4 @@
-"""Where a bundle comes from: the commit and the data, by which it can be made again."""
+"""Provenance of a bundle: the commit and the data to reproduce it from."""
 
 from pathlib import Path
 

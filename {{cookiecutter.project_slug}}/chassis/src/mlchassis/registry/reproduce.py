@@ -40,7 +40,7 @@ class RebuildError(ProjectError):
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How to rebuild.
+    """Options of a rebuild.
 
     Attributes:
         clean: Whether to make an environment of its own from the commit's requirements, even where

@@ -1,4 +1,4 @@
-"""What is told about one experiment: everything by which a bundle is found, read and made again."""
+"""Metadata of an experiment run: params, tags and artifacts to find and reproduce a bundle."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -115,7 +115,7 @@ def describe_origin(paths: Paths, bundle: Bundle) -> dict[str, str]:
 
 
 def read_evaluation(paths: Paths, bundle: Bundle) -> Mapping[str, Any]:
-    """What `evaluate` found out about this very bundle.
+    """Return the evaluation of this bundle.
 
     Raises:
         ProjectError: It is missing, or is about another bundle.

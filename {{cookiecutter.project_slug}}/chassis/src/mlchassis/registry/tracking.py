@@ -154,7 +154,7 @@ class Tracker:
 
     @_translated
     def is_finished(self, run_id: str) -> bool:
-        """Whether a run is there, not deleted, and was written whole."""
+        """True if the run exists, is not deleted, and was written completely."""
         run = self._found(lambda: self._client.get_run(run_id))
         if run is None or run.info.lifecycle_stage != "active":
             return False

@@ -1,4 +1,4 @@
-"""Where MLflow keeps runs and models: in the project, or where MLflow's own variables say."""
+"""MLflow's tracking URI: in the project, or as MLflow's own variables set it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ class TrackingSettings(BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where runs and models are kept.
+    """Tracking URI and artifact location.
 
     Attributes:
         uri: A server, or a database.
@@ -33,7 +33,7 @@ class Address:
 
     @property
     def is_server(self) -> bool:
-        """Whether a server answers there, rather than a database."""
+        """True if the address is a tracking server rather than a database."""
         return self.uri.startswith(("http://", "https://"))
 
     @property
@@ -43,7 +43,7 @@ class Address:
 
 
 def resolve_address(paths: Paths, settings: TrackingSettings | None = None) -> Address:
-    """Where this project's runs and models are kept.
+    """Return the tracking URI of this project.
 
     Raises:
         ProjectError: The place of the artifacts holds a secret, which the registry would store.

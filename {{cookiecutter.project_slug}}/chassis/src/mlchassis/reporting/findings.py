@@ -1,4 +1,4 @@
-"""What was found out about a model beside its metrics: errors, groups of people, worth, rivals."""
+"""Report sections on errors, groups of people, permutation importance and versions."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ def spell_interval(found: Mapping[str, float]) -> str:
 
 
 def describe_errors(facts: Mapping[str, Any]) -> Iterator[Section]:
-    """How often it decides rightly, by true and answered class; nothing for numbers."""
+    """Confusion matrix; nothing for regression."""
     found = facts["decision"]
     if not found:
         return
@@ -44,7 +44,7 @@ def describe_errors(facts: Mapping[str, Any]) -> Iterator[Section]:
 
 
 def describe_groups(facts: Mapping[str, Any]) -> Iterator[Section]:
-    """How groups of people are treated; nothing where no column makes such groups."""
+    """Fairness by group; nothing if no column is sensitive."""
     found = facts.get("fairness")
     if not found:
         return
@@ -83,7 +83,7 @@ def describe_groups(facts: Mapping[str, Any]) -> Iterator[Section]:
 
 
 def describe_worth(study: Mapping[str, Any], data_hash: str) -> Iterator[Section]:
-    """What each column is worth to the model, where `make study` asked on the same rows."""
+    """Permutation importance, if `make study` measured it on the same rows."""
     if study.get("data_hash") != data_hash or "worth" not in study:
         return
     found = study["worth"]

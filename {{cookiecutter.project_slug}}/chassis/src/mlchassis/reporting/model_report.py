@@ -1,4 +1,4 @@
-"""What anybody should know about a model: one page, and the same facts as a model card.
+"""The model report: one HTML page, and the same facts as a model card.
 
 The card is Mitchell et al. 2019 ("Model Cards for Model Reporting") in Markdown, with the metadata
 that Hugging Face reads.
@@ -348,5 +348,5 @@ _FrontMatter.add_representer(
 
 
 def _spell(window: Mapping[str, Any]) -> str:
-    """When the rows of a window are from, where they have a time."""
+    """Period of a window's rows, if they have a time."""
     return f" from {window['from'][:10]} to {window['until'][:10]}" if "from" in window else ""

@@ -110,7 +110,7 @@ def find_incompatibility(old: Contract, new: Contract) -> str:
 
 
 def _mark(path: Path) -> tuple[int, ...] | None:
-    """What changes when a file is replaced, or None where there is none."""
+    """File identity that changes when a file is replaced; None if there is no file."""
     try:
         found = path.stat()
     except OSError:

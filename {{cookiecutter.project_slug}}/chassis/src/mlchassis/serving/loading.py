@@ -34,7 +34,7 @@ class AnswerError(ProjectError):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What leaves the service for requests that were answered together.
+    """Response bodies and log lines of one batch.
 
     Attributes:
         bodies: The answer to each of them, as JSON.
@@ -58,7 +58,7 @@ class ServedModel:
 
     @property
     def contract(self) -> Contract:
-        """What a row is, as the model was trained."""
+        """Contract that the model was trained with."""
         return self.scorer.bundle.contract
 
     def answer(self, dialect: Dialect, incoming: Incoming) -> Reply:
@@ -90,7 +90,7 @@ class ServedModel:
         return answers
 
     def predict(self, rows: Rows, answers: Answers) -> list[Prediction]:
-        """What the model's answers say of each row."""
+        """Convert the scores of rows to predictions."""
         at = self._key
         keys = [None if at is None else row[at] for row in rows]
         values = answers.values.tolist()
@@ -113,7 +113,7 @@ class ServedModel:
 
     @cached_property
     def rows_apart(self) -> bool:
-        """Whether a row may be answered among those of other requests, and nobody can tell."""
+        """True if rows of several requests may be scored as one batch."""
         return self.scorer.answers_rows_apart()
 
     @cached_property

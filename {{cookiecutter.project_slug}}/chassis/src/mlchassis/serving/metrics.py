@@ -1,4 +1,4 @@
-"""What Prometheus reads: requests, latency, rows, and which model answers."""
+"""Prometheus metrics: requests, latency, rows, and the loaded model."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar

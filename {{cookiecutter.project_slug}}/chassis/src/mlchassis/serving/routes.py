@@ -118,7 +118,7 @@ def operation_routes(
 
 
 def check_ready(champion: Champion, log: PredictionLog) -> ModelIdentity:
-    """Which model answers.
+    """Return the identity of the loaded model, or raise 503.
 
     Raises:
         ProblemError: None does, since the service stops or its log cannot be written.
@@ -133,7 +133,7 @@ def check_ready(champion: Champion, log: PredictionLog) -> ModelIdentity:
 
 
 def documented(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
-    """What OpenAPI says about a path's answers: the header of all, and each possible problem."""
+    """OpenAPI responses of a path: common headers, and each possible problem."""
     found: dict[int | str, dict[str, Any]] = {200: {"headers": _REQUEST_ID}}
     for status in sorted({kind.status for kind in kinds}):
         found[status] = _describe([kind for kind in kinds if kind.status == status])

@@ -1,1 +1,1 @@
-"""Where rows come from: files, S3, SQL, or a function of the project."""
+"""Data sources: files, S3, SQL, or a function of the project."""

@@ -152,7 +152,7 @@ def read_layout(path: Path, form: TableFormat) -> Layout:
 
 
 def _find_surplus(path: Path, form: TableFormat, layout: Layout) -> Literal["first", "last"] | None:
-    """Which cell of rows that all have one more than the header is not of the table."""
+    """Return the position of the extra cell in rows that are one cell longer than the header."""
     width = len(layout.names) + 1
     index = set[str]()
     count, indented, closed = 0, 0, 0
@@ -343,7 +343,7 @@ def _drop_surplus(table: pa.Table) -> pa.Table:
 
 
 def _is_regular(path: Path, form: TableFormat) -> bool:
-    """Whether Arrow's parser reads a file as Python's does."""
+    """True if Arrow's parser reads the file as Python's does."""
     if form.escape is not None or not form.delimiter.isascii():
         return False
     if _codec(form).startswith(_SEVERAL_BYTES):

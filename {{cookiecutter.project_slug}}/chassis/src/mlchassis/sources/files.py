@@ -117,12 +117,12 @@ def list_files(path: Path) -> list[Path]:
 
 
 def is_csv(path: Path) -> bool:
-    """Whether a file is read as CSV; anything that does not end as Parquet does."""
+    """True if the file is read as CSV; every name that does not end as Parquet is."""
     return path.suffix.lower() not in _PARQUET_SUFFIXES
 
 
 def is_table(path: Path) -> bool:
-    """Whether the name of a file is that of a CSV or Parquet file."""
+    """True if the file name is that of a CSV or Parquet file."""
     suffixes = [s.lower() for s in path.suffixes if s.lower() not in PACKED_SUFFIXES]
     return bool(suffixes) and suffixes[-1] in (*CSV_SUFFIXES, *_PARQUET_SUFFIXES)
 
@@ -252,7 +252,7 @@ def choose_columns(files: Sequence[SourceFile], needed: Collection[str] | None) 
 
 
 def find_lacking(files: Sequence[SourceFile]) -> dict[str, str]:
-    """By column that is not in every file: a file that lacks it."""
+    """Map each column that is missing from some file to one such file."""
     every = {name for file in files for name in file.names}
     return {
         name: name_file(file.path)

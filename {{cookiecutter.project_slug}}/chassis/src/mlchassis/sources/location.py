@@ -1,4 +1,4 @@
-"""Where the files of a source lie on this machine.
+"""Local paths of a source's files.
 
 A path inside the repository is written into `params.yaml`, from the project's folder. Any other
 path holds on one machine alone: `params.yaml` then says `$SOURCE_PATH`, which is an environment

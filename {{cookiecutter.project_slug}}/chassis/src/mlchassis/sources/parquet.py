@@ -67,7 +67,7 @@ def read_parquet(path: Path, rows: int = CHUNK_ROWS) -> Iterator[pa.Table]:
 
 
 def _is_unnamed_index(name: str) -> bool:
-    """Whether pandas wrote a column for an index that has no name."""
+    """True if pandas wrote the column for an unnamed index."""
     return name.startswith("__index_level_") and name.endswith("__")
 
 
@@ -111,7 +111,7 @@ def _convert(values: pa.Array, name: str, path: Path, *, is_uuid: bool) -> pa.Ar
 
 
 def _is_written_as_text(kind: pa.DataType) -> bool:
-    """Whether text keeps all of a value; decimals are exact so, and read as numbers later."""
+    """True if values are kept as text; decimals stay exact and are parsed later."""
     return bool(
         pa.types.is_large_string(kind)
         or pa.types.is_string_view(kind)

@@ -107,7 +107,7 @@ def parse_column(
 
 
 def is_words(values: "pd.Series[Any]") -> bool:
-    """Whether a column holds strings, or objects that must be read as such."""
+    """True if a column holds strings, or objects that are read as strings."""
     kind = values.dtype
     return bool(pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind)) or (
         isinstance(kind, pd.CategoricalDtype)
@@ -287,7 +287,7 @@ def try_parse(words: "pd.Series[Any]", kind: Kind, form: ColumnFormat) -> "pd.Se
 def count_missing_words(
     written: "pd.Series[Any]", parsed: "pd.Series[Any]", invalid: Mask
 ) -> dict[str, int]:
-    """How many cells hold each word that counts as missing; empty cells are not counted.
+    """Count the cells of each missing-value marker; empty cells are not counted.
 
     Args:
         written: A column as its source writes it.

@@ -1,4 +1,4 @@
-"""Where rows come from: whatever there is, turned into the contract's columns."""
+"""Read the configured source and coerce its rows to the contract's columns."""
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a query finds in a database that SQLAlchemy knows: SQLite, PostgreSQL and others."""
+"""SQL source: a query on SQLite, PostgreSQL or any database that SQLAlchemy knows."""
 
 import os
 from collections.abc import Collection, Sequence

@@ -114,7 +114,7 @@ def describe_age(found: dict[str, Any]) -> list[str]:
 
 
 def describe_search(found: dict[str, Any]) -> list[str]:
-    """What there was, what was found, and whether it holds."""
+    """Result of the hyperparameter search as a sentence."""
     chosen = ", ".join(f"{name} {value:g}" for name, value in found["settings"].items())
     values = (
         f"{format_number(found['current'])} now, {format_number(found['best'])} in the best of "

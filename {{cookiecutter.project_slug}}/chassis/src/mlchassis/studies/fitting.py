@@ -1,4 +1,4 @@
-"""What every study needs: a candidate fitted to some rows, and the metric by which it is judged."""
+"""Shared by all studies: fit the candidate and compute the judged metric."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +29,7 @@ class Task:
 
     @property
     def metric(self) -> Metric:
-        """That of `judge.metric`."""
+        """The metric of `judge.metric`."""
         bins = self.params.evaluate.calibration_bins
         return metrics_for(self.contract.task, bins)[self.params.judge.metric]
 

@@ -1,4 +1,4 @@
-"""What each column is worth to the model, and what it costs.
+"""Permutation importance of each column, and the cost of serving it.
 
 Worth is what the metric loses on the validation window when the column's values are shuffled among
 the rows (permutation importance; Breiman 2001, Fisher et al. 2019): all features that are made of

@@ -1,4 +1,4 @@
-"""How old a model may become: models of earlier months beside fresh ones, on the same later months.
+"""Staleness: models of earlier months against newer ones on the same later months.
 
 A backtest (Breck et al. 2017, "Models are not too stale"): for each of the newest months the world
 is turned back to its beginning, and a model that was trained then is compared with those that had

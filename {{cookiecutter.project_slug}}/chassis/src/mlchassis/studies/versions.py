@@ -80,7 +80,7 @@ def compare(paths: Workspace, params: Params, tracker: Tracker, a: str, b: str) 
 
 
 def decide(bundle: Bundle, scores: Floats) -> NDArray[Any]:
-    """What a bundle answers with such scores: classes, or numbers."""
+    """Answers for some scores of a bundle: classes, or numbers."""
     if not bundle.metadata.classes:
         return scores[:, 0]
     words = np.array([class_name(label) for label in bundle.metadata.classes])
@@ -91,7 +91,7 @@ def decide(bundle: Bundle, scores: Floats) -> NDArray[Any]:
 def count_changes(
     before: NDArray[Any], after: NDArray[Any], scores: Floats, other: Floats
 ) -> dict[str, Any]:
-    """How many rows get another answer, from what to what, and how far the scores move."""
+    """Count the rows whose answer changes, by old and new answer, and the score shifts."""
     numbers = np.issubdtype(before.dtype, np.number)
     moved = np.abs(after - before) > _MOVED if numbers else before != after
     pairs = [] if numbers else list(zip(before[moved], after[moved], strict=True))

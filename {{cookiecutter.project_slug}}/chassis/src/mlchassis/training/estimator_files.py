@@ -105,7 +105,7 @@ def load_estimator(folder: Path, name: str, training: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How values of some types are written in JSON, and read."""
+    """JSON encoding of some types."""
 
     types: tuple[type, ...]
     write: Callable[[Any], Any]

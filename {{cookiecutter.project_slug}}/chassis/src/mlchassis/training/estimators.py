@@ -208,7 +208,7 @@ def _choose_encoders(
 
 
 def _native_positions(prepare: ColumnTransformer) -> list[int]:
-    """Where the trees' inputs are codes, and no numbers."""
+    """Positions of the categorical inputs that the trees read as codes."""
     places = prepare.output_indices_
     return [
         places[name].start

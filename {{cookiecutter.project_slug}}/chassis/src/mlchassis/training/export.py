@@ -111,7 +111,7 @@ def describe_model(
     training: Any,
     features: FeatureCode,
 ) -> Metadata:
-    """What the bundle says about the model."""
+    """Assemble the bundle's metadata."""
     valid = window_examples(rows["valid"], contract, features)
     matrix = features.arrange(columns_from_frame(contract, rows["valid"][:1]))
     threshold = None
@@ -148,7 +148,7 @@ def describe_model(
 
 
 def _formats(params: Params) -> TableFormat:
-    """How the source's table is written; that of a project's own source is plain."""
+    """Table format of the source; a project's own source is plain."""
     return TableFormat() if params.source.kind == "custom" else params.source.table_format()
 
 

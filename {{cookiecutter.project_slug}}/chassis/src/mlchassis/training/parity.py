@@ -1,4 +1,4 @@
-"""Whether the ONNX graph answers what the trained model answers."""
+"""Parity check: the ONNX graph must return the scores of the trained model."""
 
 from dataclasses import dataclass
 

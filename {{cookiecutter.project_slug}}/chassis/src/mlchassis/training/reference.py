@@ -1,4 +1,4 @@
-"""What training saw, column by column: the reference that monitoring compares with."""
+"""Reference distributions of the training rows, for monitoring."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Where the rows of a table are on this machine: at their source, stored, or in the DVC remote."""
+"""Availability of a table's rows: at their source, stored, or in the DVC remote."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ from mlchassis.workspace.outputs import write_facts
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Where a run begins.
+    """Starting point of a run.
 
     Attributes:
         place: `source`, `stored` (in data/raw), `pulled` (to there just now) or `none`.

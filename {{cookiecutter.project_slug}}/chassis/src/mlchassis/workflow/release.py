@@ -60,7 +60,7 @@ from mlchassis.workspace.outputs import write_facts
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What `deploy` did, as a sentence too."""
+    """Result of `deploy`, with a sentence for people."""
 
     pointer: Pointer
     moved: bool
@@ -294,7 +294,7 @@ def _read_judgement(paths: Paths) -> Judgement | None:
 
 
 def _serves(paths: Workspace, pointer: Pointer, champion: Version) -> bool:
-    """Whether the store serves the champion already, from a bundle that is whole."""
+    """True if the store serves the champion already, from an intact bundle."""
     told = (pointer.digest, pointer.model_name, pointer.model_version)
     if told != (champion.digest, champion.name, champion.number):
         return False

@@ -154,7 +154,7 @@ def _pass_on(lines: Iterable[str] | None, stream: TextIO) -> None:
 
 
 def summarise(paths: Paths, params: Params) -> list[str]:
-    """What came out, for people: the account of every row, and candidate against baselines."""
+    """Summary of a run: the account of every row, and the candidate against the baselines."""
     account = read_report(paths.reports / "split.json")["account"]
     facts = read_report(paths.reports / "evaluation.json")
     metric = params.judge.metric

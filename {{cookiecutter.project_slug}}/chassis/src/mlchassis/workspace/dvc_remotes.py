@@ -1,4 +1,4 @@
-"""Where DVC keeps copies of the data: its cache, and remotes that are folders or servers."""
+"""DVC's cache and remotes: folders or servers that hold copies of the data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

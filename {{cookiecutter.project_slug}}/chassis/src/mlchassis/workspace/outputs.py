@@ -162,12 +162,12 @@ def _is_own(paths: Paths, path: Path, known: Digests) -> bool:
 
 
 def _is_transient(path: Path) -> bool:
-    """Whether a killed process of ours or of DVC's left the file."""
+    """True if a killed process of the pipeline or of DVC left the file behind."""
     return is_scratch(path) or _MARKS.fullmatch(path.name) is not None
 
 
 def _is_cached(paths: Paths, path: Path) -> bool:
-    """Whether DVC's cache holds the content, as after a change of branches."""
+    """True if DVC's cache holds the content, as after a change of branches."""
     if not path.is_file():
         return False
     digest = _digest(path)
@@ -222,7 +222,7 @@ def _read_lock(paths: Paths) -> Iterator[tuple[str, str]]:
 
 
 def _read_folder(paths: Paths, digest: str) -> list[dict[str, str]]:
-    """What DVC's cache says that a folder holds; nothing where the cache is gone."""
+    """Return a folder's entries from DVC's cache; empty if they are not cached."""
     for cache in _list_caches(paths):
         listing = cache / "files" / "md5" / digest[:2] / digest[2:]
         if listing.exists():

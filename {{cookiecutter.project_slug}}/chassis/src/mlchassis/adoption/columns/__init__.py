@@ -1,1 +1,1 @@
-"""What each column is for: inferred from its values."""
+"""Roles of columns, inferred from their values."""

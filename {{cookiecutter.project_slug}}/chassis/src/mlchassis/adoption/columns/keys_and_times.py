@@ -1,4 +1,4 @@
-"""Which columns name a row and tell its time: by flags, by an older contract, or by facts."""
+"""Key and time inference: from flags, an older contract, or the column facts."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ _GROUPS = re.compile(
 
 
 def ask_about_groups(name: str) -> str:
-    """What is to be decided about a column by which people may be treated unfairly; or nothing."""
+    """Question on a column that may describe a protected group; empty if it does not."""
     if not _GROUPS.search(name):
         return ""
     return (
@@ -89,7 +89,7 @@ def ask_about_groups(name: str) -> str:
 
 
 def _settled(role: str, wish: str | None, previous: Mapping[str, tuple[str, ...]]) -> str | None:
-    """What a flag says about a role, or the contract that is there."""
+    """Return the column that a flag or the existing contract gives a role."""
     if wish or not previous:
         return wish
     return next((name for name, tags in previous.items() if role in tags), "none")

@@ -116,13 +116,13 @@ def _split_humps(name: str) -> str:
 
 
 def _are_names(seen: "pd.Series[Any]") -> bool:
-    """Whether values are of letters, and too many for groups."""
+    """True if values consist of letters and are too many for groups."""
     letters = seen.map(lambda word: bool(re.fullmatch(r"[^\W\d_]+([ .'\u2019-]+[^\W\d_]*)*", word)))
     return len(seen) >= _LEAST_DIFFERENT and bool(letters.mean() > _NEARLY_ALL)
 
 
 def _are_full_names(present: "pd.Series[Any]") -> bool:
-    """Whether values have a title, or the form of a name with first names among them."""
+    """True if values have a title, or the form of a name with first names among them."""
     seen = present.drop_duplicates()
     if len(seen) < max(2 * _LEAST_DIFFERENT, _LEAST_SHARE_OF_NAMES * len(present)):
         return False
@@ -153,7 +153,7 @@ def _find_parts(
 
 
 def _holds_names(name: str, values: "pd.Series[Any]") -> bool:
-    """Whether a column names persons: a column `name` alone may name products, too."""
+    """True if a column holds names of persons; `name` alone may hold products, too."""
     present = values.dropna()
     by_name = _NAME.search(name) and not _ANY_NAME.fullmatch(name)
     return bool(by_name) or _are_full_names(present)

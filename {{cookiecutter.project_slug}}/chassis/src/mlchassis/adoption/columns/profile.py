@@ -51,7 +51,7 @@ Positions = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class ColumnFacts:
-    """What is known about one column.
+    """Profile of one column.
 
     Attributes:
         kind: None for a column without any value.
@@ -100,72 +100,72 @@ class ColumnFacts:
 
     @property
     def complete(self) -> bool:
-        """Whether every row has a value."""
+        """True if every row has a value."""
         return self.present == self.rows
 
     @property
     def constant(self) -> bool:
-        """Whether it cannot tell one row from another."""
+        """True if all rows have the same value."""
         return self.distinct <= 1
 
     @property
     def unique(self) -> bool:
-        """Whether every row has a value of its own."""
+        """True if no two rows share a value."""
         return self.complete and self.distinct == self.rows
 
     @property
     def unique_words(self) -> bool:
-        """Whether every row has a word of its own."""
+        """True if no two rows share a string."""
         return self.unique and self.kind == "string"
 
     @property
     def may_be_key(self) -> bool:
-        """Whether it could name a row."""
+        """True if it could identify a row."""
         return self.unique and self.kind in ("string", "integer") and self.mean_length < LONG_TEXT
 
     @property
     def named_as_key(self) -> bool:
-        """Whether its name is one that keys have."""
+        """True if its name is typical of keys."""
         return bool(_KEY_NAME.search(self.name))
 
     @property
     def counts_rows(self) -> bool:
-        """Whether it is a row's number, as tools write it beside a table."""
+        """True if it is a row number, as tools write it beside a table."""
         if not (self.unique and self.kind == "integer" and _COUNTER_NAME.fullmatch(self.name)):
             return False
         return (self.high or 0) - (self.low or 0) == self.rows - 1
 
     @property
     def may_be_event_time(self) -> bool:
-        """Whether it could say when a row's event took place."""
+        """True if it could be the time of a row's event."""
         usable = self.kind == "timestamp" and self.complete and not self.constant
         return usable and not self.person
 
     @property
     def named_as_event_time(self) -> bool:
-        """Whether its name is one that the time of an event has."""
+        """True if its name is typical of event times."""
         other = _OTHER_TIME_NAME.search(self.name)
         return bool(_TIME_NAME.search(self.name)) and not other
 
     @property
     def may_be_group(self) -> bool:
-        """Whether it looks like a thing that several rows are about."""
+        """True if it looks like an entity with several rows."""
         several = LEAST_THINGS <= self.distinct <= self.rows / LEAST_REPEATS
         return several and self.named_as_key and self.kind in ("string", "integer")
 
     @property
     def is_text(self) -> bool:
-        """Whether it holds sentences rather than categories."""
+        """True if it holds sentences rather than categories."""
         return self.kind == "string" and self.mean_length >= LONG_TEXT
 
     @property
     def has_few_words(self) -> bool:
-        """Whether it has few words, each in several rows."""
+        """True if it has few categories, each in several rows."""
         return self.kind == "string" and self.every and self.words[-1][1] >= LEAST_SEEN
 
     @property
     def is_closed_list(self) -> bool:
-        """Whether all of its words were clearly seen: few, often, and at all times."""
+        """True if all its categories were clearly seen: few, often, and at all times."""
         return (
             self.has_few_words
             and self.distinct <= MOST_LISTED
@@ -242,7 +242,7 @@ def _find_middle(values: "pd.Series[Any]") -> Any:
 
 
 def _find_trend(values: "pd.Series[Any]", orders: Sequence[Positions]) -> dict[str, bool]:
-    """Whether numbers grow or shrink as rows or times go on."""
+    """Detect numbers that grow or shrink in the order of rows or times."""
     found = {"rises": False, "falls": False}
     for order in orders:
         picked = order[np.linspace(0, len(order) - 1, min(len(order), _ROWS_OF_TREND)).astype(int)]
@@ -256,7 +256,7 @@ def _find_trend(values: "pd.Series[Any]", orders: Sequence[Positions]) -> dict[s
 
 
 def _is_settled(values: "pd.Series[Any]", orders: Sequence[Positions], distinct: int) -> bool:
-    """Whether every word comes in both halves of the rows, in each of their orders."""
+    """True if every category occurs in both halves of the rows, in each of their orders."""
     codes = pd.factorize(values)[0]
     return all(
         len(np.unique(half[half >= 0])) == distinct

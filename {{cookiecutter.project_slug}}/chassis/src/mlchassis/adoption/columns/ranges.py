@@ -38,7 +38,7 @@ _JOINED = re.compile(r"[\W_]of[\W_](day|week|month|year)$", re.IGNORECASE)
 
 
 def is_year(facts: ColumnFacts) -> bool:
-    """Whether a column holds years, of four digits or of two."""
+    """True if a column holds years, of four digits or of two."""
     if facts.kind != "integer" or facts.low is None or facts.high is None:
         return False
     if facts.low >= _YEARS[0] and facts.high <= _YEARS[1]:

@@ -1,4 +1,4 @@
-"""What each column is for: decided by its facts, by flags, or by whoever sits at the terminal."""
+"""Roles of columns: decided by profile, flags, or the person at the terminal."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ Ask = Callable[[str, bool], bool]
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What flags have decided.
+    """Decisions made by flags.
 
     Attributes:
         task: Overrules what the target looks like.
@@ -81,7 +81,7 @@ class Planned:
     question: str = ""
 
     def has(self, tag: str) -> bool:
-        """Whether it has a role."""
+        """True if the column has the role."""
         return tag in self.tags
 
 
@@ -224,7 +224,7 @@ _MAY_BE_CLASSES = (
 
 
 def _name_flag(wishes: Wishes) -> str:
-    """What tells the next adoption that a flag has decided."""
+    """Reason that tells the next adoption that a flag decided."""
     return f", as --task {wishes.task} says" if wishes.task else ""
 
 
@@ -271,7 +271,7 @@ _AFTERWARDS = "taken as known only afterwards"
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """What speaks against a feature.
+    """Objection to a feature.
 
     Attributes:
         auc: How well it tells the target alone.
@@ -316,7 +316,7 @@ def _decide(
 
 
 def _says_no_more(wished: tuple[str, ...], before: tuple[str, ...]) -> bool:
-    """Whether roles that a flag asks for are there already, beside others that stay."""
+    """True if the requested roles exist already, beside others that stay."""
     deciding = {"feature", "leakage"}
     return set(wished) <= set(before) and deciding & set(wished) == deciding & set(before)
 

@@ -1,1 +1,1 @@
-"""How a table is written: inferred from its values."""
+"""Formats of a table, inferred from its values."""

@@ -1,4 +1,4 @@
-"""How the times of a column are written: forms, their order, years of two digits."""
+"""Date formats of a column: pattern, day or month first, two-digit years."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -86,7 +86,7 @@ _CLOCK_ALONE = re.compile(r"-?\d{1,3}:\d{2}(:\d{2}([.,]\d+)?)?( ?[AaPp][Mm])?")
 
 @dataclass(frozen=True, slots=True)
 class DateGuess:
-    """How a column's times are written.
+    """Inferred date format of a column.
 
     Attributes:
         form: The format.
@@ -102,18 +102,18 @@ class DateGuess:
 
 
 def is_named_as_time(name: str) -> bool:
-    """Whether a name is one that columns of times have, and no duration's."""
+    """True if the name is typical of times and not of durations."""
     named = _NAMED.search(name) or _ENDS_AS_TIME.search(name)
     return bool(named) and not _DURATION.search(name)
 
 
 def is_surely_named_as_time(name: str) -> bool:
-    """Whether a name is one that only columns of times have."""
+    """True if only columns of times have such a name."""
     return bool(_SURE_NAME.search(name)) and not _DURATION.search(name)
 
 
 def are_clocks(words: Iterable[str]) -> bool:
-    """Whether words are times of day or durations, such as 10:30 or 1:23:45."""
+    """True if strings are times of day or durations, such as 10:30 or 1:23:45."""
     return all(_CLOCK_ALONE.fullmatch(word) for word in words)
 
 
@@ -223,7 +223,7 @@ def _pick_by_shape(words: Sequence[str]) -> list[str]:
 
 
 def _shape(word: str) -> str:
-    """What a time looks like: digits as 9, names of months and days as one; "" for no time."""
+    """Shape of a time: digits as 9, names of months and days as one; "" if it is no time."""
     if sum(sign.isdigit() for sign in word) < _LEAST_DIGITS:
         return ""
     shape = _LETTERS.sub(lambda found: _name_shape(found[0]), _DIGIT.sub("9", word))
@@ -257,7 +257,7 @@ def try_time(word: str, form: ColumnFormat) -> datetime | None:
 def _choose_order(
     words: Sequence[str], name: str, *, day_first: bool
 ) -> tuple[tuple[str, ...], str, str]:
-    """Whether dates in numbers begin with the day: by days after the twelfth, or a fixed first."""
+    """Decide if numeric dates begin with the day: by days after the twelfth, or a fixed first."""
     pairs = [(int(found[1]), int(found[2])) for found in map(_NUMERIC.match, words) if found]
     if not pairs:
         return _DAY_FIRST, "", ""
@@ -342,7 +342,7 @@ def find_digit_form(words: Sequence[str]) -> str:
 
 
 def _is_signed_number(word: str) -> bool:
-    """Whether a word is a number that no time is written as: with a sign, or a short fraction."""
+    """True for numbers that no time looks like: with a sign, or a short fraction."""
     whole, point, _ = word.lstrip("+-").partition(".")
     return _is_digits(word.lstrip("+-")) and (word[0] in "+-" or (bool(point) and len(whole) < 5))
 
@@ -363,7 +363,7 @@ def _find_digit_form(digits: Sequence[str]) -> str:
 
 
 def _most_fit(fits: Iterable[bool]) -> bool:
-    """Whether all fit but for some, such as 0 or 99991231 for no date."""
+    """True if all fit except placeholders such as 0 or 99991231."""
     verdicts = list(fits)
     return sum(verdicts) >= _SHARE * len(verdicts)
 

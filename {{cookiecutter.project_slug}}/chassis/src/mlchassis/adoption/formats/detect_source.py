@@ -1,4 +1,4 @@
-"""How a table's files are to be opened: encoding, delimiter, names that the contract can hold."""
+"""Source detection: encoding, delimiter, and column names that the contract accepts."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ _SQLITE = b"SQLite format 3\0"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a table lies, as a person says it.
+    """Location of a table, as a person writes it.
 
     Attributes:
         data: A file, a folder, s3://BUCKET/KEY, or the address of a database.
@@ -57,12 +57,12 @@ class Place:
 
     @property
     def is_database(self) -> bool:
-        """Whether it is an address that is none of S3's."""
+        """True if it is a URL of a database rather than of S3."""
         return "://" in self.data and not self.data.startswith("s3://")
 
     @property
     def name(self) -> str:
-        """What the table is called there."""
+        """Name of the table."""
         if self.is_database:
             return self.table or Path(self.query or QUERY).stem
         return self.data.rstrip("/").rpartition("/")[2]
@@ -70,7 +70,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class OpenedSource:
-    """How a source is opened, and what was found out about its files.
+    """Detected source settings, and notes on its files.
 
     Attributes:
         params: The section `source` of params.yaml, without the formats of columns.
@@ -139,7 +139,7 @@ def draft_query(place: Place, root: Path) -> str | None:
 
 
 def open_files(data: str, root: Path) -> FilesParams:
-    """What params.yaml says about files, as found by looking at them; as `inspect_files`."""
+    """Detect the `files` section of params.yaml; see `inspect_files`."""
     found = inspect_files(data, root, FormatOverrides(), lambda _question, safe: safe).params
     return FilesParams.model_validate(found.model_dump())
 

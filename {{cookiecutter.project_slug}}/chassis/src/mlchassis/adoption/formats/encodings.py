@@ -72,7 +72,7 @@ class FileEncoding:
 
     @property
     def certain(self) -> bool:
-        """Whether one encoding is clearly right."""
+        """True if one encoding is clearly right."""
         return not self.others
 
 
@@ -219,7 +219,7 @@ class _Priced:
 
 
 def _is_far(priced: _Priced, best: _Priced, letters: int) -> bool:
-    """Whether an encoding need not be offered beside the best one."""
+    """True if an encoding is too unlikely to be offered beside the best one."""
     likely = best.cost - best.rarity <= _PLAUSIBLE * letters
     return likely and priced.cost - best.cost >= _MARGIN
 
@@ -319,7 +319,7 @@ def _price_ideographs(text: str, encoding: Encoding) -> float:
 
 
 def _is_ordinary(sign: str, encoding: Encoding) -> bool:
-    """Whether a character is of the first level of its national standard."""
+    """True if a character is of the first level of its national standard."""
     if encoding.level is None or not sign.isalpha():
         return False
     narrower, first, last = encoding.level

@@ -1,4 +1,4 @@
-"""What each column of a table holds, and how its values are written.
+"""Type and format of each column of a table.
 
 What is clearly right is read. What is ambiguous is asked; where nobody answers, the column stays
 text, with a note that names the flag which decides it.
@@ -84,7 +84,7 @@ EarlierFormat = tuple[Kind, ColumnFormat]
 
 @dataclass(frozen=True, slots=True)
 class InferredFormat:
-    """What a column was taken for.
+    """Inferred type and format of a column.
 
     Attributes:
         kind: None for a column without any value.
@@ -109,7 +109,7 @@ class InferredFormat:
 
 @dataclass(frozen=True, slots=True)
 class TableContext:
-    """What the columns of one table have in common.
+    """Facts shared by all columns of a table.
 
     Attributes:
         day_first: How a date that can be read in two ways is read.
@@ -273,7 +273,7 @@ def _infer(column: _Column) -> InferredFormat:
 
 
 def _repeat(column: _Column) -> InferredFormat | None:
-    """What an earlier adoption decided, where flags say nothing else and new rows fit it."""
+    """Reuse an earlier decision if no flag contradicts it and new rows fit it."""
     kind, form = column.context.earlier.get(column.name, ("string", ColumnFormat()))
     is_known = column.name in column.context.earlier and column.overrides == ColumnOverrides()
     if not is_known or not column.present():
@@ -494,7 +494,7 @@ def _as_text(column: _Column, note: str = "", *, undecided: bool = True) -> Infe
 
 
 def _are_short_codes(column: _Column, kept: Mapping[str, int]) -> bool:
-    """Whether the words beside the kept ones are codes of the same form, such as DE beside NA."""
+    """True if the other strings are codes of the same form, such as DE beside NA."""
     others = [word for word in column.present() if word not in kept]
     lengths = {len(word) for word in kept}
     return bool(others) and all(word.isupper() and len(word) in lengths for word in others)
@@ -515,7 +515,7 @@ def _describe_numbers(column: _Column, words: Sequence[str]) -> str:
 
 
 def _describe_near_misses(column: _Column) -> str:
-    """What a column of text may be that was not read."""
+    """Describe the types that a column of text almost has."""
     words = list(column.present())
     if words and are_clocks(words[:_SAMPLE]):
         return "holds times of day or durations, which stay text; write them as one number"

@@ -1,4 +1,4 @@
-"""How the numbers of a column are written: marks, currency, units, minus signs."""
+"""Number formats of a column: separators, currency, units, minus signs."""
 
 import re
 from collections import Counter
@@ -54,7 +54,7 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class NumberGuess:
-    """What the numbers of a column look like.
+    """Inferred number format of a column.
 
     Attributes:
         form: The format that is clearly right; None where none is.
@@ -79,7 +79,7 @@ class NumberParts:
 
 @dataclass(slots=True)
 class Marks:
-    """What the marks within the numbers of a column can only be.
+    """Possible meanings of the separators in a column's numbers.
 
     Attributes:
         decimal: Marks that are decimal marks for certain.
@@ -139,7 +139,7 @@ def split_number(word: str) -> NumberParts | None:
 
 
 def looks_like_number(word: str) -> bool:
-    """Whether a word is digits with at most a currency or a unit around them."""
+    """True if a string is digits with at most a currency or a unit around them."""
     parts = split_number(word)
     if parts is None:
         return False
@@ -170,7 +170,7 @@ def find_code(words: Sequence[str]) -> str:
 
 
 def measure_marks(words: Iterable[str]) -> Marks:
-    """What the marks of numbers can be."""
+    """Return the possible meanings of the separators."""
     marks = Marks()
     for word in words:
         parts = split_number(word)
@@ -256,7 +256,7 @@ class _Affixes:
 
 
 def _choose_affixes(parts: Sequence[NumberParts], name: str) -> _Affixes | None:
-    """What stands around the numbers; None where they are names such as `Room 12`."""
+    """Text around the numbers; None if they are names such as `Room 12`."""
     prefixes = Counter(part.prefix for part in parts if part.prefix)
     suffixes = Counter(part.suffix for part in parts if part.suffix)
     plain = sum(not (part.prefix or part.suffix) for part in parts)

@@ -11,7 +11,7 @@ _NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "
 
 @dataclass(frozen=True, slots=True)
 class FormatOverrides:
-    """What flags say about the way a table is written.
+    """Format flags of a table.
 
     The flags of a column are either `COLUMN=VALUE`, or a bare `VALUE` for every column.
 
@@ -59,7 +59,7 @@ class FormatOverrides:
 
 @dataclass(frozen=True, slots=True)
 class ColumnOverrides:
-    """What flags say about one column; None or empty where they say nothing."""
+    """Format flags of one column; None or empty if not given."""
 
     text: bool = False
     number: bool = False
@@ -83,7 +83,7 @@ class ResolvedOverrides:
     missing: tuple[str, ...] = ()
 
     def of(self, name: str) -> ColumnOverrides:
-        """What flags say about a column."""
+        """Return the flags of a column."""
         return self.columns.get(name, ColumnOverrides())
 
 

@@ -1,4 +1,4 @@
-"""What the gates look at, and what one of them finds."""
+"""Input and result of a release gate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -275,7 +275,7 @@ def ignores_group(context: GateContext) -> Iterator[GateResult]:
 
 
 def behaves(context: GateContext) -> Iterator[GateResult]:
-    """What a person knows about the answers holds for enough rows."""
+    """Behavioral tests: enough rows answer as a domain expert expects."""
     for test in context.facts["behaviour"]:
         share, limit = test["share"], test["limit"]
         yield GateResult(
@@ -289,7 +289,7 @@ def behaves(context: GateContext) -> Iterator[GateResult]:
 
 
 def fresh(context: GateContext) -> Iterator[GateResult]:
-    """What was measured is of the time that has arrived, so that the verdict is about today."""
+    """Data recency: the newest labelled row is close to the newest available data."""
     age, limit = context.facts["age_days"], context.params.judge.max_age_days
     if age is not None:
         sentence = (
@@ -361,7 +361,7 @@ def _major(version: str) -> str:
 
 
 def name_rows(where: Mapping[str, str]) -> str:
-    """What the rows of a slice have in common."""
+    """Describe a slice in words, for messages and tables."""
     return ", ".join(f"{column} {label}" for column, label in where.items())
 
 

@@ -1,4 +1,4 @@
-"""What was measured about a bundle, against limits and the champion, to a verdict.
+"""Judgement of a bundle: its evaluation against the gates and the champion.
 
 Pure: facts in, a judgement out; `gates` has what is asked.
 """

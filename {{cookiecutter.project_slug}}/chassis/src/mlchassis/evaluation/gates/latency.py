@@ -1,4 +1,4 @@
-"""How long a bundle takes for one record, as the service asks it: features, then the graph."""
+"""Latency of one record in a bundle: features, then the graph."""
 
 import statistics
 import time

@@ -69,7 +69,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def request(self) -> Scope:
-        """What was asked."""
+        """ASGI scope of the request."""
         scope: Scope = self._taken[0].scope
         return scope
 

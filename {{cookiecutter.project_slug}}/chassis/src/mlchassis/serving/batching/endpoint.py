@@ -39,11 +39,11 @@ class Admission:
         self._active = 0
 
     def is_full(self, ahead: int) -> bool:
-        """Whether there is no slot for a request with so many before it."""
+        """True if a request with this queue depth has to be rejected."""
         return max(self._active, ahead) >= self.limit
 
     def refusal(self) -> ProblemError:
-        """What is said to one too many."""
+        """Error for a request that exceeds the concurrency limit."""
         return ProblemError(OVERLOADED, f"{self.limit} predictions are in progress.", _RETRY)
 
     @contextmanager
@@ -173,5 +173,5 @@ class PredictEndpoint:
 
 
 def answer_headers(body: bytes) -> list[tuple[bytes, bytes]]:
-    """What stands above an answer."""
+    """Response headers."""
     return [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]

@@ -61,7 +61,7 @@ class Shortcut:
         self._begun = 0
 
     def takes(self, scope: Scope) -> bool:
-        """Whether a request is for this path, and needs no headers of a cross-origin answer."""
+        """True if a request may take the fast path; it needs no CORS headers."""
         return (scope["method"], scope["path"]) == ("POST", PATH) and not (
             self._cross_origin and any(name == b"origin" for name, _ in scope["headers"])
         )

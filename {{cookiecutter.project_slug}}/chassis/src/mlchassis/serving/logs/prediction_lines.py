@@ -16,7 +16,7 @@ LOG_FORMAT = 1
 
 
 class LogLine(msgspec.Struct, gc=False):
-    """What the log holds of one row, in this order."""
+    """Fields of a prediction-log line, in order."""
 
     format: int
     time: str

@@ -66,7 +66,7 @@ def compile_decoder(
 
 
 def are_plain(names: Iterable[str]) -> bool:
-    """Whether structs may have these as the names of their fields in JSON."""
+    """True if struct fields may have these names in JSON."""
     return not any(re.search(r'["\\\x00-\x1f]', name) for name in names)
 
 
@@ -89,7 +89,7 @@ def _field(column: Column, contract: Contract) -> tuple[Any, ...]:
 
 
 def _plain_type(column: Column) -> Any:
-    """What both libraries read alike; a check may have to follow."""
+    """Type that both libraries parse equally; a check may have to follow."""
     if column.kind == "boolean":
         return bool
     if column.kind == "integer":
@@ -123,7 +123,7 @@ def _make_checks(contract: Contract, formats: TableFormat | None) -> list[Check]
 
 
 def _lists_plain_words(column: Column, parser: CellParser) -> bool:
-    """Whether a column's enumeration lets no text pass that is read otherwise."""
+    """True if no member of a column's enumeration could be parsed differently."""
     if column.kind != "string" or column.values is None:
         return False
     return not any(parser.is_missing(str(value)) for value in column.values)

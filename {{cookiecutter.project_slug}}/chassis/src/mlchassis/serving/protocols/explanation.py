@@ -1,4 +1,4 @@
-"""What moved an answer: each input in turn gives way to what is usual, and the answer is compared.
+"""Explanations: replace each input by its usual value and compare the predictions.
 
 An input's effect is the answer (a probability, or the predicted number) minus its mean over the
 values that training saw in that column, all other inputs kept: the difference to a partial

@@ -1,4 +1,4 @@
-"""What `POST /predict` takes and gives: one model each, for the decoder and for OpenAPI alike."""
+"""Request and response of `POST /predict`, for both the decoder and OpenAPI."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
@@ -21,7 +21,7 @@ _LONGEST_DETAIL = 300
 
 
 class ModelIdentity(BaseModel):
-    """Which model answered."""
+    """Identity of the model that answered."""
 
     name: str = Field(description="Name of the registered model")
     version: str = Field(description="Version in the registry")
@@ -50,7 +50,7 @@ def predict_request(
 
 
 class Effect(BaseModel):
-    """What one input did to an answer."""
+    """Effect of one input on a prediction."""
 
     input: str = Field(description="Name of the column")
     effect: float = Field(

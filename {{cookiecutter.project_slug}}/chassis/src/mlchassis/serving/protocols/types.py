@@ -37,7 +37,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a request asks, whatever its dialect.
+    """Parsed prediction request of any protocol.
 
     Attributes:
         rows: With None for what is absent.

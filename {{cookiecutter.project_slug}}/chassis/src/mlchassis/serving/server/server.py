@@ -103,7 +103,7 @@ class _Server(uvicorn.Server):
         self.server_state.default_headers.append((b"connection", b"close"))
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether the time has come, or nobody is left to say so; asked ten times a second."""
+        """True after the shutdown delay or when the parent is gone; polled every 100 ms."""
         parent = parent_process()
         orphaned = parent is not None and not parent.is_alive()
         return await super().on_tick(counter) or orphaned or time.monotonic() >= self._end

@@ -1,4 +1,4 @@
-"""Which bundle each process of the service answers with: shared, so that any of them can tell."""
+"""Loaded bundle of each worker process, in shared memory."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -30,5 +30,5 @@ class Roster:
         self.places[self.own].digest = digest.encode()
 
     def count(self) -> Mapping[str, int]:
-        """How many processes answer with each bundle, by its digest."""
+        """Number of workers by the digest of their bundle."""
         return Counter(place.digest.decode() for place in self.places if place.digest)

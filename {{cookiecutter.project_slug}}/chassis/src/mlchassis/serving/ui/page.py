@@ -34,7 +34,7 @@ def page_route(champion: Champion) -> APIRouter:
 
 
 def make_door() -> HTMLResponse:
-    """What a browser without a key gets: the page as it lies here, which then asks for the key.
+    """Return the page without data; it asks the browser for an API key.
 
     Nothing of a model is in it, and it is a refusal all the same.
     """
@@ -43,7 +43,7 @@ def make_door() -> HTMLResponse:
 
 
 def describe(model: ServedModel) -> dict[str, Any]:
-    """What the page shows: the fields, an example, and the model's card."""
+    """Data of the page: the fields, an example, and the model card."""
     contract, identity, metadata = model.contract, model.identity, model.scorer.bundle.metadata
     card = {
         "Name": identity.name,
