@@ -146,6 +146,52 @@ def test_the_inputs_of_a_lock_are_compared_and_what_stages_made_is_not(tmp_path:
     assert find_differences(tmp_path, {"stages": {"a": first, "b": second}}) == ["edited.py"]
 
 
+@pytest.mark.parametrize(
+    ("fingerprints", "expected"),
+    [
+        ({"train": "a", "validate": "b", "serve": "c"}, []),
+        ({"train": "a", "validate": "other"}, ["chassis/MANIFEST.json"]),
+        ({"train": "a"}, ["chassis/MANIFEST.json"]),
+        (None, ["chassis/MANIFEST.json"]),
+    ],
+)
+def test_the_fingerprints_of_the_chassis_are_compared(
+    fingerprints: dict[str, str] | None, expected: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "chassis").mkdir()
+    if fingerprints is not None:
+        text = json.dumps({"version": "1.0.0", "fingerprints": fingerprints})
+        (tmp_path / "chassis" / "MANIFEST.json").write_text(text)
+    stages = {
+        name: {
+            "params": {
+                "params.yaml": {"seed": 1},
+                "chassis/MANIFEST.json": {f"fingerprints.{name}": value},
+            }
+        }
+        for name, value in {"train": "a", "validate": "b"}.items()
+    }
+    assert find_differences(tmp_path, {"stages": stages}) == expected
+
+
+def test_a_version_made_with_a_chassis_that_was_never_committed_says_so(
+    project: Workspace, params: Params
+) -> None:
+    manifest = project.root / "chassis" / "MANIFEST.json"
+    manifest.parent.mkdir()
+    manifest.write_text('{"fingerprints": {"train": "committed"}}')
+    me = ("-c", "user.name=Somebody", "-c", "user.email=somebody@localhost")
+    subprocess.run(["git", "add", "--force", str(manifest)], cwd=project.root, check=True)
+    subprocess.run(["git", *me, "commit", "-qm", "Chassis"], cwd=project.root, check=True)
+    lock = json.loads(project.dvc_lock.read_text())
+    lock["stages"]["train"] = {"params": {"chassis/MANIFEST.json": {"fingerprints.train": "new"}}}
+    project.dvc_lock.write_text(json.dumps(lock))
+    release.judge(project, params)
+    version = release.register(project, params)
+    with pytest.raises(RebuildError, match=r"chassis/MANIFEST\.json of the commit is not the file"):
+        make_again(project, connect(project, version.name))
+
+
 def test_other_answers_are_no_rebuild() -> None:
     version = Version("m", "3", "run", {"bundle_digest": "d"})
     same = compare_answers(version, STORED, {**STORED, "digest": "d"})

@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +32,9 @@ from mlchassis.workspace.repository import NO_HOOKS, find_repository, run_git
 
 _FACTS = ("dvc.lock", "params.yaml", "evaluation.json", "ingest.json")
 """What a version's run keeps, and a rebuild needs."""
+
+_DATA_FORMATS = (".json", ".yaml", ".yml")
+"""The files of parameters that are compared."""
 
 
 class RebuildError(ProjectError):
@@ -181,20 +184,54 @@ def _restore_facts(copy: Paths, stored: Path, wish: Wish) -> None:
 
 
 def find_differences(root: Path, lock: Mapping[str, Any]) -> list[str]:
-    """The files that a `dvc.lock` began with and that have other content here, by their paths."""
+    """The files that a `dvc.lock` began with and that have other content here, by their paths.
+
+    Of a file of parameters, such as the manifest of the chassis, only the values that a stage
+    depends on are compared.
+    """
+    stages = lock.get("stages", {}).values()
+    return sorted({*_find_other_files(root, stages), *_find_other_values(root, stages)})
+
+
+def _find_other_files(root: Path, stages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     found: dict[str, str] = {}
     # A rebuild begins with the rows that are stored, and asks no source.
     made: set[str] = {"reports/source.json"}
-    for stage in lock.get("stages", {}).values():
+    for stage in stages:
         found |= {dep["path"]: dep["md5"] for dep in stage.get("deps", ()) if "md5" in dep}
         made |= {out["path"] for out in stage.get("outs", ())}
-    return sorted(
-        path
-        for path, expected in found.items()
-        if path not in made
-        and (root / path).is_file()
-        and hashlib.md5((root / path).read_bytes(), usedforsecurity=False).hexdigest() != expected
-    )
+    for path, expected in found.items():
+        file = root / path
+        if path not in made and file.is_file() and _hash_file(file) != expected:
+            yield path
+
+
+def _hash_file(file: Path) -> str:
+    """The MD5 of a file, as DVC writes it."""
+    return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def _find_other_values(root: Path, stages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for stage in stages:
+        for path, expected in stage.get("params", {}).items():
+            # `params.yaml` is restored as it was; another format than these cannot be read as data.
+            if path == "params.yaml" or Path(path).suffix not in _DATA_FORMATS:
+                continue
+            document = _read_data(root / path)
+            if any(_look_up(document, key) != value for key, value in expected.items()):
+                yield path
+
+
+def _read_data(file: Path) -> Any:
+    """The content of a YAML or JSON file; None where there is none."""
+    return yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+
+def _look_up(document: Any, key: str) -> Any:
+    """The value under a key whose parts are joined by dots; None where there is none."""
+    for part in key.split("."):
+        document = document.get(part) if isinstance(document, Mapping) else None
+    return document
 
 
 def _environment(
