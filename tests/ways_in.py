@@ -76,16 +76,31 @@ def write_value(value: Any, kind: str) -> Any:
     return value.isoformat() if kind == "timestamp" else kinds[kind](value)
 
 
+def load(name: str) -> Any:
+    """Return a module of the chassis, which the template's own interpreter does not have."""
+    return importlib.import_module(f"mlchassis.{name}")
+
+
+def load_scorer(package: str, store: Path) -> Any:
+    """Return the scorer of the deployed bundle, with the features of a project's package."""
+    service = importlib.import_module(f"{package}.service").service
+    features = load("features.code").load_feature_code(service.features)
+    bundles = load("bundle.bundle")
+    pointer = bundles.read_pointer(store)
+    bundle = bundles.load_bundle(store / "bundles" / pointer.digest, features)
+    return load("bundle.scorer").Scorer(bundle, features)
+
+
 class Project:
     """A project: its rows as training read them, their text, its deployed model."""
 
     def __init__(self, package: str, address: str, table: Path | None) -> None:
-        self.package, self.address = package, address
-        paths = self.load("paths").Paths(Path.cwd())
-        self.contract = self.load("contract").load_contract(paths.contract)
-        params = self.load("params").load_params(paths.params).source
+        self.address = address
+        paths = load("paths").Paths(Path.cwd())
+        self.contract = load("contract.model").load_contract(paths.contract)
+        params = load("config.params").load_params(paths.params).source
         rows = self.read_rows(paths, params if table else None)
-        refused = set(self.load("pipeline.validate").find_reasons(rows, self.contract).index)
+        refused = set(load("data.validation").find_reasons(rows, self.contract).index)
         kept, self.rare = choose_rows(rows, self.contract.features, refused)
         self.rows = rows.iloc[kept].reset_index(drop=True)
         self.text = read_text(table, params, kept) if table else self.write_text()
@@ -93,16 +108,14 @@ class Project:
         names = [rename.get(name, name) for name in self.text.header]
         requested = {c.name for c in self.contract.request_columns}
         self.places = [i for i, name in enumerate(names) if name in requested]
-        pointer = self.load("bundle").read_pointer(paths.store)
-        bundle = self.load("bundle").load_bundle(paths.store / "bundles" / pointer.digest)
-        self.scorer = self.load("scoring").Scorer(bundle)
+        self.scorer = load_scorer(package, paths.store)
 
     def read_rows(self, paths: Any, params: Any) -> Any:
         """Return every row of a table in its order, or those that ingest stored."""
-        tables = self.load("tables")
+        tables = load("data.tables")
         if params is None:
             return tables.read_tables(sorted(paths.raw.glob("*.parquet")))
-        read = self.load("sources").read_source(params, self.contract, paths.root)
+        read = load("sources.registry").read_source(params, self.contract, paths.root)
         return tables.conform(read, self.contract)
 
     def write_text(self) -> Text:
@@ -114,10 +127,6 @@ class Project:
         ]
         cells = [["" if value is None else str(value) for value in row] for row in values]
         return Text([c.name for c in columns], cells)
-
-    def load(self, name: str) -> Any:
-        """Return a module of the project."""
-        return importlib.import_module(f"{self.package}.{name}")
 
     def post(self, path: str, body: Any, media_type: str = "application/json") -> Any:
         """Return the service's answer."""
@@ -143,7 +152,7 @@ class Project:
     def infer(self) -> Answers:
         """Return the answers of the Open Inference Protocol."""
         records = self.records()
-        datatypes = self.load("serving.open_inference").DATATYPES
+        datatypes = load("serving.protocols.open_inference").DATATYPES
         tensors = [
             {
                 "name": column.name,

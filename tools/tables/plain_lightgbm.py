@@ -14,6 +14,11 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pandas as pd
+from mlchassis.bundle.bundle import load_bundle
+from mlchassis.bundle.scorer import Scorer
+from mlchassis.contract.model import load_contract
+from mlchassis.evaluation.metrics import encode_target
+from mlchassis.features.code import load_feature_code
 from sklearn.metrics import log_loss, roc_auc_score
 
 RESAMPLES = 2000
@@ -23,29 +28,28 @@ MAX_TREES = 2000
 
 def main(package: str) -> None:
     """Print the metric of both, and the gain of the bundle with its interval."""
-    contract = load("contract", package).load_contract(Path("contract.yaml"))
+    contract = load_contract(Path("contract.yaml"))
     parts = {
         name: pd.read_parquet(f"data/splits/{name}.parquet", dtype_backend="numpy_nullable")
         for name in ("train", "valid", "test")
     }
     target = contract.target.name
-    encode = load("modelling.metrics", package).encode_target
-    answers = {n: encode(rows[target].to_numpy(), contract.classes) for n, rows in parts.items()}
+    answers = {
+        name: encode_target(rows[target].to_numpy(), contract.classes)
+        for name, rows in parts.items()
+    }
     served = score_bundle(package, parts["test"])
     plain = fit_plain(contract, parts, answers)
     units = find_units(parts["test"])
     print(json.dumps(compare(contract.task, answers["test"], served, plain, units)))
 
 
-def load(name: str, package: str) -> Any:
-    """Return a module of the project."""
-    return importlib.import_module(f"{package}.{name}")
-
-
 def score_bundle(package: str, rows: pd.DataFrame) -> Any:
     """Return the scores of the bundle that the pipeline made, shape (rows, classes or 1)."""
-    bundle = load("bundle", package).load_bundle(Path("models/bundle"))
-    return load("scoring", package).Scorer(bundle).score_frame(rows).scores
+    service = importlib.import_module(f"{package}.service").service
+    features = load_feature_code(service.features)
+    bundle = load_bundle(Path("models/bundle"), features)
+    return Scorer(bundle, features).score_frame(rows).scores
 
 
 def fit_plain(contract: Any, parts: dict[str, pd.DataFrame], answers: dict[str, Any]) -> Any:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from ml_service.contract import load_contract
-from ml_service.serving.messages import predict_request
+from mlchassis.contract.model import load_contract
+from mlchassis.serving.protocols.messages import predict_request
 
 Request: Any = predict_request(
     load_contract(Path(os.environ["BENCH"], "bundle/contract.yaml")), 1000
