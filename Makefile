@@ -62,7 +62,7 @@ bench-demo: $(READY)  ## the demo three times: the median of each part's time
 bench-overload: $(READY)  ## ten times what the demo's service can answer (ARGS=--help; needs h2load)
 	@$(BIN)/python tools/overload.py $(ARGS)
 
-lock: $(READY)  ## compile requirements/ anew from pyproject.toml
+lock: $(READY)  ## compile requirements/ from pyproject.toml
 	@for group in bootstrap dev s3-server clients; do \
 	  $(LOCK) --group $$group --output-file requirements/$$group.txt || exit 1; \
 	done

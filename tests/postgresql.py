@@ -29,7 +29,7 @@ def start_postgresql(name: str, password: str = "") -> Iterator[str]:
 
     Args:
         name: Of the database.
-        password: What its owner must say; anybody may come in if it is empty.
+        password: Password of its owner; empty lets anybody in.
 
     Yields:
         The database's address, without the password.

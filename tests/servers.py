@@ -1,4 +1,4 @@
-"""Servers and environments of others, for tests that hold ours against them."""
+"""Servers and environments of others, for tests that compare ours with them."""
 
 import os
 import signal
@@ -35,12 +35,12 @@ def running(
     """A server in a process group of its own, once its port is open; its address.
 
     Args:
-        command: What starts it.
-        port: Where it will listen.
+        command: Command that starts it.
+        port: Port that it will listen on.
         log: Takes what it prints.
         variables: Environment variables.
-        environment: Whose programs come first on its PATH.
-        folder: Where it runs.
+        environment: Environment whose programs come first on its PATH.
+        folder: Working directory.
     """
     folders = [environment / "bin"] if environment else []
     with log.open("wb") as output:

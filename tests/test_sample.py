@@ -12,7 +12,7 @@ from bake import ROOT
 
 TRACES = re.compile(r"(?<!pre)flight|nycflights|departure_minute", re.IGNORECASE)
 REWRITTEN = {"contract.yaml", "params.yaml", "src/ml_service/features.py"}
-"""What adopt writes anew, whole or in the places that speak of the sample."""
+"""Files that adopt rewrites, whole or in the places that mention the sample."""
 
 
 @pytest.fixture(scope="module")

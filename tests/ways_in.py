@@ -33,7 +33,7 @@ class Text:
     Attributes:
         header: The file's own names of the columns.
         cells: The cells of each row.
-        delimiter: What parts them.
+        delimiter: Delimiter of the cells.
         encoding: Of the file.
     """
 

@@ -40,9 +40,10 @@ def run_in(
     """Run a command with a project's environment on PATH and return what it printed.
 
     Args:
-        project: Whose environment, and where, unless another folder is named.
+        project: Project whose environment is used; also the working directory unless `folder` is
+            given.
         command: The command and its arguments; one that fails fails the test.
-        folder: Where it runs instead.
+        folder: Another working directory.
         typed: Its standard input.
         variables: Environment variables.
     """
@@ -75,7 +76,7 @@ def check_ways(project: Path, address: str, *table: str) -> str:
     """Compare the answers of every way in with the model's, to the last bit.
 
     Args:
-        project: Whose service and model.
+        project: Project of the service and the model.
         address: Of the service.
         table: The text file that was adopted; none for the sample.
 

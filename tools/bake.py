@@ -60,7 +60,7 @@ def run_cookiecutter(
         output: The existing folder in which the project's folder is made.
         config: From `write_config`.
         arguments: More of its command line.
-        typed: What is typed at its prompts; None for a closed standard input.
+        typed: Input for its prompts; None for a closed standard input.
     """
     command = [sys.executable, "-m", "cookiecutter", "--config-file", str(config)]
     return subprocess.run(
@@ -89,7 +89,7 @@ def bake(template: Path, output: Path, config: Path, answers: Mapping[str, str])
 
 
 def bake_defaults(project: Path) -> None:
-    """Bake the default answers so that the project's root is exactly `project`, made anew."""
+    """Bake the default answers so that the project's root is exactly `project`."""
     work = project.with_name(f".{project.name}")
     shutil.rmtree(work, ignore_errors=True)
     template = copy_template(work / "template")

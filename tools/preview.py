@@ -17,7 +17,7 @@ PREVIEW = ROOT / "build" / "preview"
 
 
 def make_preview() -> Path:
-    """Bake the preview anew, keep its environment, and point its code at the payload's.
+    """Bake the preview again, keep its environment, and point its code at the payload's.
 
     Returns:
         The preview's package, a link as its chassis is.

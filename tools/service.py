@@ -46,8 +46,8 @@ def serve(
 
     Args:
         project: The generated project.
-        output: Where the service's output goes: a file, or a descriptor.
-        environment: What it runs in; this process's own by default.
+        output: Output of the service: a file, or a descriptor.
+        environment: Environment of the service; this process's own by default.
 
     Yields:
         The service's address, once it is ready.

@@ -24,7 +24,7 @@ TABLES = {
 }
 OPTIONS = {"crowd.csv": "--group customer"}
 EXPLORED = ("diabetes.csv", "nasty.csv.gz")
-"""Tables in whose projects the notebook is run; it takes seconds, and the others are alike."""
+"""Tables in whose projects the notebook is run; it takes seconds, and the others are similar."""
 CLONED = "wine.csv"
 """The table whose project a second person clones."""
 TRACES = r"\bflight\|nycflights\|departure_minute"

@@ -15,10 +15,10 @@ class Server:
     """One way to serve the model.
 
     Attributes:
-        title: What it is called in the table.
+        title: Name in the table.
         environment: The folder of its packages below the bench's own, and of its requirements.
-        command: What starts it; {port} and {folder} are filled in.
-        path: Where it is asked.
+        command: Command that starts it; {port} and {folder} are filled in.
+        path: Path of its predictions.
         ask: Rows to a request's body.
         read: An answer to the probabilities in it, or to None where it holds none.
     """

@@ -1,7 +1,7 @@
 """Conversion to ONNX: exact where this project uses it, and where known traps lie, refused.
 
 The traps convert without a word. Each is converted here for real, so that parity has something to
-refuse: should a library mend its converter, the test says so by failing.
+refuse: should a library fix its converter, the test says so by failing.
 """
 
 from typing import Any

@@ -84,8 +84,8 @@ class Model:
         shift: Added to its logits: how far its probabilities are off.
         favours: Added to the logits of men: sex decides.
         blind: The shop in which it guesses.
-        learned: How well it knows the answers of the test window by heart.
-        swapped: Whether its graph takes x for y.
+        learned: Shift of its logits toward the truth on the test window: overfitting.
+        swapped: True if its graph swaps x and y.
         tuned_on: The window on which its threshold was chosen.
         seen_until: Of what it says it has seen.
     """
@@ -239,10 +239,10 @@ def test_a_sound_model_passes_every_gate(limits: Params, seed: int) -> None:
         (Model(favours=1.5), "groups: calibration", "differs most between sex m"),
         (Model(favours=1.5), "flips: sex", "get another answer when sex alone is changed"),
         # Trained on the test window.
-        (Model(learned=1.0), "untouched", "the model has seen rows of the test window"),
+        (Model(learned=1.0), "contamination", "the model has seen rows of the test window"),
         (
             Model(seen_until="2013-07-15T00:00:00+00:00"),
-            "untouched",
+            "contamination",
             "has seen rows until 2013-07-15.* test window begins at 2013-07-01",
         ),
         # Its threshold was tuned there.

@@ -80,5 +80,5 @@ def test_a_model_that_learned_to_favour_men_is_refused_and_the_page_shows_it(loa
     assert re.search(r"flips: sex: .*get another answer when sex alone is changed", said)
     assert run(loans, "report").returncode == 0
     page = (loans.reports / "report.html").read_text()
-    assert "Must not be served" in page
-    assert "Whether groups of people are treated alike" in page
+    assert "Rejected by: " in page
+    assert "Fairness" in page

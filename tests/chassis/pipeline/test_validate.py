@@ -155,10 +155,10 @@ def test_the_page_is_written_also_when_it_stops_and_says_why(
     with pytest.raises(ProjectError, match="break the contract, above") as stopped:
         validate.run(paths, settings(limit=0.06))
     page = (paths.reports / "data.html").read_text()
-    assert "Stopped" in page
+    assert "Validation failed" in page
     assert html.escape(str(stopped.value)) in page
     validate.run(paths, settings())
-    assert "Fit to learn from" in (paths.reports / "data.html").read_text()
+    assert "Validation passed" in (paths.reports / "data.html").read_text()
 
 
 def test_a_share_at_the_limit_passes(paths: Paths, rows: pd.DataFrame) -> None:

@@ -148,7 +148,7 @@ def test_a_bundle_whose_contract_todays_clients_do_not_keep_is_refused(
     assert app.state.champion.current.identity.digest == digests[0]
     said = operational_log.getvalue()
     shown = json.dumps(name)[1:-1]
-    assert f"column '{shown}' is now required; tell them, and start the service anew." in said
+    assert f"column '{shown}' is now required; tell them, and restart the service." in said
 
 
 def test_a_pointer_that_cannot_be_read_or_is_gone_changes_nothing(

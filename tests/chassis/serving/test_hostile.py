@@ -268,7 +268,7 @@ class Case:
     """One request, as the bytes that are sent.
 
     Attributes:
-        cut: Whether it stops in the middle, so that nothing comes until the sender hangs up.
+        cut: True if it stops in the middle, so that nothing comes until the sender hangs up.
     """
 
     name: str

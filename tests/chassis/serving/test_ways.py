@@ -60,11 +60,11 @@ class Table:
     """A table as somebody keeps it.
 
     Attributes:
-        contract: What its columns are; the last one is the target.
-        formats: How it is written.
+        contract: Contract of its columns; the last one is the target.
+        formats: Format of the table.
         header: Names in the file.
         cells: Text of each row.
-        values: What the cells mean, None for a missing value.
+        values: Values of the cells, None for a missing value.
         line_end: Of its lines.
     """
 

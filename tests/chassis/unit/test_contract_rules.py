@@ -120,7 +120,7 @@ REFUSED: list[tuple[Change, str]] = [
     ),
     (
         change_column("street", enum=[{"value": "Elm"}, {"value": False}]),
-        "column 'street': 'enum' holds False, which is no string; mend it, or put it in quotes",
+        "column 'street': 'enum' holds False, which is no string; fix it, or put it in quotes",
     ),
     (
         change_column("street", enum=[{"value": "Elm"}, {"value": "Elm"}]),

@@ -66,21 +66,19 @@ def test_the_first_screen_says_how_much_there_is_and_how_good(
 ) -> None:
     page = write(tmp_path, trips)
     first = re.sub("<[^>]+>", " ", page[page.index("<header>") : page.index("</header>")])
-    assert "Fit to learn from" in first
+    assert "Validation passed" in first
     assert "100,000 rows have arrived from 2013-01 to 2013-02" in " ".join(first.split())
     # Two rows in a hundred thousand are not all.
-    assert "99.998 of 100 keep every rule of the contract; 2 were set aside" in " ".join(
-        first.split()
-    )
+    assert "99.998 of 100 satisfy the contract; 2 are in quarantine" in " ".join(first.split())
     # Months weigh by their rows.
-    assert "96 of 100 have an outcome" in " ".join(first.split())
+    assert "96 of 100 have a known outcome" in " ".join(first.split())
     assert "24 of 100 of those are &#x27;late&#x27; (More than an hour)" in " ".join(first.split())
     assert "8 of 100 cells are empty, most of them in nothing" in " ".join(first.split())
 
 
 def test_where_the_stage_stopped_the_page_says_why(tmp_path: Path, trips: Contract) -> None:
     page = write(tmp_path, trips, trouble="2 of 3 rows break the contract.")
-    assert 'class="verdict refused">Stopped: nothing was trained on these rows<' in page
+    assert 'class="verdict refused">Validation failed: no training<' in page
     assert "<p>2 of 3 rows break the contract.</p>" in page
 
 
@@ -114,7 +112,7 @@ def test_what_is_odd_is_listed(tmp_path: Path, trips: Contract) -> None:
     assert "7 rows equal an earlier one in every column." in page
     assert "&#x27;length&#x27; in 2013-02: it doubled" in page
     clean = write(tmp_path, trips, quarantined=0, reasons={})
-    assert "none was set aside" in clean
+    assert "none is in quarantine" in clean
     assert "No column changes abruptly" in clean
 
 
@@ -129,7 +127,7 @@ def test_other_targets_have_no_share_and_no_rows_are_no_error(
 def test_rows_without_a_time_are_not_told_by_months(tmp_path: Path, trips: Contract) -> None:
     page = write(tmp_path, trips, months={"all": FACTS["months"]["2013-01"]})
     assert re.findall("<h2>([^<]+)</h2>", page) == [
-        *("All rows", "What was set aside, and what is odd", "Column by column", "Every column")
+        *("Rows", "Quarantine, duplicates and abrupt shifts", "Distributions", "Columns")
     ]
     assert "from one month to the next" not in page
 

@@ -115,7 +115,7 @@ def test_a_good_candidate_passes_every_gate(params: Params) -> None:
         "better than prior",
         "better than linear",
         "not worse than champion",
-        "untouched",
+        "contamination",
         "threshold",
         "calibration",
         "slices",
@@ -124,7 +124,7 @@ def test_a_good_candidate_passes_every_gate(params: Params) -> None:
         "groups: calibration",
         "flips: sex",
         "behaviour: rain",
-        "fresh",
+        "data recency",
         "latency",
         "parity",
         "size",
@@ -137,7 +137,7 @@ def test_a_gate_has_an_interval_or_one_value_or_says_in_words_what_it_found(para
     gates = judge(GateContext(FACTS, "1.3.0", params, CHAMPION, FAST)).gates
     without = {gate.name for gate in gates if gate.low is None}
     assert without == {
-        *("threshold", "behaviour: rain", "fresh", "latency", "parity", "size", "contract")
+        *("threshold", "behaviour: rain", "data recency", "latency", "parity", "size", "contract")
     }
     assert {gate.name for gate in gates if gate.value is None} == {"contract"}
     assert all((gate.low is None) == (gate.high is None) for gate in gates)
@@ -175,9 +175,9 @@ SPOILT: tuple[tuple[str, Callable[[dict[str, Any]], object]], ...] = (
     # The value is good, but the interval includes 0: it may have been luck.
     ("better than prior", lambda f: f["gains"]["prior"]["roc_auc"].update(low=-0.2)),
     # A tenth of validation's gain over the prior (0.25) is allowed.
-    ("untouched", lambda f: f["surprise"].update(value=0.05, low=0.026, high=0.07)),
-    ("untouched", lambda f: f["surprise"].update(low=float("nan"))),
-    ("untouched", lambda f: f.update(seen_until="2013-07-01T00:00:00+00:00")),
+    ("contamination", lambda f: f["surprise"].update(value=0.05, low=0.026, high=0.07)),
+    ("contamination", lambda f: f["surprise"].update(low=float("nan"))),
+    ("contamination", lambda f: f.update(seen_until="2013-07-01T00:00:00+00:00")),
     ("threshold", lambda f: f["decision"].update(excess_cost=0.01)),
     ("threshold", lambda f: f["decision"].update(excess_cost=float("nan"))),
     # The value is good, but its upper end is beyond the limit.
@@ -196,7 +196,7 @@ SPOILT: tuple[tuple[str, Callable[[dict[str, Any]], object]], ...] = (
     ("flips: sex", lambda f: f["fairness"]["flips"][0]["share"].update(high=float("nan"))),
     ("behaviour: rain", lambda f: f["behaviour"][0].update(share=0.94)),
     ("behaviour: rain", lambda f: f["behaviour"][0].update(share=float("nan"))),
-    ("fresh", lambda f: f.update(age_days=31)),
+    ("data recency", lambda f: f.update(age_days=31)),
     ("parity", lambda f: f["parity"].update(max_error=1e-3)),
     ("parity", lambda f: f["parity"].update(max_error=float("nan"))),
     ("size", lambda f: f.update(bundle_bytes=30_000_000)),
@@ -348,7 +348,7 @@ def test_too_few_units_for_the_gain_in_both_windows_are_no_verdict(
     found = {
         gate.name: gate for gate in judge(GateContext(facts, "1.0.0", params, None, FAST)).gates
     }
-    assert found["untouched"].verdict == "not tested"
+    assert found["contamination"].verdict == "not tested"
 
 
 def test_a_test_window_of_one_month_says_what_it_does_not_know(params: Params) -> None:
@@ -372,7 +372,7 @@ def test_a_gain_that_is_too_large_is_said_with_every_cause_it_may_have(params: P
     ):
         assert cause in gate.sentence
     gates = judge(GateContext(FACTS, "1.0.0", params, CHAMPION, FAST)).gates
-    (passed,) = [gate for gate in gates if gate.name == "untouched"]
+    (passed,) = [gate for gate in gates if gate.name == "contamination"]
     assert "seen" not in passed.sentence
     assert "too good" not in passed.sentence
 
@@ -392,7 +392,7 @@ def test_what_does_not_exist_is_not_judged(params: Params) -> None:
     del facts["fairness"]
     names = [gate.name for gate in judge(GateContext(facts, "1.0.0", params, None, FAST)).gates]
     assert "slices" in names
-    assert not {"fresh", "behaviour: rain", "threshold"} & set(names)
+    assert not {"data recency", "behaviour: rain", "threshold"} & set(names)
     assert not [name for name in names if name.startswith(("groups", "flips"))]
 
 

@@ -61,5 +61,5 @@ def test_a_dvc_lock_that_was_cut_short_anywhere_says_what_mends_it(tmp_path: Pat
 )
 def test_a_dvc_lock_that_cannot_be_read_says_what_mends_it(tmp_path: Path, broken: bytes) -> None:
     (tmp_path / "dvc.lock").write_bytes(broken)
-    with pytest.raises(ProjectError, match=r"is cut short or broken; `make repro` mends it\.$"):
+    with pytest.raises(ProjectError, match=r"is cut short or broken; `make repro` fixes it\.$"):
         read_data_hash(Paths(tmp_path))

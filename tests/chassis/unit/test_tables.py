@@ -162,4 +162,4 @@ def test_a_refused_number_of_a_person_is_not_repeated() -> None:
     )
     with pytest.raises(ProjectError) as refused:
         conform(offer(count=[4711.5, None]), contract)
-    assert "column 'count' is no integer as the contract says; mend" in str(refused.value)
+    assert "column 'count' is no integer as the contract says; fix" in str(refused.value)

@@ -5,7 +5,7 @@ from mlserver.types import InferenceRequest, InferenceResponse, ResponseOutput
 
 
 class Control(MLModel):
-    """Answers every row alike."""
+    """Return the same answer for every row."""
 
     async def load(self) -> bool:
         """There is nothing to load."""

@@ -26,8 +26,8 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
 
     Args:
         path: The file to replace.
-        private: Whether it holds rows: then only its owner and group may read it, and folders that
-            are missing are made so too. The process' umask is respected either way.
+        private: True if it holds rows: then only its owner and group may read it and the folders
+            that are created for it. The process' umask is respected either way.
     """
     make_folder(path.parent, private=private)
     scratch = path.with_name(f".{path.name}-{secrets.token_hex(4)}{_PARTIAL}")

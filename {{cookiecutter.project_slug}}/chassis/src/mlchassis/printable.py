@@ -13,7 +13,7 @@ _JOINERS = "\u200c\u200d"
 _SELECTORS = frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 """They choose a form of the sign before them, in emoji and Japanese names."""
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
-"""Letters, marks and symbols that show as nothing: two values with and without them look alike."""
+"""Letters, marks and symbols that show as nothing: two values with and without them look equal."""
 
 PERSONAL = "a value that is not repeated here"
 """Stands for a cell of a column tagged `pii` in an error message."""

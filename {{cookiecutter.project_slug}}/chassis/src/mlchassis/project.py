@@ -20,7 +20,7 @@ class Project:
 
     Attributes:
         features: The function from columns to features.
-        source: Where rows come from under `source.kind: custom`; None reads files, S3 or SQL.
+        source: Reader of rows under `source.kind: custom`; None reads files, S3 or SQL.
     """
 
     features: FeatureFunction

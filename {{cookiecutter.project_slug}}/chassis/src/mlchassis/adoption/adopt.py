@@ -91,11 +91,11 @@ class Request:
     """Options of one adoption.
 
     Attributes:
-        place: Where the table lies.
+        place: Location of the table.
         name: Of the contract and the model; None takes it from the data.
-        day_first: How a date that can be read in two ways is to be read.
+        day_first: True to read ambiguous dates with the day first.
         force: Go on over uncommitted changes.
-        formats: What flags say about the way the table is written.
+        formats: Format flags.
         telling: Features that alone tell the outcome of the validation data: ROC AUC by name.
         agreed: To whatever changes in the contract.
     """
@@ -115,8 +115,8 @@ class Adoption:
     """Files to write, and decisions left to a person.
 
     Attributes:
-        keeps_settings: Whether the settings are those of an earlier adoption.
-        location: Where the table lies, if that holds on this machine alone.
+        keeps_settings: True if the settings are those of an earlier adoption.
+        location: Location of the table, if it exists only on this machine.
         decisions: The table of what was decided, line by line.
     """
 
@@ -136,7 +136,7 @@ def adopt(paths: Workspace, request: Request, ask: Ask, say: Callable[[str], Non
 
     Args:
         paths: The project.
-        request: What was asked for.
+        request: Options of the adoption.
         ask: Settles doubts; gives the safe answer where nobody can be asked.
         say: Shows one line to the user.
 

@@ -26,12 +26,12 @@ def describe_decisions(
     """The lines of the table, below what holds for all columns.
 
     Args:
-        source: How the table is read.
+        source: Settings of the source.
         encoding: Of its CSV files, with words that show it.
-        inferred: By column, how it is read.
-        planned: By column, what it is for.
+        inferred: Inferred format by column.
+        planned: Plan by column.
         contract: The drafted contract.
-        split: How rows are split, with the reason.
+        split: Split of the rows, with the reason.
     """
     rows = [_describe_column(column, inferred[column.facts.name]) for column in planned]
     shown, rest = rows, ""

@@ -59,8 +59,8 @@ def choose_settings(
     Args:
         table: All rows.
         contract: The drafted contract.
-        planned: What was decided about the columns.
-        split: How the rows are split.
+        planned: Plans of the columns.
+        split: Split of the rows.
     """
     labelled = table[table[contract.target.name].notna()]
     sizes = measure(len(labelled))
@@ -89,9 +89,9 @@ def keep_settings(
     """Of the settings for a table that was adopted before, those that it demands to change.
 
     Args:
-        drafted: What would be written for a new table.
-        current: What `params.yaml` says.
-        needs: By setting, the least value with which the table passes.
+        drafted: Settings for a new table.
+        current: Settings in `params.yaml`.
+        needs: Smallest value of each limit with which the table passes.
     """
     values = current.model_dump(by_alias=True)
     changed = {
@@ -237,7 +237,7 @@ def _train(sizes: Sizes, planned: Sequence[Planned]) -> dict[str, Setting]:
         ),
         "train.cost_false_negative": (
             1.0,
-            "cost of a miss; decide: as dear as a false alarm until you say so",
+            "cost of a miss; decide: as expensive as a false alarm until you change it",
         ),
         "train.min_category_count": (
             _choose_rare(sizes, planned),

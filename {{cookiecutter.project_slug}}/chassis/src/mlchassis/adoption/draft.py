@@ -15,8 +15,8 @@ from mlchassis.contract.model import REASON_PROPERTY, Contract
 _HEAD = """\
 # What a row is. Validation, the API, the model's inputs, test data and monitoring derive from it.
 # Open Data Contract Standard v3.2. Tags are roles: key, event_time, feature, target, slice,
-# leakage (known only after the event, never a feature), pii (left out of logs), sensitive (the
-# model must treat the groups of people that it makes alike).
+# leakage (known only after the event, never a feature), pii (left out of logs), sensitive (makes
+# groups of people that the model must treat equally).
 # Drafted by `make adopt` from the data; the comment above each column says why. Correct what it
 # cannot know: descriptions, units, true limits, what is known only afterwards.
 """
@@ -40,7 +40,7 @@ def draft_contract(
     Args:
         name: The table's, and later the model's.
         version: Of the contract.
-        source: What the rows were read from, for people.
+        source: Source of the rows, for people.
         planned: The columns in their order.
         descriptions: Words about columns that people have written already.
     """

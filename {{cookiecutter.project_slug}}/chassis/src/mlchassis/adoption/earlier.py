@@ -20,7 +20,7 @@ class Earlier:
     """The contract of an earlier adoption.
 
     Attributes:
-        reasons: By column, the comment that says why it is what it is.
+        reasons: Comment with the reason of each decision, by column.
     """
 
     contract: Contract

@@ -16,7 +16,7 @@ def follow_size(text: str, current: Params, held_out: int) -> dict[str, Setting]
 
     Args:
         text: `params.yaml`, whose comments name the number of test rows that it was chosen for.
-        current: What it says.
+        current: Current content.
         held_out: Rows of the test data now.
 
     Returns:

@@ -54,7 +54,7 @@ def check_committed(paths: Paths, *, force: bool, source: str = "") -> None:
 
     Args:
         paths: The project.
-        force: Whether to go on over such changes.
+        force: True to overwrite uncommitted changes.
         source: The table to adopt, which is read alone: git need not have it.
 
     Raises:

@@ -38,7 +38,7 @@ class ColumnText:
     Attributes:
         text: Its lines, with the comments above it.
         comment: Those comments alone.
-        raw: What the lines say.
+        raw: Parsed content of the lines.
     """
 
     text: str

@@ -40,10 +40,10 @@ def choose_split(
 
     Args:
         rows: Those with an outcome.
-        contract: What they are.
+        contract: Contract of the rows.
         group: Column whose rows stay together, if there is one.
         current: The parameters that are there; their seed is tried first.
-        keep: Whether their split stays if it works.
+        keep: True to keep their split if it works.
 
     Raises:
         ProjectError: None works.

@@ -112,7 +112,7 @@ def prepare_parts(parts: Path, work: Mapping[str, Any]) -> None:
 
     Args:
         parts: The folder.
-        work: What the parts depend on.
+        work: Fingerprint of everything that the parts depend on.
     """
     note = parts / _WORK
     try:

@@ -73,14 +73,15 @@ class Metadata(_Record):
 
     Attributes:
         threshold: Probability of the positive class from which a binary answer is positive.
-        features_digest: That of the code from columns to features, as it was in training.
+        features_digest: Digest of the feature code in training.
         data_hash: SHA-256 over the training and validation rows.
         params_hash: SHA-256 over the parameters that shape the model.
         seen_until: Latest event time that the model or its tuning has seen (ISO 8601), where time
             decides which rows those are.
-        split: What else decides: a model with the same has not seen this one's test rows either.
+        split: Description of the split; models with an equal one were not trained on each other's
+            test rows.
         reference: Per raw feature column, what training saw: for monitoring.
-        formats: How the table is written that training read; texts and files are read so again.
+        formats: Table format of the training data; text and batch files are parsed with it.
         tolerance: Largest error against the golden answers: see `measure_error`.
         unit: The unit of errors near zero: 1 for probabilities, the spread of a number's targets.
     """
@@ -360,7 +361,7 @@ def read_pointer(store: Path) -> Pointer | None:
     except ValidationError:
         raise BundleError(
             f"{store / 'current.json'} is no pointer to a bundle; run `make deploy` to write it "
-            "anew."
+            "again."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Columns to answers: features, then the ONNX graph; for the API, evaluation and batch alike."""
+"""Columns to answers: features, then the ONNX graph; for the API, evaluation and batch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

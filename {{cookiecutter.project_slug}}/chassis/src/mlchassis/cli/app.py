@@ -144,7 +144,7 @@ def run() -> None:
 
 @app.command(rich_help_panel="Everything")
 def repro() -> None:
-    """Run the stages of the pipeline whose inputs changed; mends what a killed run left.
+    """Run the stages of the pipeline whose inputs changed; repair after a killed run.
 
     Example: make repro
     """

@@ -19,8 +19,8 @@ class Composition:
     """References to a project's objects, imported by the verbs that use them.
 
     Attributes:
-        project: That of the `Project`, as "package.module:name".
-        service: That of the `Service`.
+        project: Import path of the `Project`, as "package.module:name".
+        service: Import path of the `Service`.
     """
 
     project: str
@@ -49,8 +49,8 @@ def run(project: str, service: str) -> None:
     """Run the verb that the command line names.
 
     Args:
-        project: Where the project's `Project` is, as "package.module:name".
-        service: Where its `Service` is.
+        project: Import path of the `Project`, as "package.module:name".
+        service: Import path of the `Service`.
     """
     composition = Composition(project, service)
     if sys.argv[1:2] == ["serve"]:

@@ -32,7 +32,7 @@ class IngestParams(Section):
 
     Attributes:
         until: Up to which month the project has seen the world; None takes all there is.
-        forgotten: By column, digests of values whose rows were removed by `make forget`.
+        forgotten: Digests of values whose rows `make forget` removed, by column.
     """
 
     until: Month | None
@@ -72,8 +72,8 @@ class CandidateParams(Section):
 
     Attributes:
         target_scale: On which a regression is fitted; its answers are in the target's unit always.
-        categories: How trees take columns of many categories: by codes that LightGBM splits
-            natively, or by the mean target of each category, learned on other folds.
+        categories: Encoding of columns with many categories for trees: codes that LightGBM splits
+            natively, or the mean target of each category, learned on other folds.
     """
 
     kind: Literal["trees", "linear"] = "trees"
@@ -146,7 +146,8 @@ class StudyParams(Section):
     """`make study`, which is outside the pipeline.
 
     Attributes:
-        search: By parameter of the candidate, from which to which multiple of its value.
+        search: Search range of each candidate parameter, as lowest and highest multiple of its
+            value.
     """
 
     repeats: Count

@@ -25,8 +25,8 @@ class ServiceSettings(BaseSettings):
     """Settings of the service.
 
     Attributes:
-        store: Where deployed bundles lie, with the pointer to the one that is served.
-        log_directory: Where the prediction log goes, one file per process.
+        store: Folder of deployed bundles, with the pointer to the served one.
+        log_directory: Folder of the prediction log, one file per process.
         host: Address to listen on; 0.0.0.0 in a container, where the engine guards the port.
         port: Port to listen on; 0 takes a free one and says which.
         workers: Processes that answer, each with a model, a log file and limits of its own.
@@ -39,7 +39,7 @@ class ServiceSettings(BaseSettings):
             thread costs more than its prediction, but work on the loop cannot be interrupted: its
             size is what bounds it. Larger ones go to a thread and keep the deadline; 0 sends all.
         model_threads: Threads of ONNX Runtime for one call; more help large batches alone.
-        watch_seconds: How often to look whether another bundle was deployed; 0 for never.
+        watch_seconds: Interval at which the deployed bundle is polled; 0 for never.
         api_keys_file: SHA-256 digests of the keys that clients may send, one a line; without it,
             no key is asked for.
         linger_seconds: Time between SIGTERM and the end in which the service says that it is not

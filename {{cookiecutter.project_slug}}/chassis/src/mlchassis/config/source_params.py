@@ -34,15 +34,15 @@ class ColumnFormat(Section):
         grouping: Groups of three digits (western), or of two above the last three (indian).
         affixes: Currency signs, units or "%" before or after a number. They are removed; the value
             is as written, so 12.5% is 12.5.
-        negative: How a negative number is written beside -1: as (1), or as 1-.
+        negative: Notation of negative numbers beside -1: (1), or 1-.
         dates: Formats of a time: of `strptime`, ISO8601, epoch_s, epoch_ms, epoch_us, epoch_ns,
             excel or quarter; the first that fits counts.
         newest_year: Two-digit years lie in the 100 years that end with this one.
         true: Words that mean true.
         false: Words that mean false.
         missing: Words for a missing value.
-        text: Whether integers, booleans and numbers of a typed source (Parquet, a database) become
-            strings, such as 1 to "1". Otherwise they are no strings, and refused as such.
+        text: True to convert integers, booleans and numbers of a typed source (Parquet, a database)
+            to strings, such as 1 to "1". Otherwise they are rejected.
     """
 
     decimal: Annotated[str, Field(min_length=1, max_length=1)] = "."
@@ -81,7 +81,7 @@ class TableFormat(Section):
         escape: Character before a quote within a quoted cell; None where quotes are doubled.
         missing: Words for a missing value in every column, of strings too.
         rename: Names in the source to names in the contract, where they differ.
-        columns: By name in the contract, the formats that are not plain.
+        columns: Formats that are not plain, by the column's name in the contract.
         compose: Times that lie in several columns: by name in the contract, the columns that hold
             year, month and perhaps day, hour and minute.
     """

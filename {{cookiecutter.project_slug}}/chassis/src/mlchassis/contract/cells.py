@@ -105,7 +105,7 @@ class CellParser:
 
     Attributes:
         kind: The contract's kind of the column.
-        form: How the column's values are written.
+        form: Format of the column's values.
     """
 
     def __init__(self, kind: "Kind", form: "ColumnFormat") -> None:

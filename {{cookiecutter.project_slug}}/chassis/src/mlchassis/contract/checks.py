@@ -170,7 +170,7 @@ def _check_values(column: "Column", where: str) -> None:
         for value in values:
             if not _FITS[column.kind](value):
                 raise ContractError(
-                    f"{where}: '{place}' holds {value!r}, which is no {column.kind}; mend it, or "
+                    f"{where}: '{place}' holds {value!r}, which is no {column.kind}; fix it, or "
                     "put it in quotes: YAML takes some bare words for numbers, dates or booleans."
                 )
     for value in column.values or ():

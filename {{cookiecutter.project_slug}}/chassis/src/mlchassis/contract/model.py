@@ -44,7 +44,7 @@ class Column:
         minimum: Smallest allowed value, for numbers and integers.
         maximum: Largest allowed value, for numbers and integers.
         values: The enumeration of allowed values, or None where any value of the kind may come.
-        roles: What the column is for, from the contract's tags.
+        roles: Roles of the column, from the contract's tags.
         examples: Values a person would recognise; used in the API's documentation and the form.
         reason: Why it is no feature; empty if nobody wrote it down.
     """

@@ -26,7 +26,7 @@ def split_by_month(rows: pd.DataFrame, contract: Contract) -> Iterator[tuple[str
     if untimed:
         raise ProjectError(
             f"{untimed} rows have no '{contract.event_time.name}', so they belong to no month; "
-            "mend the source or leave them out there."
+            "fix the source or leave them out there."
         )
     order = [column.name for column in (contract.event_time, contract.key) if column is not None]
     rows = rows.sort_values(order, kind="stable")

@@ -124,8 +124,8 @@ def request_model(contract: Contract, formats: TableFormat | None = None) -> typ
     is normalized as the cells of a table are, and a word for a missing value equals null.
 
     Args:
-        contract: What a row is.
-        formats: How the table that the model was trained on is written; by default, plainly.
+        contract: Contract of the rows.
+        formats: Table format of the training data; plain by default.
     """
     fields: dict[str, Any] = {
         column.name: _request_field(
@@ -184,7 +184,7 @@ def read_frame(model: type[BaseModel], frame: "pd.DataFrame") -> list[dict[str, 
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             raise ProjectError(
-                f"Row {position}: '{first['loc'][0]}': {first['msg']}; mend it, since the model "
+                f"Row {position}: '{first['loc'][0]}': {first['msg']}; fix it, since the model "
                 "answers rows that keep its contract alone."
             ) from None
         rows.append(row.__dict__)

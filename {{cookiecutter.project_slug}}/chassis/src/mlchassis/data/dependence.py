@@ -29,7 +29,7 @@ def measure_neighbors(target: Floats, *, classes: bool) -> float | None:
 
     Args:
         target: Numbers, or positions of classes, in the order of the file.
-        classes: Whether they are classes.
+        classes: True if they are classes.
 
     Returns:
         None if it is no larger than chance makes it, or if the file is sorted by the target.

@@ -24,7 +24,7 @@ def describe_columns(rows: pd.DataFrame, contract: Contract) -> dict[str, dict[s
 
     Args:
         rows: With a column MONTH.
-        contract: What they are.
+        contract: Contract of the rows.
     """
     told = {"feature", "target", "sensitive"}
     months = {str(month): batch for month, batch in rows.groupby(MONTH)}

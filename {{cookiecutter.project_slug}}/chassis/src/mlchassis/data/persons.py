@@ -53,7 +53,7 @@ def check_categories(
     Args:
         contract: Says which columns those are.
         columns: The training rows, column by column.
-        features: What the project's features make of them.
+        features: Features computed from the rows.
         allowed: Columns whose values may be stored, as `export.pii_categories` lists them.
 
     Raises:

@@ -17,13 +17,13 @@ def write_data_page(path: Path, contract: Contract, facts: Mapping[str, Any], tr
     """Writes the page.
 
     Args:
-        path: Where to.
-        contract: What the rows are.
-        facts: What `validate` found out.
+        path: Output file.
+        contract: Contract of the rows.
+        facts: Statistics that `validate` wrote.
         trouble: Why it stopped: a sentence; empty where it did not.
     """
     page = render_page(
-        f"{contract.name}: what the data are",
+        f"{contract.name}: data report",
         _lead(contract, facts, trouble),
         list(_describe(contract, facts)),
     )
@@ -38,13 +38,13 @@ def _lead(contract: Contract, facts: Mapping[str, Any], trouble: str) -> Lead:
         (f"{facts['rows']:,}", f"rows have arrived{_spell_months(list(months))}"),
         (
             f"{_of_100(kept)} of 100",
-            f"keep every rule of the contract; {facts['quarantined']:,} were set aside",
+            f"satisfy the contract; {facts['quarantined']:,} are in quarantine",
         ),
-        (f"{_of_100(labelled)} of 100", "have an outcome that can be learned from"),
+        (f"{_of_100(labelled)} of 100", "have a known outcome (label)"),
         *_tell_target(contract, months),
         (f"{_of_100(_average(months, 'missing'))} of 100", _tell_missing(facts["columns"], months)),
     ]
-    verdict = "Stopped: nothing was trained on these rows" if trouble else "Fit to learn from"
+    verdict = "Validation failed: no training" if trouble else "Validation passed"
     return Lead(
         f"{contract.name}: the data",
         verdict,
@@ -57,13 +57,13 @@ def _lead(contract: Contract, facts: Mapping[str, Any], trouble: str) -> Lead:
 def _describe(contract: Contract, facts: Mapping[str, Any]) -> Iterator[Section]:
     months, columns = facts["months"], facts["columns"]
     several = len(months) > 1
-    yield Section("Month by month" if several else "All rows", list(_month_bars(contract, months)))
-    yield Section("What was set aside, and what is odd", list(_tell_broken(facts)))
+    yield Section("Rows by month" if several else "Rows", list(_month_bars(contract, months)))
+    yield Section("Quarantine, duplicates and abrupt shifts", list(_tell_broken(facts)))
     yield from describe_left_out(contract)
     yield Section(
-        "Column by column",
+        "Distributions",
         [
-            Text("How often each value, or range of values, comes; of many words the commonest."),
+            Text("Share of each value or range of values; of many categories the most common."),
             *(
                 Bars(n, _value_bars(found), _describe_column(found, months))
                 for n, found in columns.items()
@@ -71,12 +71,9 @@ def _describe(contract: Contract, facts: Mapping[str, Any]) -> Iterator[Section]
         ],
     )
     yield Section(
-        "Every column, month beside month" if several else "Every column",
+        "Columns by month" if several else "Columns",
         [
-            Text(
-                "Of numbers the middle one (half of the values are smaller), of words how often "
-                "the most frequent one comes; and how many rows have no value."
-            ),
+            Text("Median of numbers, share of the most common category, and share of empty cells."),
             Table(("column", *months), [_months(n, found) for n, found in columns.items()]),
         ],
     )
@@ -118,11 +115,11 @@ def _share_bars(name: str, months: Mapping[str, Mapping[str, Any]]) -> Iterator[
 
 def _tell_broken(facts: Mapping[str, Any]) -> Iterator[Text | Table]:
     if facts["quarantined"]:
-        yield Text("Rows that break the contract are in data/quarantine, each with its reason.")
+        yield Text("Rows that violate the contract are in data/quarantine, each with its reason.")
         reasons = [(reason, f"{count:,}") for reason, count in facts["reasons"].items()]
-        yield Table(("rule that is broken", "rows"), reasons)
+        yield Table(("violated rule", "rows"), reasons)
     else:
-        yield Text("Every row keeps the contract: none was set aside.")
+        yield Text("Every row satisfies the contract: none is in quarantine.")
     if facts["doubled"]:
         yield Text(f"{facts['doubled']:,} rows equal an earlier one in every column.")
     if len(facts["months"]) < 2:
@@ -143,7 +140,7 @@ def _value_bars(found: Mapping[str, Any]) -> list[tuple[str, float, str]]:
         ends = [f"{e:.3g}" if abs(e) < 1000 else f"{e:.0f}" for e in found["edges"]]
         between = [f"{low} to {high}" for low, high in pairwise(ends)]
         labels = [f"up to {ends[0]}", *between, f"above {ends[-1]}"]
-        # Edges that lie close look alike, so that labels may too.
+        # Close edges may be rounded to equal labels.
         return [(n, s, f"{s:.1%}") for n, s in zip(labels, found["shares"], strict=True)]
     return [(word, share, f"{share:.1%}") for word, share in found.get("values", {}).items()]
 

@@ -59,7 +59,7 @@ def find_steps(
     Args:
         months: The rows of each month, in the order of the months.
         columns: Those that are compared.
-        limit: Largest distance of two months, from 0 (alike) to 1 (nothing in common): of numbers
+        limit: Largest distance of two months, from 0 (equal) to 1 (nothing in common): of numbers
             the Kolmogorov-Smirnov statistic, of every kind the change of the share without a value.
             A column that has hardly moved so far is held to less.
     """
@@ -91,7 +91,7 @@ def find_target_steps(
 
     Args:
         months: The rows of each month, in the order of the months.
-        contract: What the rows are.
+        contract: Contract of the rows.
         limit: Of numbers, as in `find_steps`.
     """
     target = contract.target

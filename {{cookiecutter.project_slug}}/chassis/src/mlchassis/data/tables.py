@@ -46,7 +46,7 @@ def conform(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
             reason = describe_refusal(error, personal="pii" in column.roles)
             raise ProjectError(
                 f"The source's column '{column.name}' is no {column.kind} as the contract says"
-                f"{reason}; mend the source, or change the column's logicalType in contract.yaml."
+                f"{reason}; fix the source, or change the column's logicalType in contract.yaml."
             ) from None
     return pd.DataFrame(columns)
 

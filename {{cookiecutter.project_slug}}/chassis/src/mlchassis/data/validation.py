@@ -85,7 +85,7 @@ def find_reasons(rows: pd.DataFrame, contract: Contract) -> "pd.Series[str]":
             found_case = show_cell(first["failure_case"], personal=personal)
             raise ProjectError(
                 f"The table breaks the contract as a whole: {first['column']}: {first['check']} "
-                f"(found {found_case}); mend the source or contract.yaml."
+                f"(found {found_case}); fix the source or contract.yaml."
             ) from None
         cases = cases.drop_duplicates("index").set_index("index").sort_index()
         found: pd.Series[str] = cases["column"].astype(str) + ": " + cases["check"].map(_name_check)
@@ -146,7 +146,7 @@ def check_doubled(doubled: int, rows: int, limit: float) -> None:
         raise ProjectError(
             f"{doubled} of {rows} rows ({doubled / rows:.1%}) equal an earlier row in every "
             f"column, above validate.max_doubled ({limit:.1%}); look for a join upstream that "
-            "doubles rows, or raise the limit if different events may look alike."
+            "doubles rows, or raise the limit if different events may be equal."
         )
 
 
@@ -180,7 +180,7 @@ def check_steps(steps: list[str]) -> None:
     if steps:
         more = f" ({len(steps) - 1} more in reports/validation.json)" if len(steps) > 1 else ""
         raise ProjectError(
-            f"{steps[0]}{more}; mend the source, or list the month below validate.known_steps if "
+            f"{steps[0]}{more}; fix the source, or list the month below validate.known_steps if "
             "the world changed."
         )
 

@@ -50,7 +50,7 @@ class _Test(_Record):
     """Common fields of all behavioral tests.
 
     Attributes:
-        given: What is set in every row first.
+        given: Values set in every row first.
         share: Least share of rows that must behave.
         of: The class whose probability counts; the last one if left out.
     """
@@ -178,7 +178,7 @@ def _changed(rows: pd.DataFrame, change: Change, contract: Contract, name: str) 
     else:
         return rows
     raise BehaviourError(
-        f"behaviour.yaml: '{name}' makes rows that break the contract: {reason}; mend the test."
+        f"behaviour.yaml: '{name}' makes rows that break the contract: {reason}; fix the test."
     )
 
 

@@ -124,7 +124,7 @@ def bootstrap(
     Args:
         statistics: Functions of group weights, of rows with these groups.
         groups: The group of each row, numbered from 0, shape (rows,).
-        resamples: How often as many groups are drawn with replacement as there are.
+        resamples: Number of resamples; each draws as many groups as there are, with replacement.
         confidence: Probability with which an interval holds the true value.
         seed: Seed of the draws.
     """

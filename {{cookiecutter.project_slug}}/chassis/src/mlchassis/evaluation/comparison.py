@@ -128,7 +128,7 @@ def answer_rows(
         bundle: Inside the MLflow model that it was downloaded with.
         rows: Rows that keep its contract.
         scratch: A folder for what is handed to another process and back.
-        whose: What the bundle's code is called in an error: "Version 7's".
+        whose: Owner of the bundle's code in an error, such as "Version 7's".
         features: The code installed here, which answers where it is the bundle's own.
 
     Raises:

@@ -77,7 +77,7 @@ def describe_confusion(
 
     Args:
         target: The position of each row's true class.
-        chosen: That of the answered one.
+        chosen: Index of the predicted class.
         classes: Their names.
         costs: Of the two errors of a yes or no; more classes have none.
         groups: The resampling unit of each row.

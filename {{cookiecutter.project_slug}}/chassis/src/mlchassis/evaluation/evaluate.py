@@ -1,4 +1,4 @@
-"""Stage `evaluate`: the bundle's own answers on the untouched window; it writes facts alone."""
+"""Stage `evaluate`: the bundle's own answers on the test window; it writes facts alone."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -150,7 +150,7 @@ def describe_decision(
 ) -> dict[str, Any] | None:
     """The confusion at the bundle's threshold, and whether that is the cheapest on validation.
 
-    The threshold is chosen anew from the bundle's own answers on the validation window: one that
+    The threshold is chosen again from the bundle's own answers on the validation window: one that
     was tuned on other rows costs more there. None for a regression.
     """
     classes = list(map(class_name, contract.classes))

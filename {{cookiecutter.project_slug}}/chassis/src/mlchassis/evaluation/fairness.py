@@ -2,9 +2,10 @@
 
 Two groups may differ in how often an answer is given (demographic parity), in how often it is given
 where it is true (equal opportunity; Hardt et al. 2016), and in how far scores lie from what came
-true (calibration). No model makes all three nought where the groups differ in truth (Kleinberg et
-al. 2016), so each is measured, and has a limit, of its own. Beside that, the plainest form of a
-counterfactual (Kusner et al. 2017): rows whose answer changes when the sensitive value alone does.
+true (calibration). No model makes all three zero where the base rates of the groups differ
+(Kleinberg et al. 2016), so each is measured, and has a limit, of its own. Beside that, the plainest
+form of a counterfactual (Kusner et al. 2017): rows whose answer changes when the sensitive value
+alone does.
 """
 
 from collections.abc import Callable, Sequence
@@ -76,7 +77,7 @@ def measure_gaps(
 
     Args:
         slices: The groups of people.
-        measures: What is compared.
+        measures: Measures to compare.
         groups: The resampling unit of each row.
         settings: Those of `bootstrap`; all intervals hold at once.
     """

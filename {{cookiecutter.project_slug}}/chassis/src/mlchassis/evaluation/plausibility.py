@@ -41,8 +41,8 @@ def rank_columns(
 
     Args:
         rows: Of the window in which it is too good.
-        columns: What the model sees.
-        metric: By which it is too good.
+        columns: Inputs of the model.
+        metric: Metric that is implausibly good.
         target: Of the rows.
         score: The model.
         seed: Of the order in which values are shuffled.

@@ -26,7 +26,7 @@ def create_database(path: Path, build_tables: "Callable[[Engine], Any]") -> None
     """Makes the database beside its place and renames it there; does nothing where one is.
 
     MLflow makes its tables in some seventy steps and waits for the disk after each. A process that
-    is killed in between would leave a database that no later one can mend. Here it is one rename,
+    is killed in between would leave a database that no later one can fix. Here it is one rename,
     and the disk is waited for once.
     """
     if path.exists():

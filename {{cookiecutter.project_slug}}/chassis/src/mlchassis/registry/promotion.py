@@ -101,7 +101,7 @@ def promote(
         tracker: Its registry.
         number: The version's number; None takes the challenger.
         reason: Why, for the log.
-        back: Whether to go back to the version that the champion replaced, whatever `number` says.
+        back: True to return to the version that the champion replaced; `number` is ignored.
 
     Raises:
         PromotionError: There is no such version, or its judgement does not allow it.

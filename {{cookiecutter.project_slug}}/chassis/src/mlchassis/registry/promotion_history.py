@@ -17,7 +17,7 @@ class Intent(BaseModel):
     Attributes:
         before: Version that was champion, or None.
         version: Version that becomes champion.
-        back: Whether it is a rollback.
+        back: True if it is a rollback.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -39,7 +39,7 @@ def read_data_hash(paths: Paths) -> str:
     except FileNotFoundError:
         raise ProjectError("dvc.lock is missing; run `make repro`, which writes it.") from None
     except (yaml.YAMLError, UnicodeError, LookupError, TypeError, AttributeError):
-        raise ProjectError("dvc.lock is cut short or broken; `make repro` mends it.") from None
+        raise ProjectError("dvc.lock is cut short or broken; `make repro` fixes it.") from None
     if not found:
         raise ProjectError(f"dvc.lock does not say what {place} held; run `make repro`.")
     return str(found[0])

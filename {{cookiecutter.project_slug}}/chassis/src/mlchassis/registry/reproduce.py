@@ -46,8 +46,8 @@ class Wish:
     """Options of a rebuild.
 
     Attributes:
-        clean: Whether to make an environment of its own from the commit's requirements, even where
-            they equal those that are installed here.
+        clean: True to make an environment from the commit's requirements even if they equal the
+            installed ones.
         threads: Threads of training instead of the stored number; the answers must be the same.
     """
 

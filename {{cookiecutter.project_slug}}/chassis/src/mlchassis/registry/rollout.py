@@ -19,10 +19,11 @@ def await_rollout(
     """Waits until every process of this project's service answers with what was deployed.
 
     Args:
-        settings: Where the service listens.
-        pointer: What was deployed.
-        store: Where it was; a service that answers with nothing of it is another project's.
-        seconds: How long to wait; a service looks every second by default.
+        settings: Settings of the service.
+        pointer: Deployed bundle.
+        store: Store of the deployed bundle; a service that serves nothing from it is another
+            project's.
+        seconds: Time limit; a service polls every second by default.
 
     Returns:
         A sentence.
@@ -41,7 +42,7 @@ def await_rollout(
             raise ProjectError(
                 f"After {seconds:g} s not all processes of the service at {url} answer with it "
                 f"({served or 'it is not ready'}); its log says why (`bundle refused`), or start "
-                "it anew if it does not look (SERVICE_WATCH_SECONDS=0)."
+                "it again if it does not poll (SERVICE_WATCH_SECONDS=0)."
             )
         time.sleep(0.1)
     if found is None:

@@ -172,7 +172,7 @@ class Tracker:
         """Writes a new run, whole: it is `FINISHED` only when everything is in it.
 
         Args:
-            record: What it holds.
+            record: Content of the run.
             remember: Called before the run is finished.
         """
         run_id = self._begin(self._experiment, record.bundle.digest[:12], record)

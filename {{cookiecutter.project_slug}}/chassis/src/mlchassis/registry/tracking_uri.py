@@ -23,7 +23,7 @@ class Address:
 
     Attributes:
         uri: A server, or a database.
-        artifacts: Where the artefacts of a new experiment go; None leaves it to the server.
+        artifacts: Artifact location of a new experiment; None leaves it to the server.
         database: The project's own SQLite file, or None where another place was named.
     """
 

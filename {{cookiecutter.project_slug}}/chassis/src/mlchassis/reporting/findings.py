@@ -27,14 +27,13 @@ def describe_errors(facts: Mapping[str, Any]) -> Iterator[Section]:
         for name, line, spread in zip(classes, counts, shares, strict=True)
     ]
     yield Section(
-        "How often it decides rightly",
+        "Confusion matrix",
         [
             Text(
-                "Rows by what was true and what it answered, and how large a part of what was true "
-                "that is. Rightly decided are those on the line from the upper left to the lower "
-                "right."
+                "Rows by true and predicted class, with the share of the true class. Correct "
+                "predictions lie on the diagonal from the upper left to the lower right."
             ),
-            Table(("", *(f"answered {name}" for name in classes)), rows),
+            Table(("", *(f"predicted {name}" for name in classes)), rows),
             Table(
                 ("measure", "value"),
                 [(name, spell_interval(value)) for name, value in found["measured"].items()],
@@ -69,12 +68,12 @@ def describe_groups(facts: Mapping[str, Any]) -> Iterator[Section]:
         for flip in found["flips"]
     ]
     yield Section(
-        "Whether groups of people are treated alike",
+        "Fairness",
         [
             Text(
-                f"Every two groups by {', '.join(found['columns'])} with at least "
-                f"{found['min_rows']:,} rows, the largest gaps first; the ranges are corrected for "
-                f"their number, {len(gaps)}."
+                f"Differences in treatment between any two groups by "
+                f"{', '.join(found['columns'])} with at least {found['min_rows']:,} rows, the "
+                f"largest first; the intervals are corrected for their number, {len(gaps)}."
             ),
             *fold(header, rows, _MOST_GAPS, "gaps"),
             *flips,
@@ -101,17 +100,17 @@ def describe_worth(study: Mapping[str, Any], data_hash: str) -> Iterator[Section
         (part["column"], max(0.0, worth := part["worth"]["value"]), f"{worth:.4f}")
         for part in found
     ]
-    header = ("column", "worth", "shown to be worth something", "empty", "µs a row")
+    header = ("column", "importance", "significant", "empty", "µs a row")
     yield Section(
-        "What it looks at",
+        "Permutation importance",
         [
             Text(
-                "By how much it becomes worse when a column's values are shuffled among the rows. "
-                "Columns that say nearly the same share their worth; (noise) is a column of "
-                "chance, for comparison."
+                "How much worse the model becomes when a column's values are shuffled among the "
+                "rows. Correlated columns share their importance; (noise) is a random column, for "
+                "comparison."
             ),
-            Bars("Worth of each column", bars),
-            Table(header, rows, "with ranges, and what each column costs"),
+            Bars("Importance of each column", bars),
+            Table(header, rows, "with intervals, and the cost of each column"),
         ],
     )
 
@@ -135,7 +134,7 @@ def describe_rival(comparison: Mapping[str, Any], digest: str) -> Iterator[Secti
         for change in churn["changes"]
     )
     yield Section(
-        f"Beside {a}",
+        f"Comparison with {a}",
         [
             Text(
                 f"This is {b}; both answered {comparison['rows']:,} test rows that neither has "

@@ -61,14 +61,23 @@ _MEANINGS = {
     "mae": "mean error in the target's own unit; smaller is better",
     "r2": "share of the target's variance that is explained",
 }
-_SHARES = {
-    "accuracy": "cases are answered rightly",
-    "roc_auc": "pairs of two cases that end differently are put in the right order",
+_NAMES = {
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+    "ece": "Calibration error",
+    "accuracy": "Accuracy",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
 }
+_SHARES = ("accuracy", "roc_auc")
+"""Metrics whose value is a share of 100 cases or pairs, which a layperson understands."""
 _CURVES = {
-    "roc": ("True against false alarms", True),
-    "precision_recall": ("Precision and recall", False),
-    "calibration": ("Said, and come true", True),
+    "roc": ("ROC curve: cases found, by false alarms", True),
+    "precision_recall": ("Precision-recall curve: right calls, by cases found", False),
+    "calibration": ("Calibration: of 100 cases given 30 %, about 30 should come true", True),
 }
 
 _MUCH = 0.15
@@ -83,8 +92,8 @@ def write_report(paths: Paths, params: Params, bundle: Bundle, judgement: Judgem
     """
     facts = read_evaluation(paths, bundle)
     sections = describe(paths, params, bundle, facts, judgement)
-    purpose = Section("What it is for", [Text(bundle.contract.description)])
-    title = f"{bundle.metadata.name}: what the model is and how good"
+    purpose = Section("Intended use", [Text(bundle.contract.description)])
+    title = f"{bundle.metadata.name}: model report"
     contents = {
         "report.html": render_page(title, _lead(bundle.contract, facts, judgement), sections),
         "model_card.md": _metadata(bundle, facts) + render_markdown([purpose, *sections]),
@@ -102,7 +111,7 @@ def describe(
     facts: Mapping[str, Any],
     judgement: Judgement,
 ) -> list[Section]:
-    """All that is told, in the order in which one asks."""
+    """All sections of the report, in order."""
     about = yaml.safe_load((bundle.path / "contract.yaml").read_text(encoding="utf-8"))
     told = about.get("description") or {}
     asked = [
@@ -110,20 +119,23 @@ def describe(
         for gate in judgement.gates
     ]
     return [
-        Section("What it answers", [Text(_answer(bundle)), Text(told.get("usage", ""))]),
-        Section("How good it is", [*_goodness(params, facts), *_curves(paths)]),
+        Section("Prediction", [Text(_answer(bundle)), Text(told.get("usage", ""))]),
+        Section("Metrics", [*_goodness(params, facts), *_curves(paths)]),
         *describe_errors(facts),
-        Section("For whom it is better or worse", _slices(params, facts)),
+        Section("Performance by slice", _slices(params, facts)),
         *describe_groups(facts),
         *describe_worth(_read(paths, "study"), bundle.metadata.data_hash),
         *describe_rival(_read(paths, "comparison"), bundle.digest),
         Section(
-            "What was asked of it before it may be served",
-            [Table(("gate", "verdict", "finding"), asked)],
+            "Release gates",
+            [
+                Text("Conditions of a release: one rejection, and the model is not served."),
+                Table(("gate", "verdict", "finding"), asked),
+            ],
         ),
-        Section("The data", _data(read_report(paths.reports / "split.json"))),
+        Section("Data", _data(read_report(paths.reports / "split.json"))),
         *describe_left_out(bundle.contract),
-        Section("Limits, and whom it may concern", [Text(t) for t in _limits(bundle, told)]),
+        Section("Limitations", [Text(t) for t in _limits(bundle, told)]),
     ]
 
 
@@ -168,7 +180,7 @@ def _data(split: Mapping[str, Any]) -> list[Block]:
         Table(("window", "rows", *ends), rows),
         *(Text(said) for said in (split.get("explanation", ""), outcome) if said),
         Table(("rows", "count"), account),
-        Text("What the rows hold, column by column, is in reports/data.html."),
+        Text("Statistics of every column are in reports/data.html."),
     ]
 
 
@@ -202,24 +214,23 @@ def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) ->
     metric = next((n for n in shares if n in facts["metrics"]), facts["primary_metric"])
     main, guess = facts["metrics"][metric], facts["baselines"]["prior"][metric]
     refused = ", ".join(gate.name for gate in judgement.refusals)
-    verdict = f"Must not be served: {refused}" if refused else f"Approved: {judgement.summary}"
-    # Shares are told in words that need no statistics; other metrics have a unit of their own.
-    meaning, of = _SHARES.get(metric, _MEANINGS[metric]), " of 100" * (metric in _SHARES)
+    verdict = f"Rejected by: {refused}" if refused else f"Approved: {judgement.summary}"
     best, least, most, dull = (
-        f"{100 * value:.3g}" if of else spell_number(value)
+        f"{value:.3g}" if metric in _SHARES else spell_number(value)
         for value in (main["value"], main["low"], main["high"], guess["value"])
     )
+    title = _NAMES.get(metric, metric)
     warning = spell_implausible(facts.get("implausible"))
     texts = [contract.description, *([f"Warning: {warning}."] if warning else [])]
     by_row = facts["units"]["unit"] == "row"
     unseen = "cases drawn at random and kept from training" if by_row else "cases it had never seen"
     others = {"day": "days", "row": "cases"}.get(_name_resampled(facts), "groups")
     tiles = [
-        (f"{best}{of}", f"{meaning} ({metric})"),
-        (f"{dull}{of}", "reached by giving everybody the same answer"),
-        (f"{least} to {most}{of}", f"is what other {others} like those could have shown"),
+        (f"{title} {best}", _explain_metric(metric, main["value"], contract)),
+        (f"{title} {dull}", "baseline: the same answer for every case"),
+        (f"{least} to {most}", f"confidence interval: the range for other {others} like those"),
         *_decision_tiles(contract, facts),
-        (f"{facts['rows']:,}", f"{unseen}{_spell(facts['window'])}"),
+        (f"{facts['rows']:,}", f"test rows: {unseen}{_spell(facts['window'])}"),
     ]
     return Lead(contract.name, verdict, not refused, texts, tiles)
 
@@ -228,17 +239,37 @@ def _name_resampled(facts: Mapping[str, Any]) -> str:
     return "row" if facts["units"]["interval"] == "rows" else str(facts["units"]["unit"])
 
 
+def _explain_metric(metric: str, value: float, contract: Contract) -> str:
+    """Spell the plain meaning of a metric's value."""
+    if metric == "accuracy":
+        return f"of 100 cases it answers {100 * value:.3g} correctly"
+    if metric == "roc_auc":
+        positive = _name_positive(contract)
+        return (
+            f"of 100 pairs of a case that is '{positive}' and one that is not, it ranks "
+            f"{100 * value:.3g} correctly"
+        )
+    return _MEANINGS[metric]
+
+
+def _name_positive(contract: Contract) -> str:
+    target = contract.target
+    return target.name if target.kind == "boolean" else str(contract.classes[-1])
+
+
 def _decision_tiles(contract: Contract, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Of a yes or no: how many of those to be found are found, and how many calls are right."""
+    """Recall and precision of a binary model."""
     measured = (facts["decision"] or {}).get("measured", {})
     if not {"recall", "precision"} <= measured.keys():
         return []
-    target = contract.target
-    what = target.name if target.kind == "boolean" else str(contract.classes[-1])
-    found, right = (f"{100 * measured[name]['value']:.0f}" for name in ("recall", "precision"))
+    positive = _name_positive(contract)
+    recall, precision = measured["recall"]["value"], measured["precision"]["value"]
     return [
-        (f"{found} of 100", f"cases that are '{what}' are found"),
-        (f"{right} of 100", f"cases that it calls '{what}' are so"),
+        (f"Recall {recall:.2f}", f"of 100 cases that are '{positive}' it finds {100 * recall:.0f}"),
+        (
+            f"Precision {precision:.2f}",
+            f"of 100 cases that it calls '{positive}', {100 * precision:.0f} are",
+        ),
     ]
 
 
@@ -251,7 +282,7 @@ def _slices(params: Params, facts: Mapping[str, Any]) -> list[Block]:
     parts = sorted(facts["slices"], key=lambda part: part["gap"]["value"])
     least = f"{params.evaluate.min_slice_rows} rows"
     if not parts:
-        return [Text(f"No slice has {least} to be looked at.")]
+        return [Text(f"No slice has {least}, so none was compared.")]
     rows = [
         (
             name_rows(part["where"]),
@@ -261,14 +292,14 @@ def _slices(params: Params, facts: Mapping[str, Any]) -> list[Block]:
         )
         for part in parts
     ]
-    how = f"{facts['primary_metric']} in each slice of at least {least}"
-    corrected = f"; ranges are corrected for their number, {len(parts)}."
+    how = f"Where the model is better or worse: {facts['primary_metric']} in each slice of at least"
+    corrected = f" {least}; intervals are corrected for their number, {len(parts)}."
     header = ("slice", "rows", "value", "better (+) or worse (-) than the whole")
     return [Text(how + corrected), *fold(header, rows, 8, "slices")]
 
 
 def _read(paths: Paths, name: str) -> Mapping[str, Any]:
-    """The facts of a verb that nobody need have asked for; none where nobody did."""
+    """Facts of an optional verb; empty if it was not run."""
     place = paths.reports / f"{name}.json"
     facts: dict[str, Any] = read_report(place) if place.exists() else {}
     return facts
@@ -287,14 +318,14 @@ def _limits(bundle: Bundle, told: Mapping[str, str]) -> list[str]:
     )
     limits = [
         told.get("limitations", ""),
-        f"It knows the world until {end}, and nothing that changed since.",
+        f"The training data end at {end}; the model knows of no later change.",
         persons,
-        "A slice in which it is worse is a group of people or things that it serves worse.",
+        "In some slices the model performs worse; see the section on performance by slice.",
     ]
     if threshold is not None:
         limits.append(
-            f"It says yes from a probability of {threshold:.3f}, which the stated costs of the two "
-            "errors give on the validation window."
+            f"Decision threshold: positive from a probability of {threshold:.3f}, the cheapest one "
+            "on the validation window at the stated costs of the two errors."
         )
     return limits
 
@@ -333,13 +364,13 @@ def _metadata(bundle: Bundle, facts: Mapping[str, Any]) -> str:
 
 
 class _Quoted(str):
-    """A name that somebody chose: quoted in front matter, whatever is in it."""
+    """A user-chosen name, quoted in front matter."""
 
     __slots__ = ()
 
 
 class _FrontMatter(yaml.SafeDumper):
-    """YAML as the front matter of a model card has it."""
+    """YAML dumper of the model card's front matter."""
 
 
 _FrontMatter.add_representer(

@@ -55,8 +55,8 @@ def create_app(
     Args:
         settings: Limits and places.
         model: The one that answers until another is deployed.
-        logger: Where operational logs go; standard output by default.
-        roster: Where the service's processes say what they answer with; by default, this is alone.
+        logger: Logger of the service; standard output by default.
+        roster: Shared status of the worker processes; by default, of this process alone.
 
     Raises:
         ProjectError: The prediction log cannot be written.

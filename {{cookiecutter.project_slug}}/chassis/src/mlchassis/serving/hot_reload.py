@@ -83,7 +83,7 @@ class Watcher:
         if why:
             raise BundleError(
                 f"Bundle {fresh.identity.digest[:12]} has a contract that today's clients do not "
-                f"keep: {why}; tell them, and start the service anew."
+                f"keep: {why}; tell them, and restart the service."
             )
         return fresh
 

@@ -39,7 +39,7 @@ class Reply:
     Attributes:
         bodies: The answer to each of them, as JSON.
         log_lines: The prediction log's lines for all, each with its line end.
-        rows: How many rows were answered.
+        rows: Number of answered rows.
     """
 
     bodies: Sequence[bytes]
@@ -135,7 +135,7 @@ class Champion:
     """Holds the model that answers now; another one takes its place in one assignment.
 
     Attributes:
-        stopping: Whether the service was told to stop, so that no further request should come.
+        stopping: True once the service was told to stop and should get no further request.
     """
 
     current: ServedModel

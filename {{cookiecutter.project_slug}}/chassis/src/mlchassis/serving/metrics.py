@@ -23,7 +23,7 @@ class Metrics:
     """The metrics of one application, in a registry of their own.
 
     Args:
-        shared: Whether they are of several processes, which `workers` prepared for.
+        shared: True if several processes share them, as `workers` prepared.
     """
 
     def __init__(self, *, shared: bool = False) -> None:

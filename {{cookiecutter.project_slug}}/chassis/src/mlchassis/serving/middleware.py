@@ -87,7 +87,7 @@ class Observation:
         Args:
             method: As they were asked.
             route: The pattern of their path; a path that no route knows is the client's own text.
-            since: When they began, by `time.perf_counter`.
+            since: Start of the request, by `time.perf_counter`.
             answered: The id of each, and its status: 0 where the client left before.
         """
         seconds = time.perf_counter() - since

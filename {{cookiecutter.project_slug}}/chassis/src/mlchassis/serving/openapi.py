@@ -19,8 +19,8 @@ class DocumentedAPI(FastAPI):
     """FastAPI, with the problems among its components, and the need of keys where there is one.
 
     Attributes:
-        asks_for_keys: Whether there is one.
-        shortcut: What answers plain requests without being asked as an ASGI application.
+        asks_for_keys: True if API keys are required.
+        shortcut: Fast path for plain requests.
     """
 
     asks_for_keys = False

@@ -131,7 +131,7 @@ class ProblemError(Exception):
     """Raised anywhere below a route; the client gets it as a problem document.
 
     Attributes:
-        detail: What went wrong this time; it must not repeat values of the request.
+        detail: Details of this occurrence; they must not repeat values of the request.
         headers: Further headers of the answer.
         errors: Findings with their place in the body.
     """

@@ -48,8 +48,8 @@ class Layout:
     Attributes:
         names: The header.
         lines: Lines up to the end of the header.
-        surplus: Where every row has one cell more than the header: the first, which is an index, or
-            the last, which is always empty.
+        surplus: Position of the extra cell in rows that are one cell longer than the header:
+            `first`, an index, or `last`, which is always empty.
     """
 
     names: tuple[str, ...]
@@ -69,7 +69,7 @@ def read_csv(path: Path, form: TableFormat, rows: int = CHUNK_ROWS) -> Iterator[
 
     Args:
         path: The file, packed or not.
-        form: How it is written; `rename` and `columns` are not applied here.
+        form: Format of the table; `rename` and `columns` are not applied here.
         rows: Most rows of a chunk.
 
     Raises:
@@ -455,7 +455,7 @@ def check_beginning(path: Path, lines: Sequence[str], delimiters: str) -> None:
     Args:
         path: The file.
         lines: Its first ones.
-        delimiters: What may part its cells.
+        delimiters: Delimiters to try.
 
     Raises:
         ProjectError: Its first line names fewer columns than the lines below have.

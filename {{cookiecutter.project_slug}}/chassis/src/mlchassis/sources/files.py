@@ -71,7 +71,7 @@ def read_files(
     The first frame's attributes NESTED and NOTES say what was left out of any.
 
     Args:
-        params: Where the files are, and how they are written.
+        params: Location and format of the files.
         root: The project's folder.
         needed: Names of columns; None for those that every file has.
 
@@ -144,7 +144,7 @@ def open_file(path: Path, place: Path, form: TableFormat) -> SourceFile:
     Args:
         path: The file.
         place: The table's folder, below which folders may name partitions; or the file.
-        form: How the table is written.
+        form: Format of the table.
 
     Raises:
         ProjectError: The file is broken, or its header is.

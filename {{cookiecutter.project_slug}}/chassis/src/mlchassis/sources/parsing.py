@@ -97,7 +97,7 @@ def parse_column(
     Args:
         values: Text, or a column that has a type already.
         kind: The contract's kind.
-        form: How text is written.
+        form: Format of the text.
     """
     if is_words(values):
         return _parse_text(values, kind, form)

@@ -35,8 +35,8 @@ def read_source(
     hold which word that counts as missing.
 
     Args:
-        params: Which source, and how it is read.
-        contract: What the columns are to become.
+        params: Settings of the source.
+        contract: Contract of the resulting columns.
         root: The project's folder, from which relative paths count.
         source: The project's own function, for `source.kind: custom`.
 

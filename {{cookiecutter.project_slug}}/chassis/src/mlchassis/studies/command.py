@@ -108,7 +108,7 @@ def describe_age(found: dict[str, Any]) -> list[str]:
     oldest, tried = found["max_age_months"], found["oldest_tried"]
     limit = f"loses more than {found['max_loss']:g} of {found['metric']}"
     if not oldest:
-        return [*lines, f"age: a model {limit} within a month; train anew as each month arrives"]
+        return [*lines, f"age: a model {limit} within a month; retrain as each month arrives"]
     at_least = "at least " if oldest == tried else ""
     return [*lines, f"age: a model may become {at_least}{oldest} months old before it {limit}"]
 

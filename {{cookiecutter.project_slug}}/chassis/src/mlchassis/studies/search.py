@@ -48,8 +48,8 @@ def search(
         task: The problem, with the ranges and the budget.
         train: Rows to fit.
         valid: Rows to stop a fit, and to measure it.
-        tracker: Where each trial is a run.
-        database: Where the trials are kept, so that a search that was stopped goes on.
+        tracker: MLflow tracker that logs each trial as a run.
+        database: Database of the trials, so that a stopped search can continue.
         say: Shows one line to the user, for each trial.
 
     Raises:
@@ -67,7 +67,7 @@ def search(
     measured = [trial.value for trial in _finished(found) if trial.value is not None]
     if not measured:
         raise ProjectError(
-            f"None of the {task.params.study.trials} trials could be trained; mend the training "
+            f"None of the {task.params.study.trials} trials could be trained; fix the training "
             "itself with `make repro` first."
         )
     wish, best = task.params.study, _settings(task, found.best_trial.params)
@@ -96,7 +96,7 @@ def _try(
     import optuna
 
     number, name = len(_finished(found)), task.params.judge.metric
-    # Seeded anew for each trial, and blind to those that were killed: a search that was stopped
+    # Seeded again for each trial, and blind to those that were killed: a search that was stopped
     # chooses as one that was not.
     seed = task.params.seed + number
     found.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=False)

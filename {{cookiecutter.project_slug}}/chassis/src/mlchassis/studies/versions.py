@@ -42,10 +42,10 @@ def compare(paths: Workspace, params: Params, tracker: Tracker, a: str, b: str) 
 
     Args:
         paths: The project; `reports/comparison.json` is written there.
-        params: How to measure.
+        params: Settings of the comparison.
         tracker: Its registry.
         a: A version's number or alias: the one that is there.
-        b: That of the one that might come.
+        b: Bundle of the possible successor.
 
     Raises:
         ProjectError: There is no such version, or the two cannot be compared.

@@ -29,7 +29,7 @@ class LookupEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # u
     """Numbers for the categories of one column.
 
     Attributes:
-        table_: By category, its numbers: tuples of equal length.
+        table_: Numbers of each category: tuples of equal length.
         default_: The numbers of every other category.
     """
 
@@ -71,7 +71,7 @@ class MeanEncoder(LookupEncoder):
     attributes (2001), as scikit-learn's `TargetEncoder` computes it.
 
     Args:
-        task: What the target is.
+        task: Task of the target.
         seed: Of the folds.
     """
 

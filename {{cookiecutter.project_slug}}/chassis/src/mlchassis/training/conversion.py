@@ -23,8 +23,8 @@ def convert_model(estimator: Any, numeric: int, categorical: int, opset: int) ->
 
     Args:
         estimator: A fitted estimator over numeric columns followed by categorical ones.
-        numeric: How many numeric columns there are.
-        categorical: How many categorical columns there are.
+        numeric: Number of numeric columns.
+        categorical: Number of categorical columns.
         opset: ONNX operator set to aim at.
 
     Raises:

@@ -71,8 +71,8 @@ def load_estimator(folder: Path, name: str, training: Mapping[str, Any]) -> Any:
     """Read an estimator that training wrote.
 
     Args:
-        folder: Where it lies.
-        name: What it is called there: `prior`, `linear` or `candidate`.
+        folder: Folder of the file.
+        name: Name of the estimator: `prior`, `linear` or `candidate`.
         training: The content of `reports/training.json`.
 
     Raises:

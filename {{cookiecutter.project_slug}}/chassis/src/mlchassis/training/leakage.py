@@ -92,8 +92,8 @@ def find_formula(columns: Mapping[str, Floats], target: Floats, *, numbers: bool
     Args:
         columns: Numbers by name, shape (rows,); NaN where there is no value.
         target: Numbers, or 0 and 1.
-        numbers: Whether the target is a number; of a yes or no a formula is found that is larger
-            in all rows of one outcome than in those of the other.
+        numbers: True if the target is a number; for a binary target a formula leaks if it separates
+            all rows of one outcome from those of the other.
 
     Returns:
         The names; empty where no formula was found.

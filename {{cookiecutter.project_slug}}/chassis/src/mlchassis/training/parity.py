@@ -30,8 +30,8 @@ def compare_scores(expected: Floats, found: Floats, unit: float = 1.0) -> Parity
     """Compare scores of shape (rows, classes or 1); NaN is an infinite error.
 
     Args:
-        expected: What training computed.
-        found: What is compared with it.
+        expected: Scores of the trained model.
+        found: Scores to compare.
         unit: 1 for probabilities; for numbers the spread of the training targets, so that the
             tolerance does not depend on the unit in which they are written.
     """

@@ -55,7 +55,7 @@ def find_rows(paths: Paths, *, ask: bool = False) -> Rows:
 
     Args:
         paths: The project.
-        ask: Whether to ask a server if it answers; a file is looked for in any case.
+        ask: True to check if a server answers; a file is looked for in any case.
     """
     source = load_params(paths.params).source
     if source.kind == "custom":

@@ -137,7 +137,7 @@ def _run_dvc(root: Path, *arguments: str) -> int:
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
-        # DVC writes tables anew from its cache, with a mode that follows from the umask.
+        # DVC rewrites tables from its cache, with a mode that follows from the umask.
         umask=private_umask(),
     ) as process:
         with ThreadPoolExecutor(max_workers=2) as beside:

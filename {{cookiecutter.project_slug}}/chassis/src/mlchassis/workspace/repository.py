@@ -38,7 +38,7 @@ def run_git(
         command: Of git.
         arguments: Of the command.
         settings: Of git, for this command alone, such as `user.name=Nobody`.
-        check: Whether a failure is an error.
+        check: True to raise on failure.
 
     Raises:
         ProjectError: git is missing, or it failed and `check` is set.

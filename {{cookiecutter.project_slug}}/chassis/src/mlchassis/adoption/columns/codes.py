@@ -36,9 +36,9 @@ def settle_codes(
     Args:
         words: Cells as the source gives them.
         table: The same in the kinds of the readings.
-        readings: What each column was taken for.
+        readings: Inferred format of each column.
         target: The column to predict.
-        formats: What flags say about the way the table is written.
+        formats: Format flags.
         known: Columns about which an earlier adoption has decided, or that make a time.
         ask: Settles doubts; gives the safe answer where nobody can be asked.
     """

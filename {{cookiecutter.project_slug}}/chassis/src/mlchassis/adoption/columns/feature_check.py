@@ -40,8 +40,8 @@ def check_features(
 
     Args:
         rows: Those with an outcome.
-        contract: What they are.
-        split: How they are split.
+        contract: Contract of the rows.
+        split: Split of the rows.
         limit: Largest ROC AUC of a single feature.
 
     Raises:

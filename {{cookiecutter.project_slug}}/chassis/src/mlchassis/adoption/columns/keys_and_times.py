@@ -83,8 +83,8 @@ def ask_about_groups(name: str) -> str:
     if not _GROUPS.search(name):
         return ""
     return (
-        "it may make groups of people who must be treated alike; if so, add the tag 'sensitive' in "
-        "contract.yaml, and the gates compare them"
+        "it may make groups of people who must be treated equally; if so, add the tag 'sensitive' "
+        "in contract.yaml, and the gates compare them"
     )
 
 

@@ -29,9 +29,9 @@ def find_signs(
 
     Args:
         table: All rows.
-        facts: By name.
-        suspicion: How well each column alone tells the target: ROC AUC by name.
-        wishes: What was decided by flags.
+        facts: Profiles by column.
+        suspicion: Leakage score by column: ROC AUC of the column alone.
+        wishes: Decisions made by flags.
         event_time: Column of the event's time, if there is one.
 
     Returns:

@@ -81,7 +81,7 @@ def find_persons(table: pd.DataFrame, readings: Mapping[str, InferredFormat]) ->
 
     Args:
         table: Columns as they were read.
-        readings: What each column was taken for.
+        readings: Inferred format of each column.
     """
     found = {}
     for name, reading in readings.items():

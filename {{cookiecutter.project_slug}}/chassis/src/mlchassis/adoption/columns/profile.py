@@ -55,8 +55,8 @@ class ColumnFacts:
 
     Attributes:
         kind: None for a column without any value.
-        form: How its values are written in the files.
-        note: What its reading should be told about.
+        form: Format of its values in the files.
+        note: Note on its inferred format.
         rows: Rows of the table.
         present: Rows with a value.
         distinct: Different values.
@@ -64,16 +64,16 @@ class ColumnFacts:
         high: Largest value, for numbers.
         median: The middle one of numbers, as it stands in the table.
         median_time: The middle one of times, in ISO 8601.
-        rises: Whether numbers grow in the order of rows or times.
-        falls: Whether they shrink so.
-        settled: Whether every word comes in both halves of the rows, by each order that they have.
+        rises: True if numbers grow in the order of rows or times.
+        falls: True if they shrink in that order.
+        settled: True if every category occurs in both halves of the rows, in each of their orders.
         words: The commonest values of words, or of a few whole numbers, with their counts.
         tail: Rows of the commonest word beyond those that a model may tell apart.
-        every: Whether `words` holds every value there is.
+        every: True if `words` holds all values.
         length: Longest word, in characters.
         mean_length: Mean length of words.
         person: Why it may be about a person; empty if nothing says so.
-        undecided: Whether it is text only because nobody has decided how it is read.
+        undecided: True if it is text only because its format is ambiguous.
     """
 
     name: str
@@ -180,7 +180,7 @@ def profile(table: pd.DataFrame, readings: Mapping[str, InferredFormat]) -> dict
 
     Args:
         table: Columns as they were read.
-        readings: What each column was taken for.
+        readings: Inferred format of each column.
     """
     orders = _find_orders(table, readings)
     persons = find_persons(table, readings)

@@ -46,7 +46,7 @@ class Wishes:
         features: Columns that are features whatever speaks against it.
         leakage: Columns that are known only after the event.
         pii: Columns about a person.
-        attended: Whether somebody sits at the terminal, so that what is asked is answered.
+        attended: True if somebody at the terminal can answer questions.
     """
 
     target: str
@@ -70,7 +70,7 @@ class Planned:
         tags: Its roles.
         reason: Why: one line.
         classes: For a target of classes, all of them; of two, the last is the positive one.
-        question: What a person should still decide about it; may be empty.
+        question: Decision left to a person; may be empty.
     """
 
     facts: ColumnFacts
@@ -97,11 +97,11 @@ def plan_columns(
     """Decides about every column.
 
     Args:
-        facts: By name.
-        suspicion: How well each column alone tells the target: ROC AUC by name.
-        wishes: What was decided by flags.
+        facts: Profiles by column.
+        suspicion: Leakage score by column: ROC AUC of the column alone.
+        wishes: Decisions made by flags.
         previous: Roles in the contract that is there already, which stay as they are.
-        ask: How doubts are settled.
+        ask: Function that settles doubts.
         reasons: Of those roles, as that contract's comments give them.
         find_signs: From the column of the event's time to what speaks against each column.
 
@@ -274,8 +274,8 @@ class Doubt:
     """Objection to a feature.
 
     Attributes:
-        auc: How well it tells the target alone.
-        reason: What an earlier adoption wrote about it; empty if there was none.
+        auc: ROC AUC of the column alone.
+        reason: Reason that an earlier adoption wrote; empty if there was none.
         sign: Why it is probably known only afterwards, whatever its ROC AUC; may be empty.
         limit: ROC AUC from which on it is suspected.
     """

@@ -48,7 +48,7 @@ class Encoding:
 
     Attributes:
         name: As Python knows it.
-        rarity: How much less often files come in it than in the commonest, in bits.
+        rarity: Rarity of the encoding relative to the most common one, in bits.
         languages: Letters beyond a to z by language, the commonest first, and the language's
             rarity among the files of this encoding, in bits.
         ideographs: Common characters of an encoding with two bytes for each; else empty.
@@ -121,4 +121,4 @@ ENCODINGS = (
     Encoding("big5", 4.0, {}, _TRADITIONAL, ("big5", 0xA4, 0xC6)),
     Encoding("cp949", 3.0, {}, _KOREAN, ("euc_kr", 0xB0, 0xC8)),
 )
-"""In the order in which they are tried; of two that read a file alike the first is taken."""
+"""In the order in which they are tried; of two that read a file equally the first is taken."""

@@ -27,8 +27,8 @@ def find_composed(
 
     Args:
         words: The table as it is written.
-        readings: What its columns are taken for.
-        event_time: What a flag says: a column's name or "none".
+        readings: Inferred format of each column.
+        event_time: Value of the flag: a column's name or "none".
 
     Returns:
         The new column's name, and the columns that it is made of; empty if there is none.

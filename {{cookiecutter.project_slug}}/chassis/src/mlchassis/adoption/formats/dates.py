@@ -90,8 +90,8 @@ class DateGuess:
 
     Attributes:
         form: The format.
-        note: What a person should know about it.
-        question: What to ask where it is one of two; empty where it is clearly right.
+        note: Note for a person.
+        question: Question that settles an ambiguous format; empty if it is clear.
         other: The other format, for the answer no.
     """
 
@@ -125,7 +125,7 @@ def guess_dates(
     Args:
         words: Its different words, without those for a missing value.
         name: Of the column.
-        day_first: How a date that can be read in two ways is read.
+        day_first: True to read ambiguous dates with the day first.
         this_year: The year of today, which most dates do not lie beyond.
     """
     sample = list(words[:_SAMPLE])

@@ -87,9 +87,9 @@ def open_source(
     """Find out how a source is opened.
 
     Args:
-        place: Where the table lies.
+        place: Location of the table.
         root: The project's folder.
-        formats: What flags have decided.
+        formats: Format flags.
         ask: Settles what cannot be told.
 
     Raises:
@@ -152,7 +152,7 @@ def inspect_files(
     Args:
         data: A file or a folder; relative to the project's folder, or absolute.
         root: The project's folder.
-        formats: What flags have decided.
+        formats: Format flags.
         ask: Settles what cannot be told.
 
     Raises:

@@ -88,13 +88,13 @@ class InferredFormat:
 
     Attributes:
         kind: None for a column without any value.
-        form: How its values are written.
-        note: What a person should know about it; may be empty.
+        form: Format of its values.
+        note: Note for a person; may be empty.
         example: A cell as it is written, and the value that it is read as.
         missing: Rows by the word that counts as missing; "" are empty cells.
-        undecided: Whether it stays text only because nobody has decided how it is read.
+        undecided: True if it stays text only because its format is ambiguous.
         kept: Rows by the word that is kept in a column of text, though it may be a missing value.
-        short_codes: Whether its other words are codes that look like the kept ones, such as DE.
+        short_codes: True if its other strings are codes that look like the kept ones, such as DE.
     """
 
     kind: Kind | None
@@ -112,13 +112,13 @@ class TableContext:
     """Facts shared by all columns of a table.
 
     Attributes:
-        day_first: How a date that can be read in two ways is read.
+        day_first: True to read ambiguous dates with the day first.
         ask: Settles what is ambiguous; gives the safe answer where nobody can be asked.
         delimiter: Between the cells of its files.
         decimal: The decimal mark that its columns show for certain, if it is one.
         missing: Words for a missing value in every column, as flags say.
         target: The column to predict, whose name is no sign of codes.
-        earlier: By column, what an earlier adoption decided.
+        earlier: Decisions of an earlier adoption, by column.
         this_year: The year of today.
     """
 
@@ -169,9 +169,9 @@ def infer_format(
 
     Args:
         values: As the source gives them: text, or already numbers, booleans or times.
-        day_first: How a date that can be read in two ways is read, without a context.
-        context: What is known about the table.
-        overrides: What flags say about the column.
+        day_first: True to read ambiguous dates with the day first, without a context.
+        context: Facts shared by all columns of the table.
+        overrides: Flags for the column.
 
     Raises:
         ProjectError: A flag says that it holds numbers or times of a form, and it does not.

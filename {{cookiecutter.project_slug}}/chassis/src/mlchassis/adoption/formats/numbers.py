@@ -59,7 +59,7 @@ class NumberGuess:
     Attributes:
         form: The format that is clearly right; None where none is.
         doubts: Formats of which somebody must choose one.
-        note: What a person should know about the format.
+        note: Note on the format, for a person.
     """
 
     form: ColumnFormat | None
@@ -85,7 +85,7 @@ class Marks:
         decimal: Marks that are decimal marks for certain.
         thousands: Marks that group digits for certain.
         either: Marks that can be both wherever they stand, such as that of 1.440.
-        indian: Whether groups of two digits stand above the last three.
+        indian: True if groups of two digits precede the last three.
         invalid: Numbers that are grouped oddly.
         small: Different whole numbers without any mark, below 1000.
         large: Those from 1000 on.
@@ -222,7 +222,7 @@ def guess_numbers(
     Args:
         words: Its different words, without those for a missing value.
         name: Of the column.
-        overrides: What flags say about it.
+        overrides: Flags for the column.
         decimal: The decimal mark that the other columns of the table show, if they show one.
         delimiter: Between the cells of the table.
 
@@ -277,7 +277,7 @@ def _choose_affixes(parts: Sequence[NumberParts], name: str) -> _Affixes | None:
         sign = found[0]
         return _Affixes(
             found,
-            f"holds numbers with and without '{sign}', left as text; write all alike, or run "
+            f"holds numbers with and without '{sign}', left as text; write all in one form, or run "
             f"again with --number '{name}' if '{sign}' changes nothing",
             f"'{name}' holds numbers with and without '{sign}'. Does it make no difference?",
         )
@@ -318,7 +318,7 @@ def _choose_marks(
     if point & groups or len(point) > 1:
         return NumberGuess(
             None,
-            note="looks like numbers with different decimal marks, left as text; write them alike",
+            note="looks like numbers with different decimal marks, left as text; use one mark",
         )
     for sign in sorted({*marks.either} - point - groups):
         other = "," if sign == "." else "."

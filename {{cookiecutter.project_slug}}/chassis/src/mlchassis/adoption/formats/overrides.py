@@ -25,7 +25,8 @@ class FormatOverrides:
         missing: Words for a missing value.
         text: Columns that are text whatever they look like: codes, categories.
         number: Columns that are numbers whatever their name says.
-        known_encoding: That of an earlier adoption, for files whose encoding cannot be told.
+        known_encoding: Encoding of an earlier adoption, for files whose encoding cannot be
+            detected.
     """
 
     encoding: str | None = None

@@ -17,10 +17,10 @@ class GateResult(BaseModel):
 
     Attributes:
         verdict: "not tested" where too little was there to look at: that is no success.
-        value: What was measured; None where the gate measures nothing.
+        value: Measured value; None if the gate measures nothing.
         low: Lower end of the value's interval, where it has one.
         high: Upper end of it.
-        limit: What the value, or the unfavourable end of its interval, is held against.
+        limit: Limit for the value, or for the pessimistic end of its interval.
         sentence: The finding, for a person.
     """
 
@@ -40,7 +40,7 @@ class ChampionFacts:
     """The champion, and how the candidate compares with it on rows that neither has seen.
 
     Attributes:
-        gain: How much better the candidate is; None where the two could not be compared.
+        gain: Improvement over the champion; None if the two could not be compared.
         rows: Number of rows that they were compared on.
         obstacle: Why they could not be compared: a sentence.
     """
@@ -58,7 +58,7 @@ class GateContext:
     """All that a gate may look at.
 
     Attributes:
-        facts: What `evaluate` wrote about the bundle.
+        facts: Evaluation of the bundle, as `evaluate` wrote it.
         contract_version: Version of the contract in the bundle.
         microseconds: Time for one record on this machine.
     """

@@ -91,7 +91,7 @@ def units_suffice(context: GateContext) -> Iterator[GateResult]:
 
 
 def untouched(context: GateContext) -> Iterator[GateResult]:
-    """The test window is new to the model: by its dates, and by how well it does there.
+    """Contamination: the model has not seen the test window, by its dates and by its gain there.
 
     A model that has learned the window by heart gains more there over a baseline than it did on
     the validation window. What is refused is what was shown to be too good to be true.
@@ -100,7 +100,7 @@ def untouched(context: GateContext) -> Iterator[GateResult]:
     begin, seen = facts["window"].get("from"), facts["seen_until"]
     if begin and seen and datetime.fromisoformat(seen) >= datetime.fromisoformat(begin):
         sentence = f"The model has seen rows until {seen}, but its test window begins at {begin}."
-        yield _without_value("untouched", False, sentence)
+        yield _without_value("contamination", False, sentence)
         return
     surprise = facts["surprise"]
     units = surprise.get("units", {"count": LEAST_UNITS, "unit": "row"})
@@ -109,12 +109,14 @@ def untouched(context: GateContext) -> Iterator[GateResult]:
             f"One of the windows valid and test holds only "
             f"{spell_units(units['count'], units['unit'])}, too few to compare the gain in both."
         )
-        yield _untested("untouched", sentence)
+        yield _untested("contamination", sentence)
         return
     rise = Interval(**{end: surprise[end] for end in ("value", "low", "high")})
     limit = share * max(surprise["valid_gain_over_prior"], 0.0)
     passed = rise.low <= limit
-    yield _on_interval("untouched", rise, limit, passed, _spell_rise(facts, rise, limit, passed))
+    yield _on_interval(
+        "contamination", rise, limit, passed, _spell_rise(facts, rise, limit, passed)
+    )
 
 
 def _spell_rise(facts: Mapping[str, Any], rise: Interval, limit: float, passed: bool) -> str:
@@ -296,7 +298,7 @@ def fresh(context: GateContext) -> Iterator[GateResult]:
             f"The newest labelled row is {age} days older than the data that should have arrived; "
             f"{limit} days are allowed (judge.max_age_days)."
         )
-        yield _on_value("fresh", age, limit, sentence)
+        yield _on_value("data recency", age, limit, sentence)
 
 
 def fast_enough(context: GateContext) -> Iterator[GateResult]:

@@ -24,7 +24,7 @@ class Judgement(BaseModel):
 
     Attributes:
         digest: The judged bundle's digest.
-        champion: Digest of the champion it was held against, or None where there was none.
+        champion: Digest of the champion it was compared with, or None.
         metric: The metric by which the models were compared.
     """
 

@@ -51,8 +51,8 @@ class Admission:
         """Takes a slot while the block runs.
 
         Args:
-            ahead: How many requests were there before this one came. Those that a busy loop has
-                not begun hold no slot yet, and yet this one waits for them all.
+            ahead: Queue depth when this request arrived. Requests that a busy event loop has not
+                begun hold no slot yet, and yet this one waits for them all.
 
         Raises:
             ProblemError: There is none left.
@@ -81,10 +81,10 @@ class PredictEndpoint:
     """Answers predictions.
 
     Attributes:
-        dialect: How they are asked.
-        champion: Who answers; read once per request.
+        dialect: Protocol of the request.
+        champion: Holder of the loaded model; read once per request.
         log: Gets a line per row before the answer leaves.
-        executor: Where large bodies are answered.
+        executor: Thread pool for large bodies.
     """
 
     dialect: Dialect

@@ -46,11 +46,11 @@ class Shortcut:
     """Answers plain requests to `POST /predict`, which carry no key, on the event loop.
 
     Args:
-        endpoint: What answers on the long way.
-        observation: What is around it there.
+        endpoint: Endpoint of the fallback.
+        observation: Middleware of the fallback.
 
     Attributes:
-        callers: Whose requests are answered when this turn of the event loop ends.
+        callers: Requests that are answered at the end of this turn of the event loop.
     """
 
     def __init__(self, endpoint: PredictEndpoint, observation: Observation) -> None:

@@ -23,7 +23,7 @@ class PredictionLog:
     """One process' file of the log.
 
     Args:
-        directory: Where the files of all processes lie; made when it is missing.
+        directory: Folder of all processes' files; created if it is missing.
     """
 
     def __init__(self, directory: Path) -> None:

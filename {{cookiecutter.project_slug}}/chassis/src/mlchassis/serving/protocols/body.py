@@ -34,7 +34,7 @@ class ContentType:
 
     Attributes:
         media_type: In lower case and without parameters.
-        parameters: By name in lower case; their values as sent.
+        parameters: Values as sent, by name in lower case.
     """
 
     media_type: bytes

@@ -86,7 +86,7 @@ def _split_table(model: ServedModel, text: str, formats: TableFormat, header: st
     """Parts the names from the rows.
 
     Args:
-        model: Whose columns are looked for.
+        model: Request model with the expected columns.
         text: The body.
         formats: Of the model's table.
         header: The media type's parameter: present, absent, or None, which means present.

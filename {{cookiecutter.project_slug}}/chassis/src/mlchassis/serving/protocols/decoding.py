@@ -37,9 +37,9 @@ def compile_decoder(
     """Makes a function that reads what is plainly a request of the contract, and else gives None.
 
     Args:
-        contract: What a row is.
+        contract: Contract of the rows.
         max_rows: Most records in one request.
-        formats: How the table that the model was trained on is written.
+        formats: Table format of the training data.
     """
     columns = contract.request_columns
     if not are_plain([column.name for column in columns]):

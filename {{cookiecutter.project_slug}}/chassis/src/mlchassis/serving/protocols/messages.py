@@ -96,9 +96,9 @@ def explain_invalid(
     """Says what is wrong with a body, without repeating its values.
 
     Args:
-        error: What the request's model found.
-        locate: Where in the client's own document something stands; by default, where the model
-            found it.
+        error: Validation error of the request model.
+        locate: Function from an error's location to one in the client's own document; by default,
+            the location itself.
     """
     count = error.error_count()
     found: Sequence[Any] = ()

@@ -41,9 +41,9 @@ class Question:
 
     Attributes:
         rows: With None for what is absent.
-        explain: Whether each answer comes with what moved it.
+        explain: True if each prediction needs an explanation.
         request_id: Of the HTTP exchange.
-        wishes: What the dialect needs again for its answer.
+        wishes: Options that the protocol needs again for its response.
     """
 
     rows: Rows
@@ -56,8 +56,8 @@ class Prediction(msgspec.Struct, gc=False):
     """The answer to one row, as JSON shows it.
 
     Attributes:
-        probabilities: By the name of the class; not there for regression.
-        explanation: Where it was asked for.
+        probabilities: Probabilities by class; None for regression.
+        explanation: Explanation, if requested.
     """
 
     key: Any
@@ -117,9 +117,9 @@ def validate_rows(
     """Holds rows of JSON values against the contract, exactly as `POST /predict` does.
 
     Args:
-        model: Whose contract.
+        model: Request model of the contract.
         rows: One mapping per row.
-        locate: Where in the request a row's field stands; given ("records", row, field, …).
+        locate: Function from ("records", row, field, …) to a location in the client's document.
     """
     # As JSON once more, so that there is one decoder with one idea of what a number is.
     # "constants" keeps an overflown number from becoming a harmless null.

@@ -38,7 +38,7 @@ def run_server(
         features: The code from columns to features.
         listener: A bound socket; several processes may share it.
         announce: Called once requests are answered.
-        roster: Where all processes say which bundle they answer with.
+        roster: Shared status of all worker processes.
 
     Raises:
         ProjectError: Nothing is deployed, the bundle must not be served, or its log not written.
@@ -74,8 +74,8 @@ class _Server(uvicorn.Server):
     """uvicorn's server, which says when it answers, and when it will stop.
 
     Args:
-        linger_seconds: How long to answer on after SIGTERM, while `/health/ready` says no: stock
-            uvicorn closes its listeners at once, before whoever sends requests can know.
+        linger_seconds: Shutdown delay: seconds to serve after SIGTERM while `/health/ready` returns
+            503. Stock uvicorn closes its listeners at once, before a load balancer can react.
     """
 
     def __init__(

@@ -19,7 +19,7 @@ class Roster:
 
     Attributes:
         places: An array of `Place`, in memory that all processes share.
-        own: Which place is this process' own.
+        own: Slot of this process.
     """
 
     places: Any = field(default_factory=Place * 1)
