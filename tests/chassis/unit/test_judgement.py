@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 import ml_service
+from mlchassis import gate
 from mlchassis.config.params import Params
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.bootstrap import Interval
-from mlchassis.evaluation.gates.context import ChampionFacts, GateContext
+from mlchassis.evaluation.gates.context import ChampionFacts, GateContext, GateResult
 from mlchassis.evaluation.gates.judgement import Judgement, judge
 
 ROOT = Path(ml_service.__file__).parents[2]
@@ -438,3 +439,22 @@ def test_few_units_leave_the_calibration_open(
         gate.name: gate for gate in judge(GateContext(many, "1.0.0", params, None, FAST)).gates
     }
     assert found["calibration"].verdict == ("passed" if verdict == "passed" else "refused")
+
+
+def test_a_gate_of_the_project_rejects_a_bundle_like_a_built_in_one(params: Params) -> None:
+    @gate
+    def reach(context: GateContext) -> GateResult:
+        return GateResult.at_least("reach", context.facts["metrics"]["roc_auc"]["value"], 0.9)
+
+    judgement = judge(GateContext(FACTS, "1.3.0", params, CHAMPION, FAST), [reach])
+    assert refused(judgement) == ["reach"]
+    assert judgement.verdict == "refused"
+
+
+def test_a_gate_that_returns_something_else_is_named_with_what_to_write(params: Params) -> None:
+    @gate
+    def reach(context: GateContext) -> Any:
+        return context.microseconds < 1
+
+    with pytest.raises(ProjectError, match=r"reach in test_judgement.py returned bool as a gate"):
+        judge(GateContext(FACTS, "1.3.0", params, CHAMPION, FAST), [reach])

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlchassis.bundle.scorer import Scorer
+    from mlchassis.config.custom_params import ParamsSection
     from mlchassis.contract.model import Contract
     from mlchassis.errors import ProjectError
+    from mlchassis.evaluation.gates.context import GateContext, GateResult
+    from mlchassis.extensions.gates import gate
+    from mlchassis.extensions.metrics import metric
+    from mlchassis.features.encoding import FeatureMatrix
     from mlchassis.project import Project
     from mlchassis.serving.service import Service
     from mlchassis.workflow.release import load_champion
@@ -19,14 +24,33 @@ __version__ = "0.2.0"
 
 _PLACES = {
     "Contract": "mlchassis.contract.model",
+    "FeatureMatrix": "mlchassis.features.encoding",
+    "GateContext": "mlchassis.evaluation.gates.context",
+    "GateResult": "mlchassis.evaluation.gates.context",
+    "ParamsSection": "mlchassis.config.custom_params",
     "Project": "mlchassis.project",
     "ProjectError": "mlchassis.errors",
     "Scorer": "mlchassis.bundle.scorer",
     "Service": "mlchassis.serving.service",
+    "gate": "mlchassis.extensions.gates",
     "load_champion": "mlchassis.workflow.release",
+    "metric": "mlchassis.extensions.metrics",
 }
 
-__all__ = ["Contract", "Project", "ProjectError", "Scorer", "Service", "load_champion"]
+__all__ = [
+    "Contract",
+    "FeatureMatrix",
+    "GateContext",
+    "GateResult",
+    "ParamsSection",
+    "Project",
+    "ProjectError",
+    "Scorer",
+    "Service",
+    "gate",
+    "load_champion",
+    "metric",
+]
 
 
 def __getattr__(name: str) -> Any:

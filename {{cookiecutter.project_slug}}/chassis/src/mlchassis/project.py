@@ -1,6 +1,7 @@
-"""The objects that a team passes to the machinery: its source of rows and its features."""
+"""The objects that a team passes to the chassis, and the folder of its project."""
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,9 @@ from mlchassis.features.code import FeatureCode, FeatureFunction, load_feature_c
 from mlchassis.paths import Paths
 
 if TYPE_CHECKING:
+    from mlchassis.config.params import Params
+    from mlchassis.extensions.gates import CustomGate
+    from mlchassis.extensions.metrics import CustomMetric
     from mlchassis.sources.registry import Source
 
 
@@ -21,10 +25,14 @@ class Project:
     Attributes:
         features: The function from columns to features.
         source: Reader of rows under `source.kind: custom`; None reads files, S3 or SQL.
+        metrics: Functions with the decorator `metric`: `judge.metric` may name one.
+        gates: Functions with the decorator `gate`, for the judgement.
     """
 
     features: FeatureFunction
     source: "Source | None" = None
+    metrics: "Sequence[CustomMetric]" = ()
+    gates: "Sequence[CustomGate]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,27 @@ class Workspace(Paths):
     def features_file(self) -> Path:
         """The module that defines the features."""
         return Path(str(inspect.getsourcefile(self.project.features)))
+
+
+def choose_params_model(paths: Paths) -> "type[Params]":
+    """Return the model of params.yaml: in a workspace, with the names that its project adds."""
+    from mlchassis.config.custom_params import extend_params
+    from mlchassis.config.params import Params
+
+    if not isinstance(paths, Workspace):
+        return Params
+    return extend_params([metric.name for metric in paths.project.metrics], {})
+
+
+def read_params(paths: Paths) -> "Params":
+    """Read and check params.yaml.
+
+    Raises:
+        ParamsError: The file is missing, or a key or a value in it is wrong.
+    """
+    from mlchassis.config.params import load_params
+
+    return load_params(paths.params, choose_params_model(paths))
 
 
 _T = TypeVar("_T")

@@ -67,7 +67,7 @@ from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import encode_target
 from mlchassis.features.encoding import arrange_features, columns_from_frame
 from mlchassis.paths import Paths
-from mlchassis.project import Workspace
+from mlchassis.project import Workspace, choose_params_model, read_params
 from mlchassis.sources.composing import compose_times
 from mlchassis.sources.files import LACKING, NESTED, NOTES
 from mlchassis.sources.location import SETTING
@@ -197,7 +197,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     query = collect_query(request.place, paths.root)
     words = _read_all(opened.params, query, paths.root)
     _check_target(words, request.wishes, ask)
-    current = parse_params(paths.params.read_text(encoding="utf-8"))
+    current = read_params(paths)
     request = replace(request, wishes=continue_wishes(request.wishes, earlier, words))
     formats = read_formats(paths, earlier, request.wishes.target)
     readings = read_columns(words, request, ask, _delimiter(opened.params), formats)
@@ -235,7 +235,7 @@ def prepare(paths: Paths, request: Request, previous: Contract | None, ask: Ask)
     params = set_values(paths.params.read_text(encoding="utf-8"), {**settings, **persons})
     params = set_source(params, source)
     # Before anything is written: what no verb accepts would stop every one of them.
-    limit = parse_params(params).train.max_single_feature_auc
+    limit = parse_params(params, model=choose_params_model(paths)).train.max_single_feature_auc
     if earlier is None and limit < 1:
         # Newer rows move a feature a little; what is adopted now must not stop the next training.
         limit -= _ROOM_FOR_NEWER_ROWS

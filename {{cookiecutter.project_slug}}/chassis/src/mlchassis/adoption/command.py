@@ -10,12 +10,11 @@ from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
 from mlchassis.adoption.formats.overrides import FormatOverrides
 from mlchassis.adoption.journal import carry_out
-from mlchassis.config.params import load_params
 from mlchassis.config.yaml_edit import set_values
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.plausibility import spell_implausible
 from mlchassis.paths import Paths
-from mlchassis.project import Workspace
+from mlchassis.project import Workspace, read_params
 from mlchassis.reports import read_report
 from mlchassis.terminal import confirm, echo
 
@@ -97,7 +96,7 @@ def explain_failure(refused: Sequence[str]) -> str:
 
 def _note_linear(paths: Paths) -> list[str]:
     """Note on how to return to trees if the linear model is served."""
-    params = load_params(paths.params)
+    params = read_params(paths)
     if params.train.candidate.kind != "linear":
         return []
     metric = params.judge.metric
@@ -155,7 +154,7 @@ def serve_linear(paths: Paths) -> None:
 
 def _may_serve_linear(paths: Paths) -> bool:
     """Return True if the trees were rejected for being no better than the linear model."""
-    if load_params(paths.params).train.candidate.kind == "linear":
+    if read_params(paths).train.candidate.kind == "linear":
         return False
     if not (paths.reports / "judgement.json").exists():
         return False

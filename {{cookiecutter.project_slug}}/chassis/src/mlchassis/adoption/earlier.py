@@ -9,10 +9,10 @@ from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.infer import EarlierFormat
 from mlchassis.adoption.formats.overrides import FormatOverrides
 from mlchassis.adoption.redraft import split_text
-from mlchassis.config.params import load_params
 from mlchassis.config.source_params import ColumnFormat
 from mlchassis.contract.model import Contract, load_contract
 from mlchassis.paths import Paths
+from mlchassis.project import read_params
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def read_formats(paths: Paths, earlier: Earlier | None, target: str) -> dict[str
     """Kinds and formats that columns had, but for the target's: they hold for new rows too."""
     if earlier is None:
         return {}
-    source = load_params(paths.params).source
+    source = read_params(paths).source
     formats = {} if source.kind == "custom" else source.columns
     return {
         column.name: (column.kind, formats.get(column.name, ColumnFormat()))
@@ -81,7 +81,7 @@ def continue_formats(
     formats: FormatOverrides, paths: Paths, earlier: Earlier | None
 ) -> FormatOverrides:
     """Merge format flags with earlier decisions on the whole table; flags win."""
-    source = load_params(paths.params).source if earlier else None
+    source = read_params(paths).source if earlier else None
     if source is None or source.kind == "custom":
         return formats
     missing = formats.missing or source.missing

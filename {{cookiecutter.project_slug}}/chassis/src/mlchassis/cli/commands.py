@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlchassis.config.params import Params, load_params
+from mlchassis.config.params import Params
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
-from mlchassis.project import Workspace
+from mlchassis.project import Workspace, read_params
 from mlchassis.terminal import echo
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def open_project(*, adopting: bool = False) -> Workspace:
 def read_project() -> tuple[Workspace, Params]:
     """The project in the current folder, with its parameters; else as above."""
     paths = open_project()
-    return paths, load_params(paths.params)
+    return paths, read_params(paths)
 
 
 @verbs.command(rich_help_panel="Verbs")

@@ -32,7 +32,11 @@ class Composition:
         Raises:
             ProjectError: It is not there, or something else.
         """
-        return load_object(self.project, Project)
+        from mlchassis.extensions.checks import check_extensions
+
+        project = load_object(self.project, Project)
+        check_extensions(project)
+        return project
 
     def load_service(self) -> "Service":
         """Import the project's `Service`.

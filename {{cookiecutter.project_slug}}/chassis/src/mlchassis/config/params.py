@@ -127,7 +127,11 @@ class GroupGapParams(Section):
 
 
 class JudgeParams(Section):
-    """The gates' limits."""
+    """The gates' limits.
+
+    Attributes:
+        custom: Limits of the project's own gates, by name.
+    """
 
     metric: Metric
     min_gain: float
@@ -140,6 +144,7 @@ class JudgeParams(Section):
     max_excess_cost: Share
     max_age_days: Count
     max_microseconds: Positive
+    custom: dict[str, float] = Field(default_factory=dict)
 
 
 class StudyParams(Section):
@@ -189,7 +194,7 @@ class Params(Section):
         return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
 
 
-def load_params(path: Path) -> Params:
+def load_params(path: Path, model: type[Params] = Params) -> Params:
     """Reads and checks the parameters.
 
     Raises:
@@ -199,10 +204,10 @@ def load_params(path: Path) -> Params:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ParamsError(f"{path.name} is missing: restore it from git.") from None
-    return parse_params(text, path.name)
+    return parse_params(text, path.name, model)
 
 
-def parse_params(text: str, source: str = "params.yaml") -> Params:
+def parse_params(text: str, source: str = "params.yaml", model: type[Params] = Params) -> Params:
     """Reads and checks the text of the parameters; `source` names it in errors."""
     try:
         raw = yaml.safe_load(text)
@@ -211,9 +216,9 @@ def parse_params(text: str, source: str = "params.yaml") -> Params:
         detail = " ".join(str(error).split())
         raise ParamsError(f"{source} is not valid YAML: {detail}.") from None
     try:
-        params = Params.model_validate(raw)
+        params = model.model_validate(raw)
     except ValidationError as error:
-        raise ParamsError(f"{source}: {_explain(error)}.") from None
+        raise ParamsError(f"{source}: {_explain(error, model)}.") from None
     _check_secrets(params, source)
     return params
 
@@ -231,7 +236,7 @@ def _check_secrets(params: Params, file: str) -> None:
             )
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, root: type[Params]) -> str:
     errors = error.errors()
     # A misspelt key is missing under its right name too; what was written says more.
     first = next((found for found in errors if found["type"] == "extra_forbidden"), errors[0])
@@ -239,7 +244,7 @@ def _explain(error: ValidationError) -> str:
     # In a source's place its kind comes second, which is no key of the file.
     name = ".".join(str(part) for k, part in enumerate(place) if (place[0], k) != ("source", 1))
     if first["type"] == "extra_forbidden":
-        siblings = _section_fields(place[:-1])
+        siblings = _section_fields(place[:-1], root)
         close = get_close_matches(str(place[-1]), siblings, n=1)
         hint = f"did you mean '{close[0]}'" if close else f"known are {', '.join(siblings)}"
         return f"unknown key '{name}'; {hint}"
@@ -252,8 +257,8 @@ def _explain(error: ValidationError) -> str:
     return f"'{name}' is {found}, but {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
-def _section_fields(place: tuple[int | str, ...]) -> list[str]:
-    model: Any = Params
+def _section_fields(place: tuple[int | str, ...], root: type[Params]) -> list[str]:
+    model: Any = root
     if place[:1] == ("source",):
         model = ColumnFormat if len(place) > 2 else SOURCES[str(place[1])]
         place = ()

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlchassis.batch.output import is_own, rewrite_rows
-from mlchassis.config.params import load_params
 from mlchassis.config.yaml_edit import set_values
 from mlchassis.contract.model import load_contract
 from mlchassis.data.forgotten import make_digest
@@ -24,6 +23,7 @@ from mlchassis.erasure.selection import (
 from mlchassis.errors import ProjectError
 from mlchassis.files import clear_scratch, replacing
 from mlchassis.paths import Paths
+from mlchassis.project import read_params
 from mlchassis.workspace.dvc_remotes import find_stores
 from mlchassis.workspace.outputs import recording
 
@@ -105,7 +105,7 @@ def _note_digest(paths: Paths, selection: Selection, *, held: bool) -> None:
     Raises:
         ProjectError: Nothing holds such a row, and none was forgotten before.
     """
-    known = load_params(paths.params).ingest.forgotten
+    known = read_params(paths).ingest.forgotten
     name = selection.column.name
     entry = make_digest(name, selection.value, known)
     if entry in known.get(name, ()):

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from mlchassis.config.params import load_params
 from mlchassis.erasure.selection import Selection
 from mlchassis.masking import mask_address
 from mlchassis.paths import Paths
+from mlchassis.project import read_params
 from mlchassis.registry.tracking_uri import resolve_address
 from mlchassis.workspace.dvc_remotes import DvcStores
 
@@ -48,7 +48,7 @@ def list_holders(
 
 
 def _name_source(paths: Paths) -> Iterator[str]:
-    source = load_params(paths.params).source
+    source = read_params(paths).source
     for field in ("path", "url"):
         address = getattr(source, field, None)
         if address:

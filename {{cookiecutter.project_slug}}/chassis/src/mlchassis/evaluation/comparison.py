@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from mlchassis.evaluation.bootstrap import (
     spell_units,
 )
 from mlchassis.evaluation.metrics import Floats, encode_target, metrics_for
+from mlchassis.extensions.metrics import CustomMetric
 from mlchassis.features.code import FeatureCode
 
 MIN_UNITS = 7
@@ -46,11 +48,13 @@ class Challenge:
 
     Attributes:
         features: The code installed here, under which the candidate answers.
+        metrics: The project's own metrics.
     """
 
     candidate: Bundle
     champion: Bundle
     features: FeatureCode
+    metrics: Sequence[CustomMetric] = ()
 
 
 def measure_gain(
@@ -68,7 +72,8 @@ def measure_gain(
     rows = unseen_rows(rows, candidate, champion)
     groups = group_rows(rows, contract, params.split)
     _check_enough(rows, count_units(groups), candidate, params)
-    metric = metrics_for(contract.task, params.evaluate.calibration_bins)[params.judge.metric]
+    metrics = metrics_for(contract.task, params.evaluate.calibration_bins, challenge.metrics)
+    metric = metrics[params.judge.metric]
     interval = paired_difference(
         metric,
         encode_target(rows[contract.target.name].to_numpy(), contract.classes),

@@ -1,7 +1,7 @@
 """Stage `evaluate`: the bundle's own answers on the test window; it writes facts alone."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,9 +28,17 @@ from mlchassis.evaluation.bootstrap import (
 from mlchassis.evaluation.confusion import Costs, decide, describe_confusion, excess_cost
 from mlchassis.evaluation.curves import write_curves
 from mlchassis.evaluation.fairness import describe_fairness
-from mlchassis.evaluation.metrics import BOUNDS, Floats, Groups, Statistic, metrics_for
+from mlchassis.evaluation.metrics import (
+    BOUNDS,
+    UNBOUNDED,
+    Floats,
+    Groups,
+    Statistic,
+    metrics_for,
+)
 from mlchassis.evaluation.plausibility import LIMITS, find_implausible, rank_columns
 from mlchassis.evaluation.slices import find_slices, measure_slices
+from mlchassis.extensions.metrics import CustomMetric
 from mlchassis.formatting import format_interval
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace
@@ -58,10 +66,11 @@ def run(paths: Workspace, params: Params) -> str:
     contract, threshold = bundle.contract, bundle.metadata.threshold
     scorer = Scorer(bundle, paths.features, threads=0)
     settings = {"min_rows": params.evaluate.min_slice_rows}
-    check_metric(params, contract)
+    custom = paths.project.metrics
+    check_metric(params, contract, custom)
     valid, test = (answer_window(paths, params, scorer, name) for name in ("valid", "test"))
     found = measure_all(
-        contract, test.target, test.scores, test.groups, params.evaluate, params.seed
+        contract, test.target, test.scores, test.groups, params.evaluate, params.seed, custom
     )
 
     def ask(rows: pd.DataFrame) -> Floats:
@@ -74,7 +83,7 @@ def run(paths: Workspace, params: Params) -> str:
         "primary_metric": params.judge.metric,
         **found,
         "slice_columns": [column.name for column in contract.reported_slices],
-        "slices": break_down(contract, test, params),
+        "slices": break_down(contract, test, params, custom),
         "behaviour": run_tests(load_tests(paths.behaviour), test.rows, contract, ask),
         "fairness": describe_fairness(
             test.rows, contract, ask, threshold, test.groups, **settings, **params.resampling
@@ -85,10 +94,11 @@ def run(paths: Workspace, params: Params) -> str:
         "implausible": describe_implausible(
             contract, {"test": test, "validation": valid}, ask, params
         ),
-        "surprise": measure_surprise(contract, valid, test, params),
+        "surprise": measure_surprise(contract, valid, test, params, custom),
         "seen_until": bundle.metadata.seen_until,
         **describe_window(paths, params),
         **describe_graph(paths),
+        "custom_metrics": {metric.name: metric.description for metric in custom},
         "predictions_hash": hash_scores(test.scores["candidate"]),
     }
     write_report(paths.reports / "evaluation.json", report)
@@ -118,13 +128,13 @@ def load_exported(paths: Workspace) -> Bundle:
         ) from None
 
 
-def check_metric(params: Params, contract: Contract) -> None:
+def check_metric(params: Params, contract: Contract, custom: Sequence[CustomMetric] = ()) -> None:
     """Stops where the metric to judge by does not exist for the task.
 
     Raises:
         ProjectError: It does not.
     """
-    known = metrics_for(contract.task)
+    known = metrics_for(contract.task, custom=custom)
     if params.judge.metric not in known:
         raise ProjectError(
             f"params.yaml: judge.metric is '{params.judge.metric}', which does not exist for "
@@ -167,7 +177,11 @@ def describe_decision(
 
 
 def measure_surprise(
-    contract: Contract, valid: Window, test: Window, params: Params
+    contract: Contract,
+    valid: Window,
+    test: Window,
+    params: Params,
+    custom: Sequence[CustomMetric] = (),
 ) -> dict[str, Any]:
     """Increase of the candidate's gain over the best baseline, validation to test.
 
@@ -175,7 +189,8 @@ def measure_surprise(
     a model that has learned the test window by heart is.
     """
     settings, control = params.evaluate, BASELINES[params.train.candidate.kind][-1]
-    metric = metrics_for(contract.task, settings.calibration_bins)[params.judge.metric]
+    metrics = metrics_for(contract.task, settings.calibration_bins, custom)
+    metric = metrics[params.judge.metric]
 
     def over(window: Window, baseline: str) -> Statistic:
         return gain(
@@ -228,12 +243,14 @@ def describe_implausible(
     return None
 
 
-def break_down(contract: Contract, test: Window, params: Params) -> list[dict[str, Any]]:
+def break_down(
+    contract: Contract, test: Window, params: Params, custom: Sequence[CustomMetric] = ()
+) -> list[dict[str, Any]]:
     """The main metric in every slice that is large enough."""
     settings = params.evaluate
     return measure_slices(
         find_slices(test.rows, [c.name for c in contract.reported_slices], settings.min_slice_rows),
-        metrics_for(contract.task, settings.calibration_bins)[params.judge.metric],
+        metrics_for(contract.task, settings.calibration_bins, custom)[params.judge.metric],
         test.target,
         test.scores["candidate"],
         test.groups,
@@ -279,9 +296,10 @@ def measure_all(
     groups: Groups,
     params: EvaluateParams,
     seed: int,
+    custom: Sequence[CustomMetric] = (),
 ) -> dict[str, Any]:
     """Every metric of every model, and what the candidate gains over each baseline."""
-    metrics = metrics_for(contract.task, params.calibration_bins)
+    metrics = metrics_for(contract.task, params.calibration_bins, custom)
     baselines = [model for model in scores if model != "candidate"]
     statistics: dict[str, Statistic] = {}
     for name, metric in metrics.items():
@@ -299,7 +317,8 @@ def measure_all(
 
     def clip(model: str) -> dict[str, dict[str, float]]:
         return {
-            name: intervals[f"{model}/{name}"].clip(*BOUNDS[name]).as_dict() for name in metrics
+            name: intervals[f"{model}/{name}"].clip(*BOUNDS.get(name, UNBOUNDED)).as_dict()
+            for name in metrics
         }
 
     return {

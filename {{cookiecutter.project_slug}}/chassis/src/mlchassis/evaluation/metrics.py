@@ -6,7 +6,7 @@ becomes a sum over groups. Tests hold every metric equal to scikit-learn's.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlchassis.contract.model import ClassLabel, Task
+from mlchassis.extensions.metrics import CustomMetric
 
 Floats = NDArray[np.float64]
 Groups = NDArray[np.intp]
@@ -59,9 +60,29 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 """The least and the largest value that each metric can have."""
 
+UNBOUNDED = (-math.inf, math.inf)
+"""The same for a metric of a project's own."""
 
-def metrics_for(task: Task, bins: int = 10) -> Mapping[str, Metric]:
-    """The metrics of a kind of problem; `bins` is for the calibration error."""
+
+def metrics_for(
+    task: Task, bins: int = 10, custom: Sequence[CustomMetric] = ()
+) -> Mapping[str, Metric]:
+    """Return the metrics of a kind of problem, those of the project last.
+
+    Args:
+        task: The kind of problem.
+        bins: Of the calibration error.
+        custom: The project's own metrics; those for other tasks are left out.
+    """
+    own = {
+        metric.name: Metric(metric.by_groups, metric.higher_is_better)
+        for metric in custom
+        if task in metric.tasks
+    }
+    return {**_built_in_metrics(task, bins), **own}
+
+
+def _built_in_metrics(task: Task, bins: int) -> Mapping[str, Metric]:
     if task == "regression":
         return {
             "rmse": Metric(_rmse, higher_is_better=False),

@@ -145,13 +145,19 @@ def _goodness(params: Params, facts: Mapping[str, Any]) -> list[Block]:
         [spell_interval(model[name]) if name in model else "" for model in found.values()]
         for name in facts["metrics"]
     ]
-    rows = [(n, *cells, _MEANINGS[n]) for n, cells in zip(facts["metrics"], spelt, strict=True)]
+    meanings = _explain_metrics(facts)
+    rows = [(n, *cells, meanings[n]) for n, cells in zip(facts["metrics"], spelt, strict=True)]
     how = (
         f"Measured on {facts['rows']:,} rows{_spell(facts['window'])}, which nothing in training "
         f"has seen. Confidence intervals of {params.evaluate.confidence:.0%} "
         f"{_spell_resampling(facts)}."
     )
     return [Text(how), Table(("metric", *found, "meaning"), rows)]
+
+
+def _explain_metrics(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the meaning of each metric, those of the project among them."""
+    return {**_MEANINGS, **facts.get("custom_metrics", {})}
 
 
 def _spell_resampling(facts: Mapping[str, Any]) -> str:
@@ -226,7 +232,7 @@ def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) ->
     unseen = "cases drawn at random and kept from training" if by_row else "cases it had never seen"
     others = {"day": "days", "row": "cases"}.get(_name_resampled(facts), "groups")
     tiles = [
-        (f"{title} {best}", _explain_metric(metric, main["value"], contract)),
+        (f"{title} {best}", _explain_metric(metric, facts, contract)),
         (f"{title} {dull}", "baseline: the same answer for every case"),
         (f"{least} to {most}", f"confidence interval: the range for other {others} like those"),
         *_decision_tiles(contract, facts),
@@ -239,8 +245,9 @@ def _name_resampled(facts: Mapping[str, Any]) -> str:
     return "row" if facts["units"]["interval"] == "rows" else str(facts["units"]["unit"])
 
 
-def _explain_metric(metric: str, value: float, contract: Contract) -> str:
+def _explain_metric(metric: str, facts: Mapping[str, Any], contract: Contract) -> str:
     """Spell the plain meaning of a metric's value."""
+    value = facts["metrics"][metric]["value"]
     if metric == "accuracy":
         return f"of 100 cases it answers {100 * value:.3g} correctly"
     if metric == "roc_auc":
@@ -249,7 +256,7 @@ def _explain_metric(metric: str, value: float, contract: Contract) -> str:
             f"of 100 pairs of a case that is '{positive}' and one that is not, it ranks "
             f"{100 * value:.3g} correctly"
         )
-    return _MEANINGS[metric]
+    return _explain_metrics(facts)[metric]
 
 
 def _name_positive(contract: Contract) -> str:

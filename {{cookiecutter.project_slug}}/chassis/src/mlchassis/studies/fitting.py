@@ -1,5 +1,6 @@
 """Shared by all studies: fit the candidate and compute the judged metric."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from mlchassis.contract.model import Contract
 from mlchassis.data.datasets import window_examples
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import Floats, Metric, metrics_for
+from mlchassis.extensions.metrics import CustomMetric
 from mlchassis.features.code import FeatureCode
 from mlchassis.training.estimators import Examples, fit_candidate, predict_scores
 
@@ -26,12 +28,13 @@ class Task:
     contract: Contract
     params: Params
     features: FeatureCode
+    metrics: Sequence[CustomMetric] = ()
 
     @property
     def metric(self) -> Metric:
         """The metric of `judge.metric`."""
         bins = self.params.evaluate.calibration_bins
-        return metrics_for(self.contract.task, bins)[self.params.judge.metric]
+        return metrics_for(self.contract.task, bins, self.metrics)[self.params.judge.metric]
 
     def examples(self, rows: pd.DataFrame) -> Examples:
         """Features and target of labelled rows."""

@@ -90,7 +90,7 @@ def describe_presets(found: dict[str, Any]) -> list[str]:
 
 def _choose_metric(task: Task) -> tuple[str, Metric]:
     """A loss that counts every row: ranks and shares of few rows are too coarse to choose by."""
-    metrics = metrics_for(task.contract.task)
+    metrics = metrics_for(task.contract.task, custom=task.metrics)
     judged = task.params.judge.metric
     if task.contract.task != "regression":
         return "log_loss", metrics["log_loss"]

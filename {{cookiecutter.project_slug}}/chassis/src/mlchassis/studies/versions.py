@@ -1,7 +1,7 @@
 """Two registered versions side by side: metrics, the rows whose answer changes, slices."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +26,7 @@ from mlchassis.evaluation.confusion import decide as choose_classes
 from mlchassis.evaluation.evaluate import measure_all
 from mlchassis.evaluation.metrics import Floats, encode_target, metrics_for
 from mlchassis.evaluation.slices import compare_slices, find_slices
+from mlchassis.extensions.metrics import CustomMetric
 from mlchassis.formatting import format_interval
 from mlchassis.project import Workspace
 from mlchassis.registry.promotion import fetch_bundle
@@ -59,9 +60,8 @@ def compare(paths: Workspace, params: Params, tracker: Tracker, a: str, b: str) 
             fetch_bundle(tracker, version, folder)
             for version, folder in zip(versions, folders, strict=True)
         )
-        rows = _choose_rows(
-            Challenge(new, old, paths.features), read_table(paths.splits / "test.parquet")
-        )
+        challenge = Challenge(new, old, paths.features, paths.project.metrics)
+        rows = _choose_rows(challenge, read_table(paths.splits / "test.parquet"))
         before, after = (
             answer_rows(bundle, rows, folder, f"Version {version.number}'s", paths.features)
             for bundle, version, folder in zip((old, new), versions, folders, strict=True)
@@ -72,7 +72,7 @@ def compare(paths: Workspace, params: Params, tracker: Tracker, a: str, b: str) 
             for side, version in zip("ab", versions, strict=True)
         },
         "rows": len(rows),
-        **_measure(new, rows, before, after, params),
+        **_measure(new, rows, before, after, params, paths.project.metrics),
         "churn": count_changes(decide(old, before), decide(new, after), before, after),
     }
     write_facts(paths, paths.reports / "comparison.json", facts)
@@ -151,16 +151,21 @@ def _choose_rows(challenge: Challenge, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _measure(
-    bundle: Bundle, rows: pd.DataFrame, before: Floats, after: Floats, params: Params
+    bundle: Bundle,
+    rows: pd.DataFrame,
+    before: Floats,
+    after: Floats,
+    params: Params,
+    custom: Sequence[CustomMetric],
 ) -> dict[str, Any]:
     contract, settings = bundle.contract, params.evaluate
     target = encode_target(rows[contract.target.name].to_numpy(), contract.classes)
     groups = group_rows(rows, contract, params.split)
     scores = {"candidate": after, "a": before}
-    found = measure_all(contract, target, scores, groups, settings, params.seed)
+    found = measure_all(contract, target, scores, groups, settings, params.seed, custom)
     slices = compare_slices(
         find_slices(rows, [c.name for c in contract.reported_slices], settings.min_slice_rows),
-        metrics_for(contract.task, settings.calibration_bins)[params.judge.metric],
+        metrics_for(contract.task, settings.calibration_bins, custom)[params.judge.metric],
         target,
         after,
         before,

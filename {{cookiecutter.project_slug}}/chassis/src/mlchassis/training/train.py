@@ -1,5 +1,6 @@
 """Stage `train`: baselines and candidate, and the check that no feature knows the answer."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,6 +12,7 @@ from mlchassis.data.datasets import make_examples, window_matrix
 from mlchassis.data.tables import read_table
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import metrics_for
+from mlchassis.extensions.metrics import CustomMetric
 from mlchassis.features.encoding import FeatureMatrix
 from mlchassis.formatting import format_number
 from mlchassis.project import Workspace
@@ -46,7 +48,10 @@ def run(paths: Workspace, params: Params) -> str:
     models = fit_models(examples["train"], examples["valid"], contract, params)
     paths.models.mkdir(parents=True, exist_ok=True)
     estimators = {name: save_estimator(model, paths.models, name) for name, model in models.items()}
-    metrics = {name: measure(model, examples["valid"], contract) for name, model in models.items()}
+    custom = paths.project.metrics
+    metrics = {
+        name: measure(model, examples["valid"], contract, custom) for name, model in models.items()
+    }
     report = {"single_feature_auc": alone, "valid": metrics, "estimators": estimators}
     write_report(paths.reports / "training.json", report)
     loss = next(iter(metrics_for(contract.task)))
@@ -87,10 +92,12 @@ def check_leakage(alone: dict[str, float], contract: Contract, limit: float) -> 
         )
 
 
-def measure(model: Any, valid: Examples, contract: Contract) -> dict[str, float]:
+def measure(
+    model: Any, valid: Examples, contract: Contract, custom: Sequence[CustomMetric] = ()
+) -> dict[str, float]:
     """A model's metrics on a window."""
     scores = predict_scores(model, valid.features)
     return {
         name: metric.prepare(valid.target, scores)(np.ones_like(valid.target))
-        for name, metric in metrics_for(contract.task).items()
+        for name, metric in metrics_for(contract.task, custom=custom).items()
     }

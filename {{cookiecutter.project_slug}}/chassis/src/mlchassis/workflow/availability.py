@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from mlchassis.config.params import load_params
 from mlchassis.config.source_params import OwnParams
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
+from mlchassis.project import read_params
 from mlchassis.sources.location import OFFLINE, SourceMissingError, describe_files, locate
 from mlchassis.workspace.listings import fetch_listings
 from mlchassis.workspace.outputs import write_facts
@@ -57,7 +57,7 @@ def find_rows(paths: Paths, *, ask: bool = False) -> Rows:
         paths: The project.
         ask: True to check if a server answers; a file is looked for in any case.
     """
-    source = load_params(paths.params).source
+    source = read_params(paths).source
     if source.kind == "custom":
         return Rows("source")
     if os.environ.get(OFFLINE):

@@ -80,7 +80,8 @@ def judge(paths: Workspace, params: Params) -> Judgement:
     champion = _face_champion(paths, params, bundle, tracker)
     speed = measure_latency(Scorer(bundle, paths.features), params.judge.max_microseconds)
     judgement = hold_gates(
-        GateContext(facts, bundle.metadata.contract_version, params, champion, speed)
+        GateContext(facts, bundle.metadata.contract_version, params, champion, speed),
+        paths.project.gates,
     )
     write_facts(paths, _judgement_file(paths), judgement.model_dump(mode="json"))
     if judgement.refusals:
@@ -227,10 +228,9 @@ def _face_champion(
         if champion.digest == bundle.digest:
             return ChampionFacts(*facts)
         rows = read_table(paths.splits / "test.parquet")
+        challenge = Challenge(bundle, champion, paths.features, paths.project.metrics)
         try:
-            count, gain = measure_gain(
-                Challenge(bundle, champion, paths.features), rows, params, scratch
-            )
+            count, gain = measure_gain(challenge, rows, params, scratch)
         except NotComparableError as error:
             return ChampionFacts(*facts, obstacle=str(error))
         return ChampionFacts(*facts, gain=gain, rows=count)

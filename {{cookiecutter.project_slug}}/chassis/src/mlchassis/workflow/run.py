@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TextIO
 
-from mlchassis.config.params import Params, load_params
+from mlchassis.config.params import Params
 from mlchassis.contract.model import load_contract
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.gates.judgement import RefusedError
@@ -17,7 +17,7 @@ from mlchassis.evaluation.plausibility import spell_implausible
 from mlchassis.files import private_umask
 from mlchassis.formatting import format_interval
 from mlchassis.paths import Paths
-from mlchassis.project import Workspace
+from mlchassis.project import Workspace, read_params
 from mlchassis.reports import read_report
 from mlchassis.workflow.availability import check_rows
 from mlchassis.workspace.dvc_remotes import protect_rows
@@ -49,7 +49,7 @@ def run_everything(paths: Workspace, say: Callable[[str], None]) -> None:
     Raises:
         ProjectError: A step fails; those before it stand, and running again goes on from there.
     """
-    params = load_params(paths.params)
+    params = read_params(paths)
     made = ensure_repository(paths.root)
     if made:
         say(made)

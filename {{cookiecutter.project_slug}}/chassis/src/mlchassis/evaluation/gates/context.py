@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from mlchassis.config.params import Params
+from mlchassis.errors import ProjectError
 from mlchassis.evaluation.bootstrap import Interval
+from mlchassis.formatting import format_number
 
 GateVerdict = Literal["passed", "refused", "not tested"]
 
@@ -33,6 +35,27 @@ class GateResult(BaseModel):
     limit: float | None = None
     verdict: GateVerdict
     sentence: str
+
+    @classmethod
+    def at_least(cls, name: str, value: float, limit: float, sentence: str = "") -> Self:
+        """Return a result that passes from a limit on; NaN does not pass.
+
+        Args:
+            name: Of the gate, for the judgement and the report.
+            value: The measured value.
+            limit: The least value that passes.
+            sentence: The finding, for a person; by default it has value and limit.
+        """
+        said = f"The value is {format_number(value)}; {format_number(limit)} is the least allowed."
+        verdict: GateVerdict = "passed" if value >= limit else "refused"
+        return cls(name=name, value=value, limit=limit, verdict=verdict, sentence=sentence or said)
+
+    @classmethod
+    def at_most(cls, name: str, value: float, limit: float, sentence: str = "") -> Self:
+        """Return a result that passes up to a limit; NaN does not pass. See `at_least`."""
+        said = f"The value is {format_number(value)}; {format_number(limit)} is the most allowed."
+        verdict: GateVerdict = "passed" if value <= limit else "refused"
+        return cls(name=name, value=value, limit=limit, verdict=verdict, sentence=sentence or said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +91,17 @@ class GateContext:
     params: Params
     champion: ChampionFacts | None
     microseconds: float
+
+    def limit(self, name: str) -> float:
+        """Return a limit of the project's own gates: `judge.custom.NAME` in params.yaml.
+
+        Raises:
+            ProjectError: It is not there.
+        """
+        custom = self.params.judge.custom
+        if name not in custom:
+            raise ProjectError(
+                f"params.yaml: judge.custom has no '{name}', which a gate of the project needs; "
+                "add it, with its unit and reason beside it."
+            )
+        return custom[name]

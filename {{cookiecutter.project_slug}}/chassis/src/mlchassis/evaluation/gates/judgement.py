@@ -4,6 +4,7 @@ Pure: facts in, a judgement out; `gates` has what is asked.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.gates.context import GateContext, GateResult
 from mlchassis.evaluation.gates.gates import GATES
+from mlchassis.extensions.gates import CustomGate
+from mlchassis.extensions.signatures import describe_place
 
 Verdict = Literal["passed", "refused"]
 
@@ -51,7 +54,7 @@ class Judgement(BaseModel):
         return ", ".join(parts)
 
 
-def judge(context: GateContext) -> Judgement:
+def judge(context: GateContext, custom: Sequence[CustomGate] = ()) -> Judgement:
     """Holds a bundle's facts against every gate.
 
     Raises:
@@ -63,7 +66,8 @@ def judge(context: GateContext) -> Judgement:
             f"params.yaml: judge.metric is '{metric}', which was not measured; known are: "
             f"{', '.join(context.facts['metrics'])}."
         )
-    gates = tuple(gate for find in GATES for gate in find(context))
+    built_in = [gate for find in GATES for gate in find(context)]
+    gates = (*built_in, *(_ask_gate(gate, context) for gate in custom))
     return Judgement(
         digest=context.facts["digest"],
         verdict="refused" if any(gate.verdict == "refused" for gate in gates) else "passed",
@@ -71,3 +75,13 @@ def judge(context: GateContext) -> Judgement:
         metric=metric,
         gates=gates,
     )
+
+
+def _ask_gate(gate: CustomGate, context: GateContext) -> GateResult:
+    result = gate(context)
+    if not isinstance(result, GateResult):
+        raise ProjectError(
+            f"{describe_place(gate.function)} returned {type(result).__name__} as a gate; write "
+            f"`{gate.signature}`, and return GateResult.at_least(name, value, limit)."
+        )
+    return result
