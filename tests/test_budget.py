@@ -1,8 +1,11 @@
 """Limits on size, and a ban on paths of one machine."""
 
+import ast
 import json
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,13 @@ import pytest
 from bake import PAYLOAD, ROOT, list_tracked
 
 MOST_PROMPTS = 8
+MOST_ENTRIES = 16
+MOST_DAILY_VERBS = 12
+MOST_PACKAGE_FILES = 10
+MOST_PACKAGE_LINES = 900
+MOST_TEST_LINES = 600
+MOST_FUNCTION_LINES = 30
+MOST_BRANCHES = 8
 
 SOURCES = sorted(path for name in ("src", "chassis") for path in (PAYLOAD / name).rglob("*.py"))
 
@@ -39,6 +49,70 @@ def read_tracked_texts() -> Iterator[tuple[str, str]]:
 def test_there_are_at_most_eight_prompts() -> None:
     definition = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
     assert len([name for name in definition if not name.startswith("_")]) <= MOST_PROMPTS
+
+
+def list_functions(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield name and length of each function, without decorators and docstring."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            has_docstring = ast.get_docstring(node) is not None
+            docstring = (first.end_lineno or 0) - first.lineno + 1 if has_docstring else 0
+            yield f"{path.name}: {node.name}", (node.end_lineno or 0) - node.lineno + 1 - docstring
+
+
+def count_lines(paths: Iterable[Path]) -> int:
+    """Count the lines of some files."""
+    return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in paths)
+
+
+def test_a_project_has_at_most_16_visible_entries(project: Path) -> None:
+    entries = [path.name for path in project.iterdir() if not path.name.startswith(".")]
+    assert len(entries) <= MOST_ENTRIES, sorted(entries)
+
+
+def test_make_lists_at_most_twelve_verbs_before_the_others(project: Path) -> None:
+    listing = subprocess.run(
+        ["make", "--no-print-directory"], cwd=project, capture_output=True, text=True, check=True
+    ).stdout
+    daily, _, more = listing.partition("more:\n")
+    assert 0 < len(re.findall(r"^  make", daily, re.MULTILINE)) <= MOST_DAILY_VERBS
+    makefile = (project / "Makefile").read_text(encoding="utf-8")
+    described = re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE)
+    assert sorted(re.findall(r"^  make (\S+)", daily + more, re.MULTILINE)) == sorted(described)
+
+
+def test_the_teams_package_is_small(project: Path) -> None:
+    files = list((project / "src").rglob("*.py"))
+    assert 0 < len(files) <= MOST_PACKAGE_FILES
+    assert count_lines(files) <= MOST_PACKAGE_LINES
+
+
+def test_the_teams_tests_are_small(project: Path) -> None:
+    files = list((project / "tests").rglob("*.py"))
+    assert 0 < count_lines(files) <= MOST_TEST_LINES
+
+
+def test_the_teams_functions_are_short(project: Path) -> None:
+    paths = [path for folder in ("src", "tests") for path in (project / folder).rglob("*.py")]
+    functions = [found for path in paths for found in list_functions(path)]
+    assert functions
+    assert [found for found in functions if found[1] > MOST_FUNCTION_LINES] == []
+
+
+def test_the_teams_functions_are_simple(project: Path) -> None:
+    limit = f"lint.mccabe.max-complexity={MOST_BRANCHES}"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache"),
+            *("--select", "C901", "--config", limit, "src", "tests"),
+        ],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_payloads_source_is_plain_python() -> None:

@@ -1,4 +1,4 @@
-"""`sample.yaml` lists all that belongs to the sample: `make adopt` leaves no trace of it."""
+"""`.sample.yaml` lists all that belongs to the sample: `make adopt` leaves no trace of it."""
 
 import json
 import re
@@ -17,7 +17,7 @@ REWRITTEN = {"contract.yaml", "params.yaml", "src/ml_service/features.py"}
 
 @pytest.fixture(scope="module")
 def listed(project: Path) -> dict[str, Any]:
-    loaded = yaml.safe_load((project / "sample.yaml").read_text(encoding="utf-8"))
+    loaded = yaml.safe_load((project / ".sample.yaml").read_text(encoding="utf-8"))
     assert isinstance(loaded, dict)
     return loaded
 
@@ -28,7 +28,7 @@ def test_the_default_description_is_listed_as_the_samples_wording(listed: dict[s
 
 
 def test_wherever_the_sample_is_spoken_of_is_listed(project: Path, listed: dict[str, Any]) -> None:
-    known = {"sample.yaml", *REWRITTEN, *listed["files"], *listed["lines"], *listed["copies"]}
+    known = {".sample.yaml", *REWRITTEN, *listed["files"], *listed["lines"], *listed["copies"]}
     for names in listed["wording"].values():
         known |= set(names)
     requirements = {path.relative_to(project).as_posix() for path in project.glob("requirements/*")}

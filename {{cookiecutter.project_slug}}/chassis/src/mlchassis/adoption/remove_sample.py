@@ -1,4 +1,4 @@
-"""Takes the sample problem out of a project: `sample.yaml` says what belongs to it."""
+"""Takes the sample problem out of a project: `.sample.yaml` says what belongs to it."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
 from mlchassis.workspace.outputs import list_files, list_own
 
-LIST = "sample.yaml"
+LIST = ".sample.yaml"
 _LINE = re.compile(r"^.*(?:#|<!--) sample-only(?: -->)? *\n", re.MULTILINE)
 _BLOCK = re.compile(r"^.*sample-only: begin.*\n(?:.*\n)*?.*sample-only: end.*\n", re.MULTILINE)
 
