@@ -1,4 +1,6 @@
+import importlib.util
 import json
+import py_compile
 import re
 import shutil
 from collections.abc import Callable
@@ -247,6 +249,30 @@ def test_code_that_was_changed_beside_a_registered_model_never_runs(
     # A link out of the store is refused by MLflow itself.
     with pytest.raises(ProjectError, match=r"tag model_sha256|Failed to download"):
         release.judge(project, params)
+    assert not mark.exists()
+
+
+def test_bytecode_in_the_store_is_neither_compared_nor_run(
+    project: Workspace, params: Params, replace_bundle: Replace, tmp_path: Path
+) -> None:
+    """Python leaves it there when the model is loaded from a store on this machine."""
+    release.judge(project, params)
+    version = release.register(project, params)
+    code = artifacts_of(project, version) / "model" / "code"
+    loader = code / "registered_model.py"
+    mark = tmp_path / "was-here"
+    hostile = tmp_path / "hostile.py"
+    hostile.write_text(hostile_line(mark))
+    # Unchecked bytecode: Python would run it without a look at the source beside it.
+    py_compile.compile(
+        str(hostile),
+        cfile=importlib.util.cache_from_source(str(loader)),
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
+    release.promote(project, None, "a test")
+    project = edit_features(project)
+    replace_bundle(project, features_digest=project.features.digest)
+    assert release.judge(project, params).gates[2].value == pytest.approx(0, abs=1e-9)
     assert not mark.exists()
 
 

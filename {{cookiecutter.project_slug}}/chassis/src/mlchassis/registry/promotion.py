@@ -11,6 +11,7 @@ import getpass
 import hashlib
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -208,6 +209,7 @@ def fetch_bundle(tracker: Tracker, version: Version, into: Path) -> Bundle:
     if MODEL_TAG in version.tags:
         model, _, inside = BUNDLE.partition("/")
         folder = tracker.fetch(version.run_id, model, into)
+        _remove_bytecode(folder)
         _check_model(version, folder)
         place = folder / inside
     else:
@@ -220,6 +222,17 @@ def fetch_bundle(tracker: Tracker, version: Version, into: Path) -> Bundle:
             f"{version.digest[:12]}, but the registry holds {error.found[:12]}; it was changed "
             "after registration: do not use it."
         ) from None
+
+
+def _remove_bytecode(folder: Path) -> None:
+    """Removes the bytecode from a downloaded model, so that it is neither compared nor run.
+
+    Python writes it into the store itself when somebody loads the model from a store on this
+    machine; it says nothing about the files that were registered.
+    """
+    for cache in list(folder.rglob("__pycache__")):
+        if cache.is_dir() and not cache.is_symlink():
+            shutil.rmtree(cache)
 
 
 def _check_model(version: Version, folder: Path) -> None:
