@@ -68,7 +68,8 @@ ADOPT = """
 import json, sys
 from pathlib import Path
 from ml_service.project import project
-from mlchassis.adoption.adopt import Request, adopt
+from mlchassis.adoption.request import Request
+from mlchassis.adoption.adopt import adopt
 from mlchassis.adoption.formats.detect_source import Place
 from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.project import Workspace

@@ -16,10 +16,11 @@ from onnx import helper
 
 import ml_service
 from ml_service.project import project as own_project
-from mlchassis.adoption.adopt import Request, prepare
 from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.adoption.files.remove_sample import FEATURES as PLAIN_FEATURES
 from mlchassis.adoption.formats.detect_source import Place
-from mlchassis.adoption.remove_sample import FEATURES as PLAIN_FEATURES
+from mlchassis.adoption.prepare import prepare
+from mlchassis.adoption.request import Request
 from mlchassis.bundle.bundle import load_bundle, read_bundle, write_bundle
 from mlchassis.bundle.scorer import Scorer
 from mlchassis.config.params import Params, load_params

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlchassis.adoption.adopt import Request, prepare
 from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.prepare import prepare
+from mlchassis.adoption.request import Request
 from mlchassis.paths import Paths
 from mlchassis.reports import read_report
 

@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from mlchassis.adoption.adopt import Adoption, Request, prepare
 from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.prepare import Adoption, prepare
+from mlchassis.adoption.request import Request
 from mlchassis.config.yaml_edit import set_values
 from mlchassis.contract.model import parse_contract
 from mlchassis.data.persons import check_categories, replace_personal_values

@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 
 import ml_service
-from mlchassis.adoption.adopt import Request, parse_table, prepare, read_columns
 from mlchassis.adoption.columns.profile import ColumnFacts, profile
 from mlchassis.adoption.columns.roles import Planned, Wishes, plan_columns
 from mlchassis.adoption.draft import draft_contract, widen
 from mlchassis.adoption.formats.detect_source import Place, open_files
 from mlchassis.adoption.formats.infer import infer_format
+from mlchassis.adoption.prepare import prepare
+from mlchassis.adoption.request import Request
+from mlchassis.adoption.table import parse_table, read_columns
 from mlchassis.config.params import load_params
 from mlchassis.config.source_params import FilesParams
 from mlchassis.config.yaml_edit import set_pipeline, set_values

@@ -9,8 +9,8 @@ import pytest
 
 import ml_service
 from ml_service.project import project as own_project
+from mlchassis.adoption.files.placement import collect_query, note_location, settle_location
 from mlchassis.adoption.formats.detect_source import Place
-from mlchassis.adoption.placement import collect_query, note_location, settle_location
 from mlchassis.config.params import load_params
 from mlchassis.config.source_params import FilesParams, S3Params, SqlParams
 from mlchassis.data import ingest

@@ -6,14 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlchassis.adoption.adopt import Adoption, Request, prepare
+import ml_service
 from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
 from mlchassis.adoption.formats.overrides import FormatOverrides
+from mlchassis.adoption.prepare import Adoption, prepare
+from mlchassis.adoption.request import Request
 from mlchassis.contract.model import load_contract, parse_contract
 from mlchassis.paths import Paths
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(ml_service.__file__).parents[2]
 
 
 @pytest.fixture

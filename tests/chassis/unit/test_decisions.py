@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 import ml_service
-from mlchassis.adoption.adopt import Adoption, Request, prepare
 from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
 from mlchassis.adoption.formats.overrides import FormatOverrides
+from mlchassis.adoption.prepare import Adoption, prepare
+from mlchassis.adoption.request import Request
 from mlchassis.config.params import load_params, parse_params
 from mlchassis.contract.model import parse_contract
 from mlchassis.errors import ProjectError

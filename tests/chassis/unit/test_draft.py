@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlchassis.adoption.adopt import Request, read_columns
 from mlchassis.adoption.columns.profile import profile
 from mlchassis.adoption.columns.roles import Wishes, plan_columns
 from mlchassis.adoption.draft import draft_contract
 from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.request import Request
+from mlchassis.adoption.table import read_columns
 from mlchassis.contract.model import Column, Contract, parse_contract
 
 ROWS = 600

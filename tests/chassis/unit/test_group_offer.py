@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 import ml_service
-from mlchassis.adoption.adopt import Adoption, Request, prepare
 from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.prepare import Adoption, prepare
+from mlchassis.adoption.request import Request
 from mlchassis.config.params import parse_params
 from mlchassis.paths import Paths
 

@@ -10,11 +10,12 @@ import yaml
 
 import ml_service
 from ml_service.project import project as own_project
-from mlchassis.adoption.adopt import Request, adopt
+from mlchassis.adoption.adopt import adopt
 from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.adoption.files.placement import check_placement
+from mlchassis.adoption.files.remove_sample import clear_outputs
 from mlchassis.adoption.formats.detect_source import Place
-from mlchassis.adoption.placement import check_placement
-from mlchassis.adoption.remove_sample import clear_outputs
+from mlchassis.adoption.request import Request
 from mlchassis.errors import ProjectError
 from mlchassis.project import Workspace
 from mlchassis.workspace import outputs

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlchassis.adoption.adopt import Request, parse_table, read_columns
 from mlchassis.adoption.columns.persons import find_persons
 from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.request import Request
+from mlchassis.adoption.table import parse_table, read_columns
 
 ROWS = 300
 FIRST = ["Marcus", "Anna", "Li", "Joe", "Eva", "Tom", "Mary", "Ada", "James", "Olga"]

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import ml_service
-from mlchassis.adoption.adopt import Adoption, Request, prepare
 from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.prepare import Adoption, prepare
+from mlchassis.adoption.request import Request
 from mlchassis.config.params import load_params
 from mlchassis.contract.model import Contract, load_contract, parse_contract
 from mlchassis.contract.schemas import frame_schema

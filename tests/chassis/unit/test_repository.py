@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mlchassis.adoption.journal import check_committed
+from mlchassis.adoption.files.journal import check_committed
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
 from mlchassis.registry.provenance import read_commit

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 import ml_service
-from mlchassis.adoption.adopt import Adoption, Request, prepare
 from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.prepare import Adoption, prepare
+from mlchassis.adoption.request import Request
 from mlchassis.config.params import Params, parse_params
 from mlchassis.contract.model import load_contract, parse_contract
 from mlchassis.errors import ProjectError

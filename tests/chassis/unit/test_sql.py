@@ -14,9 +14,10 @@ import yaml
 
 import ml_service
 from ml_service.project import project as own_project
-from mlchassis.adoption.adopt import Request, prepare
 from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
+from mlchassis.adoption.prepare import prepare
+from mlchassis.adoption.request import Request
 from mlchassis.config.params import load_params
 from mlchassis.config.source_params import ColumnFormat, SqlParams
 from mlchassis.contract.model import Kind, parse_contract

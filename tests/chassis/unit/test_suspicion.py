@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 
 import ml_service
-from mlchassis.adoption.adopt import Request, prepare, suspect
-from mlchassis.adoption.columns.leakage_score import find_signs
+from mlchassis.adoption.columns.leakage_score import find_signs, suspect
 from mlchassis.adoption.columns.profile import profile
 from mlchassis.adoption.columns.roles import Wishes, find_suspicious_auc, plan_target
 from mlchassis.adoption.formats.detect_source import Place
 from mlchassis.adoption.formats.infer import InferredFormat
+from mlchassis.adoption.prepare import prepare
+from mlchassis.adoption.request import Request
 from mlchassis.config.source_params import ColumnFormat
 from mlchassis.contract.model import Kind, parse_contract
 from mlchassis.paths import Paths

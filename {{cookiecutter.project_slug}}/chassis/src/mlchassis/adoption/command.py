@@ -5,11 +5,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mlchassis.adoption.adopt import Adoption, Request, adopt
+from mlchassis.adoption.adopt import adopt
 from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.adoption.files.journal import carry_out
 from mlchassis.adoption.formats.detect_source import Place
 from mlchassis.adoption.formats.overrides import FormatOverrides
 from mlchassis.adoption.journal import carry_out
+from mlchassis.adoption.prepare import Adoption
+from mlchassis.adoption.request import Request
 from mlchassis.config.yaml_edit import set_values
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.plausibility import spell_implausible

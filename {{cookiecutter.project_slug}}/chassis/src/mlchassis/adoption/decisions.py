@@ -1,16 +1,21 @@
-"""The table of what an adoption decided, as it is printed before anything is changed."""
+"""The decisions of an adoption as they are printed, and the questions that are left to a person."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from mlchassis.adoption.columns.roles import Planned
+from mlchassis.adoption.defaults import Setting
+from mlchassis.adoption.formats.detect_source import OpenedSource
 from mlchassis.adoption.formats.encodings import FileEncoding
 from mlchassis.adoption.formats.infer import InferredFormat
+from mlchassis.adoption.request import Request
 from mlchassis.config.source_params import OwnParams
 from mlchassis.contract.model import Contract
 
 _HEADER = ("column", "type", "used as", "example", "missing")
 _WIDTHS = (28, 44, 18, 44, 44)
 _MOST_ROWS = 60
+_MANY_ALIKE = 0.05
+"""Share of rows that equal another one, from which on a person should look."""
 _SHOWN_WORDS = 3
 _DELIMITER_NAMES = {"\t": "tab", " ": "space"}
 
@@ -138,3 +143,85 @@ def _align(rows: Iterable[tuple[str, ...]]) -> list[str]:
 def _cut(cell: str, width: int) -> str:
     one_line = " ".join(cell.split())
     return one_line if len(one_line) <= width else f"{one_line[: width - 1]}…"
+
+
+def collect_questions(planned: tuple[Planned, ...], contract: Contract) -> tuple[str, ...]:
+    """List what a person should decide about columns and contract."""
+    questions = [*_note_outcomes(planned), *_note_lists(contract)]
+    questions += [f"'{c.facts.name}': {c.question}" for c in planned if c.question]
+    questions += _group_notes(planned)
+    costs = "what the two kinds of error cost, and "
+    return (
+        *questions,
+        "contract.yaml: descriptions, units and true limits, which no data can tell",
+        f"params.yaml: {costs if contract.task == 'binary' else ''}the gates' limits",
+    )
+
+
+def note_encoding(opened: OpenedSource, request: Request) -> list[str]:
+    """Show words by which a person can tell whether a guessed encoding is right."""
+    encoding = opened.encoding
+    if encoding is None or not encoding.words or request.formats.encoding is not None:
+        return []
+    words = ", ".join(f"'{word:.40}'" for word in encoding.words)
+    note = (
+        f"the file is not UTF-8; it was read as {encoding.name}, which gives {words}: if these "
+        "words are wrong, run again with --encoding"
+    )
+    return [note]
+
+
+def _note_outcomes(planned: Sequence[Planned]) -> list[str]:
+    """Note on rows without an outcome."""
+    (facts,) = (column.facts for column in planned if column.has("target"))
+    missing = facts.rows - facts.present
+    note = (
+        f"'{facts.name}': {missing:,} of {facts.rows:,} rows have no outcome and are not used; if "
+        "an empty cell means an outcome, such as none or 0, write that into the table"
+    )
+    return [note] if missing else []
+
+
+def _note_lists(contract: Contract) -> list[str]:
+    """Note on columns that accept only the categories seen so far."""
+    names = [f"'{c.name}'" for c in contract.columns if c.values and c != contract.target]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    note = (
+        f"contract.yaml: {', '.join(names[:5])}{more}: only the words that are listed are "
+        "accepted; remove 'enum' where others may come"
+    )
+    return [note] if names else []
+
+
+def note_steps(settings: Mapping[str, Setting], contract: Contract) -> list[str]:
+    """Rows that come twice and columns that change abruptly, both in the table as adopted."""
+    known: Mapping[str, list[str]] = settings["validate.known_steps"][0]
+    repeated = settings["validate.max_doubled"]
+    notes = []
+    if repeated[0] > _MANY_ALIKE:
+        notes.append(f"rows: {repeated[1]}; if a join doubled them, fix the join")
+    for name, months in known.items():
+        words = contract.column(name).kind == "string"
+        cause = "its categories were renamed" if words else "its unit or meaning changed"
+        when = ", ".join(months[:3])
+        if name == contract.target.name:
+            notes.append(
+                f"'{name}', the outcome, changes abruptly in {when} (see its chart in "
+                "reports/data.html): if what is recorded changed then, keep the rows of one side "
+                "alone"
+            )
+            continue
+        notes.append(f"'{name}' changes abruptly in {when}: if {cause} then, fix the source")
+    return notes
+
+
+def _group_notes(planned: tuple[Planned, ...]) -> list[str]:
+    """Notes on inferred formats: one line for all columns with the same one."""
+    alike: dict[str, list[str]] = {}
+    for column in planned:
+        if column.facts.note and column.facts.kind:
+            alike.setdefault(column.facts.note, []).append(f"'{column.facts.name}'")
+    return [
+        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: {note}"
+        for note, names in alike.items()
+    ]

@@ -8,9 +8,15 @@ import pandas as pd
 
 from mlchassis.adoption.columns.profile import ColumnFacts
 from mlchassis.adoption.columns.roles import Planned, Wishes, find_suspicious_auc, plan_target
-from mlchassis.evaluation.metrics import Floats
-from mlchassis.training.leakage import find_formula
+from mlchassis.adoption.draft import draft_contract
+from mlchassis.contract.model import parse_contract
+from mlchassis.data.tables import conform
+from mlchassis.evaluation.metrics import Floats, encode_target
+from mlchassis.features.encoding import arrange_features, columns_from_frame
+from mlchassis.training.leakage import find_formula, rank_single_features
 
+_MOST_JUDGED = 100_000
+"""Rows on which single columns are compared with the target; more tell nothing new."""
 _MOST_ROWS = 5000
 """Rows on which formulas are tried; more tell nothing new."""
 _MOSTLY = 0.5
@@ -119,3 +125,30 @@ def _to_floats(values: "pd.Series[Any]") -> Floats:
     if pd.api.types.is_datetime64_any_dtype(values):
         values = (values - values.min()) / pd.Timedelta(seconds=1)
     return np.asarray(values.astype("Float64").to_numpy(na_value=np.nan), dtype=np.float64)
+
+
+def suspect(
+    table: pd.DataFrame, facts: Mapping[str, ColumnFacts], wishes: Wishes
+) -> dict[str, float]:
+    """Leakage score of each column: its ROC AUC alone, on held-out rows."""
+    target = plan_target(facts[wishes.target], wishes)
+    columns = [
+        Planned(column, column.kind, ("feature",), "")
+        for name, column in facts.items()
+        if name != wishes.target and column.kind and not column.constant and not column.unique_words
+    ]
+    if not columns:
+        return {}
+    contract = parse_contract(draft_contract("suspicion", "1.0.0", "it", [target, *columns], {}))
+    rows = table[table[wishes.target].notna()]
+    rows = rows.sample(min(len(rows), _MOST_JUDGED), random_state=0)
+    rows = conform(rows, contract)
+    answer = encode_target(rows[wishes.target].to_numpy(), contract.classes)
+    matrix = columns_from_frame(contract, rows)
+    half = len(rows) // 2
+    seen, offered = (
+        arrange_features({name: values[part] for name, values in matrix.items()})
+        for part in (slice(None, half), slice(half, None))
+    )
+    classes = len(contract.classes)
+    return rank_single_features(seen, answer[:half], offered, answer[half:], classes)

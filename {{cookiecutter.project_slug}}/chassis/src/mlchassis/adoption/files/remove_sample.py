@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from mlchassis.adoption.journal import Changes
+from mlchassis.adoption.files.journal import Changes
 from mlchassis.bundle.bundle import read_bundle
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths

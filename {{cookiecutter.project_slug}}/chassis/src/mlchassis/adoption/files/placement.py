@@ -5,8 +5,8 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from mlchassis.adoption.files.remove_sample import list_folders
 from mlchassis.adoption.formats.detect_source import QUERY, Place, draft_query
-from mlchassis.adoption.remove_sample import list_folders
 from mlchassis.config.source_params import FilesParams, OwnParams, S3Params, SqlParams
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths

@@ -1,0 +1,1 @@
+"""The project's files that an adoption writes, deletes and protects."""
