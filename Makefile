@@ -20,46 +20,46 @@ ARGS ?=
 
 .PHONY: demo test faults prove preview manifest test-chassis lint bench bench-tables bench-demo bench-overload lock clean help
 
-demo: $(READY)  ## generate a project into build/demo, run all of it, ask its API for one prediction
+demo: $(READY)  ## generate a project into build/demo, run it, request one prediction
 	@$(BIN)/python tools/demo.py
 
-test: $(READY)  ## the fast proof: the template's tests, and a generated project run whole
+test: $(READY)  ## run the template's tests and a complete generated project
 	$(TESTING) $(BIN)/pytest
 
 faults: $(READY)  ## break copies of build/demo, one fault at a time: each guard must go red
 	@test -e build/demo/.venv/.project || $(MAKE) --no-print-directory demo
 	@$(BIN)/python tools/faults.py
 
-prove: $(READY)  ## the tests, every fault among them, with many more random answers and kills (slow)
+prove: $(READY)  ## run the long tests: all faults, more random inputs and kills
 	$(TESTING) HYPOTHESIS_PROFILE=prove KILL_MOMENTS=102 RESTARTS=20 KILLS=50 OVERLOAD_ANSWERS=1000 SCORE_KILLS=20 SCORE_MONTHS=8 HOSTILE_EXAMPLES=10000 SCHEMATHESIS_EXAMPLES=600 AGREEMENT_CONTRACTS=200 WAYS_TABLES=200 WAYS_CELLS=3000 ADOPTION_TABLES=200 COVERAGE_REPETITIONS=1000 CLEAN_REBUILDS=2 $(BIN)/pytest
 
-preview: $(READY)  ## bake the defaults into build/preview, with the payload's own package inside
+preview: $(READY)  ## bake the defaults into build/preview, linked to the payload's package
 	@$(BIN)/python tools/preview.py
 
 manifest: $(READY)  ## write chassis/MANIFEST.json: digests of its files, fingerprints of the stages
 	@$(BIN)/python tools/manifest.py
 
-test-chassis: $(READY)  ## the chassis' tests in place, with the preview's packages (ARGS="unit/test_cli.py -k help")
+test-chassis: $(READY)  ## run the chassis' tests with the preview's packages (ARGS="unit/test_cli.py -k help")
 	@$(BIN)/python tools/preview.py --setup
 	@cd tests/chassis && OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(PREVIEW)/.venv/bin:$$PATH" \
 	  $(CURDIR)/$(PREVIEW)/.venv/bin/python -m pytest $(ARGS)
 
-lint: $(READY)  ## ruff and mypy on the template and on the payload's package as it lies
+lint: $(READY)  ## check the template and the payload's package with ruff and mypy
 	$(BIN)/ruff check hooks tools tests
 	$(BIN)/ruff format --check hooks tools tests
 	$(BIN)/mypy
 	@$(BIN)/python tools/preview.py --lint
 
-bench: $(READY)  ## the service beside five others: same model, rows, cores (ARGS=--help; needs wrk)
+bench: $(READY)  ## benchmark the service against five others: same model, rows, cores (ARGS=--help; needs wrk)
 	@PYTHONPATH=tools $(BIN)/python -m bench $(ARGS)
 
-bench-tables: $(READY)  ## adopt 32 tables of other packages, beside plain LightGBM (ARGS="NAME … --keep")
+bench-tables: $(READY)  ## benchmark adoption of 32 public tables against plain LightGBM (ARGS="NAME … --keep")
 	@PYTHONPATH=tools $(BIN)/python tools/bench_tables.py $(ARGS)
 
-bench-demo: $(READY)  ## the demo three times: the median of each part's time
+bench-demo: $(READY)  ## measure the demo three times and report the median of each part
 	@$(BIN)/python tools/demo.py --times 3
 
-bench-overload: $(READY)  ## ten times what the demo's service can answer (ARGS=--help; needs h2load)
+bench-overload: $(READY)  ## measure overload at ten times the demo's capacity (ARGS=--help; needs h2load)
 	@$(BIN)/python tools/overload.py $(ARGS)
 
 lock: $(READY)  ## compile requirements/ from pyproject.toml
@@ -75,7 +75,7 @@ lock: $(READY)  ## compile requirements/ from pyproject.toml
 clean:  ## remove the environment and everything that was built
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-help:  ## this list
+help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
 
 # uv installs what is pinned; where it reaches no index (only pip was told of one), pip does.

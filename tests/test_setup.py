@@ -1,4 +1,4 @@
-"""What `make setup` installs with: uv on PATH, a pinned one, or pip where uv fails.
+"""Installer of `make setup`: uv on PATH, a pinned one, or pip where uv fails.
 
 The script installs wheels that are made here, from a folder that pip alone was told of.
 """

@@ -22,7 +22,7 @@ PACKAGES = {
 
 
 def read_pins(group: str) -> list[str]:
-    """What a group pins, each with its version, marker and hashes."""
+    """Pins of a group, each with its version, marker and hashes."""
     text = (ROOT / "requirements" / f"{group}.txt").read_text(encoding="utf-8")
     return re.findall(r"^[^#\s].*(?:\n .*)*", text, flags=re.MULTILINE)
 

@@ -27,12 +27,12 @@ from mlchassis.terminal import echo, fail
 from mlchassis.workspace.outputs import protect, read_outputs, recording
 
 STAGES = {
-    "ingest": "Store every month that has arrived in data/raw.",
-    "validate": "Hold every row against the contract; quarantine those that break it.",
-    "split": "Part the labelled rows into train, valid and test.",
+    "ingest": "Store every available month in data/raw.",
+    "validate": "Validate every row by the contract; quarantine invalid rows.",
+    "split": "Split the labelled rows into train, valid and test.",
     "train": "Fit the baselines and the candidate.",
-    "export": "Write the candidate as an ONNX bundle that answers as it does.",
-    "evaluate": "Measure the bundle on the window that nothing has seen.",
+    "export": "Export the candidate as an ONNX bundle and check its parity.",
+    "evaluate": "Evaluate the bundle on the test rows.",
 }
 
 STAGE_MODULES = {
@@ -46,7 +46,7 @@ STAGE_MODULES = {
 
 
 class _Group(TyperGroup):
-    """Shows a failure that a person can act on as one sentence, without a traceback."""
+    """Command group that prints an expected error as one sentence, without a traceback."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse a command line on which `make` hands a verb's options over as one word."""
@@ -97,13 +97,13 @@ app = typer.Typer(
     # A traceback that shows the values of variables would show rows and passwords.
     pretty_exceptions_show_locals=False,
     rich_markup_mode="rich",
-    help="Ingests, trains, judges, registers, deploys and serves. Run it in the project's folder.",
+    help="Ingest, train, judge, register, deploy and serve. Run it in the project's folder.",
 )
 
 
 @app.callback()
 def prepare(context: typer.Context) -> None:
-    """Runs before every command."""
+    """Prepare the process before every command."""
     use_composition(context.obj)
     # Libraries make much that lives on when they are imported: a search for garbage at every 700
     # objects takes a tenth of the time and finds none.
@@ -112,7 +112,7 @@ def prepare(context: typer.Context) -> None:
 
 
 def _add_stage(name: str, purpose: str) -> None:
-    """A stage of `dvc.yaml` as a command; `dvc repro` calls it, and so may a person."""
+    """Add a stage of `dvc.yaml` as a command."""
 
     @app.command(
         name, help=f"{purpose}\n\nExample: .venv/bin/dvc repro {name}", rich_help_panel="Stages"
@@ -167,7 +167,7 @@ def rows() -> None:
 
 @app.command(rich_help_panel="Everything")
 def pull() -> None:
-    """Bring data and models that dvc.lock names from the DVC remote.
+    """Pull the data and models of dvc.lock from the DVC remote.
 
     Example: make pull
     """
@@ -184,45 +184,49 @@ def adopt(
     target: Annotated[str, typer.Argument(help="The column to predict.")],
     task: Annotated[
         Literal["binary", "multiclass", "regression"] | None,
-        typer.Option(help="What the target is, where its numbers could be classes."),
+        typer.Option(help="Task; inferred if left out."),
     ] = None,
-    positive: Annotated[
-        str | None, typer.Option(help="Of two target values the one that is to be found.")
-    ] = None,
-    key: Annotated[str | None, typer.Option(help="Column that names a row, or none.")] = None,
+    positive: Annotated[str | None, typer.Option(help="Positive class of a binary target.")] = None,
+    key: Annotated[str | None, typer.Option(help="Column that identifies a row, or none.")] = None,
     event_time: Annotated[
         str | None, typer.Option(help="Column with the time of the event, or none.")
     ] = None,
     group: Annotated[
-        str | None, typer.Option(help="Column whose rows stay together in one window.")
+        str | None, typer.Option(help="Column whose rows stay together in one split.")
     ] = None,
     feature: Annotated[
-        list[str] | None, typer.Option(help="A column that may be used, whatever is suspected.")
+        list[str] | None, typer.Option(help="Column to use as a feature despite a warning.")
     ] = None,
     leakage: Annotated[
-        list[str] | None, typer.Option(help="A column that is known only after the event.")
+        list[str] | None, typer.Option(help="Column that is known only after the event.")
     ] = None,
-    pii: Annotated[list[str] | None, typer.Option(help="A column about a person.")] = None,
+    pii: Annotated[list[str] | None, typer.Option(help="Column with personal data.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the contract and the model.")] = None,
-    query: Annotated[str | None, typer.Option(help="File with the query, of a database.")] = None,
-    table: Annotated[str | None, typer.Option(help="Or a table of it, whole.")] = None,
-    incremental: Annotated[
-        str | None, typer.Option(help="Column by which a database is asked for new months alone.")
+    query: Annotated[
+        str | None, typer.Option(help="File with the SQL query of a database.")
     ] = None,
-    endpoint: Annotated[str | None, typer.Option(help="Of S3 that is not Amazon's.")] = None,
+    table: Annotated[
+        str | None, typer.Option(help="Table of a database, instead of a query.")
+    ] = None,
+    incremental: Annotated[
+        str | None, typer.Option(help="Time column of a database; only new months are read.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Endpoint URL of S3-compatible storage.")
+    ] = None,
     encoding: Annotated[
         str | None, typer.Option(help="Character encoding of CSV files, such as cp1251.")
     ] = None,
     delimiter: Annotated[
-        str | None, typer.Option(help="Between the cells of CSV files; tab is a word for it.")
+        str | None, typer.Option(help="Delimiter of CSV files; tab is accepted as a word.")
     ] = None,
     decimal: Annotated[
         list[str] | None,
-        typer.Option(metavar="[COLUMN=]MARK", help="Decimal mark of numbers: 'price=,' or ','."),
+        typer.Option(metavar="[COLUMN=]MARK", help="Decimal separator: 'price=,' or ','."),
     ] = None,
     thousands: Annotated[
         list[str] | None,
-        typer.Option(metavar="[COLUMN=]MARK", help="Mark that groups digits: 'menge=.' or '.'."),
+        typer.Option(metavar="[COLUMN=]MARK", help="Thousands separator: 'menge=.' or '.'."),
     ] = None,
     text: Annotated[
         list[str] | None,
@@ -230,39 +234,39 @@ def adopt(
             "--text",
             "--category",
             metavar="COLUMN",
-            help="A column whose numbers are codes or categories.",
+            help="Column whose numbers are codes or categories.",
         ),
     ] = None,
     number: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="A column whose numbers are magnitudes."),
+        typer.Option(metavar="COLUMN", help="Column whose numbers are quantities."),
     ] = None,
     missing: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="[COLUMN=]WORD", help="Word for a missing value: 'country=NA' or 'n/a'."
-        ),
+        typer.Option(metavar="[COLUMN=]WORD", help="Missing-value marker: 'country=NA' or 'n/a'."),
     ] = None,
     date_format: Annotated[
         list[str] | None,
         typer.Option(
             metavar="[COLUMN=]FORMAT",
-            help="How times are written: 'born=%d.%m.%y', ISO8601, epoch_s, epoch_ms, excel.",
+            help="Format of times: 'born=%d.%m.%y', ISO8601, epoch_s, epoch_ms, excel.",
         ),
     ] = None,
     newest_year: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="[COLUMN=]YEAR", help="Last of the hundred years of two digits: 'born=2024'."
+            metavar="[COLUMN=]YEAR", help="Latest year that two digits stand for: 'born=2024'."
         ),
     ] = None,
     month_first: Annotated[
         bool, typer.Option("--month-first", help="Read 01/02/2020 as the second of January.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Agree to a changed contract.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Over uncommitted changes.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Accept a changed contract without a prompt.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite uncommitted changes.")] = False,
 ) -> None:
-    """Make the project yours: contract, settings and model for a table of your own.
+    """Adapt the project to your table: contract, settings and model.
 
     Example: make adopt DATA=/data/orders.csv TARGET=returned ARGS="--event-time ordered"
 
@@ -310,9 +314,9 @@ app.add_typer(verbs)
 
 @app.command(rich_help_panel="Verbs")
 def trace(
-    request_id: Annotated[str, typer.Argument(help="From the answer, or its X-Request-ID.")],
+    request_id: Annotated[str, typer.Argument(help="Request id of the response (X-Request-ID).")],
 ) -> None:
-    """Show how an answer came about, stage by stage, and whether it comes out again.
+    """Replay a logged prediction stage by stage and compare the result.
 
     Example: make trace ID=0f8fad5bd9cb469fa16570867728950e
     """
@@ -328,10 +332,10 @@ def trace(
 
 @app.command(rich_help_panel="Verbs")
 def score(
-    source: Annotated[str, typer.Argument(help="A CSV or Parquet file, a folder or a pattern.")],
-    output: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
+    source: Annotated[str, typer.Argument(help="CSV or Parquet file, folder or pattern.")],
+    output: Annotated[Path, typer.Argument(help="Parquet file to write.")],
 ) -> None:
-    """Answer every row of some files with the deployed model.
+    """Score every row of some files with the deployed model.
 
     Example: make score INPUT=data/raw OUTPUT=scores.parquet
     """
@@ -344,7 +348,7 @@ def score(
 
 @app.command(rich_help_panel="Verbs")
 def forget(
-    key: Annotated[str, typer.Argument(help="The key of a row, or COLUMN=VALUE.")],
+    key: Annotated[str, typer.Argument(help="Key of a row, or COLUMN=VALUE.")],
 ) -> None:
     """Remove a person's rows from data, caches, scores and logs; list what else holds them.
 
@@ -373,8 +377,8 @@ def serve(context: typer.Context) -> None:
 
 
 @app.command(rich_help_panel="Servers")
-def ui(port: Annotated[int, typer.Option(help="Port of the pages.")] = 5000) -> None:
-    """Show MLflow's pages on this project's runs and models.
+def ui(port: Annotated[int, typer.Option(help="Port of the UI.")] = 5000) -> None:
+    """Serve the MLflow UI with this project's runs and models.
 
     Example: make ui
     """

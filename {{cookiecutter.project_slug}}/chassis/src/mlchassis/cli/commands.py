@@ -56,7 +56,7 @@ def read_project() -> tuple[Workspace, Params]:
 
 @verbs.command(rich_help_panel="Verbs")
 def judge() -> None:
-    """Hold the bundle against the gates and the champion; write reports/judgement.json.
+    """Check the bundle by the release gates and against the champion.
 
     Example: make judge
     """
@@ -68,7 +68,7 @@ def judge() -> None:
 
 @verbs.command(rich_help_panel="Verbs")
 def track() -> None:
-    """Record the bundle as an MLflow run, whether or not the gates let it pass.
+    """Log the bundle as an MLflow run, passed or rejected.
 
     Example: make track
     """
@@ -79,7 +79,7 @@ def track() -> None:
 
 @verbs.command(rich_help_panel="Verbs")
 def report() -> None:
-    """Write reports/report.html, a page for anybody, and the same facts as a model card.
+    """Write the model report (reports/report.html) and the model card.
 
     Example: make report
     """
@@ -90,7 +90,7 @@ def report() -> None:
 
 @verbs.command(rich_help_panel="Verbs")
 def register() -> None:
-    """Record the judged bundle as a model version with the alias challenger.
+    """Register the judged bundle as a model version with the alias challenger.
 
     Example: make register
     """
@@ -103,11 +103,11 @@ def register() -> None:
 @verbs.command(rich_help_panel="Verbs")
 def promote(
     version: Annotated[
-        str | None, typer.Option(help="Its number; the challenger if left out.")
+        str | None, typer.Option(help="Version number; the challenger if left out.")
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "promoted by hand",
+    reason: Annotated[str, typer.Option(help="Reason, for the log.")] = "promoted by hand",
 ) -> None:
-    """Give a judged version the alias champion.
+    """Promote a judged version to champion.
 
     Example: make promote VERSION=2 REASON="fewer misses at the same cost"
     """
@@ -118,9 +118,9 @@ def promote(
 
 @verbs.command(rich_help_panel="Verbs")
 def rollback(
-    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "rolled back by hand",
+    reason: Annotated[str, typer.Option(help="Reason, for the log.")] = "rolled back by hand",
 ) -> None:
-    """Go back to the version that was champion before, and deploy it.
+    """Roll back to the previous champion and deploy it.
 
     Example: make rollback REASON="twice as many false alarms since Monday"
     """
@@ -131,7 +131,7 @@ def rollback(
 
 @verbs.command(rich_help_panel="Verbs")
 def deploy() -> None:
-    """Put the champion's bundle where the service reads it, and wait until all of it has it.
+    """Deploy the champion and wait until every worker has loaded it.
 
     Example: make deploy
     """
@@ -142,15 +142,11 @@ def deploy() -> None:
 
 @verbs.command(rich_help_panel="Verbs")
 def rebuild(
-    version: Annotated[str, typer.Argument(help="Its number.")],
-    clean: Annotated[
-        bool, typer.Option("--clean", help="Make an environment of its own for it.")
-    ] = False,
-    threads: Annotated[
-        int | None, typer.Option(help="Train with so many threads; the answers must be equal.")
-    ] = None,
+    version: Annotated[str, typer.Argument(help="Version number.")],
+    clean: Annotated[bool, typer.Option("--clean", help="Create a separate environment.")] = False,
+    threads: Annotated[int | None, typer.Option(help="Number of training threads.")] = None,
 ) -> None:
-    """Make a version again from its commit, data and parameters; its answers must be equal.
+    """Reproduce a version from its commit, data and parameters and compare its predictions.
 
     Example: make rebuild VERSION=1
     """
@@ -164,10 +160,12 @@ def rebuild(
 
 @verbs.command(rich_help_panel="Verbs")
 def compare(
-    a: Annotated[str, typer.Argument(help="A version's number or alias.")] = "champion",
-    b: Annotated[str, typer.Argument(help="That of the other.")] = "challenger",
+    a: Annotated[str, typer.Argument(help="Version number or alias.")] = "champion",
+    b: Annotated[
+        str, typer.Argument(help="Version number or alias to compare with.")
+    ] = "challenger",
 ) -> None:
-    """Show two versions side by side: metrics, rows whose answer changes, slices.
+    """Compare two versions: metrics, changed predictions, slices.
 
     Example: make compare A=1 B=2
     """
@@ -183,13 +181,13 @@ def compare(
 def study(
     only: Annotated[
         list[str] | None,
-        typer.Option(help="worth, age, presets or search; left out: all that can be asked."),
+        typer.Option(help="One of worth, age, presets and search; all if left out."),
     ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Write the best settings into params.yaml.")
     ] = False,
 ) -> None:
-    """Measure features, aging and presets, and search for better parameters.
+    """Measure permutation importance, staleness and presets; search hyperparameters.
 
     Example: make study ONLY=search APPLY=1
     """

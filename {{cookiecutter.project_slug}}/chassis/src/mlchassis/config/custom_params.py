@@ -23,8 +23,8 @@ def extend_params(
 
     Args:
         metrics: Names that `judge.metric` may have beside the built-in ones.
-        sections: By the name of an estimator, its parameters. They may be left out of params.yaml
-            if each has a default.
+        sections: Parameters of each estimator, by its name. They may be left out of params.yaml if
+            each has a default.
     """
     if not metrics and not sections:
         return Params

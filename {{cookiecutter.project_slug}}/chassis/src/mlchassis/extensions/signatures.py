@@ -22,7 +22,7 @@ def check_parameters(function: Any, arguments: Sequence[str], signature: str, us
     """Reject what cannot be called with these positional arguments.
 
     Args:
-        function: What a project passes.
+        function: Function of the project.
         arguments: Names of the arguments, in their order.
         signature: The signature to write, for the error.
         use: The purpose of the function, for the error: "a metric".

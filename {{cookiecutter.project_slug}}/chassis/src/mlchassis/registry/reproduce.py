@@ -64,7 +64,7 @@ def rebuild(
         paths: The project.
         tracker: Its registry.
         number: The version's number.
-        wish: How.
+        wish: Options of the rebuild.
         say: Shows one line to the user, for each step.
 
     Returns:

@@ -104,8 +104,8 @@ _ROUTING = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, BODY_T
 class FieldError(BaseModel):
     """One thing that is wrong with a request."""
 
-    pointer: str = Field(description="Where, as a JSON Pointer into the body")
-    detail: str = Field(description="What is wrong there; never the value itself")
+    pointer: str = Field(description="Location, as a JSON Pointer into the body")
+    detail: str = Field(description="Error at this location, without the value")
 
 
 class ProblemDocument(BaseModel):
@@ -118,7 +118,7 @@ class ProblemDocument(BaseModel):
     )
     title: str = Field(description="The kind of problem in words")
     status: int = Field(description="The HTTP status")
-    detail: str = Field(description="What went wrong this time")
+    detail: str = Field(description="Details of this occurrence")
     request_id: str = Field(description="Equal to the header X-Request-ID")
     errors: list[FieldError] = Field(
         default=[], description="Every finding, where there are several"

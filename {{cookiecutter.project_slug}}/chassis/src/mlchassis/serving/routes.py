@@ -40,7 +40,7 @@ class Ready(BaseModel):
     status: str = Field("ready", description="Always `ready`")
     model: ModelIdentity
     processes: dict[str, int] = Field(
-        description="How many processes of the service answer with each bundle, by its digest"
+        description="Number of worker processes by the digest of their bundle"
     )
 
 
@@ -89,18 +89,18 @@ def operation_routes(
     """The paths that whoever operates the service asks."""
     router = APIRouter()
 
-    @router.get("/health/live", summary="Is the process alive?", responses=documented())
+    @router.get("/health/live", summary="Liveness", responses=documented())
     async def live() -> Alive:
-        """Answers as long as the process does; it never touches the model."""
+        """Return 200 as long as the process runs; the model is not used."""
         return Alive(status="alive")
 
     @router.get(
         "/health/ready",
-        summary="Can it answer?",
+        summary="Readiness",
         responses=documented(problems.LOG_UNAVAILABLE, problems.STOPPING),
     )
     async def ready() -> Ready:
-        """Says which model answers; it was warmed up with requests whose answers are known."""
+        """Return the identity of the loaded model, which passed its golden requests."""
         identity = check_ready(champion, log)
         return Ready(status="ready", model=identity, processes=dict(roster.count()))
 

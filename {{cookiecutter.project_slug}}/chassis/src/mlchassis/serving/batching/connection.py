@@ -18,9 +18,9 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's connection, with a limit to what comes before a body, and a short way to answers.
+    """uvicorn's connection, with a limit on the request head and a fast path for predictions.
 
-    A request that may go the short way waits for its body as long as the bytes last that just
+    A request that may take the fast path waits for its body as long as the bytes last that just
     arrived. Where they do not bring all of it, or it turns out not to be plain, it becomes the task
     that uvicorn makes of every request.
     """

@@ -1,13 +1,12 @@
-"""The short way to an answer, for requests that are as plain as nearly all are.
+"""Fast path for plain prediction requests, which are nearly all.
 
-A plain `POST /predict` arrives whole, is small, and keeps the contract. All that arrive in one turn
-of the event loop are answered together at its end, or as soon as as many have come as may be in
-progress: one call of the model, one write that puts their lines into the log, and then their
-answers leave. Those beyond that limit are refused at the turn's end: under overload they are most,
-and nobody who is accepted waits for them. No task, router or middleware is between,
-since each costs as much as the model. What is not plain, or fails on the way, goes the long way
-from its beginning, and that way alone has words for other refusals. What is answered here would be
-answered there in the same bytes.
+A plain `POST /predict` arrives whole, is small, and satisfies the contract. The requests of one
+turn of the event loop form a batch. It is flushed at the end of the turn, or as soon as it holds as
+many requests as may be in progress: one call of the model, one write of the log lines, then the
+responses. Excess requests are rejected after that, so that under overload no accepted request waits
+for them. No task, router or middleware is in between, since each costs as much as the model. Every
+other request takes the fallback from its beginning, and so does one that fails here; only the
+fallback formats other errors. Both paths send the same bytes.
 """
 
 import asyncio
@@ -111,7 +110,7 @@ class Shortcut:
         if body is None or len(body) > settings.inline_bytes:
             return None
         decoded = model.decode(body)
-        with suppress(ProblemError):  # The long way refuses it in its words.
+        with suppress(ProblemError):  # The fallback rejects it.
             if decoded is not None and not decoded[1]:
                 check_headers(scope, settings.max_body_bytes, endpoint.dialect.media_types)
                 return Question(decoded[0], choose_request_id(scope["headers"]))
@@ -135,7 +134,7 @@ class Shortcut:
         try:
             reply = self._reply(model, [question for _, question in group])
             self._endpoint.record(reply.log_lines, reply.rows)
-        except Exception:  # noqa: BLE001 - the long way meets it again, and says what it is
+        except Exception:  # noqa: BLE001 - the fallback meets it again and reports it
             for caller, _ in group:
                 caller.go_the_long_way()
             return

@@ -45,7 +45,7 @@ def predict_request(
         __config__=ConfigDict(extra="forbid", strict=True, json_schema_extra=more),
         __doc__="One or many records to predict.",
         records=(records, Field(min_length=1, max_length=max_rows)),
-        explain=(bool, Field(False, description="Whether to say what moved each answer")),
+        explain=(bool, Field(False, description="Explain each prediction")),
     )
 
 
@@ -69,7 +69,7 @@ def predict_response(contract: Contract) -> type[BaseModel]:
         names = ", ".join(class_name(label) for label in contract.classes)
         note = f"The probability of each class: {names}"
         fields["probabilities"] = (dict[str, float], Field(description=note))
-        explained: Any = {"class": (str, Field(description="Whose probability is explained"))}
+        explained: Any = {"class": (str, Field(description="Class whose probability is explained"))}
     else:
         explained = {}
     explanation: Any = create_model(

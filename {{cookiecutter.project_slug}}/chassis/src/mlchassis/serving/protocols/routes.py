@@ -108,7 +108,7 @@ def protocol_routes(champion: Champion, log: PredictionLog) -> APIRouter:
         check_ready(champion, log)
         return Response("{}\n", media_type="application/json")
 
-    @router.get("/version", summary="Which model answers?", response_class=Response)
+    @router.get("/version", summary="Metadata of the loaded model", response_class=Response)
     async def version() -> Response:
         """The model's name and version; MLflow's server gives its own version here."""
         identity = champion.current.identity
