@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mlchassis.contract.model import Contract
     from mlchassis.errors import ProjectError
     from mlchassis.evaluation.gates.context import GateContext, GateResult
+    from mlchassis.extensions.estimators import Dataset, Estimator, FittedEstimator
     from mlchassis.extensions.gates import gate
     from mlchassis.extensions.metrics import metric
     from mlchassis.features.encoding import FeatureMatrix
@@ -24,7 +25,10 @@ __version__ = "0.2.0"
 
 _PLACES = {
     "Contract": "mlchassis.contract.model",
+    "Dataset": "mlchassis.extensions.estimators",
+    "Estimator": "mlchassis.extensions.estimators",
     "FeatureMatrix": "mlchassis.features.encoding",
+    "FittedEstimator": "mlchassis.extensions.estimators",
     "GateContext": "mlchassis.evaluation.gates.context",
     "GateResult": "mlchassis.evaluation.gates.context",
     "ParamsSection": "mlchassis.config.custom_params",
@@ -39,7 +43,10 @@ _PLACES = {
 
 __all__ = [
     "Contract",
+    "Dataset",
+    "Estimator",
     "FeatureMatrix",
+    "FittedEstimator",
     "GateContext",
     "GateResult",
     "ParamsSection",

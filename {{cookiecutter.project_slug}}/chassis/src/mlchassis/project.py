@@ -13,6 +13,7 @@ from mlchassis.paths import Paths
 
 if TYPE_CHECKING:
     from mlchassis.config.params import Params
+    from mlchassis.extensions.estimators import Estimator
     from mlchassis.extensions.gates import CustomGate
     from mlchassis.extensions.metrics import CustomMetric
     from mlchassis.sources.registry import Source
@@ -27,12 +28,14 @@ class Project:
         source: Reader of rows under `source.kind: custom`; None reads files, S3 or SQL.
         metrics: Functions with the decorator `metric`: `judge.metric` may name one.
         gates: Functions with the decorator `gate`, for the judgement.
+        estimators: Kinds of models beside the built-in ones, for `train.candidate.kind`.
     """
 
     features: FeatureFunction
     source: "Source | None" = None
     metrics: "Sequence[CustomMetric]" = ()
     gates: "Sequence[CustomGate]" = ()
+    estimators: "Sequence[Estimator]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ def choose_params_model(paths: Paths) -> "type[Params]":
 
     if not isinstance(paths, Workspace):
         return Params
-    return extend_params([metric.name for metric in paths.project.metrics], {})
+    sections = {estimator.name: estimator.Params for estimator in paths.project.estimators}
+    return extend_params([metric.name for metric in paths.project.metrics], sections)
 
 
 def read_params(paths: Paths) -> "Params":

@@ -39,7 +39,9 @@ def run_studies(
     Raises:
         ProjectError: A study of `only` cannot be made, or the choice of the search was luck.
     """
-    task = Task(load_contract(paths.contract), params, paths.features, paths.project.metrics)
+    own = paths.project
+    contract = load_contract(paths.contract)
+    task = Task(contract, params, paths.features, own.metrics, own.estimators)
     train, valid = (read_table(paths.splits / f"{name}.parquet") for name in ("train", "valid"))
     report = _begin(paths, hash_rows(train, valid))
 

@@ -12,6 +12,7 @@ from mlchassis.contract.model import Contract
 from mlchassis.data.datasets import window_examples
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import Floats, Metric, metrics_for
+from mlchassis.extensions.estimators import Estimator
 from mlchassis.extensions.metrics import CustomMetric
 from mlchassis.features.code import FeatureCode
 from mlchassis.training.estimators import Examples, fit_candidate, predict_scores
@@ -29,6 +30,7 @@ class Task:
     params: Params
     features: FeatureCode
     metrics: Sequence[CustomMetric] = ()
+    estimators: Sequence[Estimator] = ()
 
     @property
     def metric(self) -> Metric:
@@ -52,7 +54,7 @@ class Task:
         if settings is not None:
             section = section.model_copy(update={"candidate": settings})
         drawn = self.params.seed if seed is None else seed
-        return fit_candidate(train, valid, self.contract.task, section, drawn)
+        return fit_candidate(train, valid, self.contract.task, section, drawn, self.estimators)
 
     def measure(self, model: Any, examples: Examples) -> float:
         """The metric of a model on some rows."""

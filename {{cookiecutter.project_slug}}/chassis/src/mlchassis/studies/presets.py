@@ -26,6 +26,7 @@ _LEAF_ROWS = (5, 20)
 _LEAVES = (7, 63)
 _CATEGORY_COUNTS = (2, 10, 50)
 _SKEWED = 1.0
+_BUILT_IN = ("trees", "linear")
 
 _MEANINGS = {
     "candidate.target_scale": "plain | log",
@@ -101,16 +102,17 @@ def _choose_metric(task: Task) -> tuple[str, Metric]:
 def _alternatives(task: Task, train: Examples) -> Iterator[dict[str, Any]]:
     """Changes to the settings; the first changes nothing, those that matter most come next."""
     yield {}
-    if task.params.train.candidate.kind == "trees":
+    kind = task.params.train.candidate.kind
+    if kind == "trees":
         for rows in _LEAF_ROWS:
             yield {"candidate.min_rows_per_leaf": rows}
-    if train.categorical:
+    if kind in _BUILT_IN and train.categorical:
         for count in _CATEGORY_COUNTS:
             yield {"min_category_count": count}
-    if task.params.train.candidate.kind == "trees":
+    if kind == "trees":
         yield from _alternatives_of_trees(train)
     # Last: whether it helps shows only once the model can follow the data.
-    if _has_log_scale(task, train):
+    if kind in _BUILT_IN and _has_log_scale(task, train):
         yield {"candidate.target_scale": "log"}
 
 

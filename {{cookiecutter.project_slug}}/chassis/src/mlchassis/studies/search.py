@@ -56,9 +56,10 @@ def search(
         NothingToStudyError: A linear candidate has nothing to search.
         ProjectError: No trial could be trained.
     """
-    if task.params.train.candidate.kind == "linear":
+    kind = task.params.train.candidate.kind
+    if kind != "trees":
         raise NothingToStudyError(
-            "train.candidate.kind is 'linear', which has nothing to search: leave the study "
+            f"train.candidate.kind is '{kind}', which has nothing to search: leave the study "
             "'search' out, or choose trees in params.yaml."
         )
     found = _open_study(task, train, database)

@@ -8,6 +8,7 @@ import numpy as np
 
 from mlchassis.errors import ProjectError
 from mlchassis.training.category_encoding import CategoryEncoder, MeanEncoder
+from mlchassis.training.custom_model import CustomModel
 from mlchassis.training.log_target import LogTargetRegressor
 
 
@@ -30,6 +31,8 @@ def convert_model(estimator: Any, numeric: int, categorical: int, opset: int) ->
     Raises:
         ConversionError: No converter knows the estimator or a step of it.
     """
+    if isinstance(estimator, CustomModel):
+        return estimator.convert(numeric, categorical, opset)
     if isinstance(estimator, LogTargetRegressor):
         return _convert_log_target(estimator, numeric, categorical, opset)
     _register_converters()

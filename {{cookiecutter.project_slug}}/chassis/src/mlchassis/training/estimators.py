@@ -22,8 +22,11 @@ from mlchassis.config.params import CandidateParams, LinearParams, TrainParams
 from mlchassis.contract.model import Task
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import Floats
+from mlchassis.extensions.estimators import Estimator, FittedEstimator
+from mlchassis.extensions.signatures import call_project, describe_place
 from mlchassis.features.encoding import FeatureMatrix
 from mlchassis.training.category_encoding import CategoryEncoder, MeanEncoder
+from mlchassis.training.custom_model import CustomModel, make_dataset
 from mlchassis.training.log_target import LogTargetRegressor, choose_offset
 
 MANY_CATEGORIES = 15
@@ -55,6 +58,8 @@ def feature_frame(matrix: FeatureMatrix) -> pd.DataFrame:
 
 def predict_scores(estimator: Any, features: pd.DataFrame) -> Floats:
     """Class probabilities, or numbers as one column: shape (rows, classes or 1)."""
+    if isinstance(estimator, CustomModel):
+        return estimator.score(features)
     if hasattr(estimator, "predict_proba"):
         return np.asarray(estimator.predict_proba(features), dtype=np.float64)
     return np.asarray(estimator.predict(features), dtype=np.float64).reshape(-1, 1)
@@ -110,13 +115,21 @@ def _choose_solver(width: int, target: Floats) -> str:
 
 
 def fit_candidate(
-    train: Examples, valid: Examples, task: Task, params: TrainParams, seed: int
+    train: Examples,
+    valid: Examples,
+    task: Task,
+    params: TrainParams,
+    seed: int,
+    custom: Sequence[Estimator] = (),
 ) -> Any:
     """The model that may be served: trees or the linear model, perhaps on a logarithmic scale.
 
     Raises:
         TrainingError: The fit must not be used, or the target has no logarithm.
     """
+    for estimator in custom:
+        if estimator.name == params.candidate.kind:
+            return fit_custom(estimator, train, valid, task, params, seed)
     if params.candidate.target_scale == "plain":
         return _fit_kind(train, valid, task, params, seed)
     if task != "regression":
@@ -142,6 +155,37 @@ def fit_candidate(
     )
     model = _fit_kind(scaled_train, scaled_valid, task, params, seed)
     return LogTargetRegressor(model, offset).smear(train.features, train.target)
+
+
+def fit_custom(
+    estimator: Estimator,
+    train: Examples,
+    valid: Examples,
+    task: Task,
+    params: TrainParams,
+    seed: int,
+) -> CustomModel:
+    """Fit an estimator of the project with its section of params.yaml.
+
+    Raises:
+        TrainingError: The target is to be scaled, or the estimator returned something else.
+        ProjectError: The estimator failed.
+    """
+    if params.candidate.target_scale != "plain":
+        raise TrainingError(
+            f"train.candidate.target_scale is '{params.candidate.target_scale}', which the "
+            f"estimator '{estimator.name}' does not have; set it to 'plain' in params.yaml, and "
+            "scale the target within the estimator."
+        )
+    sets = [make_dataset(part.features, part.target, task) for part in (train, valid)]
+    section = getattr(params, estimator.name)
+    fitted = call_project(estimator.fit, *sets, section, seed, use="training")
+    if not isinstance(fitted, FittedEstimator):
+        raise TrainingError(
+            f"{describe_place(estimator)}: fit returned {type(fitted).__name__}; return an object "
+            "with `predict(features)` and `to_onnx(opset)`."
+        )
+    return CustomModel(fitted, width=max(1, sets[0].classes))
 
 
 def _fit_kind(

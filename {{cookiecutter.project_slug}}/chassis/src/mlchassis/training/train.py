@@ -12,6 +12,7 @@ from mlchassis.data.datasets import make_examples, window_matrix
 from mlchassis.data.tables import read_table
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import metrics_for
+from mlchassis.extensions.estimators import Estimator
 from mlchassis.extensions.metrics import CustomMetric
 from mlchassis.features.encoding import FeatureMatrix
 from mlchassis.formatting import format_number
@@ -45,7 +46,8 @@ def run(paths: Workspace, params: Params) -> str:
         len(contract.classes),
     )
     check_leakage(alone, contract, params.train.max_single_feature_auc)
-    models = fit_models(examples["train"], examples["valid"], contract, params)
+    own = paths.project.estimators
+    models = fit_models(examples["train"], examples["valid"], contract, params, own)
     paths.models.mkdir(parents=True, exist_ok=True)
     estimators = {name: save_estimator(model, paths.models, name) for name, model in models.items()}
     custom = paths.project.metrics
@@ -60,7 +62,11 @@ def run(paths: Workspace, params: Params) -> str:
 
 
 def fit_models(
-    train: Examples, valid: Examples, contract: Contract, params: Params
+    train: Examples,
+    valid: Examples,
+    contract: Contract,
+    params: Params,
+    custom: Sequence[Estimator] = (),
 ) -> dict[str, Any]:
     """The baselines `prior` and `linear`, and the `candidate`."""
     task, section = contract.task, params.train
@@ -71,7 +77,9 @@ def fit_models(
         # The linear candidate on the plain scale is the baseline itself.
         same = section.candidate.kind == "linear" and section.candidate.target_scale == "plain"
         candidate = (
-            linear.result() if same else fit_candidate(train, valid, task, section, params.seed)
+            linear.result()
+            if same
+            else fit_candidate(train, valid, task, section, params.seed, custom)
         )
     return {"prior": fit_prior(train, task), "linear": linear.result(), "candidate": candidate}
 
