@@ -10,7 +10,6 @@ from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.files.journal import carry_out
 from mlchassis.adoption.formats.detect_source import Place
 from mlchassis.adoption.formats.overrides import FormatOverrides
-from mlchassis.adoption.journal import carry_out
 from mlchassis.adoption.prepare import Adoption
 from mlchassis.adoption.request import Request
 from mlchassis.config.yaml_edit import set_values
