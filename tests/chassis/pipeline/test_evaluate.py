@@ -211,8 +211,8 @@ class World:
             "parity": {"max_error": compare_scores(trained, exported).max_error, "limit": 1e-5},
             "bundle_bytes": 900_000,
         }
-        against = ChampionFacts("1", "b", "1.0.0", gain, SIZE)
-        return judge(GateContext(facts, "1.0.0", params, against, 300.0)).refusals
+        against = ChampionFacts("1", "b", CONTRACT, gain, SIZE)
+        return judge(GateContext(facts, CONTRACT, params, against, 300.0)).refusals
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -408,13 +408,13 @@ def test_a_model_that_has_met_the_patients_of_the_test_window_is_refused(
         "seen_until": None,
         "units": {"unit": "who", "count": 150},
     }
-    (gate,) = untouched(GateContext(facts, "1.0.0", params, None, 300.0))
+    (gate,) = untouched(GateContext(facts, CONTRACT, params, None, 300.0))
     assert gate.verdict == "refused"
     assert "Either the model has seen rows of the test window" in gate.sentence
     (honest,) = untouched(
         GateContext(
             {**facts, "surprise": measure_surprise(CONTRACT, valid, test, params)},
-            "1.0.0",
+            CONTRACT,
             params,
             None,
             300.0,

@@ -2,7 +2,6 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from mlchassis.config.settings import ServiceSettings
 from mlchassis.contract.model import Contract
 from mlchassis.features.code import FeatureCode, load_feature_code
 from mlchassis.serving.app import create_app
-from mlchassis.serving.hot_reload import find_incompatibility
 from mlchassis.serving.loading import ServedModel, load_served_model
 from mlchassis.serving.logs.operational import make_logger
 
@@ -148,7 +146,7 @@ def test_a_bundle_whose_contract_todays_clients_do_not_keep_is_refused(
     assert app.state.champion.current.identity.digest == digests[0]
     said = operational_log.getvalue()
     shown = json.dumps(name)[1:-1]
-    assert f"column '{shown}' is now required; tell them, and restart the service." in said
+    assert f"column '{shown}' is now required; inform them, then restart the service." in said
 
 
 def test_a_pointer_that_cannot_be_read_or_is_gone_changes_nothing(
@@ -160,28 +158,3 @@ def test_a_pointer_that_cannot_be_read_or_is_gone_changes_nothing(
     assert "no pointer to a bundle" in operational_log.getvalue()
     pointer.unlink()
     assert look(app) == "3"
-
-
-def test_an_incompatible_contract_is_told_by_what_clients_would_miss(contract: Contract) -> None:
-    # One column that must be there and one that need not, whatever this project's are.
-    first, *others = contract.features
-    optional, required = "may be there", "must be there"
-    columns = (
-        replace(first, name=name, required=name == required) for name in (optional, required)
-    )
-    contract = replace(contract, columns=(*columns, *others, contract.target))
-
-    def changed(name: str, **changes: Any) -> Contract:
-        columns = tuple(replace(c, **changes) if c.name == name else c for c in contract.columns)
-        return replace(contract, columns=columns)
-
-    gone = tuple(c for c in contract.columns if c.name != optional)
-    assert find_incompatibility(contract, contract) == ""
-    assert find_incompatibility(contract, changed(required, required=False)) == ""
-    assert "gone" in find_incompatibility(contract, replace(contract, columns=gone))
-    assert "now required" in find_incompatibility(contract, changed(optional, required=True))
-    assert "is now" in find_incompatibility(contract, changed(optional, kind="timestamp"))
-    other = changed(contract.target.name, values=("one", "other"), kind="string")
-    assert "something else" in find_incompatibility(contract, other)
-    other = changed(contract.target.name, values=None, kind="number")
-    assert "something else" in find_incompatibility(contract, other) or not contract.classes

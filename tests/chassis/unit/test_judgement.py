@@ -10,6 +10,7 @@ import pytest
 import ml_service
 from mlchassis import gate
 from mlchassis.config.params import Params
+from mlchassis.contract.model import Column, Contract
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.bootstrap import Interval
 from mlchassis.evaluation.gates.context import ChampionFacts, GateContext, GateResult
@@ -83,10 +84,13 @@ FACTS: dict[str, Any] = {
     "parity": {"max_error": 2e-7, "limit": 1e-5},
     "bundle_bytes": 900_000,
 }
+RAIN = Column("rain", "number", False, "", (), frozenset({"feature"}))
+LATE = Column("late", "boolean", True, "", (), frozenset({"target"}))
+CONTRACT = Contract("flights", "1.2.0", "", (RAIN, LATE))
 CHAMPION = ChampionFacts(
     version="3",
     digest="b" * 64,
-    contract_version="1.2.0",
+    contract=CONTRACT,
     gain=Interval(0.001, -0.001, 0.003),
     rows=20_000,
 )
@@ -108,7 +112,7 @@ def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
 
 
 def test_a_good_candidate_passes_every_gate(params: Params) -> None:
-    judgement = judge(GateContext(FACTS, "1.3.0", params, CHAMPION, FAST))
+    judgement = judge(GateContext(FACTS, CONTRACT, params, CHAMPION, FAST))
     assert judgement.verdict == "passed"
     assert judgement.digest == DIGEST
     assert judgement.champion == CHAMPION.digest
@@ -135,7 +139,7 @@ def test_a_good_candidate_passes_every_gate(params: Params) -> None:
 
 
 def test_a_gate_has_an_interval_or_one_value_or_says_in_words_what_it_found(params: Params) -> None:
-    gates = judge(GateContext(FACTS, "1.3.0", params, CHAMPION, FAST)).gates
+    gates = judge(GateContext(FACTS, CONTRACT, params, CHAMPION, FAST)).gates
     without = {gate.name for gate in gates if gate.low is None}
     assert without == {
         *("threshold", "behaviour: rain", "data recency", "latency", "parity", "size", "contract")
@@ -149,7 +153,7 @@ def test_a_gate_has_an_interval_or_one_value_or_says_in_words_what_it_found(para
 
 
 def test_the_first_candidate_needs_no_champion(params: Params) -> None:
-    judgement = judge(GateContext(FACTS, "1.0.0", params, None, FAST))
+    judgement = judge(GateContext(FACTS, CONTRACT, params, None, FAST))
     assert judgement.verdict == "passed"
     assert judgement.champion is None
 
@@ -164,7 +168,7 @@ def test_trees_pass_where_they_are_better_or_not_shown_to_be_as_good(
     params: Params, gain: tuple[float, float, float]
 ) -> None:
     facts = changed(lambda f: set_gain(f, *gain))
-    assert judge(GateContext(facts, "1.0.0", params, CHAMPION, FAST)).verdict == "passed"
+    assert judge(GateContext(facts, CONTRACT, params, CHAMPION, FAST)).verdict == "passed"
 
 
 SPOILT: tuple[tuple[str, Callable[[dict[str, Any]], object]], ...] = (
@@ -212,7 +216,8 @@ BESIDE: tuple[tuple[str, dict[str, Any]], ...] = (
         "not worse than champion",
         {"champion": replace(CHAMPION, gain=Interval(0.01, float("nan"), 0.02))},
     ),
-    ("contract", {"contract_version": "2.0.0"}),
+    # A column that clients could leave out is required.
+    ("contract", {"contract": replace(CONTRACT, columns=(replace(RAIN, required=True), LATE))}),
     ("latency", {"microseconds": 5001.0}),
     ("latency", {"microseconds": float("nan")}),
 )
@@ -222,7 +227,7 @@ BESIDE: tuple[tuple[str, dict[str, Any]], ...] = (
 def test_each_gate_refuses_what_it_is_there_for(
     params: Params, gate: str, change: Callable[[dict[str, Any]], object]
 ) -> None:
-    judgement = judge(GateContext(changed(change), "1.0.0", params, CHAMPION, FAST))
+    judgement = judge(GateContext(changed(change), CONTRACT, params, CHAMPION, FAST))
     assert judgement.verdict == "refused"
     assert refused(judgement) == [gate]
 
@@ -232,12 +237,14 @@ def test_a_gate_refuses_what_is_wrong_beside_the_facts(
     params: Params, gate: str, change: dict[str, Any]
 ) -> None:
     assert refused(
-        judge(replace(GateContext(FACTS, "1.0.0", params, CHAMPION, FAST), **change))
+        judge(replace(GateContext(FACTS, CONTRACT, params, CHAMPION, FAST), **change))
     ) == [gate]
 
 
 def test_the_table_of_gates_has_each_gate_and_each_gate_is_seen_to_refuse(params: Params) -> None:
-    gates = {gate.name for gate in judge(GateContext(FACTS, "1.0.0", params, CHAMPION, FAST)).gates}
+    gates = {
+        gate.name for gate in judge(GateContext(FACTS, CONTRACT, params, CHAMPION, FAST)).gates
+    }
     assert {name for name, _ in (*SPOILT, *BESIDE)} == gates
     text = (ROOT / "docs" / "gates.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([^|]+) \| [^|]+\? [^|]*\| [^|]+ \| [^|]+ \|$", text, re.MULTILINE)
@@ -250,29 +257,29 @@ def test_the_table_of_gates_has_each_gate_and_each_gate_is_seen_to_refuse(params
 def test_the_sentence_about_a_worse_candidate_names_the_version_and_the_rows(
     params: Params,
 ) -> None:
-    worse = ChampionFacts("3", CHAMPION.digest, "1.0.0", Interval(-0.001, -0.02, 0.018), 20_000)
-    judgement = judge(GateContext(FACTS, "1.0.0", params, worse, FAST))
+    worse = ChampionFacts("3", CHAMPION.digest, CONTRACT, Interval(-0.001, -0.02, 0.018), 20_000)
+    judgement = judge(GateContext(FACTS, CONTRACT, params, worse, FAST))
     assert refused(judgement) == ["not worse than champion"]
     assert "version 3" in judgement.refusals[0].sentence
     assert "20000 rows" in judgement.refusals[0].sentence
 
 
 def test_a_candidate_that_cannot_be_compared_is_refused_with_the_reason(params: Params) -> None:
-    unknown = ChampionFacts("3", CHAMPION.digest, "1.0.0", obstacle="Too few rows are new.")
-    judgement = judge(GateContext(FACTS, "1.0.0", params, unknown, FAST))
+    unknown = ChampionFacts("3", CHAMPION.digest, CONTRACT, obstacle="Too few rows are new.")
+    judgement = judge(GateContext(FACTS, CONTRACT, params, unknown, FAST))
     assert [gate.sentence for gate in judgement.refusals] == ["Too few rows are new."]
 
 
 def test_the_champion_is_not_worse_than_itself(params: Params) -> None:
-    itself = ChampionFacts("3", DIGEST, "1.0.0")
-    judgement = judge(GateContext(FACTS, "1.0.0", params, itself, FAST))
+    itself = ChampionFacts("3", DIGEST, CONTRACT)
+    judgement = judge(GateContext(FACTS, CONTRACT, params, itself, FAST))
     assert judgement.verdict == "passed"
     assert "the champion itself (version 3)" in judgement.gates[2].sentence
 
 
 def test_a_regression_has_no_calibration_gate(params: Params) -> None:
     facts = changed(lambda f: f["metrics"].pop("ece"))
-    names = [gate.name for gate in judge(GateContext(facts, "1.0.0", params, None, FAST)).gates]
+    names = [gate.name for gate in judge(GateContext(facts, CONTRACT, params, None, FAST)).gates]
     assert "calibration" not in names
 
 
@@ -280,17 +287,17 @@ def test_a_metric_that_was_not_measured_is_named(params: Params) -> None:
     section = params.judge.model_copy(update={"metric": "auc"})
     wrong = params.model_copy(update={"judge": section})
     with pytest.raises(ProjectError, match=r"judge.metric is 'auc'.*roc_auc, ece"):
-        judge(GateContext(FACTS, "1.0.0", wrong, None, FAST))
+        judge(GateContext(FACTS, CONTRACT, wrong, None, FAST))
 
 
 def test_a_judgement_reads_back_as_it_was_written(params: Params) -> None:
-    judgement = judge(GateContext(FACTS, "1.0.0", params, CHAMPION, FAST))
+    judgement = judge(GateContext(FACTS, CONTRACT, params, CHAMPION, FAST))
     assert Judgement.model_validate_json(judgement.model_dump_json()) == judgement
 
 
 def test_the_weakest_slice_is_named(params: Params) -> None:
     facts = changed(lambda f: f["slices"][0]["gap"].update(value=-0.2, low=-0.27, high=-0.13))
-    (gate,) = judge(GateContext(facts, "1.0.0", params, CHAMPION, FAST)).refusals
+    (gate,) = judge(GateContext(facts, CONTRACT, params, CHAMPION, FAST)).refusals
     assert "Of 2 slices the weakest is carrier UA, origin EWR (900 rows)" in gate.sentence
     assert "0.2000 worse (-0.2700 to -0.1300) than the whole" in gate.sentence
 
@@ -298,7 +305,7 @@ def test_the_weakest_slice_is_named(params: Params) -> None:
 def test_groups_that_are_too_small_to_compare_are_said_to_be_so(params: Params) -> None:
     facts = changed(lambda f: f["fairness"].update(gaps=[], flips=[]))
     found = {
-        gate.name: gate for gate in judge(GateContext(facts, "1.0.0", params, None, FAST)).gates
+        gate.name: gate for gate in judge(GateContext(facts, CONTRACT, params, None, FAST)).gates
     }
     assert found["groups by sex"].verdict == "not tested"
     assert found["groups by sex"].sentence == (
@@ -309,7 +316,7 @@ def test_groups_that_are_too_small_to_compare_are_said_to_be_so(params: Params) 
 
 def test_what_was_not_tested_is_counted_apart(params: Params) -> None:
     facts = changed(lambda f: (f.update(slices=[]), f["fairness"].update(gaps=[], flips=[])))
-    judgement = judge(GateContext(facts, "1.0.0", params, None, FAST))
+    judgement = judge(GateContext(facts, CONTRACT, params, None, FAST))
     assert judgement.verdict == "passed"
     assert [gate.name for gate in judgement.gates if gate.verdict == "not tested"] == [
         "slices",
@@ -317,7 +324,7 @@ def test_what_was_not_tested_is_counted_apart(params: Params) -> None:
     ]
     tested = len(judgement.gates) - 2
     assert judgement.summary == f"{tested} gates passed, 2 not tested"
-    whole = judge(GateContext(FACTS, "1.0.0", params, None, FAST))
+    whole = judge(GateContext(FACTS, CONTRACT, params, None, FAST))
     assert whole.summary == f"all {len(whole.gates)} gates passed"
 
 
@@ -326,7 +333,7 @@ def test_a_column_without_two_comparable_groups_is_named_although_another_has_th
 ) -> None:
     facts = changed(lambda f: f["fairness"].update(columns=["sex", "race"]))
     found = {
-        gate.name: gate for gate in judge(GateContext(facts, "1.0.0", params, None, FAST)).gates
+        gate.name: gate for gate in judge(GateContext(facts, CONTRACT, params, None, FAST)).gates
     }
     assert found["groups by race"].verdict == "not tested"
     assert found["groups: rate"].verdict == "passed"
@@ -335,7 +342,7 @@ def test_a_column_without_two_comparable_groups_is_named_although_another_has_th
 def test_a_measure_that_no_group_has_rows_for_is_not_tested(params: Params) -> None:
     facts = changed(lambda f: f["fairness"]["gaps"].pop(1))
     found = {
-        gate.name: gate for gate in judge(GateContext(facts, "1.0.0", params, None, FAST)).gates
+        gate.name: gate for gate in judge(GateContext(facts, CONTRACT, params, None, FAST)).gates
     }
     assert found["groups: true positive rate"].verdict == "not tested"
 
@@ -347,14 +354,14 @@ def test_too_few_units_for_the_gain_in_both_windows_are_no_verdict(
     few = {"unit": unit, "count": 4, "interval": "rows"}
     facts = changed(lambda f: f["surprise"].update(units=few, low=0.2, value=0.3, high=0.4))
     found = {
-        gate.name: gate for gate in judge(GateContext(facts, "1.0.0", params, None, FAST)).gates
+        gate.name: gate for gate in judge(GateContext(facts, CONTRACT, params, None, FAST)).gates
     }
     assert found["contamination"].verdict == "not tested"
 
 
 def test_a_test_window_of_one_month_says_what_it_does_not_know(params: Params) -> None:
     facts = changed(lambda f: f.update(units={"unit": "day", "count": 1, "interval": "rows"}))
-    judgement = judge(GateContext(facts, "1.0.0", params, None, FAST))
+    judgement = judge(GateContext(facts, CONTRACT, params, None, FAST))
     (gate,) = [gate for gate in judgement.gates if gate.verdict == "not tested"]
     assert (gate.name, judgement.verdict) == ("units", "passed")
     assert "only 1 day: the intervals are those of its rows" in gate.sentence
@@ -363,7 +370,7 @@ def test_a_test_window_of_one_month_says_what_it_does_not_know(params: Params) -
 def test_a_gain_that_is_too_large_is_said_with_every_cause_it_may_have(params: Params) -> None:
     facts = changed(lambda f: f["surprise"].update(value=0.05, low=0.026, high=0.07))
     facts["units"] = {"unit": "row", "count": 900, "interval": "bootstrap"}
-    (gate,) = judge(GateContext(facts, "1.0.0", params, CHAMPION, FAST)).refusals
+    (gate,) = judge(GateContext(facts, CONTRACT, params, CHAMPION, FAST)).refusals
     for cause in (
         "the model has seen rows of the test window",
         "set split.strategy: group",
@@ -372,7 +379,7 @@ def test_a_gain_that_is_too_large_is_said_with_every_cause_it_may_have(params: P
         "raise judge.max_surprise",
     ):
         assert cause in gate.sentence
-    gates = judge(GateContext(FACTS, "1.0.0", params, CHAMPION, FAST)).gates
+    gates = judge(GateContext(FACTS, CONTRACT, params, CHAMPION, FAST)).gates
     (passed,) = [gate for gate in gates if gate.name == "contamination"]
     assert "seen" not in passed.sentence
     assert "too good" not in passed.sentence
@@ -380,7 +387,7 @@ def test_a_gain_that_is_too_large_is_said_with_every_cause_it_may_have(params: P
 
 def test_the_two_groups_that_differ_most_are_named(params: Params) -> None:
     facts = changed(lambda f: f["fairness"]["gaps"][0]["gap"].update(value=0.3, low=0.25, high=0.4))
-    (gate,) = judge(GateContext(facts, "1.0.0", params, CHAMPION, FAST)).refusals
+    (gate,) = judge(GateContext(facts, CONTRACT, params, CHAMPION, FAST)).refusals
     assert gate.sentence == (
         "The rate differs most between sex m (0.330 in 9000 rows) and sex f (0.300 in 8000 rows): "
         "by 0.300 (0.250 to 0.400); the interval, corrected for 3 gaps between groups, must reach "
@@ -391,7 +398,7 @@ def test_the_two_groups_that_differ_most_are_named(params: Params) -> None:
 def test_what_does_not_exist_is_not_judged(params: Params) -> None:
     facts = changed(lambda f: f.update(slices=[], behaviour=[], age_days=None, decision=None))
     del facts["fairness"]
-    names = [gate.name for gate in judge(GateContext(facts, "1.0.0", params, None, FAST)).gates]
+    names = [gate.name for gate in judge(GateContext(facts, CONTRACT, params, None, FAST)).gates]
     assert "slices" in names
     assert not {"data recency", "behaviour: rain", "threshold"} & set(names)
     assert not [name for name in names if name.startswith(("groups", "flips"))]
@@ -399,7 +406,7 @@ def test_what_does_not_exist_is_not_judged(params: Params) -> None:
 
 def test_a_model_that_has_seen_its_test_window_is_named_with_the_dates(params: Params) -> None:
     facts = changed(lambda f: f.update(seen_until="2013-08-10T12:00:00+00:00"))
-    (gate,) = judge(GateContext(facts, "1.0.0", params, CHAMPION, FAST)).refusals
+    (gate,) = judge(GateContext(facts, CONTRACT, params, CHAMPION, FAST)).refusals
     assert gate.sentence == (
         "The model has seen rows until 2013-08-10T12:00:00+00:00, but its test window begins at "
         "2013-07-01T00:00:00+00:00."
@@ -414,7 +421,8 @@ def test_slices_that_were_not_compared_say_why(params: Params) -> None:
         facts = copy.deepcopy(FACTS)
         facts.update(slices=[], slice_columns=columns)
         found = {
-            gate.name: gate for gate in judge(GateContext(facts, "1.0.0", params, None, FAST)).gates
+            gate.name: gate
+            for gate in judge(GateContext(facts, CONTRACT, params, None, FAST)).gates
         }
         assert found["slices"].verdict == "not tested"
         assert found["slices"].sentence.startswith(said)
@@ -431,12 +439,12 @@ def test_few_units_leave_the_calibration_open(
     facts = changed(lambda f: f["metrics"]["ece"].update(value=0.05, low=low, high=high))
     facts["units"] = few
     found = {
-        gate.name: gate for gate in judge(GateContext(facts, "1.0.0", params, None, FAST)).gates
+        gate.name: gate for gate in judge(GateContext(facts, CONTRACT, params, None, FAST)).gates
     }
     assert found["calibration"].verdict == verdict
     many = {**facts, "units": {**few, "count": 90, "interval": "bootstrap"}}
     found = {
-        gate.name: gate for gate in judge(GateContext(many, "1.0.0", params, None, FAST)).gates
+        gate.name: gate for gate in judge(GateContext(many, CONTRACT, params, None, FAST)).gates
     }
     assert found["calibration"].verdict == ("passed" if verdict == "passed" else "refused")
 
@@ -446,7 +454,7 @@ def test_a_gate_of_the_project_rejects_a_bundle_like_a_built_in_one(params: Para
     def reach(context: GateContext) -> GateResult:
         return GateResult.at_least("reach", context.facts["metrics"]["roc_auc"]["value"], 0.9)
 
-    judgement = judge(GateContext(FACTS, "1.3.0", params, CHAMPION, FAST), [reach])
+    judgement = judge(GateContext(FACTS, CONTRACT, params, CHAMPION, FAST), [reach])
     assert refused(judgement) == ["reach"]
     assert judgement.verdict == "refused"
 
@@ -457,4 +465,4 @@ def test_a_gate_that_returns_something_else_is_named_with_what_to_write(params: 
         return context.microseconds < 1
 
     with pytest.raises(ProjectError, match=r"reach in test_judgement.py returned bool as a gate"):
-        judge(GateContext(FACTS, "1.3.0", params, CHAMPION, FAST), [reach])
+        judge(GateContext(FACTS, CONTRACT, params, CHAMPION, FAST), [reach])

@@ -13,11 +13,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import ml_service
+from mlchassis.adoption.adopt import _agree
 from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
 from mlchassis.adoption.prepare import Adoption, prepare
 from mlchassis.adoption.request import Request
 from mlchassis.config.params import load_params
+from mlchassis.contract.compatibility import find_breaking_changes
 from mlchassis.contract.model import Contract, load_contract, parse_contract
 from mlchassis.contract.schemas import frame_schema
 from mlchassis.paths import Paths
@@ -296,3 +298,35 @@ def list_demands(old: Any, values: "pd.Series[Any]") -> list[str]:
     if old.values is not None and "target" not in old.roles:
         broken["values"] = not set(present) <= set(old.values)
     return [field for field in FIELDS if broken.get(field)]
+
+
+def adopt_aloud(paths: Paths, table: pd.DataFrame) -> list[str]:
+    """Lines that an adoption shows before it asks for agreement."""
+    previous = load_contract(paths.contract)
+    table.to_csv(paths.root / "table.csv", index=False)
+    request = Request(Place("table.csv"), Wishes(target="late"), agreed=True)
+    adoption = prepare(paths, request, previous, answer_safely)
+    lines: list[str] = []
+    assert _agree(paths, request, adoption, answer_safely, lines.append)
+    return lines
+
+
+def test_a_breaking_change_is_announced_before_anything_is_written(paths: Paths) -> None:
+    table = make_trips()
+    adopt(paths, table)
+    assert not [line for line in adopt_aloud(paths, table) if "breaks clients" in line]
+    table["added"] = np.random.default_rng(3).normal(size=ROWS)
+    (line,) = (line for line in adopt_aloud(paths, table) if "breaks clients" in line)
+    assert line.startswith("Contract 2.0.0 breaks clients of 1.0.0: column 'added' is now required")
+    assert "gate `contract`" in line
+
+
+def test_a_table_that_lost_its_gaps_makes_no_optional_column_required(paths: Paths) -> None:
+    table = make_trips()
+    holed = table.copy()
+    holed.loc[2, "kind 1"] = None
+    adopt(paths, holed)
+    old = load_contract(paths.contract)
+    assert not old.column("kind 1").required
+    new = parse_contract(adopt(paths, table, again=True).contract)
+    assert find_breaking_changes(old, new) == ()

@@ -16,7 +16,8 @@ from mlchassis.adoption.formats.detect_source import QUERY
 from mlchassis.adoption.prepare import Adoption, prepare
 from mlchassis.adoption.request import Request, name_table
 from mlchassis.config.yaml_edit import set_pipeline
-from mlchassis.contract.model import load_contract, parse_contract
+from mlchassis.contract.compatibility import find_breaking_changes, join_changes
+from mlchassis.contract.model import Contract, load_contract, parse_contract
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace
@@ -94,4 +95,19 @@ def _agree(
         return True
     for line in lines:
         say(line)
+    for line in _warn_of_breaking(parse_contract(old), parse_contract(adoption.contract)):
+        say(line)
     return request.agreed or ask("Change contract.yaml so, and the settings that follow?", False)
+
+
+def _warn_of_breaking(old: Contract, new: Contract) -> list[str]:
+    """Say before anything is written that a release of this contract will be rejected."""
+    breaking = find_breaking_changes(old, new)
+    if not breaking or old.name != new.name:
+        return []
+    line = (
+        f"Contract {new.version} breaks clients of {old.version}: {join_changes(breaking)}. The "
+        "gate `contract` will reject its model if the champion has the old contract; --name gives "
+        "the new contract and its model a name of their own."
+    )
+    return [line]

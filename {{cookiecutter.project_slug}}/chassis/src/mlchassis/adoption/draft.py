@@ -1,7 +1,6 @@
 """The draft of `contract.yaml`: what was planned, as a contract with its reasons."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import yaml
 from mlchassis.adoption.columns.profile import ColumnFacts
 from mlchassis.adoption.columns.ranges import find_code_range, is_year
 from mlchassis.adoption.columns.roles import Planned
-from mlchassis.contract.model import REASON_PROPERTY, Contract
+from mlchassis.contract.model import REASON_PROPERTY
 
 _HEAD = """\
 # What a row is. Validation, the API, the model's inputs, test data and monitoring derive from it.
@@ -162,18 +161,6 @@ def _give_examples(facts: ColumnFacts) -> dict[str, Any]:
     if facts.kind == "boolean":
         return {"examples": [True]}
     return {"examples": [facts.median_time]} if facts.median_time else {}
-
-
-def next_version(old: Contract, new: Contract) -> str:
-    """A new major version where clients of the old contract break, else a minor one."""
-    before = {column.name: column for column in old.request_columns}
-    after = {column.name: column for column in new.request_columns}
-    breaks = any(
-        name not in after or after[name].kind != column.kind for name, column in before.items()
-    ) or any(column.required and name not in before for name, column in after.items())
-    numbers = [int(part) for part in re.findall(r"\d+", old.version)[:3]] or [1, 0, 0]
-    major, minor = numbers[0], numbers[1] if len(numbers) > 1 else 0
-    return f"{major + 1}.0.0" if breaks else f"{major}.{minor + 1}.0"
 
 
 def dump_yaml(document: Any) -> str:

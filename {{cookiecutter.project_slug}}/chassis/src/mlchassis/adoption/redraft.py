@@ -20,11 +20,11 @@ from mlchassis.adoption.draft import (
     draft_column,
     draft_property,
     dump_yaml,
-    next_version,
     one_line,
     widen,
 )
 from mlchassis.contract.checks import match_pattern
+from mlchassis.contract.compatibility import next_version
 from mlchassis.contract.model import parse_contract
 
 _MOST_ADDED = 2 * MOST_LISTED

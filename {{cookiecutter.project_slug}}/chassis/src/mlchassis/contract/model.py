@@ -130,6 +130,13 @@ class Contract:
         extra = tuple(c for c in named if c is not None and c not in self.features)
         return (*extra, *self.features)
 
+    def requires(self, column: Column) -> bool:
+        """Return whether a request without a value of the column is rejected.
+
+        A key or an event time that is no feature may be missing: the model does not need it.
+        """
+        return column.required and column in self.features
+
     @cached_property
     def outputs(self) -> tuple[str, ...]:
         """The columns of a registered model's answer: the prediction, each class' probability."""

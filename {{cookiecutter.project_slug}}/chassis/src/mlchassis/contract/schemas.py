@@ -129,7 +129,7 @@ def request_model(contract: Contract, formats: TableFormat | None = None) -> typ
     """
     fields: dict[str, Any] = {
         column.name: _request_field(
-            column, text_parser(column, formats), is_feature=column in contract.features
+            column, text_parser(column, formats), required=contract.requires(column)
         )
         for column in contract.request_columns
     }
@@ -270,8 +270,7 @@ def generate_rows(contract: Contract, count: int, seed: int) -> list[dict[str, A
     ]
 
 
-def _request_field(column: Column, parser: CellParser, *, is_feature: bool) -> Any:
-    required = column.required and is_feature
+def _request_field(column: Column, parser: CellParser, *, required: bool) -> Any:
     kind = plain_type(column)
     if not required:
         # Constraints go with the type inside the union, so that null passes them.

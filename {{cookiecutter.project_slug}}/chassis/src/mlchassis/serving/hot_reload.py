@@ -8,6 +8,7 @@ from structlog.typing import FilteringBoundLogger
 
 from mlchassis.bundle.bundle import BundleError, read_pointer
 from mlchassis.config.settings import ServiceSettings
+from mlchassis.contract.compatibility import find_breaking_changes, join_changes
 from mlchassis.contract.model import Contract
 from mlchassis.errors import ProjectError
 from mlchassis.serving.loading import Champion, ServedModel, load_served_model
@@ -79,34 +80,22 @@ class Watcher:
             self._settings.max_rows,
             self._settings.model_threads,
         )
-        why = find_incompatibility(current.contract, fresh.contract)
-        if why:
-            raise BundleError(
-                f"Bundle {fresh.identity.digest[:12]} has a contract that today's clients do not "
-                f"keep: {why}; tell them, and restart the service."
-            )
+        check_compatibility(current.contract, fresh.contract, fresh.identity.digest)
         return fresh
 
 
-def find_incompatibility(old: Contract, new: Contract) -> str:
-    """Why a client of the old contract would not understand the new one; empty if it would.
+def check_compatibility(current: Contract, fresh: Contract, digest: str) -> None:
+    """Refuse a bundle whose contract breaks clients of the current one.
 
-    Limits of values may change: what a value means does not.
+    Raises:
+        BundleError: It does; the sentence names every breaking change.
     """
-    if (old.task, old.classes) != (new.task, new.classes):
-        return "it predicts something else"
-    before = {column.name: column for column in old.request_columns}
-    after = {column.name: column for column in new.request_columns}
-    for name, column in before.items():
-        if name not in after:
-            return f"column '{name}' is gone"
-        if after[name].kind != column.kind:
-            return f"column '{name}' is now {after[name].kind}"
-    required = [c.name for c in new.features if c.required]
-    for name in required:
-        if name not in before or not before[name].required:
-            return f"column '{name}' is now required"
-    return ""
+    breaking = find_breaking_changes(current, fresh)
+    if breaking:
+        raise BundleError(
+            f"Bundle {digest[:12]} has a contract that breaks today's clients: "
+            f"{join_changes(breaking)}; inform them, then restart the service."
+        )
 
 
 def _mark(path: Path) -> tuple[int, ...] | None:

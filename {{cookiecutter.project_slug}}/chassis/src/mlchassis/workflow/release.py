@@ -80,7 +80,7 @@ def judge(paths: Workspace, params: Params) -> Judgement:
     champion = _face_champion(paths, params, bundle, tracker)
     speed = measure_latency(Scorer(bundle, paths.features), params.judge.max_microseconds)
     judgement = hold_gates(
-        GateContext(facts, bundle.metadata.contract_version, params, champion, speed),
+        GateContext(facts, bundle.contract, params, champion, speed),
         paths.project.gates,
     )
     write_facts(paths, _judgement_file(paths), judgement.model_dump(mode="json"))
@@ -224,7 +224,7 @@ def _face_champion(
     with TemporaryDirectory() as name:
         scratch = Path(name)
         champion = fetch_bundle(tracker, version, scratch)
-        facts = (version.number, champion.digest, champion.metadata.contract_version)
+        facts = (version.number, champion.digest, champion.contract)
         if champion.digest == bundle.digest:
             return ChampionFacts(*facts)
         rows = read_table(paths.splits / "test.parquet")

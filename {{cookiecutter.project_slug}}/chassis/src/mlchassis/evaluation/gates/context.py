@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 from mlchassis.config.params import Params
+from mlchassis.contract.model import Contract
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.bootstrap import Interval
 from mlchassis.formatting import format_number
@@ -70,7 +71,7 @@ class ChampionFacts:
 
     version: str
     digest: str
-    contract_version: str
+    contract: Contract
     gain: Interval | None = None
     rows: int = 0
     obstacle: str = ""
@@ -82,12 +83,12 @@ class GateContext:
 
     Attributes:
         facts: Evaluation of the bundle, as `evaluate` wrote it.
-        contract_version: Version of the contract in the bundle.
+        contract: Contract in the bundle.
         microseconds: Time for one record on this machine.
     """
 
     facts: Mapping[str, Any]
-    contract_version: str
+    contract: Contract
     params: Params
     champion: ChampionFacts | None
     microseconds: float

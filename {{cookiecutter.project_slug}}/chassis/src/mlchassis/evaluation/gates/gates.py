@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from mlchassis.contract.compatibility import find_breaking_changes, join_changes
 from mlchassis.evaluation.bootstrap import LEAST_UNITS, Interval, spell_units
 from mlchassis.evaluation.gates.context import GateContext, GateResult, GateVerdict
 from mlchassis.formatting import format_number
@@ -326,17 +327,23 @@ def small_enough(context: GateContext) -> Iterator[GateResult]:
 
 
 def keeps_contract(context: GateContext) -> Iterator[GateResult]:
-    """Clients of the champion can go on: a new major version of the contract breaks them."""
-    mine = context.contract_version
+    """Clients of the champion can go on: no change of the contract breaks their requests."""
+    mine = context.contract
     if context.champion is None:
-        sentence = f"Contract {mine} is the first; it breaks no client."
+        sentence = f"Contract {mine.version} is the first; it breaks no client."
         yield _without_value("contract", True, sentence)
         return
-    theirs = context.champion.contract_version
-    kept = _major(mine) == _major(theirs)
-    advice = "" if kept else "; give a contract that breaks clients a name of its own"
-    sentence = f"Contract {mine} follows the champion's {theirs}{advice}."
-    yield _without_value("contract", kept, sentence)
+    theirs = context.champion.contract
+    breaking = find_breaking_changes(theirs, mine)
+    if breaking:
+        sentence = (
+            f"Contract {mine.version} breaks clients of the champion's {theirs.version}: "
+            f"{join_changes(breaking)}; undo that in contract.yaml, or give the contract a name of "
+            "its own there."
+        )
+    else:
+        sentence = f"Contract {mine.version} breaks no client of the champion's {theirs.version}."
+    yield _without_value("contract", not breaking, sentence)
 
 
 GATES: tuple[Callable[[GateContext], Iterator[GateResult]], ...] = (
@@ -356,10 +363,6 @@ GATES: tuple[Callable[[GateContext], Iterator[GateResult]], ...] = (
     small_enough,
     keeps_contract,
 )
-
-
-def _major(version: str) -> str:
-    return version.split(".", 1)[0]
 
 
 def name_rows(where: Mapping[str, str]) -> str:
