@@ -31,7 +31,7 @@ def adopt(paths: Workspace, request: Request, ask: Ask, say: Callable[[str], Non
 
     Args:
         paths: The project.
-        request: What was asked for.
+        request: Options of the adoption.
         ask: Settles doubts; gives the safe answer where nobody can be asked.
         say: Shows one line to the user.
 

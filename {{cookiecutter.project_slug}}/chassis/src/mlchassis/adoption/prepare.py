@@ -44,8 +44,8 @@ class Adoption:
     """Files to write, and decisions left to a person.
 
     Attributes:
-        keeps_settings: Whether the settings are those of an earlier adoption.
-        location: Where the table lies, if that holds on this machine alone.
+        keeps_settings: True if the settings are those of an earlier adoption.
+        location: Location of the table, if it exists only on this machine.
         decisions: The table of what was decided, line by line.
     """
 
@@ -67,7 +67,7 @@ class _Draft:
     Attributes:
         groups: Columns that may name what several rows are about, with rows for each value.
         labelled: The rows with an outcome.
-        continues: Whether the contract is that of an earlier adoption, with what changed.
+        continues: True if an earlier contract was changed rather than drafted.
     """
 
     planned: tuple[Planned, ...]

@@ -14,11 +14,11 @@ class Request:
     """Options of one adoption.
 
     Attributes:
-        place: Where the table lies.
+        place: Location of the table.
         name: Of the contract and the model; None takes it from the data.
-        day_first: How a date that can be read in two ways is to be read.
+        day_first: True to read ambiguous dates with the day first.
         force: Go on over uncommitted changes.
-        formats: What flags say about the way the table is written.
+        formats: Format flags.
         telling: Features that alone tell the outcome of the validation data: ROC AUC by name.
         agreed: To whatever changes in the contract.
     """

@@ -46,10 +46,10 @@ class ReadTable:
         source: The source as `params.yaml` is to say it.
         location: The source's path, where that holds on this machine alone.
         query: The database's query, where a person gave one.
-        formats: By column, how it is read.
+        formats: Inferred format by column.
         composed: Times that are made of several columns.
         rows: The typed rows.
-        facts: By column, what its values are like.
+        facts: Profile by column.
         notes: Columns and files that were left out.
     """
 
@@ -95,7 +95,7 @@ def read_table(
         opened: The source, from `open_words` as the next two.
         query: The database's query.
         words: The rows as they are written.
-        request: What a person asked for.
+        request: Options of the adoption.
         earlier: The adoption that this one continues.
         ask: Settles doubts.
     """

@@ -18,7 +18,7 @@ _INPUTS = {"numeric": "float", "categorical": "string"}
 
 @dataclass(frozen=True, slots=True)
 class CustomModel:
-    """What a project's estimator fitted, and the width of its scores."""
+    """Fitted estimator of a project, with the width of its scores."""
 
     fitted: FittedEstimator
     width: int
