@@ -12,7 +12,8 @@ from urllib.request import urlopen
 import pytest
 
 from demo import read_question
-from project_copy import make_environment
+from manifest import MANIFEST, make_manifest
+from project_copy import copy_project, make_environment
 from service import fetch, serve
 from summary import Parts
 from whole_run import SAMPLE_ROWS, WholeRun, check_ways, run_in, run_python
@@ -122,6 +123,37 @@ def test_a_second_repro_runs_no_stage(whole_run: WholeRun, parts: Parts) -> None
         printed = run_in(whole_run.project, "dvc", "repro")
     assert "Running stage" not in printed
     assert "up to date" in printed
+
+
+def release_chassis(project: Path, edited: str) -> None:
+    """Edit a module of a project's chassis and write its manifest, as a release does."""
+    chassis = project / "chassis"
+    module = chassis / "src" / "mlchassis" / edited
+    module.write_text(module.read_text(encoding="utf-8") + "\n# Edited.\n", encoding="utf-8")
+    (chassis / MANIFEST).write_text(make_manifest(chassis), encoding="utf-8")
+
+
+def test_a_release_that_edits_serving_code_runs_no_stage(
+    whole_run: WholeRun, tmp_path: Path
+) -> None:
+    project = copy_project(whole_run.project, tmp_path / "ml-service")
+    before = (project / "chassis" / MANIFEST).read_text(encoding="utf-8")
+    release_chassis(project, "serving/app.py")
+    assert (project / "chassis" / MANIFEST).read_text(encoding="utf-8") != before
+    printed = run_in(project, "dvc", "repro")
+    assert "Running stage" not in printed
+    assert "up to date" in printed
+
+
+def test_a_release_that_edits_training_code_trains_again(
+    whole_run: WholeRun, tmp_path: Path
+) -> None:
+    project = copy_project(whole_run.project, tmp_path / "ml-service")
+    release_chassis(project, "training/estimators.py")
+    printed = run_in(project, "dvc", "repro")
+    assert "Running stage 'train'" in printed
+    for stage in ("ingest", "validate", "split"):
+        assert f"Running stage '{stage}'" not in printed
 
 
 def test_a_prediction_names_its_model_and_is_logged(whole_run: WholeRun, service: Service) -> None:
