@@ -1,8 +1,11 @@
 import importlib.util
 import json
+import os
 import py_compile
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -250,6 +253,24 @@ def test_code_that_was_changed_beside_a_registered_model_never_runs(
     with pytest.raises(ProjectError, match=r"tag model_sha256|Failed to download"):
         release.judge(project, params)
     assert not mark.exists()
+
+
+def test_a_model_that_mlflow_loaded_from_the_store_is_promoted(
+    project: Workspace, params: Params
+) -> None:
+    release.judge(project, params)
+    version = release.register(project, params)
+    load = (
+        "import mlflow; "
+        f"mlflow.set_tracking_uri('sqlite:///{project.var}/mlflow.db'); "
+        f"mlflow.pyfunc.load_model('models:/{version.name}/1')"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, "-c", load], cwd=project.var, env=environment, check=True)
+    model = artifacts_of(project, version) / "model"
+    assert (model / "registered_model_meta").is_file()
+    assert (model / "code" / "__pycache__").is_dir()
+    assert release.promote(project, None, "a test").version.number == "1"
 
 
 def test_bytecode_in_the_store_is_neither_compared_nor_run(

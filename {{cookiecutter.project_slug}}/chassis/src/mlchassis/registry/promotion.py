@@ -39,6 +39,9 @@ from mlchassis.registry.promotion_history import (
 from mlchassis.registry.runs import MODEL_TAG
 from mlchassis.registry.tracking import BUNDLE, Tracker, Version
 
+_LOAD_NOTE = "registered_model_meta"
+"""The file in which MLflow notes name and version of a model that it loads."""
+
 CHALLENGER = "challenger"
 CHAMPION = "champion"
 JUDGEMENT_FOLDER = "judgement"
@@ -209,7 +212,7 @@ def fetch_bundle(tracker: Tracker, version: Version, into: Path) -> Bundle:
     if MODEL_TAG in version.tags:
         model, _, inside = BUNDLE.partition("/")
         folder = tracker.fetch(version.run_id, model, into)
-        _remove_bytecode(folder)
+        _remove_load_files(folder)
         _check_model(version, folder)
         place = folder / inside
     else:
@@ -224,12 +227,13 @@ def fetch_bundle(tracker: Tracker, version: Version, into: Path) -> Bundle:
         ) from None
 
 
-def _remove_bytecode(folder: Path) -> None:
-    """Removes the bytecode from a downloaded model, so that it is neither compared nor run.
+def _remove_load_files(folder: Path) -> None:
+    """Removes from a downloaded model what loading it leaves in a store on this machine.
 
-    Python writes it into the store itself when somebody loads the model from a store on this
-    machine; it says nothing about the files that were registered.
+    MLflow loads such a model in place and notes its version beside it, and Python writes bytecode.
+    Neither was registered, so it is neither compared nor run.
     """
+    (folder / _LOAD_NOTE).unlink(missing_ok=True)
     for cache in list(folder.rglob("__pycache__")):
         if cache.is_dir() and not cache.is_symlink():
             shutil.rmtree(cache)
