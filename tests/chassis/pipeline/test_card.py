@@ -174,7 +174,7 @@ def test_the_report_names_the_units_behind_its_intervals(
         units = {"unit": unit, "count": 40, "interval": interval}
         change_facts(project, partial(dict.update, units=units))
         page, card = told()
-        assert f"confidence interval: the range for other {others} like those" in page
+        assert f"the range for other {others} like those" in page
         assert how in card.replace("\\", "")
 
 

@@ -46,9 +46,9 @@ from mlchassis.reports import read_report
 from mlchassis.workspace.outputs import writing
 
 _TASKS: Mapping[Task, tuple[str, str]] = {
-    "binary": ("tabular-classification", "Answers yes or no, with a probability"),
-    "multiclass": ("tabular-classification", "Answers one of several classes, with probabilities"),
-    "regression": ("tabular-regression", "Answers a number"),
+    "binary": ("tabular-classification", "Predicts yes or no, with a probability"),
+    "multiclass": ("tabular-classification", "Predicts one of several classes, with probabilities"),
+    "regression": ("tabular-regression", "Predicts a number"),
 }
 _MEANINGS = {
     "roc_auc": "how often it ranks a row of one class above a row of the other; 0.5 is guessing",
@@ -77,7 +77,7 @@ _SHARES = ("accuracy", "roc_auc")
 _CURVES = {
     "roc": ("ROC curve: cases found, by false alarms", True),
     "precision_recall": ("Precision-recall curve: right calls, by cases found", False),
-    "calibration": ("Calibration: of 100 cases given 30 %, about 30 should come true", True),
+    "calibration": ("Calibration: of 100 cases given 30%, about 30 should come true", True),
 }
 
 _MUCH = 0.15
@@ -148,8 +148,8 @@ def _goodness(params: Params, facts: Mapping[str, Any]) -> list[Block]:
     meanings = _explain_metrics(facts)
     rows = [(n, *cells, meanings[n]) for n, cells in zip(facts["metrics"], spelt, strict=True)]
     how = (
-        f"Measured on {facts['rows']:,} rows{_spell(facts['window'])}, which nothing in training "
-        f"has seen. Confidence intervals of {params.evaluate.confidence:.0%} "
+        f"Measured on {facts['rows']:,} rows{_spell(facts['window'])}, which training did "
+        f"not use. Confidence intervals of {params.evaluate.confidence:.0%} "
         f"{_spell_resampling(facts)}."
     )
     return [Text(how), Table(("metric", *found, "meaning"), rows)]
@@ -234,7 +234,10 @@ def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) ->
     tiles = [
         (f"{title} {best}", _explain_metric(metric, facts, contract)),
         (f"{title} {dull}", "baseline: the same answer for every case"),
-        (f"{least} to {most}", f"confidence interval: the range for other {others} like those"),
+        (
+            f"{least} to {most}",
+            f"confidence interval of {title}: the range for other {others} like those",
+        ),
         *_decision_tiles(contract, facts),
         (f"{facts['rows']:,}", f"test rows: {unseen}{_spell(facts['window'])}"),
     ]

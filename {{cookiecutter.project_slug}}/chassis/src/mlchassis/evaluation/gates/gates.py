@@ -1,8 +1,7 @@
 """The gates: functions from a context to rows of the judgement; `GATES` is the list of them.
 
-Wherever there is an interval its unfavourable end counts, so that a gate lets pass what was shown
-to be good enough, and not what merely was not shown to be bad. (Slices and groups of people are
-many and small: their gates refuse what was shown to be bad.)
+The pessimistic end of the interval must meet the limit. Slices and groups of people are many and
+small: their gates reject only if the optimistic end misses the limit.
 """
 
 from collections.abc import Callable, Iterator, Mapping
