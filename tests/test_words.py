@@ -29,7 +29,7 @@ _CLAUSE = re.compile(r"(What|Who|Whom|Whose|Whether|Where|Which|By|How)\b")
 _ENTRY = re.compile(r"^ +[A-Za-z_]+: (.+)$", re.MULTILINE)
 """An entry of `Args:` or `Attributes:` in a docstring."""
 _AVOIDED = re.compile(
-    r"\b(anew|mend(s|ed|ing)?|nought|dear(er|est)?|alike|h(o|e)ld(s|ing)? (\w+ )?against|"
+    r"\b(anew|mend(s|ed|ing)?|nought|dear(er|est)?|alike|h(o|e)ld(s|ing)?\b[^.]{0,40} against|"
     r"(short|long) way)\b",
     re.IGNORECASE,
 )

@@ -68,7 +68,7 @@ class Deployment:
 
 
 def judge(paths: Workspace, params: Params) -> Judgement:
-    """Holds the bundle against every gate, and writes `reports/judgement.json`.
+    """Check the bundle by every gate, and write `reports/judgement.json`.
 
     Raises:
         RefusedError: A gate refuses; the judgement is written all the same.

@@ -55,7 +55,7 @@ class Judgement(BaseModel):
 
 
 def judge(context: GateContext, custom: Sequence[CustomGate] = ()) -> Judgement:
-    """Holds a bundle's facts against every gate.
+    """Check a bundle's evaluation by every gate.
 
     Raises:
         ProjectError: `judge.metric` names what was not measured.

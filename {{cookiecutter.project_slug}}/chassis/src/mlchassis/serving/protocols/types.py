@@ -114,7 +114,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 def validate_rows(
     model: "ServedModel", rows: Sequence[Mapping[str, Any]], locate: Callable[[Location], Location]
 ) -> Rows:
-    """Holds rows of JSON values against the contract, exactly as `POST /predict` does.
+    """Validate rows of JSON values by the contract, exactly as `POST /predict` does.
 
     Args:
         model: Request model of the contract.
