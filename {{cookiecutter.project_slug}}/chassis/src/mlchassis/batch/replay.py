@@ -69,7 +69,8 @@ def find_entries(predictions: Path, request_id: str) -> Iterator[Mapping[str, An
 
 def _trace_row(scorer: Scorer, entry: Mapping[str, Any]) -> Generator[str, None, float]:
     """Yields the stages of a row; returns the largest difference to what was answered."""
-    contract, inputs = scorer.bundle.contract, entry["inputs"]
+    contract = scorer.bundle.contract
+    inputs = entry["inputs"]
     yield from _tabulate("input", inputs)
     personal = [c.name for c in contract.features if c in contract.pii]
     if personal:

@@ -128,7 +128,8 @@ def score_files(
     job = _plan(files, scorer)
     parts = parts_path(output)
     prepare_parts(parts, _describe_work(inputs, scorer.bundle.digest, chunk_rows))
-    start, running = 0, deque[Future[int]]()
+    start = 0
+    running = deque[Future[int]]()
     # While a chunk is in the model, which needs no interpreter, others are read, checked, written.
     with ThreadPoolExecutor(workers) as executor:
         for count, chunk in enumerate(_read_all(files, job.formats, chunk_rows), start=1):

@@ -11,14 +11,20 @@ from mlchassis.evaluation.metrics import Floats
 
 LEAST_ROWS = 100
 """Fewer rows say nothing about their neighbors."""
-_NOTICEABLE, _ERRORS = 0.1, 4.0
-"""An autocorrelation is reported above both this value and so many standard errors."""
-LEAST_THINGS, LEAST_REPEATS = 20, 1.2
-"""Different values, and rows for each, of a column that may name things."""
+_NOTICEABLE = 0.1
+"""An autocorrelation up to this value is not reported."""
+_ERRORS = 4.0
+"""An autocorrelation of up to so many standard errors is not reported."""
+LEAST_THINGS = 20
+"""Different values of a column that may name things."""
+LEAST_REPEATS = 1.2
+"""Rows for each value of a column that may name things."""
 _LEAST_SHARE = 0.01
 """Of the rows: a column with fewer values is a category."""
-_ALIKE, _BY_CHANCE = 0.9, 0.6
-"""Agreement of another column between rows of one thing, and between any two rows."""
+_ALIKE = 0.9
+"""Agreement of another column between rows of one thing."""
+_BY_CHANCE = 0.6
+"""Agreement of another column between any two rows."""
 _MOST_PAIRS = 2000
 
 

@@ -79,7 +79,8 @@ def _describe_words(
     whole: "pd.Series[Any]", months: Mapping[str, "pd.Series[Any]"]
 ) -> dict[str, Any]:
     counts = whole.value_counts()
-    commonest, shown = counts.index[0], counts.head(WORDS)
+    commonest = counts.index[0]
+    shown = counts.head(WORDS)
     if pd.api.types.is_numeric_dtype(whole):
         shown = shown.sort_index()
     shares = {month: (part.dropna() == commonest).mean() for month, part in months.items()}

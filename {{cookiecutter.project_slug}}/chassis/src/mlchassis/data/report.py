@@ -32,7 +32,8 @@ def write_data_page(path: Path, contract: Contract, facts: Mapping[str, Any], tr
 
 
 def _lead(contract: Contract, facts: Mapping[str, Any], trouble: str) -> Lead:
-    months, kept = facts["months"], facts["accepted"] / max(facts["rows"], 1)
+    months = facts["months"]
+    kept = facts["accepted"] / max(facts["rows"], 1)
     labelled = _average(months, "labelled")
     tiles = [
         (f"{facts['rows']:,}", f"rows have arrived{_spell_months(list(months))}"),
@@ -55,7 +56,8 @@ def _lead(contract: Contract, facts: Mapping[str, Any], trouble: str) -> Lead:
 
 
 def _describe(contract: Contract, facts: Mapping[str, Any]) -> Iterator[Section]:
-    months, columns = facts["months"], facts["columns"]
+    months = facts["months"]
+    columns = facts["columns"]
     several = len(months) > 1
     yield Section("Rows by month" if several else "Rows", list(_month_bars(contract, months)))
     yield Section("Quarantine, duplicates and abrupt shifts", list(_tell_broken(facts)))
@@ -83,9 +85,11 @@ def _month_bars(contract: Contract, months: Mapping[str, Mapping[str, Any]]) -> 
     """Charts by month, the outcome's first."""
     name = contract.target.name
     if contract.classes:
-        form, title = ".1%", f"Share of {name}: {class_name(contract.classes[-1])}"
+        form = ".1%"
+        title = f"Share of {name}: {class_name(contract.classes[-1])}"
     else:
-        form, title = ".4g", f"Mean of {name}"
+        form = ".4g"
+        title = f"Mean of {name}"
     yield from _bars(months, "target_mean", title, form)
     yield from _share_bars(name, months)
     yield from _bars(months, "rows", "Rows", ",")
@@ -164,7 +168,8 @@ def _measure_gaps(found: Mapping[str, Any], months: Mapping[str, Mapping[str, fl
 
 
 def _months(name: str, found: Mapping[str, Any]) -> tuple[str, ...]:
-    typical, form = found.get("typical", {}), ".1%" if "values" in found else ".4g"
+    typical = found.get("typical", {})
+    form = ".1%" if "values" in found else ".4g"
     cells = []
     for month, gaps in found["missing"].items():
         value = typical.get(month)

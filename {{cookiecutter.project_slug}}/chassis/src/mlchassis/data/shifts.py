@@ -24,13 +24,20 @@ _LEAST_SHARE = 0.2
 """Of the mean of the months: one with fewer rows has just begun, or is a remainder."""
 _COMMON = 0.01
 """Share of a month's values from which on a category does not vanish by chance."""
-_LEAST_STEPS, _NOTICEABLE, _UNUSUAL = 3, 0.25, 5.0
-"""From so many steps on it is known how a column moves; one beyond both others is no such move."""
+_LEAST_STEPS = 3
+"""Steps of a column from which on its usual move is known."""
+_NOTICEABLE = 0.25
+"""A smaller step is a usual move."""
+_UNUSUAL = 5.0
+"""A step of fewer times the column's usual one is a usual move."""
 _MOVING = 0.25
 """A column with more steps than this, of all that it could have, moves with time: no fault."""
-_SHARE_NOTICEABLE, _SHARE_SURELY, _SHARE_UNUSUAL = 0.15, 0.3, 3.0
-"""Change of a class' share that is worth a look, one that is so without knowing how the share
-usually moves, and how many times beyond its largest earlier change."""
+_SHARE_NOTICEABLE = 0.15
+"""Change of a class' share that is worth a look."""
+_SHARE_SURELY = 0.3
+"""Change of a class' share that is worth a look even if its usual change is not known."""
+_SHARE_UNUSUAL = 3.0
+"""Multiple of the largest earlier change of a class' share that is worth a look."""
 _SURELY = 20
 """A category of so many rows does not vanish by chance."""
 

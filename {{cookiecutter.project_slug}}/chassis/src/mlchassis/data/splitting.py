@@ -230,7 +230,8 @@ def _spell_widening(window: str, params: SplitParams) -> str:
 
 def _check_units(test: pd.DataFrame, contract: Contract, params: SplitParams) -> None:
     """Stop where other days or groups than those few of the test window would not be known."""
-    units, unit = count_units(number_units(test, contract, params)), name_unit(contract, params)
+    units = count_units(number_units(test, contract, params))
+    unit = name_unit(contract, params)
     if units >= LEAST_UNITS or (unit == "day" and _stand_for_months(test, contract)):
         return
     setting = "split.test_days" if unit == "day" else "split.test_share"

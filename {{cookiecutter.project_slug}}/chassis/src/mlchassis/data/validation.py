@@ -1,5 +1,6 @@
 """Stage `validate`: the contract on every row; those that break it go to quarantine, with why."""
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -26,13 +27,7 @@ REASON = "_reason"
 def run(paths: Paths, params: Params) -> str:
     """Parts the rows that have arrived into accepted and quarantined ones."""
     contract = load_contract(paths.contract)
-    files = sorted(paths.raw.glob("*.parquet"))
-    months = {f.stem: read_table(f) for f in files if has_arrived(f.stem, params.ingest.until)}
-    if not months:
-        raise ProjectError(
-            f"No month up to {params.ingest.until} is in data/raw; run `make repro`."
-        )
-    rows = pd.concat(months, names=[MONTH]).reset_index(level=MONTH).reset_index(drop=True)
+    rows = _read_months(paths, params)
     reasons = find_reasons(rows.drop(columns=MONTH), contract)
     broken = rows.loc[reasons.index].assign(**{REASON: reasons})
     accepted = rows.drop(index=reasons.index)
@@ -51,14 +46,12 @@ def run(paths: Paths, params: Params) -> str:
     }
     # All of it is written even when the stage then stops: it says why.
     write_report(paths.reports / "validation.json", report)
-    for folder, part in ((paths.quarantine, broken), (paths.accepted, accepted)):
-        make_folder(folder, private=True)
-        for month, batch in part.groupby(MONTH):
-            write_table(folder / f"{month}.parquet", batch.drop(columns=MONTH))
-    trouble, limits = "", params.validate_
+    _write_months(paths.quarantine, broken)
+    _write_months(paths.accepted, accepted)
+    trouble = ""
     try:
-        check_share(len(broken), len(rows), reasons, limits.max_quarantined)
-        check_doubled(doubled, len(accepted), limits.max_doubled)
+        check_share(len(broken), len(rows), reasons, params.validate_.max_quarantined)
+        check_doubled(doubled, len(accepted), params.validate_.max_doubled)
         check_steps(steps)
     except ProjectError as error:
         trouble = str(error)
@@ -66,6 +59,24 @@ def run(paths: Paths, params: Params) -> str:
     finally:
         write_data_page(paths.reports / "data.html", contract, report, trouble)
     return f"{len(accepted):,} rows keep the contract, {len(broken):,} are in quarantine"
+
+
+def _write_months(folder: Path, rows: pd.DataFrame) -> None:
+    """Write the rows of each month into a file of its own."""
+    make_folder(folder, private=True)
+    for month, batch in rows.groupby(MONTH):
+        write_table(folder / f"{month}.parquet", batch.drop(columns=MONTH))
+
+
+def _read_months(paths: Paths, params: Params) -> pd.DataFrame:
+    """Read the rows of all months that have arrived, with their month."""
+    files = sorted(paths.raw.glob("*.parquet"))
+    months = {f.stem: read_table(f) for f in files if has_arrived(f.stem, params.ingest.until)}
+    if not months:
+        raise ProjectError(
+            f"No month up to {params.ingest.until} is in data/raw; run `make repro`."
+        )
+    return pd.concat(months, names=[MONTH]).reset_index(level=MONTH).reset_index(drop=True)
 
 
 def find_reasons(rows: pd.DataFrame, contract: Contract) -> "pd.Series[str]":

@@ -49,7 +49,8 @@ def _is_about(line: bytes, selection: Selection) -> bool:
 
 
 def _matches(entry: Mapping[str, Any], selection: Selection) -> bool:
-    column, key = selection.column, selection.key
+    column = selection.column
+    key = selection.key
     inputs = entry.get("inputs") or {}
     cells = [inputs.get(column.name)]
     cells += [entry.get(role) for role in ("key", "event_time") if role in column.roles]

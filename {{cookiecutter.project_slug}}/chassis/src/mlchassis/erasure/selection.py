@@ -53,7 +53,8 @@ def read_selection(text: str, contract: Contract) -> Selection:
     if equals and name in names:
         column = names[name]
     elif contract.key is not None:
-        column, value = contract.key, text
+        column = contract.key
+        value = text
     else:
         raise ProjectError(
             "The contract has no column with the tag key, so KEY= names no row; write the column "

@@ -155,7 +155,9 @@ def _find_surplus(path: Path, form: TableFormat, layout: Layout) -> Literal["fir
     """Return the position of the extra cell in rows that are one cell longer than the header."""
     width = len(layout.names) + 1
     index = set[str]()
-    count, indented, closed = 0, 0, 0
+    count = 0
+    indented = 0
+    closed = 0
     for row in _Rows(path, form, skip=layout.lines, keep_blanks=True):
         if len(row) != width:
             return None
@@ -211,7 +213,8 @@ class _Rows:
         )
         start = 0
         for row in reader:
-            start, self.line = self.line + 1, self.skipped + reader.line_num
+            start = self.line + 1
+            self.line = self.skipped + reader.line_num
             if self._ended:
                 raise ProjectError(
                     f"{name_file(self.path)}: the quote that opens in or after line {start} "
@@ -348,7 +351,8 @@ def _is_regular(path: Path, form: TableFormat) -> bool:
         return False
     if _codec(form).startswith(_SEVERAL_BYTES):
         return False
-    quotes, last = 0, b""
+    quotes = 0
+    last = b""
     with open_packed(path) as stream:
         while block := stream.read(_BLOCK):
             # Arrow takes a quote after a blank for a part of the cell.
@@ -474,7 +478,8 @@ def check_beginning(path: Path, lines: Sequence[str], delimiters: str) -> None:
             found.append((width, rows[0][0], *start))
     if found:
         width, top, number, header = max(found)
-        title, shown = lines[top - 1], "', '".join(header[:3])
+        title = lines[top - 1]
+        shown = "', '".join(header[:3])
         raise ProjectError(
             f"{name_file(path)} does not begin with its header: line {top} is '{title:.60}', "
             "and line "

@@ -154,10 +154,12 @@ def open_file(path: Path, place: Path, form: TableFormat) -> SourceFile:
     with readable(path):
         if is_csv(path):
             layout = read_layout(path, form)
-            stored, notes = layout.names, _note_surplus(path, layout)
+            stored = layout.names
+            notes = _note_surplus(path, layout)
         else:
             shape = read_shape(path)
-            stored, nested = shape.names, shape.nested
+            stored = shape.names
+            nested = shape.nested
     names = [form.rename.get(name, name) for name in stored]
     partitions = _partitions(path, place, form, names)
     check_names([*names, *(name for name, _ in partitions)], path)

@@ -51,7 +51,8 @@ def parse_columns(rows: pd.DataFrame, form: TableFormat, contract: Contract) -> 
     for column in contract.columns:
         # A column that is not there is the caller's to refuse, as of every source.
         if column.name in rows:
-            plain, written = form.column(column.name), rows.pop(column.name)
+            plain = form.column(column.name)
+            written = rows.pop(column.name)
             parsed, invalid = parse_column(written, column.kind, plain)
             _refuse_invalid(written, invalid, column, place)
             columns[column.name] = parsed
@@ -66,7 +67,8 @@ def _refuse_invalid(written: "pd.Series[Any]", invalid: Mask, column: Column, pl
     if not invalid.any():
         return
     position = int(invalid.argmax())
-    cell, where = written.iloc[position], f"in row {position + 1}{place}"
+    cell = written.iloc[position]
+    where = f"in row {position + 1}{place}"
     if isinstance(cell, str):
         way_out = "or add the word to source.columns in params.yaml as 'missing'"
     else:

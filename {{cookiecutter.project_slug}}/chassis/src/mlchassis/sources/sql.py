@@ -73,7 +73,8 @@ def type_columns(names: Sequence[str], rows: Sequence[Sequence[Any]], query: str
         ProjectError: A column holds bytes.
     """
     cells = zip(*rows, strict=True) if rows else ([] for _ in names)
-    columns, nested = {}, []
+    columns = {}
+    nested = []
     for name, values in zip(names, cells, strict=True):
         types = {type(value) for value in values if value is not None}
         if types & _BYTES:
@@ -183,7 +184,8 @@ def _read_query(path: Path) -> str:
 
 def _ask(connection: Connection, query: str, params: SqlParams, paths: Paths) -> pd.DataFrame:
     # A colon in the query is its own: what is bound is ours alone.
-    query, values = query.replace(":", "\\:"), dict[str, str]()
+    query = query.replace(":", "\\:")
+    values = dict[str, str]()
     months = [path.stem for path in paths.raw.glob("*.parquet") if path.stem != WHOLE]
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET TIME ZONE 'UTC'")
