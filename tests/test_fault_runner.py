@@ -134,3 +134,14 @@ def test_a_faults_folder_holds_nothing_else() -> None:
 def test_the_ml_test_score_has_its_28_rows() -> None:
     assert len(ROWS) == 28
     assert {name.split()[0] for name in ROWS} == {"Data", "Model", "Infra", "Monitor"}
+
+
+def test_two_dozen_faults_for_exercises_leave_the_chassis_alone() -> None:
+    own = []
+    for fault in load_library():
+        patch = fault.apply.patch
+        changes = [*fault.apply.commands, *fault.after]
+        changes += [(faults.LIBRARY / fault.name / patch).read_text("utf-8")] if patch else []
+        if "exercise" in fault.readers and not any("chassis/" in change for change in changes):
+            own.append(fault.name)
+    assert len(own) >= 24, own
