@@ -20,7 +20,6 @@ import pytest
 
 import ml_service
 from ml_service.features import compute_features
-from ml_service.service import service
 from mlchassis import errors
 from mlchassis.bundle.bundle import deploy_bundle, write_bundle
 from mlchassis.config.settings import ServiceSettings
@@ -170,7 +169,7 @@ def test_a_port_in_use_is_one_sentence(settings: ServiceSettings) -> None:
         port = taken.getsockname()[1]
         busy = settings.model_copy(update={"port": port})
         with pytest.raises(errors.ProjectError, match=f"cannot listen on 127.0.0.1 port {port}"):
-            process.serve(busy, service)
+            process.serve(busy, f"{ml_service.__name__}.service:service")
 
 
 def test_a_refused_bundle_is_one_sentence_and_a_failure(

@@ -6,7 +6,8 @@ import pytest
 
 from ml_service.project import project
 from mlchassis.errors import ProjectError
-from mlchassis.project import Project, Workspace, load_object
+from mlchassis.project import Project, Workspace
+from mlchassis.team_code.signatures import load_object
 
 MODULE = project.features.__module__.partition(".")[0] + ".project"
 
@@ -17,7 +18,7 @@ def test_a_project_is_imported_by_its_reference() -> None:
 
 @pytest.mark.parametrize("name", ["missing", "Project", "compute_features"])
 def test_an_object_of_another_type_is_rejected_with_what_to_write(name: str) -> None:
-    with pytest.raises(ProjectError, match=rf"{name} in {MODULE} is .* write there `{name} = Pro"):
+    with pytest.raises(ProjectError, match=f"py is .* write there `{name} = Pro"):
         load_object(f"{MODULE}:{name}", Project)
 
 

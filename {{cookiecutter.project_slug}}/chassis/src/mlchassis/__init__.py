@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mlchassis.extensions.metrics import metric
     from mlchassis.features.encoding import FeatureMatrix
     from mlchassis.project import Project
+    from mlchassis.reporting.sections import ReportContext, ReportSection
+    from mlchassis.serving.extension.model_dependency import ModelDep
     from mlchassis.serving.service import Service
     from mlchassis.workflow.release import load_champion
 
@@ -31,9 +33,12 @@ _PLACES = {
     "FittedEstimator": "mlchassis.extensions.estimators",
     "GateContext": "mlchassis.evaluation.gates.context",
     "GateResult": "mlchassis.evaluation.gates.context",
+    "ModelDep": "mlchassis.serving.extension.model_dependency",
     "ParamsSection": "mlchassis.config.custom_params",
     "Project": "mlchassis.project",
     "ProjectError": "mlchassis.errors",
+    "ReportContext": "mlchassis.reporting.sections",
+    "ReportSection": "mlchassis.reporting.sections",
     "Scorer": "mlchassis.bundle.scorer",
     "Service": "mlchassis.serving.service",
     "gate": "mlchassis.extensions.gates",
@@ -49,9 +54,12 @@ __all__ = [
     "FittedEstimator",
     "GateContext",
     "GateResult",
+    "ModelDep",
     "ParamsSection",
     "Project",
     "ProjectError",
+    "ReportContext",
+    "ReportSection",
     "Scorer",
     "Service",
     "gate",

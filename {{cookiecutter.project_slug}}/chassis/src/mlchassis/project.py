@@ -1,22 +1,33 @@
 """The objects that a team passes to the chassis, and the folder of its project."""
 
 import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureCode, FeatureFunction, load_feature_code
 from mlchassis.paths import Paths
+from mlchassis.team_code.signatures import Expected, check_function
 
 if TYPE_CHECKING:
     from mlchassis.config.params import Params
     from mlchassis.extensions.estimators import Estimator
     from mlchassis.extensions.gates import CustomGate
     from mlchassis.extensions.metrics import CustomMetric
+    from mlchassis.reporting.sections import ReportContext, ReportSection
     from mlchassis.sources.registry import Source
+
+Stage = Callable[["Workspace", "Params"], str]
+"""The project's folder and parameters, to one line about what the stage did."""
+
+FEATURES = Expected("(columns) -> dict of named features", 1)
+_SOURCE = Expected("(options, root) -> pandas.DataFrame", 2)
+_SECTION = Expected("(context: ReportContext) -> ReportSection", 1)
+_STAGE = Expected("(workspace, params) -> str", 2)
+STAGE_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,8 @@ class Project:
         metrics: Functions with the decorator `metric`: `judge.metric` may name one.
         gates: Functions with the decorator `gate`, for the judgement.
         estimators: Kinds of models beside the built-in ones, for `train.candidate.kind`.
+        report_sections: Own sections of the model report and the model card.
+        stages: Own commands by name, for stages of `dvc.yaml` and for studies beside it.
     """
 
     features: FeatureFunction
@@ -36,6 +49,8 @@ class Project:
     metrics: "Sequence[CustomMetric]" = ()
     gates: "Sequence[CustomGate]" = ()
     estimators: "Sequence[Estimator]" = ()
+    report_sections: "Sequence[Callable[[ReportContext], ReportSection]]" = ()
+    stages: Mapping[str, Stage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,23 +97,33 @@ def read_params(paths: Paths) -> "Params":
     return load_params(paths.params, choose_params_model(paths))
 
 
-_T = TypeVar("_T")
-
-
-def load_object(reference: str, kind: type[_T]) -> _T:
-    """Import an object of the project's own code.
+def check_project(project: Project, file: str, verbs: Collection[str]) -> None:
+    """Reject a project whose objects cannot be used as the machinery uses them.
 
     Args:
-        reference: As "package.module:name".
-        kind: The type that it must have.
+        project: The team's objects.
+        file: The file in which they are passed.
+        verbs: The built-in commands, whose names no own stage may have.
 
     Raises:
-        ProjectError: There is no such module or name, or it is something else.
+        ProjectError: One of them is of another shape; the sentence names it.
     """
-    module, _, name = reference.partition(":")
-    found = getattr(import_module(module), name, None)
-    if not isinstance(found, kind):
+    check_function(project.features, "features", file, FEATURES)
+    if project.source is not None:
+        check_function(project.source, "source", file, _SOURCE)
+    for number, section in enumerate(project.report_sections):
+        check_function(section, f"report_sections[{number}]", file, _SECTION)
+    for name, stage in project.stages.items():
+        _check_stage_name(name, file, verbs)
+        check_function(stage, f"stages['{name}']", file, _STAGE)
+
+
+def _check_stage_name(name: str, file: str, verbs: Collection[str]) -> None:
+    if name in verbs:
         raise ProjectError(
-            f"{name} in {module} is {found!r:.100}; write there `{name} = {kind.__name__}(…)`."
+            f"{file}: stages has '{name}', which is a built-in command; choose another name."
         )
-    return found
+    if not STAGE_NAME.fullmatch(name):
+        raise ProjectError(
+            f"{file}: stages has '{name}'; name a stage with lower-case letters, digits, - and _."
+        )

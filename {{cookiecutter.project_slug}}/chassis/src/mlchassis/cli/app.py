@@ -4,8 +4,9 @@ Nothing heavy is imported before the command that needs it runs.
 """
 
 import gc
+import inspect
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +23,8 @@ from mlchassis.cli.commands import (
     verbs,
 )
 from mlchassis.errors import ProjectError
+from mlchassis.project import STAGE_NAME, Stage
+from mlchassis.team_code.errors import describe_team_error
 from mlchassis.telemetry import silence_telemetry
 from mlchassis.terminal import echo, fail
 from mlchassis.workspace.outputs import protect, read_outputs, recording
@@ -57,6 +60,18 @@ class _Group(TyperGroup):
             raise typer.Exit(1) from None
         return super().parse_args(ctx, words)
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands, the project's own stages last."""
+        return [*super().list_commands(ctx), *_read_own_stages(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a built-in command, or else the project's own stage of that name."""
+        built_in = super().get_command(ctx, cmd_name)
+        if built_in is not None or not STAGE_NAME.fullmatch(cmd_name):
+            return built_in
+        stage = _read_own_stages(ctx).get(cmd_name)
+        return None if stage is None else make_stage_command(cmd_name, stage)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
@@ -67,8 +82,21 @@ class _Group(TyperGroup):
         except OSError as error:
             # A full disk, a folder that is not ours: files are written whole or not at all.
             why = " ".join(str(error).split())
-            fail(f"this machine refuses: {why}; fix that and run again, nothing is half-written.")
+            fail(f"this machine refuses: {why}; see to it and run again, nothing is half-written.")
+        except Exception as error:
+            sentence = describe_team_error(error, Path.cwd())
+            if sentence is None:
+                raise
+            fail(sentence)
         raise typer.Exit(1)
+
+
+def _read_own_stages(ctx: Any) -> Mapping[str, Stage]:
+    """Return the project's own stages; none where no project runs this command line."""
+    if ctx.obj is None:
+        return {}
+    stages: Mapping[str, Stage] = ctx.obj.load_project().stages
+    return stages
 
 
 def split_options(words: Sequence[str]) -> list[str]:
@@ -118,13 +146,36 @@ def _add_stage(name: str, purpose: str) -> None:
         name, help=f"{purpose}\n\nExample: .venv/bin/dvc repro {name}", rich_help_panel="Stages"
     )
     def stage() -> None:
-        module = import_module(STAGE_MODULES[name])
-        paths, params = read_project()
-        outputs = read_outputs(paths, name)
-        protect(paths, outputs, echo)
-        with recording(paths, outputs), Console(stderr=True).status(f"{name} …"):
-            summary = module.run(paths, params)
-        echo(f"{name}: {summary}")
+        _run_stage(name, import_module(STAGE_MODULES[name]).run)
+
+
+def _run_stage(name: str, stage: Stage) -> None:
+    """Run a stage, keep edited outputs, record what it writes, and print its line."""
+    paths, params = read_project()
+    outputs = read_outputs(paths, name)
+    protect(paths, outputs, echo)
+    with recording(paths, outputs), Console(stderr=True).status(f"{name} …"):
+        summary = stage(paths, params)
+    if not isinstance(summary, str):
+        raise ProjectError(
+            f"The stage '{name}' returned {summary!r:.100}; return one line, a str, about what it "
+            "did."
+        )
+    echo(f"{name}: {summary}")
+
+
+def make_stage_command(name: str, stage: Stage) -> Any:
+    """Make the command of a project's own stage; its docstring is the help."""
+    single = typer.Typer(add_completion=False)
+    purpose = inspect.getdoc(stage) or "A stage of this project."
+
+    @single.command(
+        name, help=f"{purpose}\n\nExample: .venv/bin/dvc repro {name}", rich_help_panel="Own stages"
+    )
+    def run_own() -> None:
+        _run_stage(name, stage)
+
+    return typer.main.get_command(single)
 
 
 for _name, _purpose in STAGES.items():
@@ -373,7 +424,7 @@ def serve(context: typer.Context) -> None:
     # `launch.run` starts it without this command line; here it is for the list of verbs.
     from mlchassis.serving.server.command import main
 
-    main(read_composition().load_service, context.args)
+    main(read_composition().service, context.args)
 
 
 @app.command(rich_help_panel="Servers")
@@ -385,3 +436,9 @@ def ui(port: Annotated[int, typer.Option(help="Port of the UI.")] = 5000) -> Non
     from mlchassis.registry.mlflow_ui import open_ui
 
     open_ui(open_project(), port)
+
+
+def list_verbs() -> list[str]:
+    """Return the names of the built-in commands."""
+    group: Any = typer.main.get_command(app)
+    return sorted(group.commands)

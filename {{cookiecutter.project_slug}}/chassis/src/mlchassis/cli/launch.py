@@ -8,7 +8,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlchassis.project import Project, load_object
+from mlchassis.project import Project, check_project
+from mlchassis.team_code.signatures import find_file, load_object
 
 if TYPE_CHECKING:
     from mlchassis.serving.service import Service
@@ -30,11 +31,13 @@ class Composition:
         """Import the project's `Project`.
 
         Raises:
-            ProjectError: It is not there, or something else.
+            ProjectError: It is not there, is something else, or holds an object of another shape.
         """
+        from mlchassis.cli.app import list_verbs
         from mlchassis.extensions.checks import check_extensions
 
         project = load_object(self.project, Project)
+        check_project(project, find_file(self.project), list_verbs())
         check_extensions(project)
         return project
 
@@ -42,11 +45,11 @@ class Composition:
         """Import the project's `Service`.
 
         Raises:
-            ProjectError: It is not there, or something else.
+            ProjectError: It is not there, is something else, or holds an object of another shape.
         """
-        from mlchassis.serving.service import Service
+        from mlchassis.serving.service import load_service
 
-        return load_object(self.service, Service)
+        return load_service(self.service)
 
 
 def run(project: str, service: str) -> None:
@@ -60,7 +63,7 @@ def run(project: str, service: str) -> None:
     if sys.argv[1:2] == ["serve"]:
         from mlchassis.serving.server.command import main
 
-        main(composition.load_service, sys.argv[2:])
+        main(composition.service, sys.argv[2:])
     else:
         from mlchassis.cli.app import app
 

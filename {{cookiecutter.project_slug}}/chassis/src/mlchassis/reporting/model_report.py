@@ -4,7 +4,7 @@ The card is Mitchell et al. 2019 ("Model Cards for Model Reporting") in Markdown
 that Hugging Face reads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from mlchassis.html.rendering import (
 )
 from mlchassis.paths import Paths
 from mlchassis.printable import printable
+from mlchassis.project import Workspace
 from mlchassis.registry.runs import read_evaluation
 from mlchassis.reporting.findings import (
     describe_errors,
@@ -42,6 +43,7 @@ from mlchassis.reporting.findings import (
     fold,
     spell_interval,
 )
+from mlchassis.reporting.sections import ReportContext, insert_sections
 from mlchassis.reports import read_report
 from mlchassis.workspace.outputs import writing
 
@@ -84,14 +86,17 @@ _MUCH = 0.15
 """Difference of an outcome's share between windows that is worth a warning."""
 
 
-def write_report(paths: Paths, params: Params, bundle: Bundle, judgement: Judgement) -> list[Path]:
+def write_report(
+    paths: Workspace, params: Params, bundle: Bundle, judgement: Judgement
+) -> list[Path]:
     """Writes `reports/report.html` and `reports/model_card.md` about a judged bundle.
 
     Raises:
-        ProjectError: Facts are missing, or belong to another bundle.
+        ProjectError: Facts are missing, or belong to another bundle; an own section is wrong.
     """
     facts = read_evaluation(paths, bundle)
-    sections = describe(paths, params, bundle, facts, judgement)
+    context = ReportContext(paths, params, bundle, facts, judgement)
+    sections = insert_sections(describe(paths, params, bundle, facts, judgement), context)
     purpose = Section("Intended use", [Text(bundle.contract.description)])
     title = f"{bundle.metadata.name}: model report"
     contents = {
@@ -110,32 +115,31 @@ def describe(
     bundle: Bundle,
     facts: Mapping[str, Any],
     judgement: Judgement,
-) -> list[Section]:
-    """All sections of the report, in order."""
+) -> list[tuple[str, Iterable[Section]]]:
+    """The built-in sections in order, each with the name that own sections refer to."""
     about = yaml.safe_load((bundle.path / "contract.yaml").read_text(encoding="utf-8"))
     told = about.get("description") or {}
     asked = [
         (gate.name, gate.verdict.replace("refused", "REFUSED"), gate.sentence)
         for gate in judgement.gates
     ]
+    gates = Table(("gate", "verdict", "finding"), asked)
+    limits = [Text(limit) for limit in _limits(bundle, told)]
+    condition = "Conditions of a release: one rejection, and the model is not served."
+    study = _read(paths, "study")
+    answer = [Text(_answer(bundle)), Text(told.get("usage", ""))]
     return [
-        Section("Prediction", [Text(_answer(bundle)), Text(told.get("usage", ""))]),
-        Section("Metrics", [*_goodness(params, facts), *_curves(paths)]),
-        *describe_errors(facts),
-        Section("Performance by slice", _slices(params, facts)),
-        *describe_groups(facts),
-        *describe_worth(_read(paths, "study"), bundle.metadata.data_hash),
-        *describe_rival(_read(paths, "comparison"), bundle.digest),
-        Section(
-            "Release gates",
-            [
-                Text("Conditions of a release: one rejection, and the model is not served."),
-                Table(("gate", "verdict", "finding"), asked),
-            ],
-        ),
-        Section("Data", _data(read_report(paths.reports / "split.json"))),
-        *describe_left_out(bundle.contract),
-        Section("Limitations", [Text(t) for t in _limits(bundle, told)]),
+        ("prediction", [Section("Prediction", answer)]),
+        ("metrics", [Section("Metrics", [*_goodness(params, facts), *_curves(paths)])]),
+        ("errors", describe_errors(facts)),
+        ("slices", [Section("Performance by slice", _slices(params, facts))]),
+        ("fairness", describe_groups(facts)),
+        ("importance", describe_worth(study, bundle.metadata.data_hash)),
+        ("comparison", describe_rival(_read(paths, "comparison"), bundle.digest)),
+        ("gates", [Section("Release gates", [Text(condition), gates])]),
+        ("data", [Section("Data", _data(read_report(paths.reports / "split.json")))]),
+        ("left_out", describe_left_out(bundle.contract)),
+        ("limitations", [Section("Limitations", limits)]),
     ]
 
 

@@ -18,6 +18,7 @@ from mlchassis.serving.auth import KeyGuard, load_digests
 from mlchassis.serving.batching.endpoint import Admission, PredictEndpoint
 from mlchassis.serving.batching.fast_path import Shortcut
 from mlchassis.serving.cors import allow_origins
+from mlchassis.serving.extension.mounting import has_middleware, mount
 from mlchassis.serving.head import HeadSupport
 from mlchassis.serving.hot_reload import Watcher
 from mlchassis.serving.loading import Champion, ServedModel
@@ -40,6 +41,7 @@ from mlchassis.serving.protocols.routes import (
 )
 from mlchassis.serving.routes import operation_routes, predict_route
 from mlchassis.serving.server.worker_status import Roster
+from mlchassis.serving.service import Service
 from mlchassis.serving.ui.page import make_door, page_route
 from mlchassis.telemetry import silence_telemetry
 
@@ -49,6 +51,7 @@ def create_app(
     model: ServedModel,
     logger: FilteringBoundLogger | None = None,
     roster: Roster | None = None,
+    service: Service | None = None,
 ) -> FastAPI:
     """Makes the application, with a model that is loaded and warmed up.
 
@@ -57,6 +60,7 @@ def create_app(
         model: The one that answers until another is deployed.
         logger: Logger of the service; standard output by default.
         roster: Shared status of the worker processes; by default, of this process alone.
+        service: The project's own routes and middleware; by default, there are none.
 
     Raises:
         ProjectError: The prediction log cannot be written.
@@ -121,11 +125,13 @@ def create_app(
     app.include_router(page_route(champion))
     app.add_exception_handler(ProblemError, answer_problem)
     app.add_exception_handler(HTTPException, answer_http_exception)
+    mount(app, service)
     if settings.api_keys_file:
         digests = load_digests(settings.api_keys_file)
         app.asks_for_keys = True
         app.add_middleware(KeyGuard, digests=digests, door=make_door())
-    else:
+    elif not has_middleware(service):
+        # The fast path calls no middleware, so it is only for a service without any of its own.
         observation = Observation(native, metrics, logger, access_log=settings.access_log)
         app.shortcut = Shortcut(native, observation)
     app.add_middleware(HeadSupport)

@@ -1,7 +1,8 @@
 """Errors as problem details (RFC 9457): the kinds there are, and how one is answered."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -170,12 +171,17 @@ async def answer_problem(request: Request, error: Exception) -> Response:
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:
-    """FastAPI's handler of what its router raises: an unknown path or method."""
+    """FastAPI's handler of HTTP errors: of its router for an unknown path, or of an own route."""
     if not isinstance(error, HTTPException):
         raise error
     kind = _ROUTING.get(error.status_code, REQUEST_REFUSED)
+    detail = f"{kind.title}. {kind.advice}"
+    if error.detail != HTTPStatus(error.status_code).phrase:
+        # The project's own route raised it, with a status and words of its own.
+        kind = replace(REQUEST_REFUSED, status=error.status_code)
+        detail = str(error.detail)
     headers = dict(error.headers or {})
     if headers.get("Allow") == "GET":
         headers["Allow"] = "GET, HEAD"
-    problem = ProblemError(kind, f"{kind.title}. {kind.advice}", headers)
+    problem = ProblemError(kind, detail, headers)
     return render_problem(problem, request.scope)

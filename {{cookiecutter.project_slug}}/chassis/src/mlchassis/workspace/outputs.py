@@ -33,12 +33,15 @@ Digests = dict[str, set[str]]
 
 
 def read_outputs(paths: Paths, stage: str | None = None) -> list[Path]:
-    """Return the files and folders that `dvc.yaml` lists as outputs, of one stage or of all."""
+    """Return the files and folders that `dvc.yaml` lists as outputs, of one stage or of all.
+
+    A stage that it does not list has none.
+    """
     pipeline = paths.root / "dvc.yaml"
     if not pipeline.exists():
         return []
     stages = yaml.safe_load(pipeline.read_text(encoding="utf-8"))["stages"]
-    listed = [stages[stage]] if stage is not None else stages.values()
+    listed = [stages.get(stage, {})] if stage is not None else stages.values()
     entries = [e for each in listed for kind in _KINDS for e in each.get(kind, ())]
     return [paths.root / (e if isinstance(e, str) else next(iter(e))) for e in entries]
 

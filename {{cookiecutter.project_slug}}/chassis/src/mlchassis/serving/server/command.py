@@ -2,29 +2,40 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
 
 from mlchassis.config.settings import load_service_settings
 from mlchassis.errors import ProjectError
 from mlchassis.masking import mask_secrets
 from mlchassis.printable import printable
 from mlchassis.serving.server.process import serve
-from mlchassis.serving.service import Service
+from mlchassis.team_code.errors import describe_team_error
 
 
-def main(load_service: Callable[[], Service], arguments: Sequence[str]) -> None:
+def main(reference: str, arguments: Sequence[str]) -> None:
     """Serve the deployed model until SIGTERM or SIGINT.
 
     Args:
-        load_service: Imports the project's `Service`.
+        reference: The project's `Service`, as "package.module:name".
         arguments: Those behind `serve` on the command line.
     """
     given = {name: value for name, value in _parse(arguments).items() if value is not None}
     try:
-        serve(load_service_settings(**given), load_service())
+        serve(load_service_settings(**given), reference)
     except (ProjectError, OSError) as error:
-        sys.stderr.write(f"error: {printable(mask_secrets(str(error)))}\n")
-        sys.exit(1)
+        _fail(str(error))
+    except Exception as error:
+        sentence = describe_team_error(error, Path.cwd())
+        if sentence is None:
+            raise
+        _fail(sentence)
+
+
+def _fail(sentence: str) -> NoReturn:
+    sys.stderr.write(f"error: {printable(mask_secrets(sentence))}\n")
+    sys.exit(1)
 
 
 def _parse(arguments: Sequence[str]) -> dict[str, str | int | None]:

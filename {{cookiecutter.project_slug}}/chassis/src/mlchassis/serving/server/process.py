@@ -7,21 +7,24 @@ from contextlib import contextmanager
 
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.errors import ProjectError
-from mlchassis.features.code import load_feature_code
 from mlchassis.serving.logs.operational import make_logger
-from mlchassis.serving.service import Service
+from mlchassis.serving.service import load_service
 from mlchassis.telemetry import silence_telemetry
 
 
-def serve(settings: ServiceSettings, service: Service) -> None:
+def serve(settings: ServiceSettings, reference: str) -> None:
     """Serves until SIGTERM or SIGINT, then lets accepted requests finish.
+
+    Args:
+        settings: Limits and places.
+        reference: The project's `Service`, as "package.module:name".
 
     Raises:
         ProjectError: The port is taken, nothing is deployed, or the bundle must not be served.
     """
     silence_telemetry()
     logger = make_logger(sys.stdout)
-    features = load_feature_code(service.features)
+    service = load_service(reference)
     with _listener(settings.host, settings.port) as listener:
 
         def announce() -> None:
@@ -31,11 +34,11 @@ def serve(settings: ServiceSettings, service: Service) -> None:
         if settings.workers > 1:
             from mlchassis.serving.server.workers import Supervisor
 
-            Supervisor(settings, features, listener, logger).run(announce)
+            Supervisor(settings, reference, listener, logger).run(announce)
         else:
             from mlchassis.serving.server.server import run_server
 
-            run_server(settings, features, listener, announce)
+            run_server(settings, service, listener, announce)
         logger.info("stopped")
 
 

@@ -16,17 +16,18 @@ import uvicorn
 from structlog.typing import FilteringBoundLogger
 
 from mlchassis.config.settings import ServiceSettings
-from mlchassis.features.code import FeatureCode
+from mlchassis.features.code import load_feature_code
 from mlchassis.serving.app import create_app
 from mlchassis.serving.batching.connection import Connection
 from mlchassis.serving.loading import Champion, load_served_model
 from mlchassis.serving.logs.operational import StructuredHandler, make_logger
 from mlchassis.serving.server.worker_status import Roster
+from mlchassis.serving.service import Service
 
 
 def run_server(
     settings: ServiceSettings,
-    features: FeatureCode,
+    service: Service,
     listener: socket.socket,
     announce: Callable[[], None],
     roster: Roster | None = None,
@@ -35,7 +36,7 @@ def run_server(
 
     Args:
         settings: Limits and places.
-        features: The code from columns to features.
+        service: The project's objects.
         listener: A bound socket; several processes may share it.
         announce: Called once requests are answered.
         roster: Shared status of all worker processes.
@@ -45,8 +46,9 @@ def run_server(
     """
     logger = make_logger(sys.stdout)
     _forward_logs(logger)
+    features = load_feature_code(service.features)
     model = load_served_model(settings.store, features, settings.max_rows, settings.model_threads)
-    app = create_app(settings, model, logger=logger, roster=roster)
+    app = create_app(settings, model, logger=logger, roster=roster, service=service)
     config = uvicorn.Config(
         app,
         http=Connection,

@@ -22,8 +22,8 @@ from structlog.typing import FilteringBoundLogger
 
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.errors import ProjectError
-from mlchassis.features.code import FeatureCode
 from mlchassis.serving.server.worker_status import Place, Roster
+from mlchassis.serving.service import load_service
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Names the folder in which Prometheus' client adds up processes; read when it is imported."""
@@ -39,12 +39,12 @@ class Supervisor:
     def __init__(
         self,
         settings: ServiceSettings,
-        features: FeatureCode,
+        reference: str,
         listener: socket.socket,
         logger: FilteringBoundLogger,
     ) -> None:
         self._settings = settings
-        self._features = features
+        self._reference = reference
         self._listener = listener
         self._logger = logger
         self._roster = Roster(_SPAWN.RawArray(Place, settings.workers))
@@ -86,7 +86,7 @@ class Supervisor:
         for place in set(range(self._settings.workers)) - {p for p, _ in self._workers.values()}:
             ours, theirs = _SPAWN.Pipe(duplex=False)
             roster = replace(self._roster, own=place)
-            given = (self._settings, self._features, self._listener, roster, theirs)
+            given = (self._settings, self._reference, self._listener, roster, theirs)
             worker = _SPAWN.Process(target=_work, args=given)
             worker.start()
             theirs.close()
@@ -135,7 +135,7 @@ class Supervisor:
 
 def _work(
     settings: ServiceSettings,
-    features: FeatureCode,
+    reference: str,
     listener: socket.socket,
     roster: Roster,
     said: Connection,
@@ -145,6 +145,8 @@ def _work(
     from mlchassis.serving.server.server import run_server
 
     try:
-        run_server(settings, features, listener, lambda: said.send_bytes(b""), roster)
+        # Routers cannot be sent to another process, so each worker imports the service itself.
+        service = load_service(reference)
+        run_server(settings, service, listener, lambda: said.send_bytes(b""), roster)
     except ProjectError as error:
         said.send_bytes(str(error).encode())

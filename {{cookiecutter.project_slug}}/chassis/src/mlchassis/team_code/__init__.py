@@ -1,0 +1,1 @@
+"""The code of a team: imported, checked, and named where it fails."""
