@@ -119,11 +119,13 @@ def describe() -> Callable[[Paths], None]:
     def write(paths: Paths) -> None:
         good = {"value": 0.7, "low": 0.6, "high": 0.8}
         measured = dict.fromkeys(("roc_auc", load_params(paths.params).judge.metric), good)
-        facts = {
+        facts: dict[str, Any] = {
             "digest": read_bundle(paths.bundle).digest,
             "metrics": measured | {"ece": {"value": 0.01, "low": 0.01, "high": 0.02}},
             "baselines": dict.fromkeys(("prior", "linear"), measured),
             "gains": dict.fromkeys(("prior", "linear"), measured),
+            "task": read_bundle(paths.bundle).contract.task,
+            "fairness": None,
             "rows": 1200,
             "primary_metric": "roc_auc",
             "window": {"rows": 1200},

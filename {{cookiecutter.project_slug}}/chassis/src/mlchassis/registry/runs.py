@@ -8,11 +8,11 @@ from typing import Any
 from mlchassis.bundle.bundle import Bundle
 from mlchassis.config.params import Params
 from mlchassis.errors import ProjectError
+from mlchassis.evaluation.results import read_facts
 from mlchassis.features.code import FeatureFunction
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace
 from mlchassis.registry.provenance import read_commit, read_data_hash
-from mlchassis.reports import read_report
 
 DIGEST_TAG = "bundle_digest"
 FACTS_TAG = "facts_sha256"
@@ -118,9 +118,9 @@ def read_evaluation(paths: Paths, bundle: Bundle) -> Mapping[str, Any]:
     """Return the evaluation of this bundle.
 
     Raises:
-        ProjectError: It is missing, or is about another bundle.
+        ProjectError: It is missing, was edited, or is about another bundle.
     """
-    facts: dict[str, Any] = read_report(paths.reports / "evaluation.json")
+    facts = read_facts(paths.reports / "evaluation.json")
     if facts["digest"] != bundle.digest:
         raise ProjectError(
             f"reports/evaluation.json is about bundle {facts['digest'][:12]}, but models/bundle is "
