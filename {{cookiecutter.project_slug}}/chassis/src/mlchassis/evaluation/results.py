@@ -115,9 +115,9 @@ class Evaluation(_Part):
 
     Attributes:
         digest: The bundle's digest.
-        metrics: Those of the candidate.
+        metrics: Metrics of the candidate.
         baselines: Metrics by baseline.
-        gains: By baseline, how much better the candidate is in each metric.
+        gains: Improvement of the candidate over each baseline, by metric.
         decision: Confusion at the threshold; None for a regression.
         window: Rows, begin and end of the test window.
         seen_until: Newest event time that training saw; None without one.
