@@ -18,7 +18,7 @@ class Expected:
 
     Attributes:
         signature: As it is written in Python: "(columns) -> dict of features".
-        arguments: How many arguments the machinery passes, all by position.
+        arguments: Number of positional arguments that the chassis passes.
     """
 
     signature: str
@@ -30,7 +30,7 @@ def check_function(value: object, name: str, file: str, expected: Expected) -> N
 
     Args:
         value: The object that the team passed.
-        name: How the team passed it, such as "source".
+        name: Name of the argument that the team passed it as, such as "source".
         file: The file in which it was passed.
         expected: The shape that it must have.
 

@@ -33,7 +33,7 @@ def check_routers(routers: Sequence[Any], file: str) -> None:
     """Reject what is no router, and routes that the service cannot have.
 
     Args:
-        routers: What the team passed.
+        routers: Object that the team passed.
         file: The file in which it was passed.
 
     Raises:
@@ -73,7 +73,7 @@ def check_middleware(middleware: Sequence[Any], file: str) -> None:
     """Reject middleware that cannot be made as `cls(app, **options)`.
 
     Args:
-        middleware: What the team passed.
+        middleware: Object that the team passed.
         file: The file in which it was passed.
 
     Raises:
