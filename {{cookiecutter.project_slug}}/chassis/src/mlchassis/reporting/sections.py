@@ -55,7 +55,7 @@ def insert_sections(
 
     Args:
         built_in: The sections of each name, in their order.
-        context: What own sections are made from.
+        context: Input of the sections of a project.
 
     Raises:
         ProjectError: A function returned no section, or placed it after an unknown name.
