@@ -42,10 +42,10 @@ def make_bundle(
     """Write a bundle with a linear model of chance, on rows that keep a contract.
 
     Args:
-        path: Where to.
+        path: Output folder.
         contract_text: The contract.
         features: Makes the features.
-        formats: How the table is written that the model stands for.
+        formats: Table format of the training data.
         table: Rows to fit on, typed; by default, generated ones.
     """
     contract = parse_contract(contract_text)

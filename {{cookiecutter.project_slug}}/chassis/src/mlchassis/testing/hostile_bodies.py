@@ -34,7 +34,7 @@ class HostileBody:
     """A request that must be refused.
 
     Attributes:
-        name: What is wrong with it.
+        name: Defect of the body.
     """
 
     name: str
