@@ -7,12 +7,32 @@ import pytest
 
 import ml_service
 from ml_service.features import compute_features
+from mlchassis.bundle.bundle import Bundle, load_bundle
 from mlchassis.config.params import JudgeParams, Params, load_params
 from mlchassis.contract.model import Contract, parse_contract
-from mlchassis.features.code import load_feature_code
+from mlchassis.features.code import FeatureCode, load_feature_code
 from mlchassis.testing.bundle import make_bundle
 
 ROOT = Path(ml_service.__file__).parents[2]
+
+# A contract of the tests' own: this project's may have no number, or no required column.
+MIXED = """
+apiVersion: v3.2.0
+version: 1.0.0
+schema:
+  - properties:
+      - name: size
+        logicalType: number
+        required: true
+        tags: [feature]
+        logicalTypeOptions: {minimum: 0, maximum: 100}
+      - {name: price, logicalType: number, tags: [feature]}
+      - {name: pieces, logicalType: integer, tags: [feature]}
+      - {name: shop, logicalType: string, required: true, tags: [feature]}
+      - {name: color, logicalType: string, tags: [feature], enum: [{value: red}, {value: blue}]}
+      - {name: gift, logicalType: boolean, tags: [feature]}
+      - {name: returned, logicalType: boolean, tags: [target]}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +69,32 @@ def bundle_path(contract_text: str, tmp_path_factory: pytest.TempPathFactory) ->
     """A small bundle for this project's contract; leave it as it is."""
     path = tmp_path_factory.mktemp("bundles") / "bundle"
     return make_bundle(path, contract_text, load_feature_code(compute_features))
+
+
+@pytest.fixture(scope="session")
+def mixed_contract() -> Contract:
+    """A contract with numbers, strings and required columns, whatever this project predicts."""
+    return parse_contract(MIXED)
+
+
+@pytest.fixture(scope="session")
+def mixed_features() -> FeatureCode:
+    """Features of the mixed contract: its columns as they are."""
+    return FeatureCode(dict, "0" * 64)
+
+
+@pytest.fixture(scope="session")
+def mixed_bundle_path(
+    mixed_features: FeatureCode, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A small bundle for the mixed contract; leave it as it is."""
+    return make_bundle(tmp_path_factory.mktemp("mixed") / "bundle", MIXED, mixed_features)
+
+
+@pytest.fixture
+def mixed_bundle(mixed_bundle_path: Path, mixed_features: FeatureCode) -> Bundle:
+    """The bundle for the mixed contract."""
+    return load_bundle(mixed_bundle_path, mixed_features)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from ml_service import service as service_module
-from mlchassis.bundle.bundle import deploy_bundle
+from mlchassis.bundle.bundle import Bundle, deploy_bundle
 from mlchassis.bundle.scorer import load_pyfunc
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.contract.model import Contract
@@ -76,10 +76,32 @@ def model(store: Path) -> ServedModel:
 
 
 @pytest.fixture
+def mixed_model(mixed_bundle: Bundle, mixed_features: FeatureCode, tmp_path: Path) -> ServedModel:
+    """The model for the mixed contract, deployed."""
+    deploy_bundle(mixed_bundle.path, tmp_path / "mixed", "the-model", "3", mixed_features)
+    return load_served_model(tmp_path / "mixed", mixed_features, max_rows=50)
+
+
+@pytest.fixture
+def mixed_client(mixed_model: ServedModel, settings: ServiceSettings) -> Iterator[TestClient]:
+    """A client of a service for the mixed contract."""
+    app = create_app(settings, mixed_model, make_logger(io.StringIO()))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def mixed_rows() -> list[dict[str, Any]]:
+    """Two rows of the mixed contract in which nothing is missing."""
+    first = {"size": 12.5, "price": 3.0, "pieces": 4, "shop": "north", "color": "red"}
+    second = {"size": 7.0, "price": -1.5, "pieces": 1, "shop": "south", "color": "blue"}
+    return [{**first, "gift": True}, {**second, "gift": False}]
+
+
+@pytest.fixture
 def settings(store: Path, tmp_path: Path) -> ServiceSettings:
-    return ServiceSettings(
-        store=store, log_directory=tmp_path / "log", max_rows=50, max_body_bytes=100_000
-    )
+    # A body may be as large as by default: some rows of a wide table do not fit into less.
+    return ServiceSettings(store=store, log_directory=tmp_path / "log", max_rows=50)
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlchassis.contract.model import Contract
-
 SECRET = "do-not-repeat-me"
 PATHS = ("/invocations", "/v2/models/the-model/infer")
 VALUES = [
@@ -56,13 +54,16 @@ def check_refusal(answer: Any) -> None:
     assert len(answer.content) < 10_000
 
 
+@pytest.fixture
+def client(mixed_client: TestClient) -> TestClient:
+    """A client of a service that needs two columns, so that no row of one is answered."""
+    return mixed_client
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("place", PLACES, ids=range(len(PLACES)))
-def test_a_hostile_request_gets_a_problem(
-    client: TestClient, contract: Contract, path: str, place: bytes
-) -> None:
-    name = contract.features[0].name.encode()
-    template = place.replace(b"%%s", name)
+def test_a_hostile_request_gets_a_problem(client: TestClient, path: str, place: bytes) -> None:
+    template = place.replace(b"%%s", b"size")
     for value in VALUES:
         headers = {"Content-Type": "application/json"}
         check_refusal(client.post(path, content=template.replace(b"%s", value), headers=headers))

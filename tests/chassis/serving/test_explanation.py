@@ -4,7 +4,6 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from mlchassis.bundle.bundle import Bundle
@@ -78,10 +77,10 @@ def test_every_input_is_named_once_the_largest_effect_first(
 
 
 def test_an_explained_answer_is_the_answer(
-    client: TestClient, app: FastAPI, rows: list[dict[str, Any]]
+    mixed_client: TestClient, mixed_rows: list[dict[str, Any]]
 ) -> None:
     plain, explained = (
-        client.post("/predict", json={"records": rows, **extra}).json()["predictions"]
+        mixed_client.post("/predict", json={"records": mixed_rows, **extra}).json()["predictions"]
         for extra in ({}, {"explain": True})
     )
     for one, other in zip(plain, explained, strict=True):
@@ -90,15 +89,15 @@ def test_an_explained_answer_is_the_answer(
 
 
 def test_more_rows_than_can_be_explained_are_refused(
-    client: TestClient, rows: list[dict[str, Any]]
+    mixed_client: TestClient, mixed_rows: list[dict[str, Any]]
 ) -> None:
-    many = {"records": rows[:1] * (MOST_ROWS + 1), "explain": True}
-    answer = client.post("/predict", json=many)
+    many = {"records": mixed_rows[:1] * (MOST_ROWS + 1), "explain": True}
+    answer = mixed_client.post("/predict", json=many)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/explain"
     # What the document calls valid is taken, and nothing else.
-    document = client.get("/openapi.json").json()
+    document = mixed_client.get("/openapi.json").json()
     schema = {**document["components"]["schemas"]["PredictRequest"], **document}
-    for body in (many, {**many, "explain": False}, {**many, "records": rows[:1] * MOST_ROWS}):
+    for body in (many, {**many, "explain": False}, {**many, "records": mixed_rows[:1] * MOST_ROWS}):
         valid = jsonschema.Draft202012Validator(schema).is_valid(body)
-        assert valid == (client.post("/predict", json=body).status_code == 200)
+        assert valid == (mixed_client.post("/predict", json=body).status_code == 200)

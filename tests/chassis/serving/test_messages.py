@@ -105,8 +105,8 @@ def check_answer(answer: Any) -> None:
 
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
-def test_a_hostile_body_gets_a_problem(client: TestClient, body: bytes) -> None:
-    answer = client.post("/predict", content=body, headers=JSON_BODY)
+def test_a_hostile_body_gets_a_problem(mixed_client: TestClient, body: bytes) -> None:
+    answer = mixed_client.post("/predict", content=body, headers=JSON_BODY)
     assert answer.status_code in {400, 422}
     check_answer(answer)
 
@@ -129,13 +129,21 @@ def test_too_many_rows_are_refused(client: TestClient, rows: list[dict[str, Any]
 
 
 def test_a_broken_record_is_named_with_every_field(
-    client: TestClient, contract: Contract, rows: list[dict[str, Any]]
+    mixed_client: TestClient, mixed_rows: list[dict[str, Any]]
 ) -> None:
-    required = [column.name for column in contract.features if column.required]
-    broken = {name: v for name, v in rows[1].items() if name not in required} | {"a/b~c": 1}
-    problem = client.post("/predict", json={"records": [rows[0], broken, broken]}).json()
-    escaped = [name.replace("~", "~0").replace("/", "~1") for name in [*required, "a/b~c"]]
-    expected = [f"/records/1/{name}" for name in escaped][:20]
+    broken = {"price": 1.5, "a/b~c": 1}
+    records = [mixed_rows[0], broken, broken]
+    problem = mixed_client.post("/predict", json={"records": records}).json()
+    expected = [f"/records/1/{name}" for name in ("size", "shop", "a~1b~0c")]
+    assert [error["pointer"] for error in problem["errors"]] == expected
+
+
+def test_no_more_than_twenty_errors_are_listed(
+    mixed_client: TestClient, mixed_rows: list[dict[str, Any]]
+) -> None:
+    broken = mixed_rows[0] | {f"unknown {number}": 1 for number in range(30)}
+    problem = mixed_client.post("/predict", json={"records": [broken]}).json()
+    expected = [f"/records/0/unknown {number}" for number in range(20)]
     assert [error["pointer"] for error in problem["errors"]] == expected
 
 

@@ -12,8 +12,8 @@ MODEL = "/v2/models/the-model"
 INFER = f"{MODEL}/infer"
 
 
-@pytest.fixture
-def tensors(contract: Contract, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def write_tensors(contract: Contract, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A tensor for each column of the request."""
     return [
         {
             "name": column.name,
@@ -23,6 +23,19 @@ def tensors(contract: Contract, rows: list[dict[str, Any]]) -> list[dict[str, An
         }
         for column in contract.request_columns
     ]
+
+
+@pytest.fixture
+def tensors(contract: Contract, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return write_tensors(contract, rows)
+
+
+@pytest.fixture
+def mixed_tensors(
+    mixed_contract: Contract, mixed_rows: list[dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Tensors of the mixed contract by their name."""
+    return {tensor["name"]: tensor for tensor in write_tensors(mixed_contract, mixed_rows)}
 
 
 def check_refusal(answer: Any, status: int = 422) -> dict[str, Any]:
@@ -174,32 +187,19 @@ def test_what_is_no_tensor_is_refused_where_it_is_not(
 
 
 def test_a_broken_value_is_named_by_its_place(
-    client: TestClient, contract: Contract, tensors: Any
+    mixed_client: TestClient, mixed_tensors: dict[str, Any]
 ) -> None:
-    names = [column.name for column in contract.request_columns]
-    kinds = [contract.column(name).kind for name in names]
-    position = next((i for i, kind in enumerate(kinds) if kind in ("number", "integer")), None)
-    if position is None:
-        pytest.skip("no column holds numbers")
-    tensors[position]["data"][1] = "x-secret-x"
-    answer = client.post(INFER, json={"inputs": tensors})
+    mixed_tensors["price"]["data"][1] = "x-secret-x"
+    answer = mixed_client.post(INFER, json={"inputs": [*mixed_tensors.values()]})
     problem = check_refusal(answer)
-    assert problem["errors"][0]["pointer"] == f"/inputs/{position}/data/1"
+    assert problem["errors"][0]["pointer"] == "/inputs/1/data/1"
     assert "x-secret-x" not in answer.text
 
 
-def test_a_missing_tensor_is_named(client: TestClient, contract: Contract, tensors: Any) -> None:
-    name = next(c.name for c in contract.features if c.required)
-    answer = client.post(INFER, json={"inputs": [t for t in tensors if t["name"] != name]})
-    assert check_refusal(answer)["errors"][0]["pointer"] == f"/inputs/{name}"
-
-
-def find_tensor(tensors: Any, datatype: str) -> int:
-    """The position of the first tensor of a type; an adopted contract may have none."""
-    for position, tensor in enumerate(tensors):
-        if tensor["datatype"] == datatype:
-            return position
-    pytest.skip(f"no column of this contract is written as {datatype}")
+def test_a_missing_tensor_is_named(mixed_client: TestClient, mixed_tensors: dict[str, Any]) -> None:
+    del mixed_tensors["shop"]
+    answer = mixed_client.post(INFER, json={"inputs": [*mixed_tensors.values()]})
+    assert check_refusal(answer)["errors"][0]["pointer"] == "/inputs/shop"
 
 
 def encode_words(tensor: dict[str, Any]) -> dict[str, Any]:
@@ -208,11 +208,15 @@ def encode_words(tensor: dict[str, Any]) -> dict[str, Any]:
     return {**tensor, "data": data, "parameters": {"content_type": "base64"}}
 
 
-def test_base64_is_read_as_the_text_that_it_encodes(client: TestClient, tensors: Any) -> None:
-    find_tensor(tensors, "BYTES")
-    encoded = [encode_words(t) if t["datatype"] == "BYTES" else t for t in tensors]
-    plain, found = (client.post(INFER, json={"inputs": i}).json() for i in (tensors, encoded))
-    assert found["outputs"] == plain["outputs"]
+def test_base64_is_read_as_the_text_that_it_encodes(
+    mixed_client: TestClient, mixed_tensors: dict[str, Any]
+) -> None:
+    plain = [*mixed_tensors.values()]
+    encoded = [encode_words(t) if t["datatype"] == "BYTES" else t for t in plain]
+    expected, found = (
+        mixed_client.post(INFER, json={"inputs": inputs}).json() for inputs in (plain, encoded)
+    )
+    assert found["outputs"] == expected["outputs"]
 
 
 @pytest.mark.parametrize("content", ["str", "np", "pd"])
@@ -235,26 +239,29 @@ def test_content_types_of_plain_text_are_read(
         *({"binary_data_size": 8}, {"shared_memory_region": "a"}, {"encoding": "latin-1"}),
     ],
 )
-@pytest.mark.parametrize("datatype", ["BYTES", "FP64"])
+@pytest.mark.parametrize("name", ["shop", "price"])
 def test_parameters_that_are_not_read_are_refused(
-    client: TestClient, tensors: Any, parameters: Any, datatype: str
+    mixed_client: TestClient, mixed_tensors: dict[str, Any], parameters: Any, name: str
 ) -> None:
-    position = next((i for i, t in enumerate(tensors) if t["datatype"] == datatype), 0)
-    tensors[position]["parameters"] = parameters
-    problem = check_refusal(client.post(INFER, json={"inputs": tensors}))
+    mixed_tensors[name]["parameters"] = parameters
+    inputs = [*mixed_tensors.values()]
+    problem = check_refusal(mixed_client.post(INFER, json={"inputs": inputs}))
+    position = inputs.index(mixed_tensors[name])
     assert problem["errors"][0]["pointer"].startswith(f"/inputs/{position}/parameters")
 
 
+@pytest.mark.parametrize(
+    ("name", "pointer"),
+    [("shop", "/inputs/3/data/0"), ("price", "/inputs/1/parameters/content_type")],
+)
 def test_text_is_no_base64_and_numbers_are_not_written_in_it(
-    client: TestClient, tensors: Any
+    mixed_client: TestClient, mixed_tensors: dict[str, Any], name: str, pointer: str
 ) -> None:
-    for datatype, place in (("BYTES", "data/0"), ("FP64", "parameters/content_type")):
-        position = find_tensor(tensors, datatype)
-        broken = {**tensors[position], "parameters": {"content_type": "base64"}}
-        broken["data"] = ["not base64!", *broken["data"][1:]]
-        inputs = [*tensors[:position], broken, *tensors[position + 1 :]]
-        problem = check_refusal(client.post(INFER, json={"inputs": inputs}))
-        assert problem["errors"][0]["pointer"] == f"/inputs/{position}/{place}"
+    broken = mixed_tensors[name]
+    broken["parameters"] = {"content_type": "base64"}
+    broken["data"][0] = "not base64!"
+    problem = check_refusal(mixed_client.post(INFER, json={"inputs": [*mixed_tensors.values()]}))
+    assert problem["errors"][0]["pointer"] == pointer
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_an_answer_is_as_documented(
         (b"{", {"Content-Type": "application/json"}, 400),
         (b"{}", {"Content-Type": "text/csv"}, 415),
         (b"{}", {"Content-Type": "application/json"}, 422),
-        (b" " * 100_001, {"Content-Type": "application/json"}, 413),
+        (b" " * (2 * 1024 * 1024 + 1), {"Content-Type": "application/json"}, 413),
     ],
 )
 def test_a_problem_is_as_documented(

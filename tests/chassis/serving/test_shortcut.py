@@ -16,10 +16,13 @@ import uvicorn
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from uvicorn.server import ServerState
 
 from mlchassis.bundle.scorer import Answers, Scorer
 from mlchassis.config.settings import ServiceSettings
+from mlchassis.contract.model import Contract
+from mlchassis.contract.schemas import generate_rows
 from mlchassis.features.encoding import Columns
 from mlchassis.serving.app import create_app
 from mlchassis.serving.batching.connection import Connection
@@ -128,13 +131,19 @@ def plain_answers(wire: Wire) -> list[Any]:
     ]
 
 
+def measure(values: NDArray[Any]) -> NDArray[np.float64]:
+    """A size of each value: of a number its distance from zero, of a word its length."""
+    if values.dtype == object:
+        return np.array([len(word) for word in values], dtype=np.float64)
+    return np.abs(np.nan_to_num(values.astype(np.float64)))
+
+
 class RowWise(Scorer):
     """Answers each row by itself."""
 
     def score(self, columns: Columns) -> Answers:
         found = super().score(columns)
-        first = next(values for values in columns.values() if values.dtype.kind == "f")
-        shares = 1 / (2 + np.abs(np.nan_to_num(first)))
+        shares = 1 / (2 + measure(next(iter(columns.values()))))
         if found.probabilities is None:
             return Answers(shares, None)
         others = [(1 - shares) / (found.scores.shape[1] - 1)] * (found.scores.shape[1] - 1)
@@ -149,6 +158,17 @@ class Sociable(Scorer):
         if found.probabilities is None:
             return Answers(np.full(len(found.values), 1 / len(found.values)), None)
         return Answers(found.values, np.full_like(found.scores, 1 / len(found.scores)))
+
+
+@pytest.fixture
+def model(mixed_model: ServedModel) -> ServedModel:
+    """A model of few columns: a request of a wide table is too large for the short way."""
+    return mixed_model
+
+
+@pytest.fixture
+def rows(mixed_contract: Contract) -> list[dict[str, Any]]:
+    return generate_rows(mixed_contract, count=5, seed=11)
 
 
 @pytest.fixture(params=[Scorer, RowWise], ids=["linear", "row by row"])

@@ -85,12 +85,11 @@ def make_table(rows: int = 400) -> pd.DataFrame:
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> Paths:
-    for name in ("params.yaml", "dvc.yaml", "contract.yaml"):
-        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
-    with gzip.open(tmp_path / "orders.csv.gz", "wb") as packed:
+def paths(paths: Paths) -> Paths:
+    """A folder with this project's settings and a table."""
+    with gzip.open(paths.root / "orders.csv.gz", "wb") as packed:
         packed.write(make_table().to_csv(index=False, sep=";").encode("latin-1"))
-    return Paths(tmp_path)
+    return paths
 
 
 def answer_safely(question: str, safe: bool) -> bool:

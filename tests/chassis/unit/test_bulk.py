@@ -7,12 +7,12 @@ import pytest
 
 from ml_service.features import compute_features
 from mlchassis.batch.scoring import list_inputs, score_files
-from mlchassis.bundle.bundle import load_bundle
+from mlchassis.bundle.bundle import Bundle, load_bundle
 from mlchassis.bundle.scorer import Scorer
 from mlchassis.contract.model import Contract
 from mlchassis.contract.schemas import PANDAS_TYPES, generate_rows
 from mlchassis.errors import ProjectError
-from mlchassis.features.code import load_feature_code
+from mlchassis.features.code import FeatureCode, load_feature_code
 
 FEATURES = load_feature_code(compute_features)
 
@@ -45,6 +45,14 @@ def source(contract: Contract, rows: list[dict[str, Any]], tmp_path: Path) -> Pa
     frame[:130].to_parquet(folder / "a.parquet", index=False)
     frame[130:].to_csv(folder / "b.csv", index=False)
     return folder
+
+
+@pytest.fixture
+def mixed_table(mixed_contract: Contract) -> pd.DataFrame:
+    """Rows of the mixed contract, each value an object."""
+    rows = generate_rows(mixed_contract, count=120, seed=5)
+    names = [column.name for column in mixed_contract.request_columns]
+    return pd.DataFrame(rows, columns=names, dtype=object)
 
 
 def count(done: list[int]) -> Any:
@@ -102,27 +110,22 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
 
 
 def test_broken_rows_go_to_quarantine_with_their_reason(
-    source: Path, scorer: Scorer, contract: Contract, tmp_path: Path
+    mixed_bundle: Bundle, mixed_features: FeatureCode, mixed_table: pd.DataFrame, tmp_path: Path
 ) -> None:
-    (source / "a.parquet").unlink()
-    frame = pd.read_csv(source / "b.csv", dtype=str)
-    needed = [c for c in contract.features if c.required]
-    numbers = [c.name for c in needed if c.kind == "number" and c.maximum is not None]
-    if not numbers or len(needed) < 2:
-        pytest.skip("no number that every row needs has a limit, or no other column is needed")
-    number = numbers[0]
-    required = next(c.name for c in needed if c.name != number)
-    frame.loc[3, number] = "many"
-    frame.loc[5, number] = "1e300"
-    frame.loc[7, required] = None
-    frame.to_csv(source / "b.csv", index=False)
-    found = score_files(str(source / "*.csv"), tmp_path / "out.parquet", scorer, count([]))
+    mixed_table.loc[3, "size"] = "many"
+    mixed_table.loc[5, "size"] = "1e300"
+    mixed_table.loc[7, "shop"] = None
+    mixed_table.to_csv(tmp_path / "in.csv", index=False)
+    output = tmp_path / "out.parquet"
+    found = score_files(
+        str(tmp_path / "*.csv"), output, Scorer(mixed_bundle, mixed_features), count([])
+    )
     broken = pd.read_parquet(tmp_path / "out.quarantine.parquet").set_index("row")
     assert (found.scored, found.quarantined) == (117, 3)
-    assert broken.loc[3, "reason"] == f"{number}: is no number"
-    assert broken.loc[3, number] == "many"
-    assert str(broken.loc[5, "reason"]).startswith(f"{number}: maximum")
-    assert broken.loc[7, "reason"] == f"{required}: is required"
+    assert broken.loc[3, "reason"] == "size: is no number"
+    assert broken.loc[3, "size"] == "many"
+    assert str(broken.loc[5, "reason"]).startswith("size: maximum")
+    assert broken.loc[7, "reason"] == "shop: is required"
     answers = pd.read_parquet(tmp_path / "out.parquet")
     assert not set(answers["row"]) & {3, 5, 7}
 
@@ -148,16 +151,21 @@ def test_with_other_input_or_another_model_it_starts_over(
 
 
 def test_what_cannot_be_read_is_refused_with_a_sentence(
-    source: Path, scorer: Scorer, contract: Contract, tmp_path: Path
+    source: Path, scorer: Scorer, tmp_path: Path
 ) -> None:
     with pytest.raises(ProjectError, match="INPUT="):
         list_inputs(str(tmp_path / "absent"))
     (source / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(ProjectError, match="cannot be read"):
         score_files(str(source), tmp_path / "out.parquet", scorer, count([]))
-    required = next(c.name for c in contract.features if c.required)
-    (source / "a.parquet").unlink()
-    frame = pd.read_csv(source / "b.csv", dtype=str).drop(columns=required)
-    frame.to_csv(source / "b.csv", index=False)
-    with pytest.raises(ProjectError, match=f"lacks the column '{required}'"):
-        score_files(str(source), tmp_path / "out.parquet", scorer, count([]))
+
+
+def test_a_file_without_a_required_column_is_refused(
+    mixed_bundle: Bundle, mixed_features: FeatureCode, mixed_table: pd.DataFrame, tmp_path: Path
+) -> None:
+    source = tmp_path / "in.csv"
+    mixed_table.drop(columns="shop").to_csv(source, index=False)
+    with pytest.raises(ProjectError, match="lacks the column 'shop'"):
+        score_files(
+            str(source), tmp_path / "out.parquet", Scorer(mixed_bundle, mixed_features), count([])
+        )

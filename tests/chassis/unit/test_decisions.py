@@ -1,13 +1,11 @@
 """Decisions of an adoption, printed as one table before anything changes."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import ml_service
 from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
 from mlchassis.adoption.formats.overrides import FormatOverrides
@@ -18,15 +16,6 @@ from mlchassis.contract.model import parse_contract
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
 from mlchassis.sources.registry import read_source
-
-ROOT = Path(ml_service.__file__).parents[2]
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> Paths:
-    for name in ("params.yaml", "dvc.yaml", "contract.yaml"):
-        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
-    return Paths(tmp_path)
 
 
 def make_table(rows: int = 600) -> pd.DataFrame:

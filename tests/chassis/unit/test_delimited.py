@@ -237,7 +237,9 @@ def expect(text: str) -> list[list[str]] | None:
     return rows if all(len(row) == 2 for row in rows) else None
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.text(alphabet='a"",,\n\r ', max_size=30))
 def test_both_parsers_give_the_same_cells(tmp_path: Path, body: str) -> None:
     path = tmp_path / "p.csv"

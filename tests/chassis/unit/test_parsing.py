@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlchassis.config.source_params import ColumnFormat
@@ -63,6 +63,7 @@ def expect(cell: str | None, kind: Kind, form: ColumnFormat) -> tuple[Any, bool]
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
 @given(st.lists(st.one_of(st.none(), words), max_size=30), st.sampled_from(FORMATS))
 def test_a_column_is_read_as_its_cells_are(
     kind: Kind, cells: list[str | None], form: dict[str, Any]
@@ -76,6 +77,7 @@ def test_a_column_is_read_as_its_cells_are(
     assert invalid.tolist() == [wrong for _, wrong in expected]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_numbers_are_rounded_exactly(values: list[float]) -> None:
     for write in (repr, lambda value: f"{Decimal(value):f}"):

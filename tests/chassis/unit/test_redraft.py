@@ -35,11 +35,6 @@ def answer_safely(question: str, safe: bool) -> bool:
     return safe
 
 
-@pytest.fixture
-def paths(tmp_path: Path) -> Paths:
-    return make_project(tmp_path)
-
-
 def make_project(folder: Path) -> Paths:
     folder.mkdir(exist_ok=True)
     for name in ("params.yaml", "dvc.yaml", "contract.yaml"):

@@ -16,14 +16,9 @@ from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureCode, load_feature_code
 from mlchassis.features.encoding import Columns
 
-
-def pass_on(columns: Any) -> dict[str, Any]:
-    """Each column as it is."""
-    return dict(columns)
-
-
 OWN = load_feature_code(compute_features)
-FEATURES = load_feature_code(pass_on)
+# Those of the fixture mixed_features.
+FEATURES = FeatureCode(dict, "0" * 64)
 
 
 @pytest.fixture(scope="module")
@@ -34,30 +29,6 @@ def bundle(bundle_path: Path) -> Bundle:
 @pytest.fixture(scope="module")
 def scorer(bundle: Bundle) -> Scorer:
     return Scorer(bundle, OWN)
-
-
-CLASSES = """
-apiVersion: v3.2.0
-version: 1.0.0
-schema:
-  - properties:
-      - {name: size, logicalType: number, required: true, tags: [feature]}
-      - {name: price, logicalType: number, tags: [feature]}
-      - {name: colour, logicalType: string, tags: [feature], enum: [{value: red}, {value: blue}]}
-      - {name: sold, logicalType: boolean, tags: [target]}
-"""
-
-
-@pytest.fixture(scope="module")
-def classifier_path(bundle_maker: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path: Path = bundle_maker(tmp_path_factory.mktemp("classes") / "bundle", CLASSES, FEATURES)
-    return path
-
-
-@pytest.fixture
-def classifier(classifier_path: Path) -> Bundle:
-    """A bundle of two classes, whatever this project predicts; its columns are its features."""
-    return load_bundle(classifier_path, FEATURES)
 
 
 def changed(bundle: Bundle, **metadata: Any) -> Bundle:
@@ -89,10 +60,10 @@ def test_rows_and_frames_are_answered_alike(scorer: Scorer, contract: Contract) 
     np.testing.assert_array_equal(scorer.score_frame(frame).scores, scorer.score_rows(rows).scores)
 
 
-def test_every_row_gets_a_probability_for_each_class(classifier: Bundle) -> None:
+def test_every_row_gets_a_probability_for_each_class(mixed_bundle: Bundle) -> None:
     scores = (
-        Scorer(classifier, FEATURES)
-        .score_rows(generate_rows(classifier.contract, 60, seed=2))
+        Scorer(mixed_bundle, FEATURES)
+        .score_rows(generate_rows(mixed_bundle.contract, 60, seed=2))
         .scores
     )
 
@@ -101,20 +72,20 @@ def test_every_row_gets_a_probability_for_each_class(classifier: Bundle) -> None
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
-def test_a_binary_answer_is_positive_from_the_threshold_on(classifier: Bundle) -> None:
-    rows = generate_rows(classifier.contract, 60, seed=2)
-    probabilities = Scorer(classifier, FEATURES).score_rows(rows).scores[:, 1]
+def test_a_binary_answer_is_positive_from_the_threshold_on(mixed_bundle: Bundle) -> None:
+    rows = generate_rows(mixed_bundle.contract, 60, seed=2)
+    probabilities = Scorer(mixed_bundle, FEATURES).score_rows(rows).scores[:, 1]
     # The second one is met exactly, by the first row.
     for threshold in (0.0, float(probabilities[0]), 0.45, 1.0):
-        answers = Scorer(changed(classifier, threshold=threshold), FEATURES).score_rows(rows)
+        answers = Scorer(changed(mixed_bundle, threshold=threshold), FEATURES).score_rows(rows)
         expected = [bool(p >= threshold) for p in probabilities]
         assert answers.values.tolist() == expected
 
 
-def test_without_a_threshold_the_most_likely_class_is_the_answer(classifier: Bundle) -> None:
-    answers = Scorer(changed(classifier, threshold=None, classes=["a", "b"]), FEATURES).score_rows(
-        generate_rows(classifier.contract, 60, seed=2)
-    )
+def test_without_a_threshold_the_most_likely_class_is_the_answer(mixed_bundle: Bundle) -> None:
+    answers = Scorer(
+        changed(mixed_bundle, threshold=None, classes=["a", "b"]), FEATURES
+    ).score_rows(generate_rows(mixed_bundle.contract, 60, seed=2))
 
     assert answers.values.tolist() == ["ab"[k] for k in answers.scores.argmax(axis=1)]
     assert len(set(answers.values)) == 2
@@ -143,32 +114,32 @@ def test_an_answer_that_differs_from_trainings_is_refused(
         Scorer(changed(bundle, golden=golden), OWN).check_golden()
 
 
-def test_a_feature_computed_otherwise_is_refused(classifier: Bundle) -> None:
+def test_a_feature_computed_otherwise_is_refused(mixed_bundle: Bundle) -> None:
     def shift(columns: Columns) -> Columns:
         return {**columns, "size": columns["size"] * 1.5}
 
-    Scorer(classifier, FEATURES).check_golden()
+    Scorer(mixed_bundle, FEATURES).check_golden()
     with pytest.raises(BundleError, match="golden request"):
-        Scorer(classifier, FeatureCode(shift, FEATURES.digest)).check_golden()
+        Scorer(mixed_bundle, FeatureCode(shift, FEATURES.digest)).check_golden()
 
 
 def test_features_that_the_model_does_not_take_are_refused(
-    classifier: Bundle,
+    mixed_bundle: Bundle,
 ) -> None:
-    names = list(reversed(classifier.metadata.numeric_features))
-    scorer = Scorer(changed(classifier, numeric_features=names), FEATURES)
+    names = list(reversed(mixed_bundle.metadata.numeric_features))
+    scorer = Scorer(changed(mixed_bundle, numeric_features=names), FEATURES)
 
     with pytest.raises(BundleError, match=r"features\.py gives other features"):
-        scorer.score_rows(generate_rows(classifier.contract, 1, seed=2))
+        scorer.score_rows(generate_rows(mixed_bundle.contract, 1, seed=2))
 
 
 def test_mlflows_caller_may_leave_out_optional_columns(
-    classifier: Bundle, classifier_path: Path
+    mixed_bundle: Bundle, mixed_bundle_path: Path
 ) -> None:
-    model = load_pyfunc(str(classifier_path), FEATURES)
-    rows = generate_rows(classifier.contract, 20, seed=2)
-    bare = [{"size": row["size"]} for row in rows]
-    answers = Scorer(classifier, FEATURES).score_rows(bare)
+    model = load_pyfunc(str(mixed_bundle_path), FEATURES)
+    rows = generate_rows(mixed_bundle.contract, 20, seed=2)
+    bare = [{name: row[name] for name in ("size", "shop")} for row in rows]
+    answers = Scorer(mixed_bundle, FEATURES).score_rows(bare)
     frame = model.predict(pd.DataFrame(bare))
 
     assert frame["prediction"].tolist() == answers.values.tolist()
@@ -177,10 +148,10 @@ def test_mlflows_caller_may_leave_out_optional_columns(
 
 
 def test_mlflows_caller_is_refused_what_breaks_the_contract_but_a_comparison_is_not(
-    classifier: Bundle, classifier_path: Path
+    mixed_bundle: Bundle, mixed_bundle_path: Path
 ) -> None:
-    model = load_pyfunc(str(classifier_path), FEATURES)
-    rows = pd.DataFrame(generate_rows(classifier.contract, 3, seed=2))
+    model = load_pyfunc(str(mixed_bundle_path), FEATURES)
+    rows = pd.DataFrame(generate_rows(mixed_bundle.contract, 3, seed=2))
     rows.loc[2, "size"] = None
 
     with pytest.raises(ProjectError, match="Row 2: 'size': "):

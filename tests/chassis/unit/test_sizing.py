@@ -1,14 +1,12 @@
 """Settings follow from the table: its size, its time, and what it has of each outcome."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import ml_service
 from mlchassis.adoption.columns.roles import Wishes
 from mlchassis.adoption.formats.detect_source import Place
 from mlchassis.adoption.prepare import Adoption, prepare
@@ -17,15 +15,6 @@ from mlchassis.config.params import Params, parse_params
 from mlchassis.contract.model import load_contract, parse_contract
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
-
-ROOT = Path(ml_service.__file__).parents[2]
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> Paths:
-    for name in ("params.yaml", "dvc.yaml", "contract.yaml"):
-        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
-    return Paths(tmp_path)
 
 
 def adopt(paths: Paths, table: pd.DataFrame) -> tuple[Adoption, Params]:
