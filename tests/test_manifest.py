@@ -2,16 +2,19 @@
 
 import json
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from bake import PAYLOAD
 from manifest import (
     CHASSIS,
     MANIFEST,
     fingerprint,
     list_modules,
     make_manifest,
+    read_api,
     read_stages,
 )
 
@@ -35,6 +38,11 @@ def test_the_manifest_is_that_of_the_files() -> None:
 
 def test_every_stage_of_the_pipeline_has_a_fingerprint() -> None:
     assert list(json.loads(TEXT)["fingerprints"]) == list(STAGES)
+
+
+def test_the_manifest_has_the_api_that_a_new_project_is_written_for() -> None:
+    project = tomllib.loads((PAYLOAD / "pyproject.toml").read_text(encoding="utf-8"))
+    assert json.loads(TEXT)["api"] == project["tool"]["mlchassis"]["api"] == read_api()
 
 
 @pytest.mark.parametrize(

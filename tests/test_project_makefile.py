@@ -103,6 +103,23 @@ def test_a_value_reaches_its_verb_as_it_was_typed(quick: Path, verb: str, value:
     assert not list(quick.rglob("pwned"))
 
 
+def test_the_source_of_an_upgrade_is_passed_as_it_was_typed(quick: Path) -> None:
+    for value in HOSTILE:
+        done, _, _ = run_make(quick, "--dry-run", "upgrade-chassis", f"FROM={value}")
+        assert done.returncode == 0, done.stderr
+        assert '-m mlchassis.upgrade.command  -- "$FROM"' in done.stdout
+    assert not list(quick.rglob("pwned"))
+    done, _, _ = run_make(quick, "upgrade-chassis")
+    assert "error: FROM= is missing; write: make upgrade-chassis FROM=" in done.stderr
+
+
+def test_a_chassis_lost_between_two_renames_comes_back(quick: Path) -> None:
+    (quick / "chassis").rename(quick / ".chassis-old")
+    run_make(quick, "help")
+    assert (quick / "chassis" / "MANIFEST.json").exists()
+    assert not (quick / ".chassis-old").exists()
+
+
 @pytest.mark.parametrize("name", ["SERVE", "EXTRAS", "INSTALLER", "PYTHON", "APPLY", "HOST"])
 def test_a_value_that_steers_make_is_not_run(quick: Path, name: str) -> None:
     for value in HOSTILE[:5]:

@@ -12,14 +12,13 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from bake import PAYLOAD, ROOT, list_tracked
 
 CHASSIS = PAYLOAD / "chassis"
 MANIFEST = "MANIFEST.json"
 PACKAGE = "mlchassis"
-API = 1
-"""Raised when a project has to change with the chassis: `[tool.mlchassis] api` of a project."""
 
 
 def list_files(chassis: Path) -> list[Path]:
@@ -76,14 +75,24 @@ def collect_modules(start: str, modules: Mapping[str, Path]) -> set[str]:
     return found
 
 
+def read_constant(file: Path, name: str) -> Any:
+    """Return a constant of a module, without importing what the module needs."""
+    for node in ast.parse(file.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            return ast.literal_eval(node.value)
+    raise SystemExit(f"error: {file} has no {name}; define it there as a literal.")
+
+
 def read_stages(chassis: Path = CHASSIS) -> dict[str, str]:
     """Return the module of each stage, as the command line names them."""
-    text = (chassis / "src" / PACKAGE / "cli" / "app.py").read_text("utf-8")
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "STAGE_MODULES":
-            stages: dict[str, str] = ast.literal_eval(node.value)
-            return stages
-    raise SystemExit("error: cli/app.py has no STAGE_MODULES; name the module of each stage there.")
+    app = chassis / "src" / PACKAGE / "cli" / "app.py"
+    stages: dict[str, str] = read_constant(app, "STAGE_MODULES")
+    return stages
+
+
+def read_api(chassis: Path = CHASSIS) -> int:
+    """Return the API version that a chassis offers to a project."""
+    return int(read_constant(chassis / "src" / PACKAGE / "workspace" / "api_version.py", "API"))
 
 
 def hash_file(file: Path) -> str:
@@ -104,7 +113,7 @@ def make_manifest(chassis: Path = CHASSIS) -> str:
     project = tomllib.loads((chassis / "pyproject.toml").read_text("utf-8"))["project"]
     document = {
         "version": project["version"],
-        "api": API,
+        "api": read_api(chassis),
         "fingerprints": {
             stage: fingerprint(module, modules) for stage, module in read_stages(chassis).items()
         },

@@ -62,6 +62,19 @@ def test_both_name_the_columns_that_the_model_does_not_see(
         assert "recognized as being about" in text
 
 
+def test_both_warn_of_a_forked_chassis(
+    project: Workspace, told: Callable[[], tuple[str, str]]
+) -> None:
+    page, card = told()
+    assert "Forked chassis" not in page + card
+    project.chassis.mkdir()
+    (project.chassis / "FORKED").write_text("Until <the> fix is released.\n")
+    page, card = told()
+    assert '<p class="banner">Forked chassis: ' in page
+    assert "Until &lt;the&gt; fix is released." in page
+    assert re.search(r"^# .+\n\n> \*\*Forked chassis: .* Until \\<the\\> fix", card, re.MULTILINE)
+
+
 def test_the_page_asks_nothing_of_anybody_else(told: Callable[[], tuple[str, str]]) -> None:
     page, _ = told()
     assert not re.search(r"(?:src|href|url|@import)\s*[=(]|https?:|<script", page)

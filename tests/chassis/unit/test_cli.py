@@ -95,6 +95,19 @@ def test_outside_a_project_a_command_says_so_in_one_sentence(
     assert (shown.stdout, list(tmp_path.iterdir())) == ("", [])
 
 
+def test_a_verb_rejects_a_project_of_another_api_of_the_chassis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "params.yaml").touch()
+    (tmp_path / "pyproject.toml").write_text("[tool.mlchassis]\napi = 0\n")
+    monkeypatch.chdir(tmp_path)
+    shown = CliRunner().invoke(app, ["judge"], obj=OWN)
+
+    assert shown.exit_code == 1
+    assert shown.stderr.startswith("error: pyproject.toml has `[tool.mlchassis] api = 0`")
+    assert len(shown.stderr.splitlines()) == 1
+
+
 def test_a_failure_is_one_sentence_and_exit_code_1(tmp_path: Path) -> None:
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     (tmp_path / "params.yaml").write_text(params.replace("seed:", "sed:"), encoding="utf-8")

@@ -28,6 +28,11 @@ class Paths:
         return self.root / "behaviour.yaml"
 
     @property
+    def chassis(self) -> Path:
+        """The folder of the chassis, which an upgrade replaces."""
+        return self.root / "chassis"
+
+    @property
     def dvc_lock(self) -> Path:
         """DVC's record of the last run, with the hash of every input and output."""
         return self.root / "dvc.lock"

@@ -11,6 +11,7 @@ from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace, read_params
 from mlchassis.terminal import echo
+from mlchassis.workspace.api_version import check_api
 
 if TYPE_CHECKING:
     from mlchassis.cli.launch import Composition
@@ -35,7 +36,8 @@ def open_project(*, adopting: bool = False) -> Workspace:
     """The project in the current folder.
 
     Raises:
-        ProjectError: There is none, or an adoption was interrupted that nobody goes on with.
+        ProjectError: There is none, it is for another API of the chassis, or an adoption was
+            interrupted that nobody goes on with.
     """
     paths = Paths(Path.cwd())
     if not paths.params.exists():
@@ -43,6 +45,7 @@ def open_project(*, adopting: bool = False) -> Workspace:
             f"{paths.root} holds no params.yaml, so it is no project; change to the project's "
             "folder."
         )
+    check_api(paths.root)
     if paths.adopting.exists() and not adopting:
         raise ProjectError("An adoption was interrupted; run the same `make adopt` once more.")
     return Workspace(paths.root, read_composition().load_project())

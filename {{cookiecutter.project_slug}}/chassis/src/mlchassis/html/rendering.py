@@ -73,6 +73,7 @@ class Lead:
 
     Attributes:
         tiles: A figure, and what it means.
+        banner: A warning above all of it; empty if there is none.
     """
 
     heading: str
@@ -80,6 +81,7 @@ class Lead:
     good: bool
     words: Sequence[str]
     tiles: Sequence[tuple[str, str]]
+    banner: str = ""
 
 
 def spell_number(value: float) -> str:
@@ -105,8 +107,9 @@ def _render_lead(lead: Lead) -> str:
         f'<div class="tile"><b>{escape_html(big)}</b><span>{escape_html(small)}</span></div>'
         for big, small in lead.tiles
     )
+    banner = f'<p class="banner">{escape_html(lead.banner)}</p>' if lead.banner else ""
     return (
-        f"<h1>{escape_html(lead.heading)}</h1>"
+        f"{banner}<h1>{escape_html(lead.heading)}</h1>"
         f'<span class="verdict {"passed" if lead.good else "refused"}">'
         f"{escape_html(lead.verdict)}</span>"
         f"{''.join(f'<p>{escape_html(words)}</p>' for words in lead.words)}"

@@ -5,6 +5,7 @@ that Hugging Face reads.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from mlchassis.reporting.findings import (
 )
 from mlchassis.reporting.sections import ReportContext, insert_sections
 from mlchassis.reports import read_report
+from mlchassis.workspace.integrity import describe_fork
 from mlchassis.workspace.outputs import writing
 
 _TASKS: Mapping[Task, tuple[str, str]] = {
@@ -97,11 +99,13 @@ def write_report(
     facts = read_evaluation(paths, bundle)
     context = ReportContext(paths, params, bundle, facts, judgement)
     sections = insert_sections(describe(paths, params, bundle, facts, judgement), context)
+    fork = describe_fork(paths.chassis)
+    lead = replace(_lead(bundle.contract, facts, judgement), banner=fork)
     purpose = Section("Intended use", [Text(bundle.contract.description)])
     title = f"{bundle.metadata.name}: model report"
     contents = {
-        "report.html": render_page(title, _lead(bundle.contract, facts, judgement), sections),
-        "model_card.md": _metadata(bundle, facts) + render_markdown([purpose, *sections]),
+        "report.html": render_page(title, lead, sections),
+        "model_card.md": _metadata(bundle, facts, fork) + render_markdown([purpose, *sections]),
     }
     for name, content in contents.items():
         with writing(paths, paths.reports / name) as scratch:
@@ -356,7 +360,7 @@ def _curves(paths: Paths) -> list[Curve]:
     return found
 
 
-def _metadata(bundle: Bundle, facts: Mapping[str, Any]) -> str:
+def _metadata(bundle: Bundle, facts: Mapping[str, Any], banner: str = "") -> str:
     task = {"type": _TASKS[bundle.metadata.task][0]}
     values = [{"type": n, "value": found["value"]} for n, found in facts["metrics"].items()]
     name = _Quoted(printable(bundle.metadata.name))
@@ -374,7 +378,9 @@ def _metadata(bundle: Bundle, facts: Mapping[str, Any]) -> str:
         ],
     }
     front = yaml.dump(document, Dumper=_FrontMatter, sort_keys=False)
-    return f"---\n{front}---\n\n# {escape_markdown(bundle.metadata.name)}\n\n"
+    heading = f"# {escape_markdown(bundle.metadata.name)}\n\n"
+    warning = f"> **{escape_markdown(banner)}**\n\n" if banner else ""
+    return f"---\n{front}---\n\n{heading}{warning}"
 
 
 class _Quoted(str):

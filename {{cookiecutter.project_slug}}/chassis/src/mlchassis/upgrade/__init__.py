@@ -1,0 +1,1 @@
+"""`make upgrade-chassis`: the chassis folder replaced by another release."""
