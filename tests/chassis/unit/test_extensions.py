@@ -14,6 +14,7 @@ from ml_service.features import compute_features
 from mlchassis import GateContext, GateResult, Project, gate, metric
 from mlchassis.config.custom_params import ParamsSection, extend_params
 from mlchassis.config.params import Params, ParamsError, parse_params
+from mlchassis.contract.model import Contract
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import metrics_for
 from mlchassis.extensions.checks import check_extensions
@@ -200,10 +201,12 @@ def test_a_result_passes_up_to_its_limit_and_never_without_a_number(
     assert "0.5000 is the" in result.sentence
 
 
-def test_a_limit_of_a_gate_is_read_from_the_parameters(fixed_params: Params) -> None:
+def test_a_limit_of_a_gate_is_read_from_the_parameters(
+    fixed_params: Params, contract: Contract
+) -> None:
     limits = fixed_params.judge.model_copy(update={"custom": {"min_reach": 0.3}})
     params = fixed_params.model_copy(update={"judge": limits})
-    context = GateContext({}, "1.0.0", params, None, 1.0)
+    context = GateContext({}, contract, params, None, 1.0)
 
     assert context.limit("min_reach") == 0.3
     with pytest.raises(ProjectError, match=r"judge.custom has no 'max_reach'"):

@@ -61,9 +61,9 @@ def _insert(text: str, start: int, last: int, end: int, requirement: str) -> str
 
     Args:
         text: The file.
-        start: Where the list begins.
-        last: Where its last requirement ends; `start` in an empty list.
-        end: Where the list ends.
+        start: Position at which the list begins.
+        last: Position at which its last requirement ends; `start` in an empty list.
+        end: Position at which the list ends.
         requirement: What to insert.
     """
     after = text[last:].removeprefix(",")

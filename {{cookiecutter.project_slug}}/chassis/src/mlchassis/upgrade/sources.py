@@ -1,4 +1,4 @@
-"""Where a release of the chassis comes from: a folder, an archive, or a git address with a tag."""
+"""Sources of a release of the chassis: a folder, an archive, or a git address with a tag."""
 
 import stat
 import tarfile
@@ -15,7 +15,7 @@ from mlchassis.workspace.integrity import MANIFEST
 from mlchassis.workspace.repository import NO_HOOKS, run_git
 
 _PLACES = ("", "chassis/", "*/", "*/chassis/", "*/*/chassis/")
-"""Where the folder lies in what FROM names: a chassis, a project, a template, an archive of one."""
+"""Places of the folder in what FROM names: a chassis, a project, a template, an archive of one."""
 _TAR = (".tar.gz", ".tgz")
 _MOST_BYTES = 500_000_000
 """Limit on the size of an unpacked archive: that of a template is a few megabytes."""
