@@ -64,7 +64,7 @@ def _insert(text: str, start: int, last: int, end: int, requirement: str) -> str
         start: Position at which the list begins.
         last: Position at which its last requirement ends; `start` in an empty list.
         end: Position at which the list ends.
-        requirement: What to insert.
+        requirement: Text to insert.
     """
     after = text[last:].removeprefix(",")
     comma = "" if last == start else ","
