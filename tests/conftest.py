@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Last is what waits for the suites that run beside all of that.
     """
-    rooms = {"generated", "real"}
+    rooms = {"generated", "projects", "real"}
     items.sort(
         key=lambda item: (not rooms.isdisjoint(item.path.parts), item.path.name == "test_suites.py")
     )

@@ -1,0 +1,8 @@
+"""The composition root of training, with an own source of rows."""
+
+from mlchassis import Project
+
+from .features import compute_features
+from .source import read_orders
+
+project = Project(features=compute_features, source=read_orders)
