@@ -56,10 +56,10 @@ def list_pages(app: FastAPI) -> list[str]:
 
 
 @pytest.fixture
-def app(settings: ServiceSettings, mixed_model: ServedModel) -> Iterator[FastAPI]:
-    """A service whose operational log is kept nowhere."""
+def app(settings: ServiceSettings, model: ServedModel) -> Iterator[FastAPI]:
+    """The service, whose operational log is kept nowhere."""
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        app = create_app(settings, mixed_model, make_logger(nowhere))
+        app = create_app(settings, model, make_logger(nowhere))
         # What other tests imported need not be searched for garbage after each series.
         gc.collect()
         gc.freeze()
@@ -95,10 +95,8 @@ def measure_kept(app: FastAPI, exchange: type[Any], method: str, path: str, body
     return min(after - before for before, after in pairwise(marks)) / TIMES
 
 
-def test_no_prediction_keeps_memory(
-    app: FastAPI, exchange: type[Any], mixed_contract: Contract
-) -> None:
-    requests = list_requests(mixed_contract)
+def test_no_prediction_keeps_memory(app: FastAPI, exchange: type[Any], contract: Contract) -> None:
+    requests = list_requests(contract)
     kept = {name: measure_kept(app, exchange, *found) for name, found in requests.items()}
     assert {name: b for name, b in kept.items() if b > MOST_BYTES_KEPT} == {}, "a route leaks"
 
