@@ -114,7 +114,7 @@ def test_a_further_group_of_packages_is_installed_where_it_is_asked_for(
         return run_in(whole_run.project, "make", "--dry-run", "setup", *arguments)
 
     # The groups reach the shell through the environment.
-    assert "train dev $EXTRAS; do" in plan("EXTRAS=s3")
+    assert "data train dev $EXTRAS" in plan("EXTRAS=s3")
     assert "train dev" not in plan()
 
 
