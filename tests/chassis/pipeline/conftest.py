@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -242,3 +243,26 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     paths.params.write_text(adoption.params, encoding="utf-8")
     (paths.root / "dvc.yaml").write_text(adoption.pipeline, encoding="utf-8")
     return paths
+
+
+@pytest.fixture
+def run_verbs() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Runs verbs in one process of their own, with the project's own features."""
+    program = (
+        "import sys; from mlchassis.cli.app import app; "
+        "from mlchassis.cli.launch import Composition; "
+        "own = Composition('ml_service.project:project', 'ml_service.service:service'); "
+        "[app([verb], standalone_mode=False, obj=own) for verb in sys.argv[1:]]"
+    )
+
+    def run(paths: Paths, *verbs: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-c", program, *verbs],
+            cwd=paths.root,
+            env={**os.environ, "PYTHONPATH": "src:chassis/src", "NO_COLOR": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run

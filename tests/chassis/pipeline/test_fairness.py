@@ -1,10 +1,9 @@
 """A whole project about people: a model that learned a prejudice of its rows is refused for it."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -51,35 +50,19 @@ def loans(orders: Paths, tmp_path: Path) -> Paths:
     return paths
 
 
-def run(paths: Paths, *verbs: str) -> subprocess.CompletedProcess[str]:
-    """Verbs in a process of their own, with the project's own features."""
-    program = (
-        "import sys; from mlchassis.cli.app import app; "
-        "from mlchassis.cli.launch import Composition; "
-        "own = Composition('ml_service.project:project', 'ml_service.service:service'); "
-        "[app([verb], standalone_mode=False, obj=own) for verb in sys.argv[1:]]"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", program, *verbs],
-        cwd=paths.root,
-        env={**os.environ, "PYTHONPATH": "src:chassis/src", "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_a_model_that_learned_to_favour_men_is_refused_and_the_page_shows_it(loans: Paths) -> None:
-    done = run(loans, *STAGES)
+def test_a_model_that_learned_to_favour_men_is_refused_and_the_page_shows_it(
+    loans: Paths, run_verbs: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
+    done = run_verbs(loans, *STAGES)
     assert done.returncode == 0, done.stderr
     found = read_report(loans.reports / "evaluation.json")["fairness"]
     rate = next(gap for gap in found["gaps"] if gap["kind"] == "rate")
     assert [part["where"] for part in rate["groups"]] == [{"sex": "m"}, {"sex": "f"}]
 
-    said = " ".join(run(loans, "judge").stderr.split())
+    said = " ".join(run_verbs(loans, "judge").stderr.split())
     assert re.search(r"groups: rate: The rate differs most between sex m \(.*\) and sex f \(", said)
     assert re.search(r"flips: sex: .*get another answer when sex alone is changed", said)
-    assert run(loans, "report").returncode == 0
+    assert run_verbs(loans, "report").returncode == 0
     page = (loans.reports / "report.html").read_text()
     assert "Rejected by: " in page
     assert "Fairness" in page

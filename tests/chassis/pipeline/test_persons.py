@@ -1,11 +1,10 @@
 """Values of columns tagged `pii` stay out of bundles, registries, reports and messages."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -76,24 +75,6 @@ def guests(orders: Paths, tmp_path: Path) -> Paths:
     return paths
 
 
-def run(paths: Paths, *verbs: str) -> "subprocess.CompletedProcess[str]":
-    """Run verbs in a process of their own, with the project's own features."""
-    program = (
-        "import sys; from mlchassis.cli.app import app; "
-        "from mlchassis.cli.launch import Composition; "
-        "own = Composition('ml_service.project:project', 'ml_service.service:service'); "
-        "[app([verb], standalone_mode=False, obj=own) for verb in sys.argv[1:]]"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", program, *verbs],
-        cwd=paths.root,
-        env={**os.environ, "PYTHONPATH": "src:chassis/src", "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def find_names(folder: Path) -> list[str]:
     """Files below a folder that hold a guest's name or salary."""
     salaries = "|".join(make_guests()["salary"].astype(str).unique())
@@ -106,9 +87,11 @@ def find_names(folder: Path) -> list[str]:
     ]
 
 
-def test_no_name_reaches_a_bundle_or_the_registry(guests: Paths) -> None:
+def test_no_name_reaches_a_bundle_or_the_registry(
+    guests: Paths, run_verbs: Callable[..., "subprocess.CompletedProcess[str]"]
+) -> None:
     stages = ("ingest", "validate", "split", "train", "export")
-    refused = run(guests, *stages)
+    refused = run_verbs(guests, *stages)
     said = " ".join(refused.stderr.split())
     assert "'secret_name' is tagged pii, and the model would store its values" in said
     assert "export.pii_categories in params.yaml" in said
@@ -119,7 +102,7 @@ def test_no_name_reaches_a_bundle_or_the_registry(guests: Paths) -> None:
     text = guests.params.read_text()
     settings = {"export.pii_categories": (["secret_name"], "agreed to")}
     guests.params.write_text(set_values(text, settings))
-    done = run(guests, "export", "evaluate", "track", "report")
+    done = run_verbs(guests, "export", "evaluate", "track", "report")
     assert done.returncode == 0, done.stderr
     assert find_names(guests.bundle) in ([], ["model.onnx"])
     stored = [name for name in find_names(guests.var) if not name.endswith("model.onnx")]

@@ -1,4 +1,4 @@
-"""The short way and the long way: the same answers, and the same refusals."""
+"""Fast path and fallback: the same responses, and the same rejections."""
 
 import asyncio
 import io

@@ -137,7 +137,7 @@ def test_with_other_input_or_another_model_it_starts_over(
     def stop(rows: int) -> None:
         raise KilledError
 
-    output, anew = tmp_path / "out.parquet", tmp_path / "anew.parquet"
+    output, again = tmp_path / "out.parquet", tmp_path / "again.parquet"
     with pytest.raises(KilledError):
         score_files(str(source), output, scorer, stop, chunk_rows=60)
     if change == "input":
@@ -145,9 +145,9 @@ def test_with_other_input_or_another_model_it_starts_over(
     else:
         metadata = scorer.bundle.metadata.model_copy(update={"threshold": 2.0})
         scorer = Scorer(replace(scorer.bundle, digest="f" * 64, metadata=metadata), FEATURES)
-    for target in (output, anew):
+    for target in (output, again):
         score_files(str(source), target, scorer, count([]), chunk_rows=60)
-    assert output.read_bytes() == anew.read_bytes()
+    assert output.read_bytes() == again.read_bytes()
 
 
 def test_what_cannot_be_read_is_refused_with_a_sentence(

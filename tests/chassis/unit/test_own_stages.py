@@ -51,7 +51,7 @@ def takes_one(first: Any) -> str:
 
 
 def read_rows(options: Any, root: Path) -> pd.DataFrame:
-    raise NotImplementedError
+    return pd.DataFrame(options, index=[str(root)])
 
 
 @pytest.fixture
