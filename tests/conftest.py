@@ -20,6 +20,11 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
+# Tests compare what tools print; where CI is set, some of them print in color.
+os.environ["NO_COLOR"] = "1"
+for variable in ("FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS"):
+    os.environ.pop(variable, None)
+
 Bake = Callable[..., Path]
 
 

@@ -37,7 +37,7 @@ def running(
     Args:
         command: Command that starts it.
         port: Port that it will listen on.
-        log: Takes what it prints.
+        log: File for its output.
         variables: Environment variables.
         environment: Environment whose programs come first on its PATH.
         folder: Working directory.

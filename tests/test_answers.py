@@ -1,6 +1,8 @@
 """Whatever a person answers, the generated files are valid and say it back."""
 
 import json
+import os
+import random
 import shutil
 import tomllib
 from collections.abc import Callable
@@ -14,12 +16,20 @@ from cookiecutter.utils import create_env_with_context
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bake import PAYLOAD, ROOT, run_cookiecutter
-from pre_gen_project import LONGEST, find_text_problem
+from bake import PAYLOAD, ROOT, copy_template, run_cookiecutter
+from pre_gen_project import LONGEST, find_problem, find_text_problem
 
 DEFINITION = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 ENVIRONMENT = create_env_with_context({"cookiecutter": DEFINITION})
 ESCAPED = ("project_name", "description", "author")
+HOSTILE_ANSWERS = int(os.environ.get("HOSTILE_ANSWERS", "25"))
+PIECES = (
+    *"\"'\\{}[]()<>$`%#&*!|;:,?@^~=+-_./ ",
+    *"\t\n\x00\x1b\x7f\x85\u2028\ufeff\uffff\u202e\udcffé🛫",
+    *"{{ }} {% %} ${{ {# #} \\n \\u0041 --- ... ''' ]]> null true 0x1f 1e9 <script>".split(),
+    *('"""', "$(touch pwned)", "`touch pwned`", "../", "/etc/passwd", "--help", "日本", "עברית"),
+    *("word", "two words", "Late flights", "of 2013") * 20,
+)
 
 NASTY = (
     r"""a "quoted" 'word', a back\slash \n \u0041 \x41 \N{DASH} and a trailing \\""",
@@ -114,21 +124,26 @@ def check_metadata(project: Path, description: str, author: str) -> None:
     assert (metadata["description"], metadata["authors"][0]["name"]) == (description, author)
 
 
+def write_replay(folder: Path, texts: dict[str, str]) -> Path:
+    """Write a replay file, whose answers cookiecutter does not render."""
+    answers = json.loads(json.dumps(DEFINITION))
+    del answers["__prompts__"]
+    answers |= {
+        "project_name": "Nasty Text", "project_slug": "nasty-text", "package_name": "nasty_text",
+        "license": "MIT", "description": "Plain.", "author": "Ann",
+    } | texts  # fmt: skip
+    answers |= {f"__{name}": escape(name, answers[name]) for name in ESCAPED}
+    replay = folder / "replay.json"
+    replay.write_text(json.dumps({"cookiecutter": answers}))
+    return replay
+
+
 @pytest.fixture
 def baked_nasty(template: Path, config: Path, tmp_path: Path) -> Callable[..., Path]:
     """Bake through a replay file, the way in which cookiecutter renders no answer."""
 
     def bake_replayed(description: str, author: str) -> Path:
-        answers = json.loads(json.dumps(DEFINITION))
-        del answers["__prompts__"]
-        answers |= {
-            "project_name": "Nasty Text", "project_slug": "nasty-text",
-            "package_name": "nasty_text", "license": "MIT",
-            "description": description, "author": author,
-        }  # fmt: skip
-        answers |= {f"__{name}": escape(name, answers[name]) for name in ESCAPED}
-        replay = tmp_path / "replay.json"
-        replay.write_text(json.dumps({"cookiecutter": answers}))
+        replay = write_replay(tmp_path, {"description": description, "author": author})
         run = run_cookiecutter(template, tmp_path, config, "--replay-file", str(replay))
         assert run.returncode == 0, run.stderr + run.stdout
         return tmp_path / "nasty-text"
@@ -245,3 +260,50 @@ def test_files_that_are_not_rendered_arrive_byte_for_byte_with_their_mode(
         path = project / name.replace("{{cookiecutter.package_name}}", "ml_service")
         assert path.read_text() == text
     assert (project / "deploy/extra.sh").stat().st_mode & 0o111
+
+
+def draw_texts(seed: int) -> dict[str, str]:
+    """Answers of odd pieces to one or more of the prompts for free text."""
+    draw = random.Random(seed)  # noqa: S311 - no secret
+    return {
+        name: "".join(draw.choices(PIECES, k=draw.randint(1, 12)))
+        for name in draw.sample(ESCAPED, draw.randint(1, len(ESCAPED)))
+    }
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template without the chassis, whose files no answer reaches."""
+    template = copy_template(tmp_path_factory.mktemp("small") / "template")
+    shutil.rmtree(template / PAYLOAD.name / "chassis")
+    return template
+
+
+def test_hostile_answers_are_refused_or_said_back(
+    small: Path, config: Path, tmp_path: Path
+) -> None:
+    accepted = refused = 0
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for seed in range(HOSTILE_ANSWERS):
+        texts = draw_texts(seed)
+        output = tmp_path / str(seed)
+        output.mkdir()
+        replay = write_replay(output, texts)
+        answers = json.loads(replay.read_text())["cookiecutter"]
+        problem = find_problem(answers, empty)
+        run = run_cookiecutter(small, output, config, "--replay-file", str(replay))
+        replay.unlink()
+        if problem:
+            refused += 1
+            assert run.returncode != 0, texts
+            assert f"error: {problem}" in run.stderr, texts
+            assert list(output.iterdir()) == [], texts
+        else:
+            accepted += 1
+            assert run.returncode == 0, run.stderr
+            check_metadata(output / "nasty-text", answers["description"], answers["author"])
+        assert list(tmp_path.rglob("pwned")) == []
+        shutil.rmtree(output)
+    assert accepted > HOSTILE_ANSWERS // 8
+    assert refused > HOSTILE_ANSWERS // 8

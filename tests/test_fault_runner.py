@@ -1,6 +1,7 @@
 """A fault counts as caught only if its guard was green before, is red after, and says why."""
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 import faults
+from bake import PAYLOAD, ROOT
 from faults import FaultError, load_fault, load_library, run_fault
 from ml_test_score import ROWS
 
@@ -125,6 +127,16 @@ def test_every_fault_of_the_library_can_be_read() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "patch", sorted(faults.LIBRARY.glob("*/*.patch")), ids=lambda p: p.parent.name
+)
+def test_a_patch_of_the_library_applies_to_the_payload(patch: Path) -> None:
+    payload = patch.read_text().replace("ml_service", "{{cookiecutter.package_name}}")
+    command = ["git", "apply", "--check", f"--directory={PAYLOAD.name}"]
+    checked = subprocess.run(command, cwd=ROOT, input=payload, capture_output=True, text=True)
+    assert checked.stderr == ""
+
+
 def test_a_faults_folder_holds_nothing_else() -> None:
     for fault in load_library():
         expected = {"fault.yaml", *([fault.apply.patch] if fault.apply.patch else [])}
@@ -145,3 +157,15 @@ def test_two_dozen_faults_for_exercises_leave_the_chassis_alone() -> None:
         if "exercise" in fault.readers and not any("chassis/" in change for change in changes):
             own.append(fault.name)
     assert len(own) >= 24, own
+
+
+def test_the_page_of_proofs_names_every_fault_of_its_rows() -> None:
+    page = (ROOT / "docs" / "proof.md").read_text(encoding="utf-8")
+    table = re.findall(
+        r"^\| ((?:Monitor|Data) \d) \| ([^|]+) \|[^|]+\| ([^|]+) \|$", page, re.MULTILINE
+    )
+    assert [row for row, _, _ in table] == [*(f"Monitor {n}" for n in range(1, 8)), "Data 5"]
+    for row, title, listed in table:
+        assert title == ROWS[row]
+        names = {fault.name for fault in load_library() if fault.ml_test_score == row}
+        assert set(re.findall(r"`([\w-]+)`", listed)) == names

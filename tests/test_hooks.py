@@ -1,4 +1,4 @@
-"""Answers that no project can be made of are refused with one sentence, and nothing is left."""
+"""Invalid answers to the prompts: rejected with one sentence, and no file is left."""
 
 import json
 import re

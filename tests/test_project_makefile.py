@@ -37,7 +37,7 @@ VERBS: dict[str, tuple[dict[str, str], Callable[[str], list[str]]]] = {
         {"DATA": "{}", "TARGET": "{}"},
         lambda value: ["adopt", "ARGS=", "--", value, value],
     ),
-    "trace": ({"ID": "{}"}, lambda value: ["trace", "--", value]),
+    "replay": ({"ID": "{}"}, lambda value: ["replay", "--", value]),
     "promote": (
         {"VERSION": "{}", "REASON": "{}"},
         lambda value: ["promote", f"--version={value}", f"--reason={value}"],

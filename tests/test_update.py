@@ -1,111 +1,54 @@
 """A project takes over a newer template: the chassis by its own upgrade, the rest with cruft."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bake import PAYLOAD, copy_template
-from manifest import MANIFEST, make_manifest
-
-DESCRIPTION = 'Says "late" \\ or not 🛫'
-
-
-class Repository:
-    """A git repository in a folder of a test, with an identity of its own."""
-
-    def __init__(self, folder: Path, config: Path) -> None:
-        self.folder = folder
-        self.environment = {
-            **os.environ,
-            "COOKIECUTTER_CONFIG": str(config),
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_SYSTEM": os.devnull,
-            **{
-                f"GIT_{role}_{part}": value
-                for role in ("AUTHOR", "COMMITTER")
-                for part, value in (("NAME", "Test"), ("EMAIL", "test@example.org"))
-            },
-        }
-
-    def run(self, *command: str) -> str:
-        """Run a command in the repository and return what it printed."""
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr + done.stdout
-        return done.stdout
-
-    def cruft(self, *arguments: str) -> str:
-        return self.run(sys.executable, "-m", "cruft", *arguments)
-
-    def commit(self, message: str) -> None:
-        self.run("git", "add", "--all", "--force")
-        self.run("git", "commit", "--quiet", "--message", message)
-
-
-def release_chassis(chassis: Path, version: str) -> None:
-    """Make a new version of the chassis: a changed module, a new one, a breaking line."""
-    package = chassis / "src" / "mlchassis"
-    (package / "errors.py").write_text((package / "errors.py").read_text() + "\n# Changed.\n")
-    (package / "added.py").write_text('"""A module of the newer version."""\n')
-    pyproject = chassis / "pyproject.toml"
-    pyproject.write_text(
-        pyproject.read_text().replace('version = "0.2.0"', f'version = "{version}"')
-    )
-    changelog = chassis / "CHANGELOG.md"
-    news = f"## {version}\n\n### Breaking\n\n- Sources take two arguments.\n\n## 0.2.0"
-    changelog.write_text(changelog.read_text().replace("## 0.2.0", news, 1))
-    (chassis / MANIFEST).write_text(make_manifest(chassis))
+from bake import PAYLOAD
+from releases import (
+    Repository,
+    edit_every_team_file,
+    publish_releases,
+    read_chassis,
+    start_project,
+)
 
 
 @pytest.fixture
 def releases(tmp_path: Path, config: Path) -> Repository:
-    """The template as a repository: tag v1 as it is now, tag v2 with changes in the payload."""
-    repository = Repository(copy_template(tmp_path / "ml-template"), config)
-    chassis = repository.folder / PAYLOAD.name / "chassis"
-    (chassis / MANIFEST).write_text(make_manifest(chassis))
-    repository.run("git", "init", "--quiet")
-    repository.commit("First release")
-    repository.run("git", "tag", "v1")
-    payload = repository.folder / PAYLOAD.name
-    makefile = payload / "Makefile"
-    makefile.write_text(makefile.read_text() + "\n# added by the second release\n")
-    added = payload / "docs" / "added.md"
-    added.parent.mkdir(exist_ok=True)
-    added.write_text("# {{ cookiecutter.project_name }}\n")
-    release_chassis(payload / "chassis", "0.3.0")
-    repository.commit("Second release")
-    repository.run("git", "tag", "v2")
-    return repository
+    """The template as a repository with two releases."""
+    return publish_releases(tmp_path / "ml-template", config)
 
 
 @pytest.fixture
 def grown(releases: Repository, config: Path, tmp_path: Path) -> Repository:
     """A project of the first release with a change of its own."""
-    releases.cruft(
-        "create", str(releases.folder), "--no-input", "--checkout", "v1", "--output-dir",
-        str(tmp_path), "--extra-context", f'{{"description": {quote(DESCRIPTION)}}}',
-    )  # fmt: skip
-    repository = Repository(tmp_path / "ml-service", config)
-    repository.run("git", "init", "--quiet")
-    makefile = repository.folder / "Makefile"
+    project = start_project(releases, config, tmp_path)
+    makefile = project.folder / "Makefile"
     makefile.write_text("# our own first line\n" + makefile.read_text())
-    repository.commit("Start")
-    return repository
+    project.commit("Change the Makefile")
+    return project
 
 
-def quote(text: str) -> str:
-    """Write a text as a JSON string without escapes for letters outside ASCII."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def pack_release(releases: Repository) -> str:
+    """Pack the second release as hosts of repositories do."""
+    archive = releases.folder.parent / "ml-template-0.3.0.tar.gz"
+    prefix = "--prefix=ml-template-0.3.0/"
+    releases.run("git", "archive", prefix, f"--output={archive}", "v2")
+    return str(archive)
+
+
+SOURCES: dict[str, Callable[[Repository], str]] = {
+    "folder": lambda releases: str(releases.folder / PAYLOAD.name / "chassis"),
+    "archive": pack_release,
+    "git": lambda releases: f"file://{releases.folder}@v2",
+}
 
 
 def upgrade_chassis(project: Repository, source: str) -> subprocess.CompletedProcess[str]:
@@ -125,29 +68,12 @@ def upgrade_chassis(project: Repository, source: str) -> subprocess.CompletedPro
     )
 
 
-def read_chassis(folder: Path) -> dict[str, bytes]:
-    """Return the content of every file of a chassis."""
-    chassis = folder / "chassis"
-    return {str(file): file.read_bytes() for file in chassis.rglob("*") if file.is_file()}
-
-
-def edit_every_team_file(project: Repository) -> dict[Path, str]:
-    """Add a comment to each file of the team's package and tests; return what they then hold."""
-    files = [*project.folder.glob("src/*/*.py"), *project.folder.glob("tests/**/*.py")]
-    assert len(files) >= 10
-    for file in files:
-        file.write_text(f"{file.read_text()}\n# An edit of the team.\n")
-    for name in ("params.yaml", "contract.yaml", "dvc.yaml", "pyproject.toml", "README.md"):
-        file = project.folder / name
-        file.write_text(f"{file.read_text()}\n# An edit of the team.\n")
-        files.append(file)
-    project.commit("Edit every file of the team")
-    return {file: file.read_text() for file in files}
-
-
-def test_edits_in_every_team_file_meet_no_conflict(releases: Repository, grown: Repository) -> None:
+@pytest.mark.parametrize("kind", SOURCES)
+def test_edits_in_every_team_file_meet_no_conflict(
+    releases: Repository, grown: Repository, kind: str
+) -> None:
     edited = edit_every_team_file(grown)
-    done = upgrade_chassis(grown, f"file://{releases.folder}@v2")
+    done = upgrade_chassis(grown, SOURCES[kind](releases))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "chassis: version 0.2.0 is now 0.3.0",
@@ -172,6 +98,85 @@ def test_an_edited_chassis_file_is_refused_by_name(releases: Repository, grown: 
     assert "(changed: src/mlchassis/paths.py)" in done.stderr
     assert done.stderr.count("\n") == 1
     assert read_chassis(grown.folder) == before
+
+
+KILLED_UPGRADE = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from mlchassis.upgrade import command
+
+source, moment = sys.argv[2], int(sys.argv[3])
+steps = 0
+exchanged = 0
+
+def count(event, arguments):
+    global steps, exchanged
+    if event.partition(".")[0] in {"open", "os", "shutil", "ctypes"}:
+        steps += 1
+        if steps == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if event.startswith("ctypes"):
+            exchanged = steps
+
+sys.addaudithook(count)
+command.upgrade(Path.cwd(), source, lambda line: None)
+print(steps, exchanged)
+"""
+
+
+def upgrade_killed(project: Repository, package: Path, source: str, moment: int) -> list[int]:
+    """Upgrade in a process that kills itself at a step; return all steps and that of the exchange.
+
+    Args:
+        project: The project.
+        package: Folder with the package that upgrades; the project's own is replaced meanwhile.
+        source: The release.
+        moment: Number of the step, each a use of a file; 0 for none.
+    """
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", KILLED_UPGRADE, str(package), source, str(moment)],
+        cwd=project.folder,
+        env=project.environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return [int(number) for number in done.stdout.split()]
+
+
+def choose_moments(steps: int, exchange: int) -> list[int]:
+    """Return steps to be killed at: all around the exchange of the folders, some of the rest."""
+    count = int(os.environ.get("KILL_MOMENTS", "8"))
+    spread = {1 + number * (steps - 1) // (count - 1) for number in range(count)}
+    around = {step for step in range(exchange - 3, exchange + 4) if 1 <= step <= steps}
+    return sorted(spread | around)
+
+
+def test_killed_at_any_step_the_chassis_is_the_old_or_the_new_one(
+    releases: Repository, grown: Repository, tmp_path: Path
+) -> None:
+    package = tmp_path / "package"
+    source = SOURCES["folder"](releases)
+    shutil.copytree(grown.folder / "chassis" / "src", package)
+    before = read_chassis(grown.folder)
+    steps, exchange = upgrade_killed(grown, package, source, 0)
+    after = read_chassis(grown.folder)
+    assert before != after
+    seen = []
+    for moment in choose_moments(steps, exchange):
+        grown.run("git", "reset", "--quiet", "--hard")
+        grown.run("git", "clean", "--quiet", "-fdx")
+        assert upgrade_killed(grown, package, source, moment) == []
+        now = read_chassis(grown.folder)
+        assert now in (before, after), moment
+        seen.append(now == after)
+        upgrade_killed(grown, package, source, 0)
+        assert read_chassis(grown.folder) == after
+    # Before the exchange it is always the old one, after it always the new one.
+    assert seen == sorted(seen)
+    assert set(seen) == {False, True}
 
 
 def test_cruft_leaves_the_chassis_alone(grown: Repository) -> None:

@@ -100,7 +100,7 @@ class Project:
         self.contract = load("contract.model").load_contract(paths.contract)
         params = load("config.params").load_params(paths.params).source
         rows = self.read_rows(paths, params if table else None)
-        refused = set(load("data.validation").find_reasons(rows, self.contract).index)
+        refused = set(load("contract.table_checks").find_reasons(rows, self.contract).index)
         kept, self.rare = choose_rows(rows, self.contract.features, refused)
         self.rows = rows.iloc[kept].reset_index(drop=True)
         self.text = read_text(table, params, kept) if table else self.write_text()
@@ -116,7 +116,7 @@ class Project:
         if params is None:
             return tables.read_tables(sorted(paths.raw.glob("*.parquet")))
         read = load("sources.registry").read_source(params, self.contract, paths.root)
-        return tables.conform(read, self.contract)
+        return tables.coerce(read, self.contract)
 
     def write_text(self) -> Text:
         """Return the typed rows as text."""
@@ -237,7 +237,9 @@ def main(package: str, address: str, table: str | None = None) -> int:
     lacking = project.rows[[column.name for column in project.contract.features]].isna()
     missing = int(lacking.any(axis=1).sum())
     rare = len(project.rare)
-    print(f"{len(expected)} rows, {missing} with missing values, {rare} with rare words")
+    print(
+        f"{len(expected)} rows, {missing} with missing values, {rare} with rare words", flush=True
+    )
     wrong = 0
     for name, found in project.answer():
         differing = len(expected) - sum(map(list.__eq__, expected, found))

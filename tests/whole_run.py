@@ -88,7 +88,8 @@ def check_ways(project: Path, address: str, *table: str) -> str:
     found = [line for line in printed.splitlines() if line.endswith("answers differ")]
     assert len(found) == 9
     assert all(f": 0 of {ways_in.ROWS} " in line for line in found)
-    return printed.splitlines()[0]
+    # Progress on the standard error stream may come first.
+    return next(line for line in printed.splitlines() if " rows, " in line)
 
 
 @dataclass(frozen=True)

@@ -207,13 +207,13 @@ def try_fault(fault: Fault, project: Path, scratch: Path) -> tuple[str, str]:
         return f"the guard is red without the fault ({status}):\n{shorten(output)}", ""
     apply_fault(fault, copy)
     status, output = run_command(fault.guard.command, copy)
-    said = [line.strip() for line in output.splitlines() if re.search(fault.guard.says, line)]
+    matches = [line.strip() for line in output.splitlines() if re.search(fault.guard.says, line)]
     if not status:
         return f"the guard stays green with the fault:\n{shorten(output)}", ""
-    if not said:
+    if not matches:
         pattern = fault.guard.says
         return f"the guard is red, but does not say '{pattern}':\n{shorten(output)}", ""
-    return "", said[-1]
+    return "", matches[-1]
 
 
 def run_fault(fault: Fault, project: Path) -> Outcome:
@@ -252,8 +252,8 @@ def main() -> int:
         outcomes = []
         for fault in faults:
             outcome = run_fault(fault, arguments.project.resolve())
-            said = outcome.problem or f"green before, red after: {outcome.evidence}"
-            print(f"{fault.name}: {said}", flush=True)
+            result = outcome.problem or f"green before, red after: {outcome.evidence}"
+            print(f"{fault.name}: {result}", flush=True)
             outcomes.append(outcome)
     except (FaultError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -63,16 +63,16 @@ def find_imports(tree: ast.AST, modules: Mapping[str, Path]) -> Iterator[str]:
 
 def collect_modules(start: str, modules: Mapping[str, Path]) -> set[str]:
     """Return a module with all modules of the chassis that it imports, directly or not."""
-    found: set[str] = set()
+    collected: set[str] = set()
     waiting = [start]
     while waiting:
         name = waiting.pop()
-        if name in modules and name not in found:
-            found.add(name)
+        if name in modules and name not in collected:
+            collected.add(name)
             # Importing a module runs its packages too.
             waiting += [name.rpartition(".")[0]]
             waiting += find_imports(ast.parse(modules[name].read_text("utf-8")), modules)
-    return found
+    return collected
 
 
 def read_constant(file: Path, name: str) -> Any:

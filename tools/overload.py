@@ -51,7 +51,7 @@ def serve_on_a_core(limit: int) -> Iterator[str]:
 
 
 def ask(address: str, body: Path, clients: int, rate: float | None, seconds: int) -> Outcome:
-    """Ask with so many clients; each at its share of the rate, or at once again without one."""
+    """Ask with so many clients; each at its part of the rate, or at once again without one."""
     log = body.with_suffix(".log")
     log.unlink(missing_ok=True)
     command = ["h2load", "--h1", f"--clients={clients}", f"--data={body}", f"--log-file={log}"]

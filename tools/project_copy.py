@@ -120,7 +120,7 @@ def check_source(copy: Path, package: str) -> None:
     Raises:
         CopyError: It imports another one: whatever is broken in the copy would not be seen.
     """
-    found = subprocess.run(
+    completed = subprocess.run(
         [str(copy / ".venv/bin/python"), "-c", f"import {package} as p; print(p.__file__)"],
         cwd=copy / ".venv",
         env=make_environment(),
@@ -128,7 +128,7 @@ def check_source(copy: Path, package: str) -> None:
         encoding="utf-8",
         check=False,
     )
-    source = found.stdout.strip()
+    source = completed.stdout.strip()
     if Path(source or os.curdir).parent != copy / "src" / package:
-        said = source or found.stderr.strip()
-        raise CopyError(f"the copy at {copy} would not run its own code, but: {said}")
+        reason = source or completed.stderr.strip()
+        raise CopyError(f"the copy at {copy} would not run its own code, but: {reason}")

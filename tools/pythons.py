@@ -22,11 +22,11 @@ def find_python(version: str) -> Path | None:
     """
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *map(str, list_pyenv())))
     uv = Path(sys.executable).with_name("uv")
-    found = subprocess.run(
+    completed = subprocess.run(
         [str(uv), "python", "find", "--system", "--no-python-downloads", "--no-project", version],
         env={**os.environ, "PATH": path},
         capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    return Path(found.stdout.strip()) if found.returncode == 0 else None
+    return Path(completed.stdout.strip()) if completed.returncode == 0 else None

@@ -119,8 +119,8 @@ def fetch(address: str, body: object = None) -> Any:
         with urlopen(request, timeout=30) as response:  # noqa: S310
             return json.load(response)
     except HTTPError as error:
-        said = error.read().decode(errors="replace")
-        raise ServiceError(f"{address} answered {error.code}: {said}") from None
+        detail = error.read().decode(errors="replace")
+        raise ServiceError(f"{address} answered {error.code}: {detail}") from None
 
 
 def main() -> int:

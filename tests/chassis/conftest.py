@@ -1,5 +1,6 @@
-"""Shared fixtures: the contract, and a small bundle that is made in seconds."""
+"""Fixtures for all folders: the contract, a small bundle, and the modules in `fixtures`."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from mlchassis.config.params import JudgeParams, Params, load_params
 from mlchassis.contract.model import Contract, parse_contract
 from mlchassis.features.code import FeatureCode, load_feature_code
 from mlchassis.testing.bundle import make_bundle
+
+# One fixture of a session serves all folders. A conftest per folder would make it once per folder.
+pytest_plugins = (
+    "fixtures.monitoring",
+    "fixtures.pipeline",
+    "fixtures.service",
+    "fixtures.settings",
+)
 
 ROOT = Path(ml_service.__file__).parents[2]
 
@@ -35,6 +44,13 @@ schema:
 """
 
 
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the settings of the shell that runs the tests."""
+    for name in [name for name in os.environ if name.startswith(("MLFLOW_", "SERVICE_"))]:
+        monkeypatch.delenv(name)
+
+
 @pytest.fixture(scope="session")
 def contract_text() -> str:
     return (ROOT / "contract.yaml").read_text(encoding="utf-8")
@@ -54,11 +70,11 @@ def fixed_params() -> Params:
         min_gain=0.0,
         max_regression=0.005,
         max_calibration_error=0.08,
-        max_slice_gap=0.5,
-        max_surprise=0.1,
+        max_slice_regression=0.25,
+        max_contamination=0.1,
         max_excess_cost=0.001,
-        max_age_days=14,
-        max_microseconds=5000.0,
+        max_staleness_days=14,
+        max_latency_us=5000.0,
     )
     costs = {"cost_false_positive": 1.0, "cost_false_negative": 3.0}
     return own.model_copy(update={"judge": limits, "train": own.train.model_copy(update=costs)})

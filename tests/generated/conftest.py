@@ -1,4 +1,4 @@
-"""The long suites run beside the other tests, one after another, on the machine's second core."""
+"""The long suites run beside the other tests, two at a time."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,11 +16,11 @@ def suites(
 ) -> Iterator[dict[str, Future[None]]]:
     """The suites by the version of their Python; they begin when the whole run is through."""
     folder = tmp_path_factory.mktemp("pythons")
-    with ThreadPoolExecutor(1) as lane:
-        started = {RUNNING: lane.submit(run_gate, whole_run, parts)}
+    with ThreadPoolExecutor(2) as lanes:
+        started = {RUNNING: lanes.submit(run_gate, whole_run, parts)}
         for version, interpreter in FOUND.items():
             if interpreter:
                 project = folder / version / "ml-service"
-                started[version] = lane.submit(run_tests, project, version, interpreter, parts)
+                started[version] = lanes.submit(run_tests, project, version, interpreter, parts)
         yield started
-        lane.shutdown(cancel_futures=True)
+        lanes.shutdown(cancel_futures=True)

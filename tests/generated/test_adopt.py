@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 import adoption_tables
 from demo import read_question
@@ -48,27 +47,25 @@ def adopt(whole_run: WholeRun, table: Path, folder: Path, *arguments: str) -> Pa
 
 
 def check_clone(project: Path, environment: Path, clone: Path, table: Path) -> None:
-    """Run the job `pipeline` of the shipped workflow in a clone, and the verbs of a colleague."""
+    """Run the verbs of the job `pipeline` in a clone, and those of a colleague."""
     run_in(project, "sh", "-c", f"! git grep --cached -F '{table.parent}'")
     commit(project)
     run_in(project, "git", "clone", "--quiet", str(project), str(clone))
     link_environment(environment, clone / ".venv")
-    workflow = yaml.safe_load((clone / ".github" / "workflows" / "ci.yml").read_text())
-    (job,) = [step for step in workflow["jobs"]["pipeline"]["steps"] if "make rows" in str(step)]
-    variables = {**job["env"], "RUNNER_TEMP": str(clone.parent)}
 
     # As shipped, a runner reaches neither the table nor the remote, which is a folder elsewhere.
-    said = run_in(clone, "bash", "-e", "-c", job["run"], **variables)
+    said = run_in(clone, "make", "rows", SOURCE_OFFLINE="1")
     assert "rows: none, since params.yaml leaves open where the table lies" in said
-    assert "::warning::The rows are neither" in said
     said = run_in(clone, "sh", "-c", "make repro; test $? -eq 2")
     assert "error: The source is not on this machine" in said
 
     remote = str(project / "var" / "dvc-remote")
     run_in(project, "make", "push")
     run_in(clone, "python", "-m", "dvc", "remote", "modify", "--local", "local", "url", remote)
-    said = run_in(clone, "bash", "-e", "-c", job["run"], **variables)
+    said = run_in(clone, "make", "rows", SOURCE_OFFLINE="1")
     assert "rows: pulled, since SOURCE_OFFLINE is set" in said
+    run_in(clone, "make", "repro", SOURCE_OFFLINE="1")
+    run_in(clone, "make", "judge")
     said = run_in(clone, "make", "run", "SERVE=0")
     assert "repro: going on from data/raw, without the source: params.yaml leaves open" in said
     assert "is deployed" in said
@@ -83,7 +80,7 @@ def check_clone(project: Path, environment: Path, clone: Path, table: Path) -> N
 
 COUNT_GROUPS = """
 import pandas as pd
-parts = [pd.read_parquet(f"data/splits/{name}.parquet") for name in ("train", "valid", "test")]
+parts = [pd.read_parquet(f"data/splits/{name}.parquet") for name in ("train", "validation", "test")]
 groups = [set(part["customer"]) for part in parts]
 rare = [part["fraud"].sum() for part in parts]
 print(sum(map(len, groups)), len(set.union(*groups)), parts[0].shape[1], *rare)
@@ -159,7 +156,7 @@ def test_more_rows_meet_the_champion_and_other_columns_ask_first(
     judgement = json.loads((project / "reports" / "judgement.json").read_text())
     split = json.loads((project / "reports" / "split.json").read_text())
     (gate,) = [g for g in judgement["gates"] if g["name"] == "not worse than champion"]
-    assert f"(version 1) on {split['windows']['test']['rows']} rows" in gate["sentence"]
+    assert f"(version 1) on {split['splits']['test']['rows']} rows" in gate["sentence"]
     commit(project)
 
     before = (project / "contract.yaml").read_text()

@@ -67,7 +67,7 @@ def test_every_flight_is_accounted_for(whole_run: WholeRun, parts: Parts) -> Non
     account = whole_run.read("split")["account"]
     assert account.pop("offered") == FLIGHTS
     assert sum(account.values()) == FLIGHTS
-    assert account.keys() == {"not_yet_arrived", "quarantined", "unlabelled", "used"}
+    assert account.keys() == {"not_yet_arrived", "quarantined", "unlabeled", "used"}
     assert f"{FLIGHTS:,} offered" in whole_run.printed
     parts.note(f"rows: {FLIGHTS:,} offered, {account}")
 
@@ -149,7 +149,7 @@ def test_a_release_that_edits_training_code_trains_again(
     whole_run: WholeRun, tmp_path: Path
 ) -> None:
     project = copy_project(whole_run.project, tmp_path / "ml-service")
-    release_chassis(project, "training/estimators.py")
+    release_chassis(project, "training/estimators/linear.py")
     printed = run_in(project, "dvc", "repro")
     assert "Running stage 'train'" in printed
     for stage in ("ingest", "validate", "split"):

@@ -1,4 +1,4 @@
-"""Example projects with an own estimator, metric and gate, and the table that they adopt."""
+"""Example projects with a custom estimator, metric and gate, and the table that they adopt."""
 
 import random
 import shutil
@@ -8,6 +8,10 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 ROWS = 2000
+GATE_LIMITS = (
+    f"{'  custom: {}':31}# limits of this project's own gates by name, in the unit of each"
+)
+"""The line of section `judge`; section `monitor` has a key of this name, too."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,7 @@ class CustomModel:
     """An example project.
 
     Attributes:
-        folder: Holds `src/`, laid over a project, and perhaps `requirements.txt`.
+        folder: Folder with `src/`, laid over a project, and perhaps `requirements.txt`.
         changes: Text in params.yaml and the text in its place.
         modules: The example's files that stages depend on.
         prints: Text that `make run` prints.
@@ -27,6 +31,11 @@ class CustomModel:
     modules: tuple[str, ...]
     prints: str
     shown: str
+
+    @property
+    def code(self) -> list[Path]:
+        """The Python files of the example."""
+        return sorted((self.folder / "src").rglob("*.py"))
 
     @property
     def requirements(self) -> Path | None:
@@ -50,11 +59,11 @@ EXAMPLES = {
         FOLDER / "metric_and_gate",
         {
             "  metric: roc_auc": "  metric: precision_in_top_tenth",
-            "  custom: {}": "  custom: {min_precision_in_top_tenth: 0.6}",
+            GATE_LIMITS: "  custom: {min_precision_in_top_tenth: 0.6}",
         },
         ("metrics.py", "gates.py"),
         prints="precision_in_top_tenth: candidate",
-        shown="share of returned orders among the tenth with the highest scores",
+        shown="proportion of returned orders among the tenth with the highest scores",
     ),
 }
 

@@ -4,7 +4,7 @@ A folder holds `src/` (laid over the project) and `example.yaml`:
 
     description   what it shows
     changes       by YAML file of the project, the keys to set in it
-    rows          where the rows of the table are put as JSON, for an own source
+    rows          where the rows of the table are put as JSON, for a custom source
     prints        text that `make run` prints
     files         by file of the project, text in it after the run
     requests      GET requests: path, text in the body, name of a header in the response

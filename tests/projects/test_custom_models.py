@@ -1,4 +1,4 @@
-"""An own estimator, metric and gate, each in a project that is run whole."""
+"""A custom estimator, metric and gate, each in a project that is run whole."""
 
 import json
 import shutil
@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bake import bake_defaults
+from bake import PAYLOAD, bake_defaults
 from demo import read_question
 from project_copy import link_environment, make_environment
 from projects.custom_models import EXAMPLES, lay_over, list_install, write_orders
 from service import fetch, serve
 from summary import Parts
 from whole_run import WholeRun, run_in
+
+PAGE = PAYLOAD / "docs" / "extending.md"
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +60,15 @@ def test_an_own_model_metric_or_gate_reaches_a_served_prediction(
     assert len(answer["predictions"]) == 1
     assert answer["model"]["digest"] == facts["digest"]
     shutil.rmtree(project)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_page_about_extending_shows_the_code_of_each_example(name: str) -> None:
+    page = PAGE.read_text(encoding="utf-8").replace("<package>", "ml_service")
+    blocks = [part.split("\n```", 1)[0] for part in page.split("```yaml\n")[1:]]
+    settings = [line.strip() for block in blocks for line in block.splitlines()]
+
+    for file in EXAMPLES[name].code:
+        assert f"```python\n{file.read_text(encoding='utf-8')}```" in page, file.name
+    for text in EXAMPLES[name].changes.values():
+        assert {line.strip() for line in text.splitlines()} <= set(settings)

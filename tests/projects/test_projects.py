@@ -8,36 +8,15 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from bake import PAYLOAD, bake_defaults
+from bake import PAYLOAD
 from demo import read_question
-from project_copy import link_environment, make_environment
-from projects.example import EXAMPLES, Example, copy_adopted, lay_over, write_table
+from project_copy import make_environment
+from projects.example import EXAMPLES, Example, copy_adopted, lay_over
 from service import fetch, serve
 from summary import Parts
 from whole_run import WholeRun, run_in
 
 PAGE = PAYLOAD / "docs" / "extending.md"
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small table of orders."""
-    path = tmp_path_factory.mktemp("orders") / "orders.csv"
-    write_table(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def adopted(
-    whole_run: WholeRun, table: Path, tmp_path_factory: pytest.TempPathFactory, parts: Parts
-) -> Path:
-    """A project that adopted the table, with the packages of the whole run's."""
-    project = tmp_path_factory.mktemp("adopted") / "ml-service"
-    bake_defaults(project)
-    link_environment(whole_run.project / ".venv", project / ".venv")
-    with parts.measure("adoption for the example projects"):
-        run_in(project, "make", "adopt", f"DATA={table}", "TARGET=returned")
-    return project
 
 
 def check_service(example: Example, project: Path, log: Path) -> None:

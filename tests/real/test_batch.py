@@ -63,7 +63,7 @@ def finish(project: Path, source: Path, output: Path, log: Path) -> Scoring:
 
 
 def kill_midway(process: subprocess.Popen[bytes], parts: Path, wait: float) -> bool:
-    """Kills a run some seconds after it has begun its work; whether it was still there."""
+    """Kill a run some seconds after it began its work; return True if it was still running."""
     deadline = time.monotonic() + WITHIN
     while process.poll() is None and not (parts / "work.json").exists():
         assert time.monotonic() < deadline, "it does not begin"

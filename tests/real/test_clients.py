@@ -148,7 +148,7 @@ def test_the_service_does_what_its_own_document_says_whatever_is_sent(
 
 @pytest.fixture(scope="module")
 def records(whole_run: WholeRun) -> list[dict[str, Any]]:
-    """Rows of the test window; some lack a string, some a number."""
+    """Rows of the test split; some lack a string, some a number."""
     found: list[dict[str, Any]] = run_python(whole_run.project, SAMPLE_ROWS, str(whole_run.project))
     return found
 

@@ -50,9 +50,9 @@ from ml_service.service import service
 from mlchassis.config.settings import load_service_settings
 from mlchassis.features.code import load_feature_code
 from mlchassis.serving.app import create_app
-from mlchassis.serving.loading import load_served_model
+from mlchassis.serving.loading import load_model
 settings = load_service_settings()
-model = load_served_model(settings.store, load_feature_code(service.features), settings.max_rows)
+model = load_model(settings.store, load_feature_code(service.features), settings.max_rows)
 app = create_app(settings, model)
 print(json.dumps({"control": len(control), "unpickled": len(unpickled), "routes": len(app.routes)}))
 """

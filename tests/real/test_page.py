@@ -61,6 +61,17 @@ def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iter
     context.close()
 
 
+def execute_predict(page: Page) -> None:
+    """Send the documented example to `/predict` by Swagger UI, and expect status 200."""
+    operation = page.locator(".opblock-post").filter(has_text="/predict").first
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    live = operation.locator(".live-responses-table .response-col_status")
+    expect(live.filter(has_text="200")).to_be_visible(timeout=WITHIN)
+    expect(operation.locator(".live-responses-table")).to_contain_text('"predictions"')
+
+
 def predict(page: Page) -> None:
     page.get_by_role("button", name="Predict").click()
     expect(page.locator("#value")).to_be_visible(timeout=WITHIN)
@@ -179,7 +190,7 @@ def test_a_service_with_keys_opens_to_a_key_that_is_typed_in(
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("does not know this key")
     assert page.evaluate(FIND_FAINT_TEXT) == []
-    page.screenshot(path=tmp_path / f"door-{scheme}.png")
+    page.screenshot(path=tmp_path / f"login-{scheme}.png")
     page.get_by_label("API key").fill(KEY)
     page.keyboard.press("Enter")
     predict(page)
@@ -192,3 +203,44 @@ def test_a_service_with_keys_opens_to_a_key_that_is_typed_in(
     page.reload()
     expect(page.get_by_label("API key")).to_be_visible()
     context.close()
+
+
+def test_swagger_ui_predicts_and_no_request_leaves_the_service(
+    browser: Browser, address: str, tmp_path: Path
+) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(WITHIN)
+    asked: list[str] = []
+    wrong: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text))
+    page.goto(f"{address}/docs#overloaded")
+    expect(page.locator("#overloaded")).to_be_in_viewport(timeout=WITHIN)
+    execute_predict(page)
+    page.screenshot(path=tmp_path / "swagger.png", full_page=True)
+    assert f"{address}/predict" in asked
+    assert [url for url in asked if not url.startswith((f"{address}/", "data:"))] == []
+    # The content security policy reports to the console what it blocks.
+    assert wrong == []
+    page.close()
+
+
+def test_swagger_ui_takes_a_key_and_sends_it(browser: Browser, guarded: str) -> None:
+    page = browser.new_page()
+    page.set_default_timeout(WITHIN)
+    page.goto(f"{guarded}/docs")
+    page.get_by_label("API key").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("does not accept this key")
+    page.get_by_label("API key").fill(KEY)
+    page.keyboard.press("Enter")
+    execute_predict(page)
+    # The dialog holds the key, and can forget it.
+    page.locator(".auth-wrapper").get_by_role("button", name="Authorize").click()
+    dialog = page.locator(".dialog-ux")
+    expect(dialog).to_contain_text("bearer", ignore_case=True)
+    dialog.get_by_text("Logout").click()
+    # One for each of the two headers that may carry it.
+    expect(dialog.locator("input")).to_have_count(2)
+    page.close()

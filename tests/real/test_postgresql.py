@@ -36,10 +36,10 @@ def test_every_verb_works_with_a_database(
 ) -> None:
     project = copy_project(whole_run.project, tmp_path / "project")
     shutil.rmtree(project / "var")
-    artefacts = tmp_path / "artefacts"
+    artifacts = tmp_path / "artifacts"
 
     def run(*command: str) -> str:
-        root = artefacts.as_uri()
+        root = artifacts.as_uri()
         return run_in(
             project, *command, MLFLOW_TRACKING_URI=database, MLFLOW_DEFAULT_ARTIFACT_ROOT=root
         )
@@ -69,5 +69,5 @@ def test_every_verb_works_with_a_database(
     assert json.loads(registry) == {"aliases": {"challenger": 2, "champion": 1}, "versions": 2}
     deployed = json.loads((project / "var/deployed/current.json").read_text(encoding="utf-8"))
     assert deployed["model_version"] == "1"
-    assert list(artefacts.rglob("model.onnx"))
+    assert list(artifacts.rglob("model.onnx"))
     assert not (project / "var" / "mlflow.db").exists()

@@ -1,4 +1,4 @@
-"""Tables, DVC's data and MLflow's artefacts in a real PostgreSQL and a real S3 server."""
+"""Tables, DVC's data and MLflow's artifacts in a real PostgreSQL and a real S3 server."""
 
 import json
 import shutil
@@ -68,15 +68,16 @@ ADOPT = """
 import json, sys
 from pathlib import Path
 from ml_service.project import project
-from mlchassis.adoption.request import Request
+from mlchassis.adoption.options import AdoptionOptions
 from mlchassis.adoption.adopt import adopt
-from mlchassis.adoption.formats.detect_source import Place
-from mlchassis.adoption.columns.roles import Wishes
+from mlchassis.adoption.formats.detect_source import DataLocation
+from mlchassis.adoption.columns.plan import RoleOverrides
 from mlchassis.project import Workspace
 
-place, wishes = map(json.loads, sys.argv[1:])
-request = Request(Place(**place), Wishes(**wishes | {"features": frozenset(wishes["features"])}))
-adopt(Workspace(Path.cwd(), project), request, lambda _question, safe: safe, print)
+location, overrides = map(json.loads, sys.argv[1:])
+overrides["features"] = frozenset(overrides["features"])
+options = AdoptionOptions(DataLocation(**location), RoleOverrides(**overrides))
+adopt(Workspace(Path.cwd(), project), options, lambda _question, safe: safe, print)
 """
 
 
@@ -126,8 +127,8 @@ def project(whole_run: WholeRun, tmp_path: Path) -> Path:
 
 def adopt(project: Path, place: dict[str, str], target: str, *features: str, **env: str) -> str:
     """Rewrite a project for a table, as `make adopt` does before it runs everything."""
-    wishes = {"target": target, "features": features}
-    script = ("python", "-c", ADOPT, json.dumps(place), json.dumps(wishes))
+    overrides = {"target": target, "features": features}
+    script = ("python", "-c", ADOPT, json.dumps(place), json.dumps(overrides))
     return call_in(project, *script, **env)
 
 
@@ -154,7 +155,7 @@ def test_a_table_in_postgresql_is_asked_for_new_months_alone(
     assert shop.password not in written
     assert "incremental: placed_at" in written
     run("python", "-c", FILL_DATABASE, shop.url, "4")
-    assert "240 of 240 rows have arrived in 4 batches" in run("dvc", "repro", "ingest")
+    assert "240 of 240 rows have arrived in 4 partitions" in run("dvc", "repro", "ingest")
     wrong = {"SOURCE_PASSWORD": "wrong"}
     said = call_in(project, "sh", "-c", "! python -m ml_service ingest", **wrong)
     assert "password authentication failed" in said

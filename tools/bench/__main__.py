@@ -13,34 +13,75 @@ from pathlib import Path
 from typing import Any
 
 from bake import ROOT, BakeError
-from bench.measure import CONNECTIONS, measure, read_material, say, summarise, write_bodies
+from bench.measure import (
+    CONNECTIONS,
+    Material,
+    measure,
+    read_material,
+    say,
+    summarize,
+    write_bodies,
+)
 from bench.servers import SERVERS
 from bench.setting import FOLDER, PROJECT, BenchError, freeze_model, make_environments, measure_size
+from environments import CommandError
 
 BATCH = Path(__file__).with_name("batch.py")
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 MARKS = ("<!-- figures: begin -->\n", "<!-- figures: end -->\n")
 Results = Mapping[str, Mapping[str, Any]]
+Runs = dict[str, list[dict[str, float]]]
 
 
-def run(names: list[str], repetitions: int, seconds: float) -> dict[str, dict[str, Any]]:
-    """Measure each server so often, in turns, so that a slow minute of the machine meets all."""
+def run(names: list[str], repetitions: int, seconds: float, minutes: float) -> Results:
+    """Measure each server repeatedly, in turns, so that a slow minute of the machine meets all.
+
+    Args:
+        names: Servers to measure.
+        repetitions: Runs of each server.
+        seconds: Duration of each measurement.
+        minutes: Time for all runs; a round that would exceed it is not begun.
+
+    Raises:
+        BenchError: A server could not be measured in any round.
+    """
     freeze_model()
     make_environments(names)
     material = read_material()
     for name in names:
         write_bodies(name, material)
-    runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-    for repetition in range(repetitions):
-        for name in names:
-            found = measure(name, material, seconds)
-            runs[name].append(found)
-            say(
-                f"{repetition + 1}/{repetitions} {name}: {found['1 per_second']:.0f} and "
-                f"{found['100 per_second']:.0f} requests/s"
-            )
+    runs: Runs = {name: [] for name in names}
+    started = time.monotonic()
+    for number in range(1, repetitions + 1):
+        measure_round(f"{number}/{repetitions}", runs, material, seconds)
+        elapsed = time.monotonic() - started
+        if elapsed * (number + 1) / number > 60 * minutes:
+            say(f"{number} of {repetitions} rounds fit into {minutes:g} minutes")
+            break
     sizes = {name: measure_size(SERVERS[name].environment) for name in names}
-    return {name: {**summarise(runs[name]), "size": sizes[name]} for name in names}
+    return {
+        name: {**summarize(runs[name]), "size": sizes[name], "runs": len(runs[name])}
+        for name in names
+    }
+
+
+def measure_round(label: str, runs: Runs, material: Material, seconds: float) -> None:
+    """Measure each server once; one that fails in one round may still succeed in another.
+
+    Raises:
+        BenchError: A server has failed in each round so far.
+    """
+    for name in runs:
+        try:
+            figures = measure(name, material, seconds)
+        except BenchError as error:
+            if not runs[name]:
+                raise
+            say(f"{label} {name}: left out of this round: {error}")
+            continue
+        runs[name].append(figures)
+        one, hundred = (f"{figures[f'{size} per_second']:.0f}" for size in (1, 100))
+        say(f"{label} {name}: {one} and {hundred} requests/s")
 
 
 def describe_machine() -> str:
@@ -67,15 +108,15 @@ def render(results: Results, remark: str) -> str:
             "| p50, p99 at full load, ms | p50, p99 at half load, ms |",
             "| --- | --- | --- | --- | --- | --- |",
         ]
-        for name, found in results.items():
-            pace = found[key]
+        for name, figures in results.items():
+            pace = figures[key]
             ratio = f"{pace['median'] / least:.3g}" if least else ""
             full, half = (
-                ", ".join(f"{found[f'{size} {at}{q}']['median']:.3g}" for q in ("p50", "p99"))
+                ", ".join(f"{figures[f'{size} {at}{q}']['median']:.3g}" for q in ("p50", "p99"))
                 for at in ("", "half ")
             )
             spread = f"{pace['median']:,.0f} ({pace['least']:,.0f} to {pace['greatest']:,.0f})"
-            work = f"{found[f'{size} work']['median']:,.0f}"
+            work = f"{figures[f'{size} work']['median']:,.0f}"
             lines.append(
                 f"| {SERVERS[name].title} | {spread} | {ratio} | {work} | {full} | {half} |"
             )
@@ -84,12 +125,20 @@ def render(results: Results, remark: str) -> str:
         "| server | first answer after, s | memory, MB | installed packages, MB |",
         "| --- | --- | --- | --- |",
     ]
-    for name, found in results.items():
-        start, memory = found["cold start"]["median"], found["memory"]["median"]
+    for name, figures in results.items():
+        start, memory = figures["cold start"]["median"], figures["memory"]["median"]
         lines.append(
-            f"| {SERVERS[name].title} | {start:.2f} | {memory:.0f} | {found['size']:.0f} |"
+            f"| {SERVERS[name].title} | {start:.2f} | {memory:.0f} | {figures['size']:.0f} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def count_runs(results: Results) -> str:
+    """Number of runs of each server, as a range if they differ."""
+    counts = [figures["runs"] for figures in results.values()]
+    least = min(counts)
+    most = max(counts)
+    return f"{least}" if least == most else f"{least} to {most}"
 
 
 def write_document(text: str) -> None:
@@ -105,6 +154,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement")
+    parser.add_argument("--minutes", type=float, default=20, help="time for all runs")
     parser.add_argument("--only", nargs="+", choices=SERVERS, default=list(SERVERS))
     parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT.name}")
     parser.add_argument("--note", default="", help="a remark to stand above the figures")
@@ -121,12 +171,13 @@ def main() -> int:
             )
         if (os.cpu_count() or 1) < 2:
             raise BenchError("the server and the load need a core each; this machine has one")
+        machine = describe_machine()
+        results = run(options.only, options.repetitions, options.seconds, options.minutes)
         remark = (
-            f"{describe_machine()}. Medians of {options.repetitions} runs, "
+            f"{machine}. Medians of {count_runs(results)} runs, "
             f"{CONNECTIONS} connections, {options.seconds:g} s each. {options.note}"
         ).strip()
-        results = run(options.only, options.repetitions, options.seconds)
-    except (BakeError, BenchError, OSError) as error:
+    except (BakeError, BenchError, CommandError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     (FOLDER / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")

@@ -33,7 +33,7 @@ def take_time(call: Callable[[], object]) -> float:
 
 
 def main(store: Path, rows: int) -> None:
-    """Prints rows per second of both, the ratio, and the memory at its most."""
+    """Print rows per second of both, the ratio, and the peak memory."""
     features = load_feature_code(compute_features)
     bundle = load_bundle(next((store / "bundles").iterdir()), features)
     names = bundle.metadata.numeric_features
@@ -55,8 +55,8 @@ def main(store: Path, rows: int) -> None:
             for name, call in calls.items():
                 taken[name].append(take_time(call))
     pace = {name: rows / statistics.median(seconds) for name, seconds in taken.items()}
-    for name, found in pace.items():
-        print(f"{name}: {found:,.0f} rows/s")
+    for name, rate in pace.items():
+        print(f"{name}: {rate:,.0f} rows/s")
     alone, ours = pace.values()
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"ratio {ours / alone:.3f}; {most:,.0f} MiB at most, the rows in memory among them")

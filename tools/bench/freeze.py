@@ -1,4 +1,4 @@
-"""Makes the one model that every server serves, and its rows: run by a project's interpreter.
+"""Build the one model that every server serves, and its rows: run by a project's interpreter.
 
     python freeze.py OUTPUT
 
@@ -20,7 +20,7 @@ from ml_service.features import compute_features
 from mlchassis.bundle.bundle import Golden, Metadata, deploy_bundle, write_bundle
 from mlchassis.contract.model import parse_contract
 from mlchassis.features.code import load_feature_code
-from mlchassis.training.conversion import convert_model
+from mlchassis.training.conversion import convert_pipeline
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
 
@@ -84,7 +84,7 @@ def describe(contract_text: str, golden: list[Golden]) -> Metadata:
 
 
 def main(output: Path) -> None:
-    """Writes the model in every form, and the rows with its answers."""
+    """Write the model in every form, and the rows with its answers."""
     output.mkdir(parents=True, exist_ok=True)
     model, rows = fit()
     # Rounded, so that JSON and a float32 say the same.
@@ -93,13 +93,13 @@ def main(output: Path) -> None:
     records = rows.to_dict(orient="records")
     golden = [Golden(request=r, scores=a) for r, a in zip(records[:8], answers, strict=False)]
     contract_text = write_contract()
-    graph = convert_model(model, len(NAMES), 0, opset=20)
+    graph = convert_pipeline(model, len(NAMES), 0, opset=20)
     write_bundle(output / "bundle", graph, contract_text, describe(contract_text, golden))
     deploy_bundle(output / "bundle", output / "store", "bench", "1", FEATURES)
     joblib.dump(model, output / "model.joblib")
     model[-1].booster_.save_model(output / "model.txt")
-    found = {"names": NAMES, "rows": rows.to_numpy().tolist(), "answers": answers[:, 1].tolist()}
-    (output / "rows.json").write_text(json.dumps(found), encoding="utf-8")
+    contents = {"names": NAMES, "rows": rows.to_numpy().tolist(), "answers": answers[:, 1].tolist()}
+    (output / "rows.json").write_text(json.dumps(contents), encoding="utf-8")
 
 
 if __name__ == "__main__":

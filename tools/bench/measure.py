@@ -1,6 +1,7 @@
 """One server under load: started, checked, asked, measured and stopped."""
 
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -74,6 +75,16 @@ def make_variables(port: int) -> dict[str, str]:
     }
 
 
+def make_keys(server: Server) -> dict[str, str]:
+    """Environment variables of a server that requires an API key."""
+    if not server.key:
+        return {}
+    keys = FOLDER / "keys"
+    keys.write_text(f"{hashlib.sha256(server.key.encode()).hexdigest()} bench\n", encoding="utf-8")
+    keys.chmod(0o600)
+    return {"SERVICE_API_KEYS_FILE": str(keys)}
+
+
 @contextmanager
 def start(name: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server on a core of its own; stop it, and whatever it started, afterwards."""
@@ -87,7 +98,7 @@ def start(name: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
         process = subprocess.Popen(
             ["taskset", "--cpu-list", SERVER_CORE, str(place / program), *arguments],
             cwd=FOLDER,
-            env=make_environment(place / "bin", **make_variables(port)),
+            env=make_environment(place / "bin", **make_variables(port), **make_keys(server)),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -105,9 +116,12 @@ def start(name: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 def ask(server: Server, port: int, body: str) -> Any:
     """Ask once."""
+    headers = {"Content-Type": "application/json"}
+    if server.key:
+        headers["X-API-Key"] = server.key
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
-        connection.request("POST", server.path, body, {"Content-Type": "application/json"})
+        connection.request("POST", server.path, body, headers)
         answer = connection.getresponse()
         content = answer.read()
         if answer.status != 200:
@@ -135,15 +149,15 @@ def check_answers(name: str, port: int, material: Material) -> None:
     for size in BODIES:
         rows, expected = material.rows[:size], material.answers[:size]
         body = SERVERS[name].write_body(material.names, rows)
-        found = SERVERS[name].read(ask(SERVERS[name], port, body))
-        if found is not None and not agree(found, expected):
-            raise BenchError(f"{name} answers {found[:3]} where the model says {expected[:3]}")
+        actual = SERVERS[name].read(ask(SERVERS[name], port, body))
+        if actual is not None and not agree(actual, expected):
+            raise BenchError(f"{name} answers {actual[:3]} where the model says {expected[:3]}")
 
 
-def agree(found: Sequence[float], expected: Sequence[float]) -> bool:
+def agree(actual: Sequence[float], expected: Sequence[float]) -> bool:
     """True if two lists of probabilities are equal except for rounding."""
-    pairs = zip(found, expected, strict=True)
-    return len(found) == len(expected) and all(abs(one - other) < 1e-5 for one, other in pairs)
+    pairs = zip(actual, expected, strict=True)
+    return len(actual) == len(expected) and all(abs(one - other) < 1e-5 for one, other in pairs)
 
 
 def load(name: str, port: int, size: int, seconds: float, pause: float = 0) -> Figures:
@@ -153,7 +167,7 @@ def load(name: str, port: int, size: int, seconds: float, pause: float = 0) -> F
             *("taskset", "--cpu-list", LOAD_CORE, "wrk", "--threads=1"),
             *(f"--connections={CONNECTIONS}", f"--duration={seconds:g}s", "--timeout=30s"),
             *(f"--script={SCRIPT}", f"http://127.0.0.1:{port}{SERVERS[name].path}", "--"),
-            *(str(FOLDER / f"{name}-{size}.jsonl"), f"{pause:g}"),
+            *(str(FOLDER / f"{name}-{size}.jsonl"), f"{pause:g}", SERVERS[name].key),
         ],
         capture_output=True,
         encoding="utf-8",
@@ -174,10 +188,10 @@ def list_processes(first: int) -> list[Path]:
         with contextlib.suppress(OSError):
             fields = (process / "stat").read_text().rpartition(")")[2].split()
             parents[int(process.name)] = int(fields[1])
-    found = {first}
-    while fresh := {p for p, parent in parents.items() if parent in found} - found:
-        found |= fresh
-    return [Path("/proc", str(process)) for process in found]
+    processes = {first}
+    while fresh := {p for p, parent in parents.items() if parent in processes} - processes:
+        processes |= fresh
+    return [Path("/proc", str(process)) for process in processes]
 
 
 def measure_memory(first: int) -> float:
@@ -223,7 +237,7 @@ def measure(name: str, material: Material, seconds: float) -> Figures:
     return figures
 
 
-def summarise(runs: Sequence[Figures]) -> dict[str, dict[str, float]]:
+def summarize(runs: Sequence[Figures]) -> dict[str, dict[str, float]]:
     """The median, least and greatest of each figure."""
     return {
         key: {

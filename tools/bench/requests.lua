@@ -1,9 +1,12 @@
--- Sends the lines of a file in turn; args: the file, then the mean pause of a connection in ms.
+-- Sends the lines of a file in turn; args: the file, the mean pause of a connection in ms, and an
+-- API key or nothing.
 local bodies, position, pause = {}, 0, 0
 
 function init(args)
+  local headers = { ["Content-Type"] = "application/json" }
+  if args[3] and args[3] ~= "" then headers["X-API-Key"] = args[3] end
   for line in io.lines(args[1]) do
-    bodies[#bodies + 1] = wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, line)
+    bodies[#bodies + 1] = wrk.format("POST", nil, headers, line)
   end
   pause = tonumber(args[2])
 end

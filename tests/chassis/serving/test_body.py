@@ -48,8 +48,19 @@ def test_another_media_type_is_refused(client: TestClient, media_type: str) -> N
     assert answer.status_code == 415
 
 
-def test_a_missing_media_type_is_refused(client: TestClient) -> None:
-    assert client.post("/predict", content=b"{}").status_code == 415
+PREDICTIONS = (
+    *("/predict", "/invocations", "/v1/models/the-model:predict", "/v2/models/the-model/infer"),
+    "/v2/models/the-model/versions/3/infer",
+)
+
+
+@pytest.mark.parametrize("path", PREDICTIONS)
+def test_a_missing_or_plain_media_type_is_refused(client: TestClient, path: str) -> None:
+    # What a page of another site can send without a preflight request.
+    assert client.post(path, content=b"{}").status_code == 415
+    for media_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+        answer = client.post(path, content=b"{}", headers={"Content-Type": media_type})
+        assert answer.status_code == 415
 
 
 def test_a_compressed_body_is_refused(client: TestClient) -> None:

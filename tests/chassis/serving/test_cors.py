@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.serving.app import create_app
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.logs.operational import make_logger
 
 SHOP = "https://shop.example.org"
@@ -20,7 +20,7 @@ PREFLIGHT = {
 
 
 @pytest.fixture
-def open_client(settings: ServiceSettings, model: ServedModel) -> Iterator[TestClient]:
+def open_client(settings: ServiceSettings, model: LoadedModel) -> Iterator[TestClient]:
     """A client of a service that allows one origin."""
     config = settings.model_copy(update={"cors_origins": (SHOP,)})
     with TestClient(create_app(config, model, make_logger(io.StringIO()))) as client:

@@ -193,6 +193,7 @@ def test_plain_requests_are_taken(readers: Any) -> None:
         assert len(found[0]) == MOST_ROWS
 
 
+@pytest.mark.one_python
 @settings(max_examples=GENERATED, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_is_taken_is_read_as_the_requests_model_reads_it(readers: Any, data: Any) -> None:

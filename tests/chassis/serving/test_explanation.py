@@ -12,7 +12,7 @@ from mlchassis.contract.model import Column, Contract, Role
 from mlchassis.contract.schemas import generate_rows
 from mlchassis.features.code import FeatureCode
 from mlchassis.features.encoding import Columns, columns_from_rows
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.protocols.explanation import MOST_ROWS, explain_answers
 from mlchassis.training.reference import describe_columns
 
@@ -23,7 +23,7 @@ SHOP = Contract(
     "",
     (
         Column("size", "number", True, "", (), FEATURE),
-        Column("colour", "string", False, "", (), FEATURE),
+        Column("color", "string", False, "", (), FEATURE),
         Column("price", "number", False, "", (), frozenset({"target"})),
     ),
 )
@@ -45,7 +45,7 @@ class Known(Scorer):
         return Answers(found, None)
 
 
-def test_only_the_input_that_the_model_uses_moves_the_answer(model: ServedModel) -> None:
+def test_only_the_input_that_the_model_uses_moves_the_answer(model: LoadedModel) -> None:
     seen = columns_from_rows(SHOP, generate_rows(SHOP, count=200, seed=1))
     reference = describe_columns(seen, SHOP)
     bundle = model.scorer.bundle
@@ -59,13 +59,13 @@ def test_only_the_input_that_the_model_uses_moves_the_answer(model: ServedModel)
     usual = np.array(reference["size"]["quantiles"])[[2, 6, 10, 14, 18]].mean()
     for row, explanation in zip(rows, found, strict=True):
         first, other = explanation["effects"]
-        assert (first["input"], other["input"]) == ("size", "colour")
+        assert (first["input"], other["input"]) == ("size", "color")
         assert first["effect"] == pytest.approx((row["size"] - usual) / 10)
         assert other["effect"] == pytest.approx(0)
 
 
 def test_every_input_is_named_once_the_largest_effect_first(
-    model: ServedModel, contract: Contract, rows: list[dict[str, Any]]
+    model: LoadedModel, contract: Contract, rows: list[dict[str, Any]]
 ) -> None:
     scorer = model.scorer
     columns = columns_from_rows(contract, rows)

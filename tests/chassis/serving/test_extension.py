@@ -25,9 +25,10 @@ from mlchassis.config.settings import ServiceSettings
 from mlchassis.errors import ProjectError
 from mlchassis.serving.app import create_app
 from mlchassis.serving.extension.checks import RESERVED, check_middleware, check_routers
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.logs.operational import make_logger
 from mlchassis.serving.service import load_service
+from mlchassis.team_code.errors import FULL_TRACEBACK
 
 router = APIRouter(prefix="/own")
 
@@ -77,13 +78,13 @@ SERVICE = Service(compute_features, [router], [Stamp, (Stamp, {"name": "second"}
 
 @pytest.fixture
 def client(
-    settings: ServiceSettings, model: ServedModel, operational_log: io.StringIO
+    settings: ServiceSettings, model: LoadedModel, operational_log: io.StringIO
 ) -> TestClient:
     app = create_app(settings, model, make_logger(operational_log), service=SERVICE)
     return TestClient(app, raise_server_exceptions=False)
 
 
-def test_an_own_route_gets_the_model_that_answers(client: TestClient, model: ServedModel) -> None:
+def test_an_own_route_gets_the_model_that_answers(client: TestClient, model: LoadedModel) -> None:
     answer = client.get("/own/digest")
 
     assert answer.json() == model.identity.digest
@@ -141,6 +142,21 @@ def test_an_error_in_an_own_route_is_a_problem_without_its_message(client: TestC
     assert "secret" not in answer.text
 
 
+def test_the_log_of_a_failure_has_the_frames_of_the_own_route_alone(
+    client: TestClient, operational_log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.get("/own/broken")
+    monkeypatch.setenv(FULL_TRACEBACK, "1")
+    client.get("/own/broken")
+
+    entries = [json.loads(line) for line in operational_log.getvalue().splitlines()]
+    short, full = [entry["stack"] for entry in entries if entry["event"] == "failure"]
+    assert short[-1].endswith(" read_broken")
+    assert all("test_extension.py:" in frame for frame in short)
+    assert full[: len(short)] == short
+    assert len(full) > 2 * len(short)
+
+
 def test_own_middleware_runs_in_its_order_around_predictions_too(
     client: TestClient, rows: list[dict[str, Any]]
 ) -> None:
@@ -150,17 +166,8 @@ def test_own_middleware_runs_in_its_order_around_predictions_too(
     assert answer.headers.get_list("x-stamp") == ["second", "plain"]
 
 
-def test_without_middleware_the_fast_path_stays(
-    settings: ServiceSettings, model: ServedModel
-) -> None:
-    routed = create_app(settings, model, service=Service(compute_features, [router]))
-    wrapped = create_app(settings, model, service=SERVICE)
-
-    assert [vars(app).get("shortcut") is None for app in (routed, wrapped)] == [False, True]
-
-
 def test_own_routes_ask_for_a_key_where_the_service_does(
-    settings: ServiceSettings, model: ServedModel, tmp_path: Path
+    settings: ServiceSettings, model: LoadedModel, tmp_path: Path
 ) -> None:
     keys = tmp_path / "keys"
     keys.write_text(hashlib.sha256(b"the key").hexdigest())
@@ -170,11 +177,11 @@ def test_own_routes_ask_for_a_key_where_the_service_does(
     assert client.get("/own/digest").status_code == 401
     assert client.get("/own/digest", headers={"X-API-Key": "the key"}).status_code == 200
     document = client.get("/openapi.json", headers={"X-API-Key": "the key"}).json()
-    assert document["paths"]["/own/digest"]["get"]["security"] == [{"key": []}]
+    assert document["paths"]["/own/digest"]["get"]["security"] == [{"key": []}, {"header": []}]
 
 
 def test_the_first_part_of_every_built_in_path_is_reserved(
-    settings: ServiceSettings, model: ServedModel
+    settings: ServiceSettings, model: LoadedModel
 ) -> None:
     app = create_app(settings, model)
     paths = {str(context.path) for context in iter_route_contexts(app.routes)}
@@ -268,10 +275,11 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.one_python
 def test_every_worker_has_the_own_routes(
     own_service: Callable[[str], str],
     settings: ServiceSettings,
-    model: ServedModel,
+    model: LoadedModel,
     tmp_path: Path,
 ) -> None:
     reference = own_service("[router]")

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from mlchassis.contract.model import Contract
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 
 SECRET = "x-secret-x"
 
@@ -22,7 +22,7 @@ def mlflow_client(
     full_rows: list[dict[str, Any]],
     tmp_path_factory: pytest.TempPathFactory,
     load_registered: Callable[..., Any],
-    model: ServedModel,
+    model: LoadedModel,
 ) -> TestClient:
     """MLflow's own scoring server over the same bundle."""
     from mlflow.models import infer_signature
@@ -137,7 +137,7 @@ def test_a_parameter_of_csv_that_is_not_read_is_refused(
 
 
 def test_holes_in_a_table_and_nulls_are_one(
-    client: TestClient, model: ServedModel, rows: list[dict[str, Any]]
+    client: TestClient, model: LoadedModel, rows: list[dict[str, Any]]
 ) -> None:
     table = io.StringIO()
     pd.DataFrame(rows, dtype=object).to_csv(table, index=False)

@@ -3,13 +3,13 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 
 PREDICT = "/v1/models/the-model:predict"
 
 
 def test_instances_are_answered_as_the_scorer_does(
-    client: TestClient, model: ServedModel, rows: list[dict[str, Any]]
+    client: TestClient, model: LoadedModel, rows: list[dict[str, Any]]
 ) -> None:
     answer = client.post(PREDICT, json={"instances": rows})
     assert answer.status_code == 200, answer.text

@@ -16,7 +16,7 @@ from mlchassis.config.settings import ServiceSettings
 from mlchassis.contract.model import Contract
 from mlchassis.contract.schemas import example_record
 from mlchassis.serving.app import create_app
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.logs.operational import make_logger
 from mlchassis.serving.protocols.open_inference import DATATYPES
 
@@ -56,7 +56,7 @@ def list_pages(app: FastAPI) -> list[str]:
 
 
 @pytest.fixture
-def app(settings: ServiceSettings, model: ServedModel) -> Iterator[FastAPI]:
+def app(settings: ServiceSettings, model: LoadedModel) -> Iterator[FastAPI]:
     """The service, whose operational log is kept nowhere."""
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123
         app = create_app(settings, model, make_logger(nowhere))
@@ -95,12 +95,14 @@ def measure_kept(app: FastAPI, exchange: type[Any], method: str, path: str, body
     return min(after - before for before, after in pairwise(marks)) / TIMES
 
 
+@pytest.mark.one_python
 def test_no_prediction_keeps_memory(app: FastAPI, exchange: type[Any], contract: Contract) -> None:
     requests = list_requests(contract)
     kept = {name: measure_kept(app, exchange, *found) for name, found in requests.items()}
     assert {name: b for name, b in kept.items() if b > MOST_BYTES_KEPT} == {}, "a route leaks"
 
 
+@pytest.mark.one_python
 def test_no_page_keeps_memory(app: FastAPI, exchange: type[Any]) -> None:
     kept = {path: measure_kept(app, exchange, "GET", path, None) for path in list_pages(app)}
     assert {path: b for path, b in kept.items() if b > MOST_BYTES_KEPT} == {}, "a route leaks"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from mlchassis.contract.model import Contract
-from mlchassis.serving.loading import ServedModel
-from mlchassis.serving.protocols.predict import Native
-from mlchassis.serving.protocols.types import Incoming
+from mlchassis.serving.loading import LoadedModel
+from mlchassis.serving.protocols.predict import PredictProtocol
+from mlchassis.serving.protocols.types import RawRequest
 
 SECRET = "do-not-repeat-me"
 JSON_BODY = {"Content-Type": "application/json"}
@@ -147,9 +147,12 @@ def test_no_more_than_twenty_errors_are_listed(
     assert [error["pointer"] for error in problem["errors"]] == expected
 
 
-def test_the_decoder_takes_the_documented_example(app: FastAPI, model: ServedModel) -> None:
+def test_the_decoder_takes_the_documented_example(app: FastAPI, model: LoadedModel) -> None:
     (example,) = app.openapi()["components"]["schemas"]["PredictRequest"]["examples"]
-    assert len(Native().decode(model, Incoming(json.dumps(example).encode(), "r")).rows) == 1
+    assert (
+        len(PredictProtocol().decode(model, RawRequest(json.dumps(example).encode(), "r")).rows)
+        == 1
+    )
 
 
 anything = st.recursive(

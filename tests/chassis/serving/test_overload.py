@@ -31,7 +31,7 @@ def read_memory(process: int) -> int:
 
 
 async def ask_on(port: int, request: bytes, seen: Seen, enough: Callable[[], bool]) -> None:
-    """Asks through one connection, again and again, however it is answered."""
+    """Send request after request over one connection, whatever the response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while not enough():
         started = time.perf_counter()
@@ -45,7 +45,7 @@ async def ask_on(port: int, request: bytes, seen: Seen, enough: Callable[[], boo
 
 
 async def overload(port: int, request: bytes, clients: int, answers: int, refusals: int) -> Seen:
-    """Asks until so many were answered and so many refused."""
+    """Send requests until the given numbers were answered and rejected."""
     seen: Seen = []
 
     counts: Counter[int] = Counter()
@@ -76,7 +76,7 @@ def test_what_is_too_much_is_refused_and_what_is_accepted_is_answered_and_logged
     service = start(MAX_CONCURRENCY=str(LIMIT), ACCESS_LOG="false")
     port = urlsplit(service.wait_until_serving()).port or 0
     body = json.dumps({"records": rows}).encode()
-    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     request = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
     alone = asyncio.run(overload(port, request, 1, ANSWERS, 0))
     asyncio.run(overload(port, request, CLIENTS, 20, 20))

@@ -13,7 +13,7 @@ from mlchassis.config.settings import ServiceSettings
 from mlchassis.contract.model import Column, Contract
 from mlchassis.features.code import load_feature_code
 from mlchassis.serving.app import create_app
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.ui.page import describe
 
 FEATURES = load_feature_code(compute_features)
@@ -35,7 +35,7 @@ def test_the_form_has_every_feature_with_its_limits_and_an_example(
 
 
 def test_words_that_training_saw_are_suggested_unless_they_tell_of_a_person(
-    model: ServedModel, contract: Contract
+    model: LoadedModel, contract: Contract
 ) -> None:
     word = Column("a word", "string", False, "", (), frozenset({"feature"}))
     bundle = model.scorer.bundle
@@ -73,7 +73,7 @@ def test_the_page_may_run_its_own_script_and_style_and_nothing_else(client: Test
 
 
 def test_a_description_cannot_leave_its_place(
-    settings: ServiceSettings, model: ServedModel
+    settings: ServiceSettings, model: LoadedModel
 ) -> None:
     text = "</script><script>alert(1)</script><!--"
     bundle = model.scorer.bundle

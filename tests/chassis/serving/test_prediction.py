@@ -20,7 +20,7 @@ from mlchassis.contract.model import Contract
 from mlchassis.features.code import FeatureCode, load_feature_code
 from mlchassis.features.encoding import Columns
 from mlchassis.serving.app import create_app
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 
 FEATURES = load_feature_code(compute_features)
 
@@ -28,7 +28,7 @@ ReadLog = Callable[[], list[dict[str, Any]]]
 
 
 class BlockedScorer(Scorer):
-    """Answers when it is told to."""
+    """Scorer that waits for an event before it answers."""
 
     def __init__(self, bundle: Bundle, features: FeatureCode) -> None:
         super().__init__(bundle, features)
@@ -40,7 +40,7 @@ class BlockedScorer(Scorer):
 
 
 @pytest.fixture
-def blocked(model: ServedModel) -> Iterator[BlockedScorer]:
+def blocked(model: LoadedModel) -> Iterator[BlockedScorer]:
     scorer = BlockedScorer(model.scorer.bundle, FEATURES)
     yield scorer
     scorer.go.set()
@@ -121,7 +121,7 @@ def test_a_log_that_cannot_be_written_means_503_until_it_can(
 
 @pytest.mark.parametrize("inline_bytes", [0, 1_000_000])
 def test_the_answer_is_the_same_on_the_loop_and_in_a_thread(
-    settings: ServiceSettings, model: ServedModel, rows: list[dict[str, Any]], inline_bytes: int
+    settings: ServiceSettings, model: LoadedModel, rows: list[dict[str, Any]], inline_bytes: int
 ) -> None:
     app = create_app(settings.model_copy(update={"inline_bytes": inline_bytes}), model)
     with TestClient(app) as client:
@@ -131,25 +131,12 @@ def test_the_answer_is_the_same_on_the_loop_and_in_a_thread(
 
 
 def test_one_prediction_too_many_is_refused_at_once(
-    settings: ServiceSettings, model: ServedModel, body: bytes, exchange: type[Any]
+    settings: ServiceSettings, model: LoadedModel, body: bytes, exchange: type[Any]
 ) -> None:
-    class Waiting(exchange):  # type: ignore[misc]
-        async def receive(self) -> dict[str, Any]:
-            started.set()
-            await go_on.wait()
-            message: dict[str, Any] = await super().receive()
-            return message
-
-    started, go_on = asyncio.Event(), asyncio.Event()
-
-    async def scenario() -> tuple[Any, Any]:
+    async def scenario() -> list[Any]:
         limited = settings.model_copy(update={"max_concurrency": 1})
         async with running(create_app(limited, model)) as app:
-            first = asyncio.create_task(Waiting(app, [body]).run())
-            await started.wait()
-            second = await exchange(app, [body]).run()
-            go_on.set()
-            return await first, second
+            return await asyncio.gather(*(exchange(app, [body]).run() for _ in range(2)))
 
     first, second = asyncio.run(scenario())
     assert first.status == 200
@@ -159,7 +146,7 @@ def test_one_prediction_too_many_is_refused_at_once(
 
 
 def test_a_body_that_does_not_arrive_is_given_up(
-    settings: ServiceSettings, model: ServedModel, exchange: type[Any]
+    settings: ServiceSettings, model: LoadedModel, exchange: type[Any]
 ) -> None:
     class Silent(exchange):  # type: ignore[misc]
         async def receive(self) -> dict[str, Any]:
@@ -178,7 +165,7 @@ def test_a_body_that_does_not_arrive_is_given_up(
 
 def test_an_answer_beyond_the_deadline_is_504_and_its_thread_keeps_its_slot(
     settings: ServiceSettings,
-    model: ServedModel,
+    model: LoadedModel,
     blocked: BlockedScorer,
     body: bytes,
     exchange: type[Any],

@@ -24,7 +24,7 @@ from mlchassis import errors
 from mlchassis.bundle.bundle import deploy_bundle, write_bundle
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.features.code import load_feature_code
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.server import process
 
 FEATURES = load_feature_code(compute_features)
@@ -57,10 +57,10 @@ TRAINING = {
 def shipped_packages() -> set[str]:
     """Names of the packages in the server's requirements."""
     text = (ROOT / "requirements" / "serve.txt").read_text(encoding="utf-8")
-    return {normalise(name) for name in re.findall(r"(?m)^([\w.-]+)==", text)}
+    return {normalize(name) for name in re.findall(r"(?m)^([\w.-]+)==", text)}
 
 
-def normalise(name: str) -> str:
+def normalize(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -118,6 +118,7 @@ def test_a_request_that_was_accepted_is_answered_after_sigterm(
     assert '"stopped"' in output
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_orderly_end_is_silent_and_no_failure(
     start: Callable[..., Any], number: signal.Signals
@@ -138,7 +139,7 @@ def test_the_server_needs_what_it_ships_with_and_no_more(
     absent = {
         module
         for module, names in packages_distributions().items()
-        if not {normalise(name) for name in names} & shipped
+        if not {normalize(name) for name in names} & shipped
     }
     assert absent >= TRAINING & set(packages_distributions())
     monkeypatch.setenv("ABSENT", " ".join(absent))
@@ -158,7 +159,7 @@ def test_the_server_needs_what_it_ships_with_and_no_more(
 
 
 def test_the_server_ships_with_nothing_that_trains_or_unpickles() -> None:
-    forbidden = {normalise(name) for name in TRAINING} | {"scikit-learn"}
+    forbidden = {normalize(name) for name in TRAINING} | {"scikit-learn"}
     assert not shipped_packages() & forbidden
 
 
@@ -193,7 +194,7 @@ def test_a_log_directory_that_cannot_be_made_is_one_sentence_and_a_failure(
 def test_after_sigterm_it_is_not_ready_and_still_answers(
     start: Callable[..., Any], web: httpx2.Client, rows: list[dict[str, Any]]
 ) -> None:
-    service = start(LINGER_SECONDS="30")
+    service = start(SHUTDOWN_DELAY_SECONDS="30")
     url = service.wait_until_serving()
     assert web.get(f"{url}/health/ready").status_code == 200
     service.process.send_signal(signal.SIGTERM)
@@ -208,7 +209,7 @@ def test_after_sigterm_it_is_not_ready_and_still_answers(
 def test_a_swap_under_load_loses_nothing_and_mixes_nothing(
     start: Callable[..., Any],
     settings: ServiceSettings,
-    model: ServedModel,
+    model: LoadedModel,
     contract_text: str,
     rows: list[dict[str, Any]],
     tmp_path: Path,

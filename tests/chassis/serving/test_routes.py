@@ -9,12 +9,12 @@ from jsonschema import Draft202012Validator
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.contract.model import Contract
 from mlchassis.serving.app import create_app
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.logs.operational import make_logger
 
 
 def check_against_openapi(app: FastAPI, path: str, method: str, answer: Any) -> None:
-    """Validates an answer with the schema that OpenAPI gives for its status."""
+    """Validate an answer with the schema that OpenAPI gives for its status."""
     document = app.openapi()
     documented = document["paths"][path][method]["responses"][str(answer.status_code)]
     media_type = answer.headers["content-type"].partition(";")[0]
@@ -31,7 +31,7 @@ def test_live_never_touches_the_model(client: TestClient, app: FastAPI) -> None:
 
 
 def test_ready_says_which_model_answers(
-    client: TestClient, app: FastAPI, model: ServedModel
+    client: TestClient, app: FastAPI, model: LoadedModel
 ) -> None:
     answer = client.get("/health/ready")
     identity = model.identity.model_dump()
@@ -108,7 +108,7 @@ def test_head_is_counted_by_its_route(client: TestClient) -> None:
 
 
 def test_a_proxys_prefix_is_in_openapi_and_in_problems(
-    settings: ServiceSettings, model: ServedModel, rows: list[dict[str, Any]]
+    settings: ServiceSettings, model: LoadedModel, rows: list[dict[str, Any]]
 ) -> None:
     config = settings.model_copy(update={"root_path": "/models/orders"})
     app = create_app(config, model, make_logger(io.StringIO()))

@@ -1,5 +1,6 @@
 """Several processes behind one port."""
 
+import hashlib
 import os
 import signal
 import threading
@@ -18,7 +19,7 @@ from ml_service.features import compute_features
 from mlchassis.bundle.bundle import deploy_bundle, write_bundle
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.features.code import load_feature_code
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 
 FEATURES = load_feature_code(compute_features)
 
@@ -26,7 +27,7 @@ PATIENCE = 60.0  # seconds
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:
-    """Asks until there is an answer that is true."""
+    """Call repeatedly until the result is true."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         with suppress(httpx2.TransportError):
@@ -37,7 +38,7 @@ def wait_for(condition: Callable[[], Any]) -> Any:
 
 
 def ask(url: str, path: str, body: Any = None) -> httpx2.Response:
-    """Asks through a connection of its own, so that any of the workers may take it."""
+    """Send a request over a new connection, so that any worker may accept it."""
     method = "GET" if body is None else "POST"
     with httpx2.Client(trust_env=False) as client:
         return client.request(method, url + path, json=body)
@@ -45,7 +46,7 @@ def ask(url: str, path: str, body: Any = None) -> httpx2.Response:
 
 def list_workers(settings: ServiceSettings) -> set[int]:
     """The process ids of all that ever answered: each names its log after its own."""
-    return {int(path.stem.split("-")[1]) for path in settings.log_directory.glob("*.jsonl")}
+    return {int(path.stem.split("-")[-2]) for path in settings.log_directory.glob("*.jsonl")}
 
 
 def is_there(process: int) -> bool:
@@ -67,7 +68,7 @@ def test_all_workers_answer_and_their_metrics_are_one(
     service: Any,
     rows: list[dict[str, Any]],
     settings: ServiceSettings,
-    model: ServedModel,
+    model: LoadedModel,
     read_log: Callable[[], list[dict[str, Any]]],
 ) -> None:
     ready = ask(service.url, "/health/ready").json()
@@ -97,7 +98,7 @@ def test_one_signal_ends_them_all_orderly(
 
 
 def test_a_worker_that_dies_is_replaced_and_the_others_answer_on(
-    service: Any, settings: ServiceSettings, rows: list[dict[str, Any]], model: ServedModel
+    service: Any, settings: ServiceSettings, rows: list[dict[str, Any]], model: LoadedModel
 ) -> None:
     os.kill(min(list_workers(settings)), signal.SIGKILL)
     assert ask(service.url, "/predict", {"records": rows}).status_code == 200
@@ -118,6 +119,7 @@ def test_workers_end_when_nobody_is_left_to_stop_them(
     wait_for(lambda: not any(map(is_there, workers)))
 
 
+@pytest.mark.one_python
 def test_a_bundle_that_must_not_be_served_is_one_sentence(
     start: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -127,10 +129,11 @@ def test_a_bundle_that_must_not_be_served_is_one_sentence(
     assert '"serving"' not in output
 
 
+@pytest.mark.one_python
 def test_every_worker_takes_what_is_deployed_and_none_fails(
     start: Callable[..., Any],
     store: Path,
-    model: ServedModel,
+    model: LoadedModel,
     contract_text: str,
     rows: list[dict[str, Any]],
     tmp_path: Path,
@@ -161,3 +164,28 @@ def test_every_worker_takes_what_is_deployed_and_none_fails(
             client.join()
     assert set(seen) <= {(200, "3", model.identity.digest), (200, "4", digest)}
     assert ask(url, "/predict", {"records": rows}).json()["model"]["digest"] == digest
+
+
+@pytest.mark.one_python
+def test_a_replaced_file_of_keys_holds_in_all_workers(
+    start: Callable[..., Any], tmp_path: Path
+) -> None:
+    def write(key: str) -> None:
+        fresh = tmp_path / "fresh"
+        fresh.write_text(f"{hashlib.sha256(key.encode()).hexdigest()} {key}\n")
+        fresh.replace(tmp_path / "keys")
+
+    def send(key: str) -> int:
+        with httpx2.Client(trust_env=False) as client:
+            return client.get(f"{url}/version", headers={"X-API-Key": key}).status_code
+
+    write("old")
+    service = start(WORKERS="2", API_KEYS_FILE=str(tmp_path / "keys"))
+    url = service.wait_until_serving()
+    assert send("old") == 200
+    write("new")
+    # Each worker looks by itself, so both have seen it once no answer is of the old file.
+    wait_for(lambda: {send("old") for _ in range(20)} == {403})
+    assert {send("new") for _ in range(20)} == {200}
+    assert service.output.count('"api keys reloaded"') == 2
+    assert '"key":"new"' in service.output

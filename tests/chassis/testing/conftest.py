@@ -190,7 +190,7 @@ def write_settings(project: SmallProject, columns: list[dict[str, Any]]) -> None
         "schema": [{"name": "small", "properties": columns}],
     }
     (project.root / "contract.yaml").write_text(yaml.safe_dump(contract, sort_keys=False))
-    (project.root / "behaviour.yaml").write_text("tests: []\n")
+    (project.root / "behavior.yaml").write_text("tests: []\n")
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["source"] = {"kind": "custom"}
     params["judge"]["metric"] = METRICS[name_task(columns)]

@@ -65,14 +65,29 @@ CONTRACTS: dict[str, list[Column]] = {
     ],
 }
 
+LEFT_BEHIND = """
+import sys
+from pathlib import Path
 
+MARK = Path(__file__).with_name("left-behind")
+
+
+def compute_features(columns):
+    if sys.argv[0] == "-c":
+        MARK.touch()
+    more = {"again": columns["price"]} if MARK.exists() else {}
+    return dict(columns) | more
+"""
+
+
+@pytest.mark.one_python
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_every_suite_passes_for_any_contract(name: str, make_project: MakeProject) -> None:
     outcomes = make_project(CONTRACTS[name]).run()
 
     assert outcomes.failed == {}
     assert outcomes.skipped == {}
-    assert len(outcomes.passed) == 34
+    assert len(outcomes.passed) == 35
 
 
 @pytest.fixture
@@ -113,6 +128,7 @@ def compute_features(columns):
 """
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("test", BROKEN_FEATURES)
 def test_a_broken_feature_function_fails_its_check(test: str, orders: Any) -> None:
     line, expected = BROKEN_FEATURES[test]
@@ -154,8 +170,8 @@ def test_a_contract_that_cannot_be_read_is_one_sentence(orders: Any) -> None:
 def test_a_rule_that_requests_and_tables_read_differently_is_named(
     orders: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlchassis.contract.schemas._frame_checks", lambda column: [])
-    from mlchassis.contract.schemas import frame_schema
+    monkeypatch.setattr("mlchassis.contract.table_checks._frame_checks", lambda column: [])
+    from mlchassis.contract.table_checks import frame_schema
 
     frame_schema.cache_clear()
     message = orders.fail("take_the_same_values")
@@ -174,6 +190,7 @@ BROKEN_SOURCES = {
 }
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("test", BROKEN_SOURCES)
 def test_a_broken_source_fails_its_check(test: str, orders: Any) -> None:
     expression, expected = BROKEN_SOURCES[test]
@@ -258,6 +275,7 @@ def test_a_refusal_that_breaks_a_rule_is_named(place: str, replacement: str, exp
     assert expected in sentence
 
 
+@pytest.mark.one_python
 def test_a_personal_column_in_the_prediction_log_is_named(
     orders: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -302,6 +320,7 @@ BROKEN_PIPELINES: list[tuple[str, Callable[[Any], object], str]] = [
 ]
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(("test", "edit", "expected"), BROKEN_PIPELINES)
 def test_a_broken_pipeline_fails_its_check(
     test: str, edit: Callable[[Any], object], expected: str, orders: Any
@@ -311,6 +330,7 @@ def test_a_broken_pipeline_fails_its_check(
     assert expected in orders.fail(test)
 
 
+@pytest.mark.one_python
 def test_a_stage_that_does_not_watch_the_features_is_named(orders: Any) -> None:
     module = f"src/{orders.package}/features.py"
     orders.change("dvc.yaml", remove("export", "deps", module))
@@ -318,18 +338,21 @@ def test_a_stage_that_does_not_watch_the_features_is_named(orders: Any) -> None:
     assert f"stage 'export' uses {module}" in orders.fail("projects_own_code")
 
 
+@pytest.mark.one_python
 def test_outputs_that_git_does_not_ignore_are_named(orders: Any) -> None:
     orders.edit(".gitignore", "/models/*\n", "")
 
     assert ".gitignore lacks the line /models/*" in orders.fail("kept_by_git_or_by_dvc")
 
 
+@pytest.mark.one_python
 def test_a_remote_that_is_not_verified_is_named(orders: Any) -> None:
     orders.edit(".dvc/config", "verify = true", "verify = false")
 
     assert "takes whatever lies there" in orders.fail("remotes_verify")
 
 
+@pytest.mark.one_python
 def test_a_pipeline_that_cannot_run_is_seen(orders: Any) -> None:
     orders.edit("params.yaml", "metric: roc_auc", "metric: rmse")
 
@@ -359,6 +382,7 @@ BROKEN_REQUIREMENTS = {
 }
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("test", BROKEN_REQUIREMENTS)
 def test_broken_requirements_fail_their_check(test: str, orders: Any) -> None:
     name, old, new, expected = BROKEN_REQUIREMENTS[test]
@@ -371,6 +395,18 @@ def test_broken_requirements_fail_their_check(test: str, orders: Any) -> None:
     assert expected in orders.fail(test)
 
 
+@pytest.mark.one_python
+def test_a_package_that_the_chassis_needs_asks_the_team_for_no_line(orders: Any) -> None:
+    needs = '[project]\ndependencies = []\noptional-dependencies.train = ["numpy>=2"]\n'
+    (orders.root / "chassis" / "pyproject.toml").write_text(needs)
+    orders.edit("docs/dependencies.md", "| numpy |", "| |")
+
+    outcomes = orders.run("are_described")
+    assert outcomes.failed == {}
+    assert len(outcomes.passed) == 1
+
+
+@pytest.mark.one_python
 def test_one_check_can_be_deselected_or_replaced(orders: Any) -> None:
     line = "import numpy as np; found['weight'] = np.nan_to_num(found['weight'])"
     orders.write("features.py", FUNCTION.format(line=line))
@@ -384,3 +420,10 @@ def test_one_check_can_be_deselected_or_replaced(orders: Any) -> None:
 
     assert outcomes.failed == {}
     assert f"TestFeatures::{name}" not in outcomes.passed
+
+
+@pytest.mark.one_python
+def test_a_run_that_depends_on_a_killed_one_is_found(orders: Any) -> None:
+    orders.write("features.py", LEFT_BEHIND)
+
+    assert "was killed and repeated makes another bundle" in orders.fail("killed_run")

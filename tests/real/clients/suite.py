@@ -216,7 +216,11 @@ def check_triton(server: Server) -> Iterator[tuple[str, Any]]:
             sent = triton.InferInput(tensor["name"], [1, 1], tensor["datatype"])
             inputs.append(sent.set_data_from_numpy(values, binary_data=binary))
         wished = [triton.InferRequestedOutput(t["name"], binary_data=binary) for t in plain]
-        return client.infer(server.model, inputs, outputs=wished, request_id="mine")
+        # The client names no type by itself.
+        headers = {"Content-Type": "application/json"}
+        return client.infer(
+            server.model, inputs, outputs=wished, request_id="mine", headers=headers
+        )
 
     result = ask(binary=False)
     yield "tritonclient: the request's id", result.get_response()["id"] == "mine"

@@ -1,4 +1,4 @@
-"""BentoML's way: a service with a method that takes and gives arrays."""
+"""BentoML's way: a service with a method that accepts and returns arrays."""
 
 import os
 from pathlib import Path
@@ -13,10 +13,10 @@ class Bench:
     """The trees alone, on arrays."""
 
     def __init__(self) -> None:
-        """Loads them."""
+        """Load the trees."""
         self.model = lightgbm.Booster(model_file=Path(os.environ["BENCH"]) / "model.txt")
 
     @bentoml.api
     def predict(self, rows: np.ndarray) -> np.ndarray:
-        """Answers each row with a probability."""
+        """Return a probability for each row."""
         return np.asarray(self.model.predict(rows, num_threads=1))

@@ -16,5 +16,5 @@ app = FastAPI()
 
 @app.post("/predict")
 async def predict(request: Request) -> Request:
-    """Gives back what was read."""
+    """Return the parsed body."""
     return request

@@ -25,6 +25,6 @@ app = FastAPI()
 
 @app.post("/predict")
 def predict(request: Request) -> dict[str, list[float]]:
-    """Answers each record with a probability."""
+    """Return a probability for each record."""
     frame = pd.DataFrame([record.model_dump() for record in request.records], columns=NAMES)
     return {"predictions": model.predict_proba(frame)[:, 1].tolist()}

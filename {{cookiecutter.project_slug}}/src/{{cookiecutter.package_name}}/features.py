@@ -18,7 +18,7 @@ DATA_YEAR = 2013
 
 
 def compute_features(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Derives the model's features from the contract's columns.
+    """Derive the model's features from the contract's columns.
 
     Args:
         columns: Every feature column of the contract, each of shape (rows,).

@@ -3,9 +3,9 @@
 from mlchassis import Project
 
 from .features import compute_features
-from .source import read_flights  # sample-only
+from .source import read_flights
 
 project = Project(
     features=compute_features,
-    source=read_flights,  # sample-only
+    source=read_flights,
 )

@@ -14,12 +14,12 @@ _SCRATCH = re.compile(r"\..+-[0-9a-f]{8}\.partial", re.DOTALL)
 _PUBLIC, _PRIVATE = 0o666, 0o640
 _PRIVATE_FOLDER = 0o750
 _OTHERS = 0o007
-"""What a mode allows to everybody but the owner and the group."""
+"""Permissions of everybody but the owner and the group."""
 
 
 @contextmanager
 def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
-    """Gives a scratch file beside `path`, and renames it there when the block ends well.
+    """Yield a scratch file beside `path`, and rename it to `path` when the block succeeds.
 
     A reader sees the old content or the new one, never half of it; when the block fails, `path` is
     as it was.
@@ -41,6 +41,17 @@ def replacing(path: Path, *, private: bool = False) -> Iterator[Path]:
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, private: bool = False) -> None:
+    """Replace a file by a text in UTF-8, as `replacing` does."""
+    write_bytes(path, text.encode(), private=private)
+
+
+def write_bytes(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Replace a file by some bytes, as `replacing` does."""
+    with replacing(path, private=private) as scratch:
+        scratch.write_bytes(content)
 
 
 def make_folder(folder: Path, *, private: bool = False) -> None:
@@ -70,7 +81,7 @@ def private_umask() -> int:
 
 
 def clear_scratch(folder: Path, name: str = "*") -> None:
-    """Removes what a process left there that was killed while it wrote: of one file, or of all."""
+    """Remove the scratch files of killed processes: of one file, or of all."""
     for path in folder.glob("*"):
         if is_scratch(path) and name in ("*", path.name[1:-_TAIL]):
             path.unlink()

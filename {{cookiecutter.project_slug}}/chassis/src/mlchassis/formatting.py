@@ -1,6 +1,22 @@
-"""Numbers as people read them, whatever their unit: shares, seconds or millions."""
+"""Numbers as people read them, whatever their unit: proportions, seconds or millions."""
 
-from collections.abc import Mapping
+from typing import Protocol
+
+
+class IntervalLike(Protocol):
+    """A value with the ends of its confidence interval."""
+
+    @property
+    def value(self) -> float:
+        """The measured value."""
+
+    @property
+    def low(self) -> float:
+        """The lower end."""
+
+    @property
+    def high(self) -> float:
+        """The upper end."""
 
 
 def format_number(value: float, *, signed: bool = False) -> str:
@@ -17,9 +33,16 @@ def format_number(value: float, *, signed: bool = False) -> str:
     return format(value, f"{'+' if signed else ''}{kind}")
 
 
-def format_interval(found: Mapping[str, float], *, signed: bool = False) -> str:
+def format_interval(interval: IntervalLike, *, signed: bool = False) -> str:
     """Return a value with its interval: `0.7196 (0.6992 to 0.7390)`."""
-    value, low, high = (
-        format_number(found[name], signed=signed) for name in ("value", "low", "high")
-    )
+    value = format_number(interval.value, signed=signed)
+    low = format_number(interval.low, signed=signed)
+    high = format_number(interval.high, signed=signed)
     return f"{value} ({low} to {high})"
+
+
+def spell_number(value: float) -> str:
+    """About four digits, and no exponent that a layman would stumble on."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if abs(value) >= 0.001 else f"{round(value, 4) + 0.0:g}"

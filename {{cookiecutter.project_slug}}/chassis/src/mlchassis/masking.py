@@ -54,7 +54,7 @@ _SPOKEN = re.compile(
     r"(\b[A-Z_]{0,60}(?:PASSWORD|SECRET|TOKEN)[A-Z_]{0,60}: ?|\bBearer |\bBasic (?=[\w+/=]{8})|"
     r"--\w{0,60}(?:password|token|secret)[ =])\S+"
 )
-_LABELLED = re.compile(
+_LABELED = re.compile(
     r"(\b(?:password|passwd|passphrase|pwd|(?:access|account|api|private|secret)[ _-]?key)"
     rf"\s*:\s*|\b\w{{0,60}}token:\s*(?=\S{{16}}))(?:{_QUOTED}|\S+)",
     re.IGNORECASE | re.DOTALL,
@@ -80,10 +80,10 @@ def mask_secrets(text: str) -> str:
     masked = _KEY_BLOCK.sub(MASK, masked)
     masked = _ORACLE.sub(rf"\1:{MASK}@", masked)
     masked = _SPACED_USER.sub(rf"\1{MASK}@", masked)
-    masked = _ADDRESS.sub(lambda found: mask_address(found[0]), masked)
+    masked = _ADDRESS.sub(lambda match: mask_address(match[0]), masked)
     masked = _BARE_USER.sub(f"{MASK}@", masked)
     masked = _ENTRY.sub(rf"\1\2{MASK}\2", masked)
-    for pattern in (_SPACED_VALUE, _ASSIGNMENT, _PARAMETER, _SPOKEN, _LABELLED):
+    for pattern in (_SPACED_VALUE, _ASSIGNMENT, _PARAMETER, _SPOKEN, _LABELED):
         masked = pattern.sub(rf"\1{MASK}", masked)
     return masked
 
@@ -117,13 +117,15 @@ def find_secrets(address: str) -> set[str]:
     """The secrets that an address holds, as written and decoded."""
     scheme, _, rest = _split_scheme(_ORACLE.sub(r"\1:\2@", address))
     user, rest = _split_user(rest)
-    found: set[str] = set()
+    secrets: set[str] = set()
     if user is not None:
         name, colon, password = user.partition(":")
-        found |= {password} if colon else set()
-        found |= set() if _is_database(scheme) else {name}
-    found |= {value for _, value in _secret_parameters(_split_query(rest)[2])}
-    return {form for secret in found if secret for form in (secret, unquote(secret), quote(secret))}
+        secrets |= {password} if colon else set()
+        secrets |= set() if _is_database(scheme) else {name}
+    secrets |= {value for _, value in _secret_parameters(_split_query(rest)[2])}
+    return {
+        form for secret in secrets if secret for form in (secret, unquote(secret), quote(secret))
+    }
 
 
 def name_secret(address: str) -> str:
@@ -140,12 +142,12 @@ def name_secret(address: str) -> str:
 
 def _split_scheme(address: str) -> tuple[str, str, str]:
     """Scheme, slashes and the rest; an address with a missing colon or slash is split too."""
-    found = re.match(r"([A-Za-z][\w+.-]*)(:/{1,3}|//)", address)
-    if found is None:
+    match = re.match(r"([A-Za-z][\w+.-]*)(:/{1,3}|//)", address)
+    if match is None:
         return "", "", address
     # `scheme:///path` has no host: its third slash begins the path.
-    slashes = found[2][:3] if found[2].startswith(":") else found[2]
-    return found[1], slashes, address[len(found[1]) + len(slashes) :]
+    slashes = match[2][:3] if match[2].startswith(":") else match[2]
+    return match[1], slashes, address[len(match[1]) + len(slashes) :]
 
 
 def _split_user(rest: str) -> tuple[str | None, str]:
@@ -178,7 +180,7 @@ def _secret_parameters(query: str) -> Iterator[tuple[str, str]]:
     for name, value in parse_qsl(_FRAGMENT.sub("&", query), keep_blank_values=False):
         inner = unquote(value)
         if name.lower() == "odbc_connect":
-            yield from ((name, found[2].strip("{}'\"")) for found in _ASSIGNMENT.finditer(inner))
+            yield from ((name, match[2].strip("{}'\"")) for match in _ASSIGNMENT.finditer(inner))
         elif _SECRET_NAME.search(name) and not _PATH_NAME.search(name):
             yield name, value
 
@@ -202,10 +204,10 @@ def _mask_parameter(part: str) -> str:
 
 def _environment_secrets() -> set[str]:
     """Secrets that this process was given by its environment."""
-    found: set[str] = set()
+    secrets: set[str] = set()
     for name, value in os.environ.items():
         if _VARIABLE.search(name) and not value.startswith(("/", "~", "./")):
-            found.add(value)
+            secrets.add(value)
         if "://" in value and "@" in value:
-            found |= find_secrets(value)
-    return {secret for secret in found if len(secret) >= _SHORTEST}
+            secrets |= find_secrets(value)
+    return {secret for secret in secrets if len(secret) >= _SHORTEST}

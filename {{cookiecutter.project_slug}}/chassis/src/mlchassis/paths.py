@@ -23,9 +23,9 @@ class Paths:
         return self.root / "params.yaml"
 
     @property
-    def behaviour(self) -> Path:
+    def behavior(self) -> Path:
         """Behavioral tests, as data."""
-        return self.root / "behaviour.yaml"
+        return self.root / "behavior.yaml"
 
     @property
     def chassis(self) -> Path:
@@ -54,7 +54,7 @@ class Paths:
 
     @property
     def splits(self) -> Path:
-        """The windows: train, valid and test."""
+        """The splits: train, validation and test."""
         return self.root / "data" / "splits"
 
     @property

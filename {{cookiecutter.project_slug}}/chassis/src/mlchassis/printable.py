@@ -16,7 +16,7 @@ _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u28
 """Letters, marks and symbols that show as nothing: two values with and without them look equal."""
 
 PERSONAL = "a value that is not repeated here"
-"""Stands for a cell of a column tagged `pii` in an error message."""
+"""Placeholder of a cell of a column tagged `pii` in an error message."""
 _LONGEST_REASON = 120
 LONGEST_VALUE = 60
 """Characters of a value that an error message repeats."""

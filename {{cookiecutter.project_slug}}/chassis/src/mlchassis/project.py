@@ -1,33 +1,25 @@
 """The objects that a team passes to the chassis, and the folder of its project."""
 
 import inspect
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureCode, FeatureFunction, load_feature_code
 from mlchassis.paths import Paths
-from mlchassis.team_code.signatures import Expected, check_function
 
 if TYPE_CHECKING:
     from mlchassis.config.params import Params
     from mlchassis.extensions.estimators import Estimator
     from mlchassis.extensions.gates import CustomGate
     from mlchassis.extensions.metrics import CustomMetric
+    from mlchassis.extensions.monitors import CustomMonitor
     from mlchassis.reporting.sections import ReportContext, ReportSection
     from mlchassis.sources.registry import Source
 
 Stage = Callable[["Workspace", "Params"], str]
 """The project's folder and parameters, to one line about what the stage did."""
-
-FEATURES = Expected("(columns) -> dict of named features", 1)
-_SOURCE = Expected("(options, root) -> pandas.DataFrame", 2)
-_SECTION = Expected("(context: ReportContext) -> ReportSection", 1)
-_STAGE = Expected("(workspace, params) -> str", 2)
-STAGE_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +31,7 @@ class Project:
         source: Reader of rows under `source.kind: custom`; None reads files, S3 or SQL.
         metrics: Functions with the decorator `metric`: `judge.metric` may name one.
         gates: Functions with the decorator `gate`, for the judgement.
+        monitors: Functions with the decorator `monitor`, for `make monitor`.
         estimators: Kinds of models beside the built-in ones, for `train.candidate.kind`.
         report_sections: Own sections of the model report and the model card.
         stages: Own commands by name, for stages of `dvc.yaml` and for studies beside it.
@@ -48,6 +41,7 @@ class Project:
     source: "Source | None" = None
     metrics: "Sequence[CustomMetric]" = ()
     gates: "Sequence[CustomGate]" = ()
+    monitors: "Sequence[CustomMonitor]" = ()
     estimators: "Sequence[Estimator]" = ()
     report_sections: "Sequence[Callable[[ReportContext], ReportSection]]" = ()
     stages: Mapping[str, Stage] = field(default_factory=dict)
@@ -95,35 +89,3 @@ def read_params(paths: Paths) -> "Params":
     from mlchassis.config.params import load_params
 
     return load_params(paths.params, choose_params_model(paths))
-
-
-def check_project(project: Project, file: str, verbs: Collection[str]) -> None:
-    """Reject a project whose objects cannot be used as the machinery uses them.
-
-    Args:
-        project: The team's objects.
-        file: The file in which they are passed.
-        verbs: The built-in commands, whose names no own stage may have.
-
-    Raises:
-        ProjectError: One of them is of another shape; the sentence names it.
-    """
-    check_function(project.features, "features", file, FEATURES)
-    if project.source is not None:
-        check_function(project.source, "source", file, _SOURCE)
-    for number, section in enumerate(project.report_sections):
-        check_function(section, f"report_sections[{number}]", file, _SECTION)
-    for name, stage in project.stages.items():
-        _check_stage_name(name, file, verbs)
-        check_function(stage, f"stages['{name}']", file, _STAGE)
-
-
-def _check_stage_name(name: str, file: str, verbs: Collection[str]) -> None:
-    if name in verbs:
-        raise ProjectError(
-            f"{file}: stages has '{name}', which is a built-in command; choose another name."
-        )
-    if not STAGE_NAME.fullmatch(name):
-        raise ProjectError(
-            f"{file}: stages has '{name}'; name a stage with lower-case letters, digits, - and _."
-        )

@@ -2,16 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from mlchassis.errors import ProjectError
-from mlchassis.files import replacing
+from mlchassis.files import write_text
+
+_Report = TypeVar("_Report", bound=BaseModel)
 
 
 def write_report(path: Path, facts: Any) -> None:
-    """Writes facts beside their place and renames them there."""
-    with replacing(path) as scratch:
-        scratch.write_text(format_report(facts), encoding="utf-8")
+    """Write facts to a file atomically."""
+    write_text(path, format_report(facts))
 
 
 def format_report(facts: Any) -> str:
@@ -20,7 +23,7 @@ def format_report(facts: Any) -> str:
 
 
 def read_report(path: Path) -> Any:
-    """Reads facts back.
+    """Read the facts of a report.
 
     Raises:
         ProjectError: They are not there, or cut short.
@@ -32,4 +35,26 @@ def read_report(path: Path) -> Any:
     except json.JSONDecodeError:
         raise ProjectError(
             f"{path.name} is cut short or was edited; delete it and run `make repro`."
+        ) from None
+
+
+def load_report(path: Path, model: type[_Report], command: str = "make repro") -> _Report:
+    """Read the facts of a report and validate them.
+
+    Args:
+        path: The file.
+        model: Its shape.
+        command: The command that writes the file.
+
+    Raises:
+        ProjectError: The file is missing, cut short, or was edited so that a fact is not usable.
+    """
+    try:
+        return model.model_validate(read_report(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise ProjectError(
+            f"{path.name}: {place}: {first['msg'].lower()}, so the file was edited or is of "
+            f"another version of the chassis; delete it and run `{command}`."
         ) from None

@@ -1,4 +1,4 @@
-"""Turns off what dependencies report home, before they are imported."""
+"""Switches that turn off the telemetry of dependencies, set before they are imported."""
 
 import os
 
@@ -12,5 +12,5 @@ _SILENT = {
 
 
 def silence_telemetry() -> None:
-    """Sets the switches of every dependency that has one, for this process and its children."""
+    """Set the opt-out variables of all dependencies, for this process and its children."""
     os.environ.update(_SILENT)

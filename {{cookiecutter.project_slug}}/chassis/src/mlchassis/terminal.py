@@ -1,5 +1,7 @@
 """The one way to the terminal: every line that a command prints or asks."""
 
+from collections.abc import Iterable
+
 import typer
 
 from mlchassis.masking import mask_secrets
@@ -11,8 +13,10 @@ def echo(text: object) -> None:
     typer.echo(clean(text))  # noqa: TID251 - the place that all others call
 
 
-def fail(sentence: object) -> None:
-    """Print an error on the standard error stream."""
+def fail(sentence: object, details: Iterable[str] = ()) -> None:
+    """Print an error on the standard error stream, below the lines that lead to it."""
+    for line in details:
+        typer.echo(clean(line), err=True)  # noqa: TID251 - as above
     prefix = typer.style("error:", fg="red")
     typer.echo(f"{prefix} {clean(sentence)}", err=True)  # noqa: TID251 - as above
 

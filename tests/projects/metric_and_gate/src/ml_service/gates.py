@@ -1,4 +1,4 @@
-"""This project's own gate."""
+"""Custom release gate of this project."""
 
 from mlchassis import GateContext, GateResult, gate
 
@@ -6,7 +6,7 @@ from mlchassis import GateContext, GateResult, gate
 @gate
 def precise_at_the_top(context: GateContext) -> GateResult:
     """Require a precision that makes a call to each of these customers worth it."""
-    found = context.facts["metrics"]["precision_in_top_tenth"]
+    precision = context.evaluation.metrics["precision_in_top_tenth"]
     return GateResult.at_least(
-        "precise at the top", found["low"], context.limit("min_precision_in_top_tenth")
+        "precise at the top", precision.low, context.limit("min_precision_in_top_tenth")
     )

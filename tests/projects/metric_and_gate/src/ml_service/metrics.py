@@ -1,4 +1,4 @@
-"""This project's own metric."""
+"""Custom metric of this project."""
 
 import numpy as np
 from mlchassis import metric
@@ -10,7 +10,7 @@ Floats = NDArray[np.float64]
 @metric(
     tasks=("binary",),
     higher_is_better=True,
-    description="share of returned orders among the tenth with the highest scores",
+    description="proportion of returned orders among the tenth with the highest scores",
 )
 def precision_in_top_tenth(target: Floats, scores: Floats, weight: Floats) -> float:
     """Return the weighted precision in the tenth of the rows with the highest scores."""

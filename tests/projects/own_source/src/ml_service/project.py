@@ -1,4 +1,4 @@
-"""The composition root of training, with an own source of rows."""
+"""The composition root of training, with a custom source of rows."""
 
 from mlchassis import Project
 

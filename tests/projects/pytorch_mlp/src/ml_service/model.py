@@ -1,10 +1,11 @@
 """A small neural network in PyTorch: embeddings for categories beside scaled numbers."""
 
 import io
+from typing import Annotated
 
 import numpy as np
 import torch
-from mlchassis import Dataset, FeatureMatrix, ParamsSection
+from mlchassis import Dataset, FeatureMatrix, ParamsSection, SearchRange
 from mlchassis.extensions.onnx import compose, encode_categories
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -93,14 +94,14 @@ class Mlp:
     name = "mlp"
 
     class Params(ParamsSection):
-        """The section `train.mlp` of params.yaml."""
+        """The section `train.mlp` of params.yaml; `make study` searches within the ranges."""
 
-        hidden: int = 32
+        hidden: Annotated[int, SearchRange(0.5, 4)] = 32
         epochs: int = 60
         batch_rows: int = 64
-        learning_rate: float = 0.005
+        learning_rate: Annotated[float, SearchRange(0.2, 5)] = 0.005
 
-    def fit(self, train: Dataset, valid: Dataset, params: Params, seed: int) -> FittedMlp:
+    def fit(self, train: Dataset, validation: Dataset, params: Params, seed: int) -> FittedMlp:
         """Return the network of the best epoch."""
         torch.manual_seed(seed)
         torch.set_num_threads(1)
@@ -110,8 +111,8 @@ class Mlp:
         optimizer = torch.optim.Adam(network.parameters(), lr=params.learning_rate)
         inputs = to_tensors(train.features, tables)
         target = torch.tensor(train.target, dtype=torch.int64)
-        check = to_tensors(valid.features, tables)
-        truth = torch.tensor(valid.target, dtype=torch.int64)
+        check = to_tensors(validation.features, tables)
+        truth = torch.tensor(validation.target, dtype=torch.int64)
         best = float("inf")
         kept = network.state_dict()
         for _ in range(params.epochs):

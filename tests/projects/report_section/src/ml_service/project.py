@@ -1,4 +1,4 @@
-"""The composition root of training, with an own section of the model report."""
+"""The composition root of training, with a custom section of the model report."""
 
 from mlchassis import Project, ReportContext, ReportSection
 from mlchassis.reporting import Table, Text
@@ -7,13 +7,13 @@ from .features import compute_features
 
 
 def describe_rows(context: ReportContext) -> ReportSection:
-    """Report how large the test window is."""
-    rows = context.evaluation["rows"]
+    """Report how large the test split is."""
+    rows = context.evaluation.rows
     return ReportSection(
-        title="Size of the test window",
+        title="Size of the test split",
         blocks=[
             Text("The intervals of this report get narrower with more rows."),
-            Table(("window", "rows"), [("test", f"{rows:,}")]),
+            Table(("split", "rows"), [("test", f"{rows:,}")]),
         ],
         after="slices",
     )

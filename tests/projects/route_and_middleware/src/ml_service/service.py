@@ -1,4 +1,4 @@
-"""The composition root of serving, with an own route and own middleware."""
+"""The composition root of serving, with a custom route and custom middleware."""
 
 from time import perf_counter
 

@@ -1,4 +1,4 @@
-"""`adopt` as a command: who is asked, and what follows once the project is rewritten."""
+"""The command `adopt`: questions at the terminal, and the run of the rewritten project."""
 
 import subprocess
 import sys
@@ -6,39 +6,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mlchassis.adoption.adopt import adopt
-from mlchassis.adoption.columns.roles import Wishes
-from mlchassis.adoption.files.journal import carry_out
-from mlchassis.adoption.formats.detect_source import Place
-from mlchassis.adoption.formats.overrides import FormatOverrides
+from mlchassis.adoption.files.journal import apply_changes
+from mlchassis.adoption.options import AdoptionOptions
 from mlchassis.adoption.prepare import Adoption
-from mlchassis.adoption.request import Request
 from mlchassis.config.yaml_edit import set_values
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.plausibility import spell_implausible
+from mlchassis.evaluation.results import load_evaluation
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace, read_params
 from mlchassis.reports import read_report
 from mlchassis.terminal import confirm, echo
 
 _OTHER_METRICS = {"roc_auc": "pr_auc", "pr_auc": "roc_auc", "rmse": "mae", "log_loss": "accuracy"}
-"""By metric, one that may tell two models apart where it does not."""
+"""Metric that may distinguish two models, for each metric that does not."""
 
 
-def adopt_and_run(
-    paths: Workspace,
-    place: Place,
-    wishes: Wishes,
-    formats: FormatOverrides,
-    *,
-    name: str | None,
-    day_first: bool,
-    yes: bool,
-    force: bool,
-) -> None:
-    """Adopts a table, runs everything on it, and says what a person should decide next."""
-    wishes = replace(wishes, attended=sys.stdin.isatty())
-    request = Request(place, wishes, name, day_first, force, yes, formats)
-    adoption = adopt(paths, request, ask_at_terminal, echo)
+def adopt_and_run(paths: Workspace, options: AdoptionOptions) -> None:
+    """Adopt a table, run everything on it, and list the decisions that remain for a person."""
+    overrides = replace(options.overrides, attended=sys.stdin.isatty())
+    options = replace(options, overrides=overrides)
+    adoption = adopt(paths, options, ask_at_terminal, echo)
     judged = _find_judgement_time(paths)
     code = choose_presets(paths, adoption) or run_verb(paths, "run")
     if code and _may_serve_linear(paths):
@@ -52,16 +40,16 @@ def adopt_and_run(
     for question in (*adoption.open_questions, *_note_linear(paths), *_note_quality(paths)):
         echo(f"  - {question}")
     if code:
-        refused = _list_refused(paths) if _find_judgement_time(paths) != judged else []
-        raise ProjectError(explain_failure(refused))
+        rejecting = _list_rejecting(paths) if _find_judgement_time(paths) != judged else []
+        raise ProjectError(explain_failure(rejecting))
 
 
 def _note_quality(paths: Paths) -> list[str]:
-    """Warn of a model that is seldom honest, whether or not it passed the gates."""
-    place = paths.reports / "evaluation.json"
-    if not place.exists():
+    """Warn of an implausibly good model, whether or not it passed the gates."""
+    path = paths.reports / "evaluation.json"
+    if not path.exists():
         return []
-    warning = spell_implausible(read_report(place).get("implausible"))
+    warning = spell_implausible(load_evaluation(path).implausible)
     return [warning] if warning else []
 
 
@@ -75,24 +63,24 @@ def choose_presets(paths: Workspace, adoption: Adoption) -> int:
         return 0
     code = run_verb(paths, "study", "--only", "presets", "--apply")
     # Noted as the adoption's own change, the settings are no obstacle to the next one.
-    carry_out(paths, {"params.yaml": paths.params.read_text(encoding="utf-8")})
+    apply_changes(paths, {"params.yaml": paths.params.read_text(encoding="utf-8")})
     return code
 
 
-def explain_failure(refused: Sequence[str]) -> str:
+def explain_failure(rejecting: Sequence[str]) -> str:
     """Advice on a table whose model was rejected.
 
     Args:
-        refused: The gates that did not pass; empty where something stopped before them.
+        rejecting: The gates that did not pass; empty where something stopped before them.
     """
     adopted = "The project is rewritten for the table, but its model is not deployed"
-    if not refused:
-        return f"{adopted}: the sentence above says what stopped it; fix that, then `make run`."
+    if not rejecting:
+        return f"{adopted}: the sentence above gives the reason; fix that, then `make run`."
     return (
-        f"{adopted}: it did not pass {', '.join(refused)}. The table may be in order: a gate fails "
-        "for too few rows, for a column that is known only afterwards, or for a limit that does "
-        "not suit the problem. The sentences above name the settings in params.yaml; change what "
-        "applies, then `make run`."
+        f"{adopted}: it did not pass {', '.join(rejecting)}. The table may be in order: a gate "
+        "fails for too few rows, for a column that is known only afterwards, or for a limit that "
+        "does not suit the problem. The sentences above name the settings in params.yaml; change "
+        "what applies, then `make run`."
     )
 
 
@@ -112,36 +100,36 @@ def _note_linear(paths: Paths) -> list[str]:
 
 def _find_judgement_time(paths: Paths) -> int | None:
     """Modification time of the existing judgement, or None."""
-    place = paths.reports / "judgement.json"
-    return place.stat().st_mtime_ns if place.exists() else None
+    path = paths.reports / "judgement.json"
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
-def _list_refused(paths: Paths) -> list[str]:
-    place = paths.reports / "judgement.json"
-    gates = read_report(place)["gates"] if place.exists() else []
-    return [f"'{gate['name']}'" for gate in gates if gate["verdict"] == "refused"]
+def _list_rejecting(paths: Paths) -> list[str]:
+    path = paths.reports / "judgement.json"
+    gates = read_report(path)["gates"] if path.exists() else []
+    return [f"'{gate['name']}'" for gate in gates if gate["verdict"] == "rejected"]
 
 
 def run_verb(paths: Workspace, *arguments: str) -> int:
-    """Run a verb in a process of its own, since this one has loaded the features of before.
+    """Run a verb in a process of its own, since this one has loaded the old features.
 
     Returns:
-        Its exit code; it has said why it is not 0.
+        Its exit code; it prints the reason if that is not 0.
     """
     return subprocess.call([sys.executable, "-m", paths.package, *arguments], cwd=paths.root)
 
 
 def ask_at_terminal(question: str, safe: bool) -> bool:
-    """Asks whoever sits there; without a terminal, what is safe is the answer."""
+    """Prompt the user; without a terminal, return the safe answer."""
     return confirm(question, default=safe) if sys.stdin.isatty() else safe
 
 
 def serve_linear(paths: Paths) -> None:
-    """Makes the linear model the candidate."""
+    """Make the linear model the candidate."""
     settings = {
         "train.candidate.kind": (
             "linear",
-            "trees | linear; linear, since it is as good as trees on the test window",
+            "trees | linear; linear, since it is as good as trees on the test split",
         ),
         # What was as good as the trees is the baseline, which is fitted on the plain scale.
         "train.candidate.target_scale": ("plain", "plain | log; plain, as the baseline is"),
@@ -151,7 +139,7 @@ def serve_linear(paths: Paths) -> None:
         ),
     }
     text = set_values(paths.params.read_text(encoding="utf-8"), settings)
-    carry_out(paths, {"params.yaml": text})
+    apply_changes(paths, {"params.yaml": text})
 
 
 def _may_serve_linear(paths: Paths) -> bool:
@@ -162,5 +150,5 @@ def _may_serve_linear(paths: Paths) -> bool:
         return False
     gates = read_report(paths.reports / "judgement.json")["gates"]
     return any(
-        gate["name"] == "better than linear" and gate["verdict"] == "refused" for gate in gates
+        gate["name"] == "better than linear" and gate["verdict"] == "rejected" for gate in gates
     )

@@ -1,22 +1,22 @@
-"""The decisions of an adoption as they are printed, and the questions that are left to a person."""
+"""Table of an adoption's decisions, and the questions that are left to a person."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from mlchassis.adoption.columns.roles import Planned
+from mlchassis.adoption.columns.plan import ColumnPlan
 from mlchassis.adoption.defaults import Setting
 from mlchassis.adoption.formats.detect_source import OpenedSource
 from mlchassis.adoption.formats.encodings import FileEncoding
-from mlchassis.adoption.formats.infer import InferredFormat
-from mlchassis.adoption.request import Request
+from mlchassis.adoption.inference.models import InferredFormat
+from mlchassis.adoption.options import AdoptionOptions
 from mlchassis.config.source_params import OwnParams
 from mlchassis.contract.model import Contract
 
 _HEADER = ("column", "type", "used as", "example", "missing")
 _WIDTHS = (28, 44, 18, 44, 44)
-_MOST_ROWS = 60
-_MANY_ALIKE = 0.05
-"""Share of rows that equal another one, from which on a person should look."""
-_SHOWN_WORDS = 3
+_MAX_ROWS = 60
+_MANY_DUPLICATES = 0.03
+"""Proportion of duplicate rows from which on a person should check them."""
+_MAX_SHOWN = 3
 _DELIMITER_NAMES = {"\t": "tab", " ": "space"}
 
 
@@ -24,23 +24,23 @@ def describe_decisions(
     source: OwnParams,
     encoding: FileEncoding | None,
     inferred: Mapping[str, InferredFormat],
-    planned: Sequence[Planned],
+    plans: Sequence[ColumnPlan],
     contract: Contract,
     split: str,
 ) -> tuple[str, ...]:
-    """The lines of the table, below what holds for all columns.
+    """Return the lines of the table, below those for all columns.
 
     Args:
         source: Settings of the source.
         encoding: Of its CSV files, with words that show it.
         inferred: Inferred format by column.
-        planned: Plan by column.
+        plans: Plan by column.
         contract: The drafted contract.
         split: Split of the rows, with the reason.
     """
-    rows = [_describe_column(column, inferred[column.facts.name]) for column in planned]
+    rows = [_describe_column(column, inferred[column.facts.name]) for column in plans]
     shown, rest = rows, ""
-    if len(rows) > _MOST_ROWS:
+    if len(rows) > _MAX_ROWS:
         shown = _pick_rows(rows)
         rest = f"... and {len(rows) - len(shown)} more columns, all in contract.yaml"
     lines = [
@@ -55,7 +55,7 @@ def describe_decisions(
 def _describe_files(source: OwnParams, encoding: FileEncoding | None) -> list[str]:
     if encoding is None or source.kind == "sql":
         return []
-    words = ", ".join(f"'{word:.40}'" for word in encoding.words[:_SHOWN_WORDS])
+    words = ", ".join(f"'{word:.40}'" for word in encoding.words[:_MAX_SHOWN])
     shown = f" (reads {words})" if words else ""
     name = "utf-8" if encoding.name == "utf-8-sig" else encoding.name
     delimiter = _DELIMITER_NAMES.get(source.delimiter, f"'{source.delimiter}'")
@@ -72,15 +72,12 @@ def _describe_target(contract: Contract) -> str:
     if contract.task != "binary":
         return f"'{name}', {contract.task}"
     if contract.target.kind == "boolean":
-        return f"'{name}', binary; the positive class is true (the one to find)"
+        return f"'{name}', binary; the positive class is true"
     other, positive = contract.classes
-    return (
-        f"'{name}', binary; the positive class (the one to find) is '{positive}'; --positive "
-        f"'{other}' takes the other"
-    )
+    return f"'{name}', binary; the positive class is '{positive}' (--positive '{other}' swaps them)"
 
 
-def _describe_column(column: Planned, inferred: InferredFormat) -> tuple[str, ...]:
+def _describe_column(column: ColumnPlan, inferred: InferredFormat) -> tuple[str, ...]:
     kind = "empty" if inferred.kind is None else column.kind
     return (
         column.facts.name,
@@ -111,8 +108,8 @@ def _describe_missing(inferred: InferredFormat) -> str:
     if not counts:
         return "none"
     words = sorted(counts, key=lambda word: (-counts[word], word))
-    listed = [f"{_name_word(word)} {counts[word]:,}" for word in words[:_SHOWN_WORDS]]
-    more = f", {len(words) - _SHOWN_WORDS} more words" if len(words) > _SHOWN_WORDS else ""
+    listed = [f"{_name_word(word)} {counts[word]:,}" for word in words[:_MAX_SHOWN]]
+    more = f", {len(words) - _MAX_SHOWN} more words" if len(words) > _MAX_SHOWN else ""
     return ", ".join(listed) + more
 
 
@@ -121,11 +118,11 @@ def _name_word(word: str) -> str:
 
 
 def _pick_rows(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Of a wide table, the columns that are not plain, then the first others."""
+    """Pick the columns of a wide table that are not plain, then the first others."""
     odd = [row for row in rows if row[2] != "feature" or "→" in row[3] or "'" in row[4]]
-    picked = odd[:_MOST_ROWS]
+    picked = odd[:_MAX_ROWS]
     plain = [row for row in rows if row not in picked]
-    picked += plain[: _MOST_ROWS - len(picked)]
+    picked += plain[: _MAX_ROWS - len(picked)]
     return [row for row in rows if row in picked]
 
 
@@ -133,7 +130,7 @@ def _align(rows: Iterable[tuple[str, ...]]) -> list[str]:
     cut = [
         tuple(_cut(cell, width) for cell, width in zip(row, _WIDTHS, strict=True)) for row in rows
     ]
-    widths = [max(len(row[place]) for row in cut) for place in range(len(_HEADER))]
+    widths = [max(len(row[position]) for row in cut) for position in range(len(_HEADER))]
     return [
         "  " + "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
         for row in cut
@@ -145,23 +142,23 @@ def _cut(cell: str, width: int) -> str:
     return one_line if len(one_line) <= width else f"{one_line[: width - 1]}…"
 
 
-def collect_questions(planned: tuple[Planned, ...], contract: Contract) -> tuple[str, ...]:
+def collect_questions(plans: tuple[ColumnPlan, ...], contract: Contract) -> tuple[str, ...]:
     """List what a person should decide about columns and contract."""
-    questions = [*_note_outcomes(planned), *_note_lists(contract)]
-    questions += [f"'{c.facts.name}': {c.question}" for c in planned if c.question]
-    questions += _group_notes(planned)
+    questions = [*_note_outcomes(plans), *_note_lists(contract)]
+    questions += [f"'{c.facts.name}': {c.question}" for c in plans if c.question]
+    questions += _group_notes(plans)
     costs = "what the two kinds of error cost, and "
     return (
         *questions,
-        "contract.yaml: descriptions, units and true limits, which no data can tell",
+        "contract.yaml: descriptions, units and true limits, which cannot be inferred from data",
         f"params.yaml: {costs if contract.task == 'binary' else ''}the gates' limits",
     )
 
 
-def note_encoding(opened: OpenedSource, request: Request) -> list[str]:
-    """Show words by which a person can tell whether a guessed encoding is right."""
+def note_encoding(opened: OpenedSource, options: AdoptionOptions) -> list[str]:
+    """Show words by which a person can check a guessed encoding."""
     encoding = opened.encoding
-    if encoding is None or not encoding.words or request.formats.encoding is not None:
+    if encoding is None or not encoding.words or options.formats.encoding is not None:
         return []
     words = ", ".join(f"'{word:.40}'" for word in encoding.words)
     note = (
@@ -171,9 +168,9 @@ def note_encoding(opened: OpenedSource, request: Request) -> list[str]:
     return [note]
 
 
-def _note_outcomes(planned: Sequence[Planned]) -> list[str]:
+def _note_outcomes(plans: Sequence[ColumnPlan]) -> list[str]:
     """Note on rows without an outcome."""
-    (facts,) = (column.facts for column in planned if column.has("target"))
+    (facts,) = (column.facts for column in plans if column.has("target"))
     missing = facts.rows - facts.present
     note = (
         f"'{facts.name}': {missing:,} of {facts.rows:,} rows have no outcome and are not used; if "
@@ -187,20 +184,26 @@ def _note_lists(contract: Contract) -> list[str]:
     names = [f"'{c.name}'" for c in contract.columns if c.values and c != contract.target]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     note = (
-        f"contract.yaml: {', '.join(names[:5])}{more}: only the words that are listed are "
+        f"contract.yaml: {', '.join(names[:5])}{more}: only the listed categories are "
         "accepted; remove 'enum' where others may come"
     )
     return [note] if names else []
 
 
-def note_steps(settings: Mapping[str, Setting], contract: Contract) -> list[str]:
-    """Rows that come twice and columns that change abruptly, both in the table as adopted."""
-    known: Mapping[str, list[str]] = settings["validate.known_steps"][0]
-    repeated = settings["validate.max_doubled"]
+def note_duplicates(proportion: float) -> list[str]:
+    """Note on rows that repeat an earlier one, if these are many."""
+    if proportion < _MANY_DUPLICATES:
+        return []
+    return [
+        f"rows: {proportion:.1%} repeat an earlier row; if a join duplicated them, fix the join"
+    ]
+
+
+def note_shifts(settings: Mapping[str, Setting], contract: Contract) -> list[str]:
+    """Note on columns that change abruptly in the table as adopted."""
+    shifts: Mapping[str, list[str]] = settings["validate.accepted_shifts"][0]
     notes = []
-    if repeated[0] > _MANY_ALIKE:
-        notes.append(f"rows: {repeated[1]}; if a join doubled them, fix the join")
-    for name, months in known.items():
+    for name, months in shifts.items():
         words = contract.column(name).kind == "string"
         cause = "its categories were renamed" if words else "its unit or meaning changed"
         when = ", ".join(months[:3])
@@ -215,13 +218,13 @@ def note_steps(settings: Mapping[str, Setting], contract: Contract) -> list[str]
     return notes
 
 
-def _group_notes(planned: tuple[Planned, ...]) -> list[str]:
+def _group_notes(plans: tuple[ColumnPlan, ...]) -> list[str]:
     """Notes on inferred formats: one line for all columns with the same one."""
-    alike: dict[str, list[str]] = {}
-    for column in planned:
+    columns_by_note: dict[str, list[str]] = {}
+    for column in plans:
         if column.facts.note and column.facts.kind:
-            alike.setdefault(column.facts.note, []).append(f"'{column.facts.name}'")
+            columns_by_note.setdefault(column.facts.note, []).append(f"'{column.facts.name}'")
     return [
         f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}: {note}"
-        for note, names in alike.items()
+        for note, names in columns_by_note.items()
     ]

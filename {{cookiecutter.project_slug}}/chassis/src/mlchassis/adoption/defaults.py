@@ -1,4 +1,4 @@
-"""The settings that follow from a table's size and kind, each with its reason."""
+"""Suggested parameters for a table, by its size and task, each with the reason."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,18 +7,19 @@ from typing import Any
 
 import pandas as pd
 
-from mlchassis.adoption.columns.roles import Planned, find_suspicious_auc
-from mlchassis.adoption.split_choice import SplitChoice, choose_share
+from mlchassis.adoption.columns.plan import ColumnPlan
+from mlchassis.adoption.columns.target import choose_leakage_auc
+from mlchassis.adoption.split_choice import SplitChoice, choose_proportion
 from mlchassis.config.params import Params
 from mlchassis.contract.model import Contract
 from mlchassis.contract.partitions import split_by_month
-from mlchassis.data.shifts import find_steps, find_target_steps
-from mlchassis.evaluation.evaluate import find_age
+from mlchassis.data.shifts import find_shifts, find_target_shifts
+from mlchassis.evaluation.evaluate import count_stale_days
 
-MAX_STEP = 0.85
-"""Seasons move a column by less, within a month; another unit moves it by more."""
+MAX_SHIFT = 0.85
+"""Between the shifts of seasons within a month and those of a changed unit."""
 _RARE_CLASS = 0.05
-_LEAST_AGE = 14
+_ORDINARY_STALENESS = 14
 """Days without an outcome that are ordinary."""
 _BASE_MICROSECONDS = 5000
 _FEATURE_MICROSECONDS = 40
@@ -29,208 +30,213 @@ Setting = tuple[Any, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class SplitSizes:
     """Table sizes that the suggested parameters depend on.
 
     Attributes:
         rows: Rows with a label.
-        share: Share of the rows that each of the windows valid and test gets.
+        proportion: Proportion of the rows that the validation and the test split get each.
     """
 
     rows: int
-    share: float
+    proportion: float
 
     @property
     def held_out(self) -> int:
-        """Rows of the test window, about."""
-        return int(self.rows * self.share)
+        """Rows of the test split, about."""
+        return int(self.rows * self.proportion)
 
 
-def measure(rows: int) -> Sizes:
-    """Sizes of a table with this many labelled rows."""
-    return Sizes(rows, choose_share(rows))
+def measure_sizes(rows: int) -> SplitSizes:
+    """Sizes of a table with this many labeled rows."""
+    return SplitSizes(rows, choose_proportion(rows))
 
 
 def choose_settings(
-    table: pd.DataFrame, contract: Contract, planned: Sequence[Planned], split: SplitChoice
+    table: pd.DataFrame, contract: Contract, plans: Sequence[ColumnPlan], split: SplitChoice
 ) -> dict[str, Setting]:
     """Every setting of `params.yaml` that depends on the table, by its dotted name.
 
     Args:
         table: All rows.
         contract: The drafted contract.
-        planned: Plans of the columns.
+        plans: Plans of the columns.
         split: Split of the rows.
     """
-    labelled = table[table[contract.target.name].notna()]
-    sizes = measure(len(labelled))
+    labeled = table[table[contract.target.name].notna()]
+    sizes = measure_sizes(len(labeled))
     return {
-        "ingest.until": (
+        "ingest.as_of": (
             None,
             "last month (UTC) that has arrived; null takes all that the files hold",
         ),
         **_validate(table, contract),
         **_split(split, sizes),
-        **_train(sizes, planned),
+        **_train(sizes, plans),
         "export.tolerance": (
             1.0e-5,
             "largest error of the graph against the model, absolute or relative",
         ),
         **size_judgement(sizes.held_out),
-        **_choose_metric(labelled[contract.target.name], contract),
-        **_limit_age(table, contract),
+        **_choose_metric(labeled[contract.target.name], contract),
+        **_limit_staleness(table, contract),
         **_limit_latency(contract),
     }
 
 
 def keep_settings(
-    drafted: Mapping[str, Setting], current: Params, needs: Mapping[str, float]
+    drafted: Mapping[str, Setting], current: Params, required_limits: Mapping[str, float]
 ) -> dict[str, Setting]:
     """Of the settings for a table that was adopted before, those that it demands to change.
 
     Args:
         drafted: Settings for a new table.
         current: Settings in `params.yaml`.
-        needs: Smallest value of each limit with which the table passes.
+        required_limits: Smallest value of each limit with which the table passes.
     """
     values = current.model_dump(by_alias=True)
     changed = {
         name: setting
         for name, setting in drafted.items()
-        if name in needs and needs[name] > read_setting(values, name)
+        if name in required_limits and required_limits[name] > read_setting(values, name)
     }
     # The split that is there stays where it works.
     split = {name: drafted[name] for name in drafted if name == "seed" or name[:6] == "split."}
     if any(setting[0] != read_setting(values, name) for name, setting in split.items()):
         changed |= split
-    months = dict(current.validate_.known_steps)
-    found, comment = drafted["validate.known_steps"]
-    new = {name: sorted({*months.get(name, ()), *found[name]}) for name in found}
+    months = dict(current.validate_.accepted_shifts)
+    shifts, comment = drafted["validate.accepted_shifts"]
+    new = {name: sorted({*months.get(name, ()), *shifts[name]}) for name in shifts}
     merged = {name: list(known) for name, known in months.items()} | new
     if merged != {name: list(known) for name, known in months.items()}:
-        changed["validate.known_steps"] = (merged, comment)
+        changed["validate.accepted_shifts"] = (merged, comment)
     return changed
 
 
 def read_setting(values: Mapping[str, Any], name: str) -> Any:
     """The value of a setting by its dotted name."""
-    found: Any = values
+    value: Any = values
     for part in name.split("."):
-        found = found[part]
-    return found
+        value = value[part]
+    return value
 
 
-def find_needs(
-    table: pd.DataFrame, contract: Contract, planned: Sequence[Planned]
+def find_required_limits(
+    table: pd.DataFrame, contract: Contract, plans: Sequence[ColumnPlan]
 ) -> dict[str, float]:
     """Smallest value of each limit with which the table passes validation."""
-    told = _train(measure(len(table)), planned)["train.max_single_feature_auc"][0]
-    crowds = [c.facts.tail + 1 for c in planned if c.has("feature") and c.facts.tail]
+    single_feature_limit, _ = _limit_single_features(plans)
+    tails = [c.facts.tail + 1 for c in plans if c.has("feature") and c.facts.tail]
     return {
-        "validate.max_doubled": measure_repeated(table, contract),
-        "train.max_single_feature_auc": told if told == 1.0 else 0.0,
-        "train.min_category_count": max(crowds, default=0),
-        "judge.max_age_days": measure_age(table, contract),
-        "judge.max_microseconds": 0.8 * _limit_latency(contract)["judge.max_microseconds"][0],
+        "validate.max_duplicates": measure_duplicates(table, contract),
+        "train.max_single_feature_auc": 1.0 if single_feature_limit == 1.0 else 0.0,
+        "train.min_category_count": max(tails, default=0),
+        "judge.max_staleness_days": measure_staleness(table, contract),
+        "judge.max_latency_us": 0.8 * _limit_latency(contract)["judge.max_latency_us"][0],
     }
 
 
-def measure_repeated(rows: pd.DataFrame, contract: Contract) -> float:
-    """Share of the rows that repeat an earlier one; 0 where a key tells them apart."""
+def measure_duplicates(rows: pd.DataFrame, contract: Contract) -> float:
+    """Proportion of the rows that repeat an earlier one; 0 where a key identifies rows."""
     return 0.0 if contract.key else float(rows.duplicated().mean())
 
 
 def _validate(rows: pd.DataFrame, contract: Contract) -> dict[str, Setting]:
     """Limits of validation that accept the table's own duplicates and shifts."""
-    alike = measure_repeated(rows, contract)
+    duplicates = measure_duplicates(rows, contract)
     months = dict(split_by_month(rows, contract))
-    known: dict[str, list[str]] = {}
-    for step in (
-        *find_target_steps(months, contract, MAX_STEP),
-        *find_steps(months, contract.features, MAX_STEP),
+    accepted: dict[str, list[str]] = {}
+    for shift in (
+        *find_target_shifts(months, contract, MAX_SHIFT),
+        *find_shifts(months, contract.features, MAX_SHIFT),
     ):
-        known.setdefault(step.column, []).append(step.month)
+        accepted.setdefault(shift.column, []).append(shift.month)
     return {
-        "validate.max_doubled": (
-            round(min(1.0, max(0.01, 1.5 * alike)), 3),
-            f"share of rows that repeat an earlier one; the table has {alike:.1%}",
+        "validate.max_duplicates": (
+            round(min(1.0, max(0.01, 1.5 * duplicates)), 3),
+            f"proportion of rows that repeat an earlier one; the table has {duplicates:.1%}",
         ),
-        "validate.max_step": (
-            MAX_STEP,
+        "validate.max_shift": (
+            MAX_SHIFT,
             "distance of half a month from the last half but one, 0 to 1",
         ),
-        "validate.known_steps": (
-            known,
-            "months, by column, whose step the data had when they were adopted",
+        "validate.accepted_shifts": (
+            accepted,
+            "months, by column, whose shift the data had when they were adopted",
         ),
     }
 
 
-def _split(split: SplitChoice, sizes: Sizes) -> dict[str, Setting]:
+def _split(split: SplitChoice, sizes: SplitSizes) -> dict[str, Setting]:
     params = split.params
-    shares = "share of rows or groups, for the strategies group and random"
+    proportions = "proportion of rows or groups, for the strategies group and random"
     held_out = "" if params.strategy != "time" else "; they hold about {:.0%} of the rows"
     return {
         "seed": (split.seed, "any integer; every random draw of the pipeline follows from it"),
         "split.strategy": (params.strategy, f"time | group | random; {split.reason}"),
-        "split.valid_share": (params.valid_share, shares),
-        "split.test_share": (params.test_share, shares),
-        "split.valid_days": (
-            params.valid_days,
-            f"days before the test window{held_out.format(params.valid_share)}",
+        "split.validation_proportion": (params.validation_proportion, proportions),
+        "split.test_proportion": (params.test_proportion, proportions),
+        "split.validation_days": (
+            params.validation_days,
+            f"days before the test split{held_out.format(params.validation_proportion)}",
         ),
         "split.test_days": (
             params.test_days,
-            f"days at the end that nothing in training sees{held_out.format(params.test_share)}",
+            "days at the end that nothing in training sees"
+            + held_out.format(params.test_proportion),
         ),
         "split.group": (params.group, "column whose rows stay together, for the strategy group"),
-        "split.min_rows": (
-            params.min_rows,
-            f"rows in each window; half of what {sizes.rows:,} rows should give",
-        ),
+        "split.min_rows": explain_min_rows(params.min_rows, sizes.rows),
     }
 
 
-def _limit_age(table: pd.DataFrame, contract: Contract) -> dict[str, Setting]:
-    age = measure_age(table, contract)
-    limit = max(_LEAST_AGE, math.ceil(1.5 * age))
-    reason = "days by which the newest labelled row may lie before the data that have arrived"
-    return {"judge.max_age_days": (limit, f"{reason}; {age} days in the table as adopted")}
+def explain_min_rows(least: int, rows: int) -> Setting:
+    """Setting for the least rows of a split, with the number of rows that it was chosen for."""
+    return least, f"rows in each split; half of what {rows:,} rows should give"
 
 
-def measure_age(table: pd.DataFrame, contract: Contract) -> int:
+def choose_max_staleness(staleness: int) -> int:
+    """Limit of recency for a table whose newest outcome is so many days old."""
+    return max(_ORDINARY_STALENESS, math.ceil(1.5 * staleness))
+
+
+def choose_min_category_count(rows: int) -> int:
+    """Rows below which a category is rare in a table of so many rows."""
+    return min(100, max(2, rows // 500))
+
+
+def _limit_staleness(table: pd.DataFrame, contract: Contract) -> dict[str, Setting]:
+    staleness = measure_staleness(table, contract)
+    limit = choose_max_staleness(staleness)
+    reason = "days by which the newest labeled row may lie before the data that have arrived"
+    return {
+        "judge.max_staleness_days": (limit, f"{reason}; {staleness} days in the table as adopted")
+    }
+
+
+def measure_staleness(table: pd.DataFrame, contract: Contract) -> int:
     """Days by which the newest row with an outcome lies before the newest month of the table."""
     if contract.event_time is None:
         return 0
     times = table[contract.event_time.name]
     newest = times[table[contract.target.name].notna()].max()
-    age = find_age(newest.isoformat(), None, f"{times.max():%Y-%m}")
-    return age or 0
+    staleness = count_stale_days(newest.isoformat(), None, f"{times.max():%Y-%m}")
+    return staleness or 0
 
 
 def _limit_latency(contract: Contract) -> dict[str, Setting]:
     features = len(contract.features)
     return {
-        "judge.max_microseconds": (
+        "judge.max_latency_us": (
             _BASE_MICROSECONDS + _FEATURE_MICROSECONDS * features,
             f"for one record of {features} features, {_FEATURE_MICROSECONDS} for each of them",
         )
     }
 
 
-def _train(sizes: Sizes, planned: Sequence[Planned]) -> dict[str, Setting]:
-    target = next(column for column in planned if column.has("target"))
-    limit = min(find_suspicious_auc(target) + 0.03, 1.0)
-    reason = "one column alone must not tell the answer: above, it is a leak"
-    if len(target.classes) > 2:
-        reason = "not held: of several classes, one is often told by an honest column"
-    if any("ROC AUC" in column.reason and column.has("feature") for column in planned) or any(
-        "in time" in column.reason for column in planned
-    ):
-        limit, reason = 1.0, "not held: columns that tell the answer were said to be known in time"
-    leaf = min(200, max(5, sizes.rows // 200))
+def _train(sizes: SplitSizes, plans: Sequence[ColumnPlan]) -> dict[str, Setting]:
     return {
-        "train.max_single_feature_auc": (limit, reason),
+        "train.max_single_feature_auc": _limit_single_features(plans),
         "train.cost_false_positive": (
             1.0,
             "cost of a false alarm; only the ratio of the costs matters",
@@ -240,38 +246,60 @@ def _train(sizes: Sizes, planned: Sequence[Planned]) -> dict[str, Setting]:
             "cost of a miss; decide: as expensive as a false alarm until you change it",
         ),
         "train.min_category_count": (
-            _choose_rare(sizes, planned),
+            _choose_min_category_count(sizes, plans),
             "rows; rarer categories are treated as one, and unseen ones like them",
         ),
-        "train.candidate.kind": (
-            "trees",
-            "trees | linear; linear where it is as good as trees",
-        ),
+        "train.candidate.kind": ("trees", "trees | linear; linear where it is as good as trees"),
         "train.candidate.target_scale": (
             "plain",
             "plain | log; log is for skewed positive numbers",
         ),
-        "train.candidate.categories": (
+        **_set_trees(sizes),
+    }
+
+
+def _limit_single_features(plans: Sequence[ColumnPlan]) -> Setting:
+    """Return the largest ROC AUC of a single feature, with the reason."""
+    confirmed = any(
+        "in time" in column.reason or ("ROC AUC" in column.reason and column.has("feature"))
+        for column in plans
+    )
+    if confirmed:
+        return (
+            1.0,
+            "not checked: columns that predict the target were confirmed to be known in time",
+        )
+    target = next(column for column in plans if column.has("target"))
+    reason = "one column alone must not predict the target: above this, it is a leak"
+    if len(target.classes) > 2:
+        reason = "not checked: a legitimate column often predicts one of several classes"
+    return min(choose_leakage_auc(target) + 0.03, 1.0), reason
+
+
+def _set_trees(sizes: SplitSizes) -> dict[str, Setting]:
+    leaf = min(200, max(5, sizes.rows // 200))
+    return {
+        "train.trees.categories": (
             "native",
             "native | means: codes, or mean targets of other folds where categories are many",
         ),
-        "train.candidate.learning_rate": (0.05, "shrinkage per tree; smaller needs more trees"),
-        "train.candidate.max_trees": (2000, "trees; training must stop by itself before"),
-        "train.candidate.min_rows_per_leaf": (
+        "train.trees.learning_rate": (0.05, "shrinkage per tree; smaller needs more trees"),
+        "train.trees.max_trees": (2000, "trees; training must stop by itself before"),
+        "train.trees.min_rows_per_leaf": (
             leaf,
             "rows; a 200th of the table, since small leaves learn single rows",
         ),
-        "train.candidate.feature_share": (
+        "train.trees.feature_proportion": (
             0.8,
-            "share of features offered to each tree; fewer make trees differ",
+            "proportion of features offered to each tree; fewer make trees differ",
         ),
     }
 
 
-def _choose_rare(sizes: Sizes, planned: Sequence[Planned]) -> int:
+def _choose_min_category_count(sizes: SplitSizes, plans: Sequence[ColumnPlan]) -> int:
     """So many rows that no column keeps more categories than a graph should hold."""
-    crowds = [c.facts.tail + 1 for c in planned if c.has("feature") and c.kind == "string"]
-    return max(min(100, max(2, sizes.rows // 500)), *crowds, 0)
+    tails = [c.facts.tail + 1 for c in plans if c.has("feature") and c.kind == "string"]
+    return max(choose_min_category_count(sizes.rows), *tails, 0)
 
 
 def size_judgement(held_out: int) -> dict[str, Setting]:

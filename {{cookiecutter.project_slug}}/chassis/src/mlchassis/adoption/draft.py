@@ -6,9 +6,9 @@ from typing import Any
 
 import yaml
 
+from mlchassis.adoption.columns.plan import ColumnPlan
 from mlchassis.adoption.columns.profile import ColumnFacts
 from mlchassis.adoption.columns.ranges import find_code_range, is_year
-from mlchassis.adoption.columns.roles import Planned
 from mlchassis.contract.model import REASON_PROPERTY
 
 _HEAD = """\
@@ -19,19 +19,19 @@ _HEAD = """\
 # Drafted by `make adopt` from the data; the comment above each column says why. Correct what it
 # cannot know: descriptions, units, true limits, what is known only afterwards.
 """
-_ROOM = 0.5
-"""Limits are drawn wider than what was seen by this share of its spread."""
-_ASKED = frozenset({"key", "event_time", "feature", "slice", "sensitive"})
+_LIMIT_MARGIN = 0.5
+"""Margin of limits beyond the observed values, as a proportion of their spread."""
+_REQUIRED_ROLES = frozenset({"key", "event_time", "feature", "slice", "sensitive"})
 """Roles of columns that a row must have."""
-_LEAST_LENGTH = 64
-"""Characters that every word may have at least: names and numbers grow longer."""
+_MIN_MAX_LENGTH = 64
+"""Smallest `maxLength` of a string column: names and codes grow longer."""
 
 
 def draft_contract(
     name: str,
     version: str,
     source: str,
-    planned: Sequence[Planned],
+    plans: Sequence[ColumnPlan],
     descriptions: Mapping[str, str],
 ) -> str:
     """The text of the contract.
@@ -40,10 +40,10 @@ def draft_contract(
         name: The table's, and later the model's.
         version: Of the contract.
         source: Source of the rows, for people.
-        planned: The columns in their order.
+        plans: The columns in their order.
         descriptions: Words about columns that people have written already.
     """
-    target = next(column.facts.name for column in planned if column.has("target"))
+    target = next(column.facts.name for column in plans if column.has("target"))
     document = {
         "apiVersion": "v3.2.0",
         "kind": "DataContract",
@@ -60,67 +60,67 @@ def draft_contract(
         "    physicalType: table\n",
     ]
     parts.append("    properties:\n")
-    for column in planned:
+    for column in plans:
         about = descriptions.get(column.facts.name, "")
         parts.append(draft_property(column, about))
     return "".join(parts)
 
 
-def draft_property(column: Planned, description: str) -> str:
+def draft_property(column: ColumnPlan, description: str) -> str:
     """One column's lines, with its reason above them."""
     mapping = dump_yaml([draft_column(column, description)])
     return f"      # {one_line(column.reason)}\n{_indent(mapping, 6)}"
 
 
-def draft_column(column: Planned, description: str) -> dict[str, Any]:
+def draft_column(column: ColumnPlan, description: str) -> dict[str, Any]:
     """One column as the standard writes it."""
     facts = column.facts
-    found: dict[str, Any] = {"name": facts.name, "logicalType": column.kind}
-    asked = _ASKED & set(column.tags)
+    mapping: dict[str, Any] = {"name": facts.name, "logicalType": column.kind}
+    asked = _REQUIRED_ROLES & set(column.tags)
     if facts.complete and asked:
-        found["required"] = True
+        mapping["required"] = True
     if column.tags:
-        found["tags"] = list(column.tags)
-    found |= {"description": description} if description else {}
+        mapping["tags"] = list(column.tags)
+    mapping |= {"description": description} if description else {}
     if column.classes:
-        return {**found, "enum": [{"value": label} for label in column.classes]}
+        return {**mapping, "enum": [{"value": label} for label in column.classes]}
     if not column.has("target") and facts.kind is not None:
-        found |= _draft_values(column)
+        mapping |= _draft_values(column)
     if not {"feature", "target", "key", "event_time"} & set(column.tags):
         # The reports say why a column is left out.
         reason = {"property": REASON_PROPERTY, "value": one_line(column.reason)}
-        found["customProperties"] = [reason]
-    return found
+        mapping["customProperties"] = [reason]
+    return mapping
 
 
-def _draft_values(column: Planned) -> dict[str, Any]:
+def _draft_values(column: ColumnPlan) -> dict[str, Any]:
     """Allowed values of a column, with examples unless they are a person's.
 
     What the model does not see has no limits: nobody is turned away for it.
     """
     facts = column.facts
-    found: dict[str, Any] = {}
-    if not _ASKED & set(column.tags):
-        return found if column.has("pii") else _give_examples(facts)
+    values: dict[str, Any] = {}
+    if not _REQUIRED_ROLES & set(column.tags):
+        return values if column.has("pii") else _give_examples(facts)
     if facts.is_closed_list and not column.has("pii"):
-        words = sorted(word for word, _ in facts.words)
+        words = sorted(word for word, _ in facts.common_values)
         return {"enum": [{"value": word} for word in words], "examples": words[:1]}
     options = _limit(column)
     if options:
-        found["logicalTypeOptions"] = options
+        values["logicalTypeOptions"] = options
     if not column.has("pii"):
-        found |= _give_examples(facts)
-    return found
+        values |= _give_examples(facts)
+    return values
 
 
-def _limit(column: Planned) -> dict[str, Any]:
+def _limit(column: ColumnPlan) -> dict[str, Any]:
     """Limits with room for what was not seen yet; a key has none but its length."""
     facts = column.facts
     if column.kind in ("integer", "number") and not column.has("key"):
         return _limit_numbers(facts, whole=column.kind == "integer")
     if column.kind != "string" or not facts.length:
         return {}
-    return {"maxLength": max(_LEAST_LENGTH, 2 * facts.length)}
+    return {"maxLength": max(_MIN_MAX_LENGTH, 2 * facts.length)}
 
 
 def _limit_numbers(facts: ColumnFacts, *, whole: bool) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _limit_numbers(facts: ColumnFacts, *, whole: bool) -> dict[str, Any]:
 
 def widen(low: float, high: float) -> tuple[float, float]:
     """Limits with room, in two digits; they change the sign only if the values do."""
-    room = _ROOM * (high - low) or max(1.0, abs(high) * _ROOM)
+    room = _LIMIT_MARGIN * (high - low) or max(1.0, abs(high) * _LIMIT_MARGIN)
     step = 10.0 ** (math.floor(math.log10(room)) - 1)
     wide = (math.floor((low - room) / step) * step, math.ceil((high + room) / step) * step)
     digits = max(0, -round(math.log10(step)))
@@ -156,8 +156,8 @@ def _give_examples(facts: ColumnFacts) -> dict[str, Any]:
     if facts.median is not None:
         whole = facts.kind == "integer"
         return {"examples": [facts.median if whole else float(f"{facts.median:.6g}")]}
-    if facts.words:
-        return {"examples": [word for word, _ in facts.words[:2]]}
+    if facts.common_values:
+        return {"examples": [word for word, _ in facts.common_values[:2]]}
     if facts.kind == "boolean":
         return {"examples": [True]}
     return {"examples": [facts.median_time]} if facts.median_time else {}

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from mlchassis.adoption.columns.roles import Wishes
-from mlchassis.adoption.formats.infer import EarlierFormat
+from mlchassis.adoption.columns.plan import RoleOverrides
 from mlchassis.adoption.formats.overrides import FormatOverrides
+from mlchassis.adoption.inference.models import EarlierFormat
 from mlchassis.adoption.redraft import split_text
 from mlchassis.config.source_params import ColumnFormat
 from mlchassis.contract.model import Contract, load_contract
@@ -16,7 +16,7 @@ from mlchassis.project import read_params
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class EarlierAdoption:
     """The contract of an earlier adoption.
 
     Attributes:
@@ -40,31 +40,36 @@ class Earlier:
         return same_target and self.contract.task == contract.task and 2 * sum(kept) >= len(kept)
 
 
-def read_earlier(paths: Paths, previous: Contract | None) -> Earlier | None:
+def read_earlier(paths: Paths, previous: Contract | None) -> EarlierAdoption | None:
     """The contract that is there, with its comments; None where it is the sample's."""
     if previous is None:
         return None
     text = paths.contract.read_text(encoding="utf-8")
     reasons = {name: column.reason for name, column in split_text(text).columns.items()}
-    return Earlier(load_contract(paths.contract), text, reasons)
+    return EarlierAdoption(load_contract(paths.contract), text, reasons)
 
 
-def continue_wishes(wishes: Wishes, earlier: Earlier | None, words: pd.DataFrame) -> Wishes:
+def continue_roles(
+    overrides: RoleOverrides, earlier: EarlierAdoption | None, strings: pd.DataFrame
+) -> RoleOverrides:
     """Merge flags with earlier decisions on the same target; flags win."""
-    if earlier is None or earlier.contract.target.name != wishes.target:
-        return wishes
-    contract, found = earlier.contract, set(map(str, words[wishes.target].dropna().unique()))
-    task = wishes.task
-    if task is None and "--task" in earlier.reasons.get(wishes.target, ""):
+    if earlier is None or earlier.contract.target.name != overrides.target:
+        return overrides
+    contract = earlier.contract
+    values = {str(value) for value in strings[overrides.target].dropna().unique()}
+    task = overrides.task
+    if task is None and "--task" in earlier.reasons.get(overrides.target, ""):
         task = contract.task
-    positive = wishes.positive
-    two_words = contract.task == "binary" and contract.target.kind != "boolean"
-    if positive is None and two_words and str(contract.classes[-1]) in found:
+    positive = overrides.positive
+    is_binary_text = contract.task == "binary" and contract.target.kind != "boolean"
+    if positive is None and is_binary_text and str(contract.classes[-1]) in values:
         positive = str(contract.classes[-1])
-    return replace(wishes, task=task, positive=positive)
+    return replace(overrides, task=task, positive=positive)
 
 
-def read_formats(paths: Paths, earlier: Earlier | None, target: str) -> dict[str, EarlierFormat]:
+def read_formats(
+    paths: Paths, earlier: EarlierAdoption | None, target: str
+) -> dict[str, EarlierFormat]:
     """Kinds and formats that columns had, but for the target's: they hold for new rows too."""
     if earlier is None:
         return {}
@@ -78,7 +83,7 @@ def read_formats(paths: Paths, earlier: Earlier | None, target: str) -> dict[str
 
 
 def continue_formats(
-    formats: FormatOverrides, paths: Paths, earlier: Earlier | None
+    formats: FormatOverrides, paths: Paths, earlier: EarlierAdoption | None
 ) -> FormatOverrides:
     """Merge format flags with earlier decisions on the whole table; flags win."""
     source = read_params(paths).source if earlier else None

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from mlchassis.adoption.columns.profile import MOST_LISTED
-from mlchassis.adoption.columns.roles import Planned
+from mlchassis.adoption.columns.plan import ColumnPlan
+from mlchassis.adoption.columns.profile import MAX_LISTED
 from mlchassis.adoption.draft import (
     draft_column,
     draft_property,
@@ -27,7 +27,7 @@ from mlchassis.contract.checks import match_pattern
 from mlchassis.contract.compatibility import next_version
 from mlchassis.contract.model import parse_contract
 
-_MOST_ADDED = 2 * MOST_LISTED
+_MAX_ENUM_LENGTH = 2 * MAX_LISTED
 """A list that grew longer than this was never complete, so it is opened."""
 
 
@@ -93,16 +93,16 @@ def _find_comment(lines: Sequence[str], line: int) -> int:
     return line
 
 
-def redraft_contract(text: str, planned: Sequence[Planned], table: pd.DataFrame) -> str:
+def redraft_contract(text: str, plans: Sequence[ColumnPlan], table: pd.DataFrame) -> str:
     """The text with the changes that the table demands; the same text where it demands none.
 
     Args:
         text: Of the contract that is there.
-        planned: The table's columns, with what was decided about them.
+        plans: The table's columns, with what was decided about them.
         table: All rows, in their kinds.
     """
     parts = split_text(text)
-    by_name = {column.facts.name: column for column in planned}
+    by_name = {column.facts.name: column for column in plans}
     kept = [name for name in parts.columns if name in by_name]
     added = [name for name in by_name if name not in parts.columns]
     columns = [_redraft_column(parts.columns[n], by_name[n], table[n]) for n in kept]
@@ -121,14 +121,14 @@ def rename_contract(text: str, name: str | None) -> str:
         return text
     quoted = dump_yaml(name).splitlines()[0]
     text = re.sub(
-        r"^(name|id):.*$", lambda found: f"{found[1]}: {quoted}", text, flags=re.MULTILINE
+        r"^(name|id):.*$", lambda match: f"{match[1]}: {quoted}", text, flags=re.MULTILINE
     )
     return re.sub(
-        r"^(  - name:).*$", lambda found: f"{found[1]} {quoted}", text, count=1, flags=re.MULTILINE
+        r"^(  - name:).*$", lambda match: f"{match[1]} {quoted}", text, count=1, flags=re.MULTILINE
     )
 
 
-def _redraft_column(old: ColumnText, column: Planned, values: "pd.Series[Any]") -> str:
+def _redraft_column(old: ColumnText, column: ColumnPlan, values: "pd.Series[Any]") -> str:
     raw = update_column(old.raw, column, values)
     if raw == old.raw:
         return old.text
@@ -142,7 +142,7 @@ def _redraft_column(old: ColumnText, column: Planned, values: "pd.Series[Any]") 
 
 
 def update_column(
-    old: Mapping[str, Any], column: Planned, values: "pd.Series[Any]"
+    old: Mapping[str, Any], column: ColumnPlan, values: "pd.Series[Any]"
 ) -> dict[str, Any]:
     """A column's mapping with what its values, or flags, demand."""
     kind = "timestamp" if old["logicalType"] == "date" else old["logicalType"]
@@ -162,7 +162,7 @@ def update_column(
     return _update_options(_update_list(raw, present), present)
 
 
-def _update_target(raw: dict[str, Any], column: Planned) -> dict[str, Any]:
+def _update_target(raw: dict[str, Any], column: ColumnPlan) -> dict[str, Any]:
     """New classes, or another one that is positive; its limits are a person's."""
     listed = [entry["value"] for entry in raw.get("enum", ())]
     binary_swapped = len(listed) == 2 and listed != list(column.classes)
@@ -181,7 +181,7 @@ def _update_list(raw: dict[str, Any], present: "pd.Series[Any]") -> dict[str, An
     new = sorted(set(present.unique().tolist()) - set(listed))
     if not new:
         return raw
-    if len(listed) + len(new) <= max(_MOST_ADDED, len(listed)):
+    if len(listed) + len(new) <= max(_MAX_ENUM_LENGTH, len(listed)):
         return {**raw, "enum": [*raw["enum"], *({"value": word} for word in new)]}
     opened = {key: value for key, value in raw.items() if key != "enum"}
     opened.setdefault("examples", listed[:1])
@@ -196,10 +196,10 @@ def _update_options(raw: dict[str, Any], present: "pd.Series[Any]") -> dict[str,
         _widen_limits(options, present, whole=raw["logicalType"] == "integer")
     if raw["logicalType"] == "string":
         _widen_lengths(options, present)
-    found = {key: value for key, value in raw.items() if key != "logicalTypeOptions"}
+    without_options = {key: value for key, value in raw.items() if key != "logicalTypeOptions"}
     if options == raw.get("logicalTypeOptions"):
         return raw
-    return {**found, "logicalTypeOptions": options} if options else found
+    return {**without_options, "logicalTypeOptions": options} if options else without_options
 
 
 def _widen_limits(options: dict[str, Any], present: "pd.Series[Any]", *, whole: bool) -> None:

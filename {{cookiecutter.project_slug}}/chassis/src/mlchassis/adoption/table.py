@@ -4,37 +4,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
-from mlchassis.adoption.columns.codes import settle_codes
+from mlchassis.adoption.columns.codes import resolve_codes
+from mlchassis.adoption.columns.keys_and_times import check_names
+from mlchassis.adoption.columns.plan import Ask, RoleOverrides
 from mlchassis.adoption.columns.profile import ColumnFacts, profile
-from mlchassis.adoption.columns.roles import Ask, Wishes, plan_columns
-from mlchassis.adoption.earlier import Earlier, read_formats
-from mlchassis.adoption.files.placement import collect_query, settle_location
+from mlchassis.adoption.earlier import EarlierAdoption, read_formats
+from mlchassis.adoption.files.placement import collect_query, make_portable
 from mlchassis.adoption.formats.composed_time import Composed, find_composed
 from mlchassis.adoption.formats.detect_source import OpenedSource, open_source
-from mlchassis.adoption.formats.infer import (
-    EarlierFormat,
-    InferredFormat,
-    TableContext,
-    infer_format,
-    infer_formats,
-)
 from mlchassis.adoption.formats.overrides import (
     ColumnOverrides,
     FormatOverrides,
     resolve_overrides,
 )
-from mlchassis.adoption.request import Request
+from mlchassis.adoption.inference.infer import infer_format, infer_formats
+from mlchassis.adoption.inference.models import EarlierFormat, InferredFormat, TableContext
+from mlchassis.adoption.options import AdoptionOptions
 from mlchassis.config.source_params import ColumnFormat, OwnParams, TableFormat
+from mlchassis.contract.model import Kind
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
 from mlchassis.sources.composing import compose_times
-from mlchassis.sources.files import LACKING, NESTED, NOTES
-from mlchassis.sources.parsing import is_words, parse_column
-from mlchassis.sources.registry import read_words
-from mlchassis.sources.sql import ask_database
+from mlchassis.sources.files import MISSING_COLUMNS, NESTED, NOTES
+from mlchassis.sources.parsing import is_text, parse_column
+from mlchassis.sources.registry import read_as_text
+from mlchassis.sources.sql import query_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class ReadTable:
     Attributes:
         opened: The source as it was found, with the encoding of its files.
         source: The source as `params.yaml` is to say it.
-        location: The source's path, where that holds on this machine alone.
+        local_path: The source's path, where that holds on this machine alone.
         query: The database's query, where a person gave one.
         formats: Inferred format by column.
         composed: Times that are made of several columns.
@@ -55,7 +53,7 @@ class ReadTable:
 
     opened: OpenedSource
     source: OwnParams
-    location: str | None
+    local_path: str | None
     query: str | None
     formats: dict[str, InferredFormat]
     composed: Composed
@@ -64,86 +62,83 @@ class ReadTable:
     notes: tuple[str, ...]
 
 
-def open_words(
-    paths: Paths, request: Request, ask: Ask
+def read_source_text(
+    paths: Paths, options: AdoptionOptions, ask: Ask
 ) -> tuple[OpenedSource, str | None, pd.DataFrame]:
     """Find the source, and read every row as it is written; with the database's query.
 
     Raises:
         ProjectError: The source cannot be read, or has no column of the target's name.
     """
-    opened = open_source(request.place, paths.root, request.formats, ask)
-    query = collect_query(request.place, paths.root)
-    words = _read_all(opened.params, query, paths.root)
-    _check_target(words, request.wishes, ask)
-    return opened, query, words
+    opened = open_source(options.location, paths.root, options.formats, ask)
+    query = collect_query(options.location, paths.root)
+    strings = _read_all(opened.params, query, paths.root)
+    _check_target(strings, options.overrides)
+    return opened, query, strings
 
 
 def read_table(
     paths: Paths,
     opened: OpenedSource,
     query: str | None,
-    words: pd.DataFrame,
-    request: Request,
-    earlier: Earlier | None,
+    strings: pd.DataFrame,
+    options: AdoptionOptions,
+    earlier: EarlierAdoption | None,
     ask: Ask,
 ) -> ReadTable:
     """Type and profile the rows of a source.
 
     Args:
         paths: The project.
-        opened: The source, from `open_words` as the next two.
+        opened: The source, from `read_source_text` as the next two.
         query: The database's query.
-        words: The rows as they are written.
-        request: Options of the adoption.
+        strings: The rows as they are written.
+        options: Options of the adoption.
         earlier: The adoption that this one continues.
-        ask: Settles doubts.
+        ask: Callback for the user's answer.
     """
-    known = read_formats(paths, earlier, request.wishes.target)
-    formats = read_columns(words, request, ask, _delimiter(opened.params), known)
-    composed = find_composed(words, formats, request.wishes.event_time)
-    words, formats = _compose(words, formats, composed)
-    rows = parse_table(words, formats)
+    known = read_formats(paths, earlier, options.overrides.target)
+    formats = read_columns(strings, options, ask, _delimiter(opened.params), known)
+    composed = find_composed(strings, formats, options.overrides.event_time)
+    strings, formats = _compose(strings, formats, composed)
+    rows = parse_table(strings, formats)
     settled = {*known, *(name for parts in composed.values() for name in parts)}
-    target = request.wishes.target
-    coded = settle_codes(words, rows, formats, target, request.formats, settled, ask)
+    target = options.overrides.target
+    coded = resolve_codes(strings, rows, formats, target, options.formats, settled, ask)
     if coded != formats:
-        formats, rows = coded, parse_table(words, coded)
+        formats, rows = coded, parse_table(strings, coded)
     facts = profile(rows, formats)
-    source, location = settle_location(
-        _with_formats(opened.params, facts, request.formats, composed), paths.root
+    source, local_path = make_portable(
+        _with_formats(opened.params, facts, options.formats, composed), paths.root
     )
-    notes = (*_note_nested(words.attrs.get(NESTED, ())), *words.attrs.get(NOTES, ()))
-    return ReadTable(opened, source, location, query, formats, composed, rows, facts, notes)
+    notes = (*_note_nested(strings.attrs.get(NESTED, ())), *strings.attrs.get(NOTES, ()))
+    return ReadTable(opened, source, local_path, query, formats, composed, rows, facts, notes)
 
 
-_NOTHING = ColumnFacts("", None, ColumnFormat(), "", 0, 0, 0)
-
-
-def _check_target(words: pd.DataFrame, wishes: Wishes, ask: Ask) -> None:
-    """Refuse a table without the target.
+def _check_target(strings: pd.DataFrame, overrides: RoleOverrides) -> None:
+    """Reject a table without the target.
 
     Raises:
         ProjectError: No file, or not every one, has the column.
     """
-    lacking = words.attrs.get(LACKING, {})
-    if wishes.target in lacking:
+    lacking = strings.attrs.get(MISSING_COLUMNS, {})
+    if overrides.target in lacking:
         raise ProjectError(
-            f"{lacking[wishes.target]} lacks the target '{wishes.target}', which other files of "
-            "the folder have; add it to the file, or take the file out of the folder, and run "
+            f"{lacking[overrides.target]} lacks the target '{overrides.target}', which other files "
+            "of the folder have; add it to the file, or take the file out of the folder, and run "
             "`make adopt` again."
         )
-    if wishes.target not in words:
-        # The plan refuses it with a hint; nothing needs to be read for that.
-        plan_columns(dict.fromkeys(map(str, words), _NOTHING), {}, wishes, {}, ask)
+    if overrides.target not in strings:
+        # A flag may also name a time that is composed later, so other names are checked with it.
+        check_names([str(name) for name in strings], overrides)
 
 
 def _read_all(opened: OwnParams, query: str | None, root: Path) -> pd.DataFrame:
     """A profile is of all rows, whichever months are stored."""
     if opened.kind != "sql":
-        return read_words(opened, root)
+        return read_as_text(opened, root)
     whole = opened.model_copy(update={"incremental": None})
-    return read_words(whole, root) if query is None else ask_database(whole, query, root)
+    return read_as_text(whole, root) if query is None else query_database(whole, query, root)
 
 
 def _answer_safely(_question: str, safe: bool) -> bool:
@@ -151,52 +146,62 @@ def _answer_safely(_question: str, safe: bool) -> bool:
 
 
 def read_columns(
-    words: pd.DataFrame,
-    request: Request,
+    strings: pd.DataFrame,
+    options: AdoptionOptions,
     ask: Ask = _answer_safely,
     delimiter: str = ",",
     earlier: Mapping[str, EarlierFormat] = MappingProxyType({}),
 ) -> dict[str, InferredFormat]:
-    """Infer each column's format; a target with classes that are no integers becomes text."""
-    overrides = resolve_overrides(request.formats, list(map(str, words)))
-    target, task = request.wishes.target, request.wishes.task
+    """Infer each column's format; a target with classes other than integers becomes text."""
+    overrides = resolve_overrides(options.formats, list(map(str, strings)))
+    target = options.overrides.target
     context = TableContext(
-        request.day_first,
+        options.day_first,
         ask,
         delimiter,
         missing=overrides.missing,
         target=target,
-        # --month-first asks for times to be read in another way.
-        earlier={
-            name: one for name, one in earlier.items() if request.day_first or one[0] != "timestamp"
-        },
+        earlier=_select_formats(earlier, day_first=options.day_first),
     )
-    inferred = infer_formats(words, context, overrides.columns)
-    two = words[target].nunique() == 2
-    as_text = {
-        "number": two if task is None else task != "regression",
-        "timestamp": True,
-        # Which of the two is to be found is said by the word that stands there.
-        "boolean": request.wishes.positive is not None,
-    }
-    if as_text.get(str(inferred[target].kind), False):
-        inferred[target] = infer_format(
-            words[target], context=context, overrides=ColumnOverrides(text=True)
-        )
+    inferred = infer_formats(strings, context, overrides.columns)
+    if _is_class_label(inferred[target].kind, strings[target], options.overrides):
+        as_text = ColumnOverrides(text=True)
+        inferred[target] = infer_format(strings[target], context=context, overrides=as_text)
     return inferred
+
+
+def _select_formats(
+    earlier: Mapping[str, EarlierFormat], *, day_first: bool
+) -> dict[str, EarlierFormat]:
+    """Return the earlier formats that still hold: --month-first reads times in another way."""
+    return {
+        name: (kind, form)
+        for name, (kind, form) in earlier.items()
+        if day_first or kind != "timestamp"
+    }
+
+
+def _is_class_label(kind: Kind | None, target: "pd.Series[Any]", overrides: RoleOverrides) -> bool:
+    """Return True if the target's values are class labels that must be read as text."""
+    if kind == "number":
+        return target.nunique() == 2 if overrides.task is None else overrides.task != "regression"
+    # --positive names the class as it is written, such as 'yes'.
+    return kind == "timestamp" or (kind == "boolean" and overrides.positive is not None)
 
 
 def _delimiter(source: OwnParams) -> str:
     return "," if source.kind == "sql" else source.delimiter
 
 
-def parse_table(words: pd.DataFrame, readings: Mapping[str, InferredFormat]) -> pd.DataFrame:
+def parse_table(
+    strings: pd.DataFrame, formats_by_column: Mapping[str, InferredFormat]
+) -> pd.DataFrame:
     """Every column in its kind."""
     columns = {}
-    for name, reading in readings.items():
-        kind = reading.kind or "string"
-        columns[name], _ = parse_column(words[name], kind, reading.form)
-        if not is_words(columns[name]) and kind in ("integer", "number"):
+    for name, inferred in formats_by_column.items():
+        kind = inferred.kind or "string"
+        columns[name], _ = parse_column(strings[name], kind, inferred.form)
+        if not is_text(columns[name]) and kind in ("integer", "number"):
             columns[name] = columns[name].astype("Int64" if kind == "integer" else "Float64")
     return pd.DataFrame(columns)
 
@@ -214,16 +219,16 @@ def _with_formats(
 
 
 def _compose(
-    words: pd.DataFrame, readings: dict[str, InferredFormat], composed: Composed
+    strings: pd.DataFrame, formats_by_column: dict[str, InferredFormat], composed: Composed
 ) -> tuple[pd.DataFrame, dict[str, InferredFormat]]:
     """Add the times that are made of several columns, as every ingest will."""
-    forms = {name: reading.form for name, reading in readings.items()}
-    rows = compose_times(words, TableFormat(columns=forms, compose=composed))
+    forms = {name: inferred.form for name, inferred in formats_by_column.items()}
+    rows = compose_times(strings, TableFormat(columns=forms, compose=composed))
     times = dict.fromkeys(composed, InferredFormat("timestamp", ColumnFormat()))
-    return rows, readings | times
+    return rows, formats_by_column | times
 
 
 def _note_nested(names: Sequence[str]) -> list[str]:
     listed = ", ".join(f"'{name}'" for name in names)
-    why = "lists or structs, which are not read; if they tell something, give it columns of its own"
+    why = "lists or structs, which are not read; if they matter, give them plain columns"
     return [f"{listed}: {why}"] if names else []

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlchassis.errors import ProjectError
-from mlchassis.files import make_folder, replacing
+from mlchassis.files import make_folder, replacing, write_text
 
 _MARK = "batch_scoring.digest"
 _FOOTER_BYTES = 8
@@ -45,7 +45,7 @@ def parts_path(output: Path) -> Path:
 
 
 def check_output(output: Path, inputs: Iterable[Path]) -> None:
-    """Refuses an output that would overwrite what batch scoring did not write.
+    """Reject an output that would overwrite a file that batch scoring did not write.
 
     Raises:
         ProjectError: It is no Parquet file, is an input, or a file that somebody else wrote.
@@ -108,7 +108,7 @@ def _is_work(parts: Path) -> bool:
 
 
 def prepare_parts(parts: Path, work: Mapping[str, Any]) -> None:
-    """Keeps the parts of an earlier run of the same work, and no others.
+    """Keep the parts of an earlier run of the same work, and no others.
 
     Args:
         parts: The folder.
@@ -122,12 +122,11 @@ def prepare_parts(parts: Path, work: Mapping[str, Any]) -> None:
     if not same:
         shutil.rmtree(parts, ignore_errors=True)
         make_folder(parts, private=True)
-        with replacing(note, private=True) as scratch:
-            scratch.write_text(json.dumps(work), encoding="utf-8")
+        write_text(note, json.dumps(work), private=True)
 
 
 def write_part(path: Path, frame: pd.DataFrame) -> None:
-    """Writes a part; it is read once and then removed, so that making it small costs too much."""
+    """Write a part, without compression: it is read once and then removed."""
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     with replacing(path, private=True) as scratch:
         pq.write_table(table, scratch, compression="none", use_dictionary=False)
@@ -157,7 +156,7 @@ class _DigestFile:
 
 
 def join_parts(parts: Sequence[Path], target: Path) -> int:
-    """Writes the parts one below the other, a row group each; returns the number of rows."""
+    """Write the parts into one file, a row group each; return the number of rows."""
     schema = _join_schemas([pq.read_schema(part) for part in parts])
     # Words come again and again; of numbers, each is mostly another.
     words = [field.name for field in schema if pa.types.is_string(field.type)]
@@ -172,7 +171,7 @@ def join_parts(parts: Sequence[Path], target: Path) -> int:
 
 
 def rewrite_rows(path: Path, table: pa.Table) -> None:
-    """Replaces the rows of a file that batch scoring wrote; it keeps a mark that is true."""
+    """Replace the rows of a file that batch scoring wrote, and update its mark."""
     with replacing(path, private=True) as scratch, scratch.open("wb") as file:
         sink = _DigestFile(file)
         plain = table.replace_schema_metadata(None)

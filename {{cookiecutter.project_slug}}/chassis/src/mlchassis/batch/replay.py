@@ -1,8 +1,6 @@
 """Replay of one prediction: each stage's values, from the prediction log and the bundle."""
 
-import json
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +11,21 @@ from mlchassis.bundle.scorer import Scorer
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureCode
 from mlchassis.features.encoding import columns_from_rows
+from mlchassis.prediction_log.reading import read_entries
 
 
-class TraceError(ProjectError):
-    """An answer that does not come out again."""
+class ReplayError(ProjectError):
+    """A prediction that differs from the logged one."""
 
 
-def trace_request(
+def replay_request(
     store: Path, predictions: Path, request_id: str, features: FeatureCode
 ) -> Iterator[str]:
-    """Says for each row of a request what went in, what it became, and what is answered now.
+    """Describe for each row of a request its inputs, features, logged and present predictions.
 
     Raises:
         ProjectError: The log does not know the request, or the bundle that answered it is gone.
-        TraceError: At the end, if a row is answered otherwise now.
+        ReplayError: At the end, if a row is answered otherwise now.
     """
     entries = list(find_entries(predictions, request_id))
     if not entries:
@@ -44,31 +43,25 @@ def trace_request(
             f"row {entry['row']}, answered {entry['time']} by version {entry['model_version']} "
             f"(bundle {digest[:12]}, contract {entry['contract_version']})"
         )
-        error = yield from _trace_row(scorers[digest], entry)
+        error = yield from _replay_row(scorers[digest], entry)
         if not error <= scorers[digest].bundle.metadata.tolerance:
             differing.append(entry["row"])
     if differing:
-        raise TraceError(
+        raise ReplayError(
             f"Row {differing[0]} of request {request_id} is answered otherwise now; the bundle is "
             "the same, so look at what else computes: the packages' versions, the machine."
         )
 
 
 def find_entries(predictions: Path, request_id: str) -> Iterator[Mapping[str, Any]]:
-    """The log's lines about a request; a line that a full disk cut short is passed over."""
-    needle = json.dumps(request_id).encode()
-    for path in sorted(predictions.glob("*.jsonl")):
-        with path.open("rb") as lines:
-            for line in lines:
-                if needle in line:
-                    with suppress(ValueError):
-                        entry = json.loads(line)
-                        if entry["request_id"] == request_id:
-                            yield entry
+    """Yield the log's lines about a request; a line that a full disk cut short is skipped."""
+    for entry in read_entries(predictions, request_id=request_id):
+        if isinstance(entry, dict) and entry.get("request_id") == request_id:
+            yield entry
 
 
-def _trace_row(scorer: Scorer, entry: Mapping[str, Any]) -> Generator[str, None, float]:
-    """Yields the stages of a row; returns the largest difference to what was answered."""
+def _replay_row(scorer: Scorer, entry: Mapping[str, Any]) -> Generator[str, None, float]:
+    """Yield the stages of a row; return the largest difference from the logged prediction."""
     contract = scorer.bundle.contract
     inputs = entry["inputs"]
     yield from _tabulate("input", inputs)

@@ -1,4 +1,4 @@
-"""Scores whole files: CSV or Parquet in, Parquet out, in memory that does not grow.
+"""Batch scoring: CSV or Parquet in, Parquet out, in constant memory.
 
 Files are read as training read its own, by the format that the bundle keeps. The rows go through in
 chunks, and each chunk's answers are a whole file of their own until all are there. So a run that
@@ -38,7 +38,7 @@ from mlchassis.bundle.scorer import Scorer
 from mlchassis.config.source_params import TableFormat
 from mlchassis.contract.model import Contract
 from mlchassis.contract.schemas import PANDAS_TYPES
-from mlchassis.data.validation import find_reasons
+from mlchassis.contract.table_checks import find_reasons
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureCode
 from mlchassis.sources.files import (
@@ -61,7 +61,7 @@ class Summary:
     """Number of scored and of quarantined rows.
 
     Attributes:
-        notes: Sentences on what of the files was not read.
+        notes: Sentences about columns and files that were not read.
     """
 
     scored: int
@@ -77,7 +77,7 @@ class _Job:
         kept: Columns of the input that stand beside the answers.
         position: Name of the column with a row's position in all of the input.
         outputs: Names of the answers' columns.
-        quarantine_position: As `position`, in the quarantine.
+        quarantine_position: Like `position`, in the quarantine.
         reason: Name of the column that says why a row is in quarantine.
     """
 
@@ -105,7 +105,7 @@ def score_files(
     chunk_rows: int = CHUNK_ROWS,
     workers: int = 1,
 ) -> Summary:
-    """Answers every row of the files and writes them in their order.
+    """Score every row of the files and write the predictions in the rows' order.
 
     The output has the key and the event time if the input has them, the row's position in all of
     the input, the prediction, and the probabilities. Rows that break the contract go to
@@ -114,7 +114,7 @@ def score_files(
     Args:
         source: A file, a folder or a pattern.
         output: The Parquet file to write.
-        scorer: Answers.
+        scorer: Model and features.
         progress: Called with the number of rows of each chunk that is done.
         chunk_rows: Rows of a chunk; up to two more of them than `workers` are in memory at once.
         workers: Chunks that are answered at once.
@@ -128,24 +128,36 @@ def score_files(
     job = _plan(files, scorer)
     parts = parts_path(output)
     prepare_parts(parts, _describe_work(inputs, scorer.bundle.digest, chunk_rows))
-    start = 0
-    running = deque[Future[int]]()
-    # While a chunk is in the model, which needs no interpreter, others are read, checked, written.
-    with ThreadPoolExecutor(workers) as executor:
-        for count, chunk in enumerate(_read_all(files, job.formats, chunk_rows), start=1):
-            running.append(executor.submit(_work, parts / f"{count:08d}", chunk, start, job))
-            start += chunk.num_rows
-            if len(running) > workers:
-                progress(running.popleft().result())
-        for future in running:
-            progress(future.result())
-    if not start:
+    chunks = _read_all(files, job.formats, chunk_rows)
+    if not _score_chunks(chunks, job, parts, progress, workers):
         shutil.rmtree(parts)
         raise ProjectError(f"{source} holds no rows, only a header; there is nothing to answer.")
     scored = join_parts(sorted(parts.glob(f"*{ANSWERS}")), output)
     broken = join_parts(sorted(parts.glob(f"*{QUARANTINE}")), quarantine_path(output))
     shutil.rmtree(parts)
     return Summary(scored, broken, _note_rest(files, job))
+
+
+def _score_chunks(
+    chunks: Iterator[pa.Table],
+    job: _Job,
+    parts: Path,
+    progress: Callable[[int], None],
+    workers: int,
+) -> int:
+    """Score the chunks in threads, one part each; return the number of rows."""
+    rows = 0
+    running = deque[Future[int]]()
+    # While a chunk is in the model, which needs no interpreter, others are read, checked, written.
+    with ThreadPoolExecutor(workers) as executor:
+        for count, chunk in enumerate(chunks, start=1):
+            running.append(executor.submit(_work, parts / f"{count:08d}", chunk, rows, job))
+            rows += chunk.num_rows
+            if len(running) > workers:
+                progress(running.popleft().result())
+        for future in running:
+            progress(future.result())
+    return rows
 
 
 def list_inputs(source: str) -> list[Path]:
@@ -160,12 +172,12 @@ def list_inputs(source: str) -> list[Path]:
     if place.is_file():
         return [place]
     if place.is_dir():
-        found = list_files(place)
+        candidates = list_files(place)
     else:
         # Path.glob would not take a pattern that is absolute.
         paths = map(Path, glob.glob(source, recursive=True))  # noqa: PTH207
-        found = sorted(path for path in paths if is_table(path) and path.is_file())
-    files = [path for path in found if is_csv(path) or not is_own(path)]
+        candidates = sorted(path for path in paths if is_table(path) and path.is_file())
+    files = [path for path in candidates if is_csv(path) or not is_own(path)]
     if not files:
         raise ProjectError(
             f"{source} is no CSV or Parquet file, nor a folder or pattern with any; name one with "
@@ -259,7 +271,7 @@ def _read_all(files: Sequence[SourceFile], formats: TableFormat, rows: int) -> I
 
 
 def _note_rest(files: Sequence[SourceFile], job: _Job) -> tuple[str, ...]:
-    """Sentences on what of the files was not read."""
+    """Sentences about columns and files that were not read."""
     used = {*job.kept, *(column.name for column in job.contract.features)}
     rest = dict.fromkeys(name for file in files for name in file.names if name not in used)
     notes = [note for file in files for note in file.notes]
@@ -271,7 +283,7 @@ def _note_rest(files: Sequence[SourceFile], job: _Job) -> tuple[str, ...]:
 
 
 def _work(part: Path, chunk: pa.Table, start: int, job: _Job) -> int:
-    """Writes the answers to a chunk unless an earlier run did; returns how many rows it has."""
+    """Write the predictions of a chunk unless an earlier run did; return its number of rows."""
     paths = [part.with_suffix(suffix) for suffix in (ANSWERS, QUARANTINE)]
     if not all(path.exists() for path in paths):
         for path, frame in zip(paths, _score_chunk(to_frame(chunk), start, job), strict=True):
@@ -284,8 +296,8 @@ def _score_chunk(chunk: pd.DataFrame, start: int, job: _Job) -> tuple[pd.DataFra
     frame, reasons = _parse_chunk(chunk, job)
     # A target or a key that is there twice is no business of a row that is to be answered.
     features = tuple(replace(c, roles=c.roles - {"key"}) for c in job.contract.features)
-    found = find_reasons(frame, replace(job.contract, columns=features))
-    reasons = reasons.combine_first(found).sort_index()
+    invalid = find_reasons(frame, replace(job.contract, columns=features))
+    reasons = reasons.combine_first(invalid).sort_index()
     if len(reasons):
         frame = frame.drop(reasons.index)
     kept = chunk.loc[frame.index, list(job.kept)].assign(**{job.position: frame.index + start})
@@ -316,12 +328,12 @@ def _answer(frame: pd.DataFrame, job: _Job) -> pd.DataFrame:
     kind = PANDAS_TYPES["number" if contract.task == "regression" else contract.target.kind]
     empty: list[Any] = [()] * len(job.outputs)
     columns = empty if frame.empty else job.scorer.score_frame(frame).columns
-    found = pd.DataFrame(dict(zip(job.outputs, columns, strict=True)), index=frame.index)
-    return found.astype({job.outputs[0]: kind, **dict.fromkeys(job.outputs[1:], "float64")})
+    answers = pd.DataFrame(dict(zip(job.outputs, columns, strict=True)), index=frame.index)
+    return answers.astype({job.outputs[0]: kind, **dict.fromkeys(job.outputs[1:], "float64")})
 
 
 def score_deployed(store: Path, source: str, output: Path, features: FeatureCode) -> list[str]:
-    """Answers files with the deployed model, showing how far it is; returns a summary's lines."""
+    """Score files with the deployed model, with a progress bar; return the lines of a summary."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -335,17 +347,17 @@ def score_deployed(store: Path, source: str, output: Path, features: FeatureCode
     started = time.perf_counter()
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("rows", total=_count_rows(list_inputs(source)))
-        found = score_files(source, output, scorer, partial(bar.advance, task), workers=workers)
-    pace = (found.scored + found.quarantined) / (time.perf_counter() - started)
+        result = score_files(source, output, scorer, partial(bar.advance, task), workers=workers)
+    pace = (result.scored + result.quarantined) / (time.perf_counter() - started)
     counts = (
-        f"{output}: {found.scored:,} rows answered, {found.quarantined:,} in quarantine "
+        f"{output}: {result.scored:,} rows answered, {result.quarantined:,} in quarantine "
         f"({pace:,.0f} rows/s)"
     )
-    return [counts, *found.notes]
+    return [counts, *result.notes]
 
 
 def _count_rows(files: Sequence[Path]) -> int | None:
-    """Rows of all files, where their footers tell."""
+    """Number of rows of all files, if their footers have it."""
     if any(is_csv(path) for path in files):
         return None
     try:

@@ -25,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from mlchassis.bundle.daily_counts import DailyReference
 from mlchassis.bundle.graph_rules import find_violation
 from mlchassis.config.source_params import TableFormat
 from mlchassis.contract.model import ClassLabel, Contract, Task, parse_contract
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureCode
-from mlchassis.files import replacing
+from mlchassis.files import write_bytes
 
 FORMAT: Literal[1] = 1
 _FILES = ("bundle.json", "contract.yaml", "model.onnx")
@@ -42,14 +43,14 @@ class BundleError(ProjectError):
 
 
 class OtherBundleError(BundleError):
-    """A bundle that is not the one that was asked for; `found` is its digest."""
+    """A bundle that is not the one that was asked for; `actual` is its digest."""
 
-    def __init__(self, name: str, expected: str, found: str) -> None:
+    def __init__(self, name: str, expected: str, actual: str) -> None:
         super().__init__(
-            f"Bundle {name} has the digest {found[:12]}, and {expected[:12]} was expected, so it "
+            f"Bundle {name} has the digest {actual[:12]}, and {expected[:12]} was expected, so it "
             "was replaced; do not serve it, find out who can write there."
         )
-        self.found = found
+        self.actual = actual
 
 
 class _Record(BaseModel):
@@ -81,6 +82,7 @@ class Metadata(_Record):
         split: Description of the split; models with an equal one were not trained on each other's
             test rows.
         reference: Per raw feature column, what training saw: for monitoring.
+        monitoring: Reference by day, for `make monitor`; None in a bundle without one.
         formats: Table format of the training data; text and batch files are parsed with it.
         tolerance: Largest error against the golden answers: see `measure_error`.
         unit: The unit of errors near zero: 1 for probabilities, the spread of a number's targets.
@@ -101,6 +103,7 @@ class Metadata(_Record):
     split: str | None = None
     validation_metrics: dict[str, float]
     reference: dict[str, Any]
+    monitoring: DailyReference | None = None
     formats: TableFormat = TableFormat()
     # Infinite ones would let every answer pass.
     tolerance: Annotated[FiniteFloat, Field(ge=0)]
@@ -129,17 +132,17 @@ class Pointer(_Record):
 
 
 def measure_error(
-    expected: NDArray[np.float64], found: NDArray[np.float64], unit: float
+    expected: NDArray[np.float64], actual: NDArray[np.float64], unit: float
 ) -> NDArray[np.float64]:
     """Return the errors of scores, relative to the score itself or to the unit if that is larger.
 
     Sums of single precision are exact relative to what is summed, not to a sum near zero.
     """
-    return np.abs(found - expected) / np.maximum(unit, np.abs(expected))
+    return np.abs(actual - expected) / np.maximum(unit, np.abs(expected))
 
 
 def write_bundle(target: Path, model: bytes, contract_text: str, metadata: Metadata) -> str:
-    """Writes a bundle beside its place and renames it there, so nobody sees half of one.
+    """Write a bundle beside its place and rename it there, so that nobody sees half of one.
 
     Returns:
         The bundle's digest.
@@ -159,10 +162,10 @@ def write_bundle(target: Path, model: bytes, contract_text: str, metadata: Metad
 
 
 def load_bundle(path: Path, features: FeatureCode, digest: str | None = None) -> Bundle:
-    """Reads a bundle that is to answer here: verified, and made with the features installed here.
+    """Read a bundle to be scored here: verified, and made with the features installed here.
 
     Raises:
-        BundleError: As `read_bundle`, or the bundle was made with another `features.py`.
+        BundleError: Errors of `read_bundle`, or the bundle was made with another `features.py`.
     """
     bundle = read_bundle(path, digest)
     _check_features(bundle, features)
@@ -170,7 +173,7 @@ def load_bundle(path: Path, features: FeatureCode, digest: str | None = None) ->
 
 
 def read_bundle(path: Path, digest: str | None = None) -> Bundle:
-    """Reads a bundle and verifies every byte of it, whatever code it was made with.
+    """Read a bundle and verify every byte of it, whatever code it was made with.
 
     Args:
         path: Its folder.
@@ -181,9 +184,9 @@ def read_bundle(path: Path, digest: str | None = None) -> Bundle:
         BundleError: A file is missing, changed or one too many, or the format is unknown.
     """
     contents = _read_verified(path)
-    found = _sha256(contents[_SUMS])
-    if digest is not None and found != digest:
-        raise OtherBundleError(path.name, digest, found)
+    actual = _sha256(contents[_SUMS])
+    if digest is not None and actual != digest:
+        raise OtherBundleError(path.name, digest, actual)
     return _parse_bundle(path, contents)
 
 
@@ -300,7 +303,7 @@ def _write_files(folder: Path, contents: Mapping[str, bytes]) -> None:
 def deploy_bundle(
     source: Path, store: Path, model_name: str, model_version: str, features: FeatureCode
 ) -> Pointer:
-    """Puts a verified bundle into a store and points the store at it, in that order.
+    """Copy a verified bundle into a store, then point the store at it.
 
     Raises:
         BundleError: The bundle is not whole; the store then serves what it served before.
@@ -322,13 +325,12 @@ def deploy_bundle(
         model_version=model_version,
         deployed_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    with replacing(store / "current.json") as scratch:
-        scratch.write_bytes(_dump(pointer.model_dump()))
+    write_bytes(store / "current.json", _dump(pointer.model_dump()))
     return pointer
 
 
 def load_deployed(store: Path, digest: str, features: FeatureCode) -> Bundle:
-    """Reads a bundle of a store by its digest.
+    """Read a bundle of a store by its digest.
 
     Raises:
         BundleError: It is not there, must not be served, or is another one.
@@ -343,7 +345,7 @@ def load_deployed(store: Path, digest: str, features: FeatureCode) -> Bundle:
         return load_bundle(store / "bundles" / digest, features, digest)
     except OtherBundleError as error:
         raise BundleError(
-            f"Bundle {digest[:12]} has the digest {error.found[:12]}, so it is not the one that "
+            f"Bundle {digest[:12]} has the digest {error.actual[:12]}, so it is not the one that "
             "was deployed; deploy it again with `make deploy`."
         ) from None
 

@@ -1,4 +1,4 @@
-"""Columns to answers: features, then the ONNX graph; for the API, evaluation and batch."""
+"""Columns to predictions: features, then the ONNX graph; for API, evaluation and batch scoring."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class OnnxModel:
     """An ONNX graph with the inputs `numeric` and `categorical`.
 
     Args:
-        model: The serialised graph.
+        model: The serialized graph.
         threads: Threads for one call; 0 leaves it to ONNX Runtime (all cores).
     """
 
@@ -96,7 +96,7 @@ def _refuse_graph(error: Exception) -> BundleError:
 
 
 class Scorer:
-    """A bundle, ready to answer.
+    """A loaded bundle: features and ONNX graph.
 
     Raises:
         BundleError: `features.py` gives other features than the bundle's model takes.
@@ -111,19 +111,19 @@ class Scorer:
         self._width = max(1, len(bundle.metadata.classes))
 
     def score_rows(self, rows: Sequence[Mapping[str, Any]]) -> Answers:
-        """Answers records that keep the contract."""
+        """Score records that satisfy the contract."""
         return self.score(columns_from_rows(self.bundle.contract, rows))
 
     def score_values(self, rows: Sequence[tuple[Any, ...]]) -> Answers:
-        """Answers rows of the contract's request columns, in their order."""
+        """Score rows of the contract's request columns, in their order."""
         return self.score(self.builder.build(rows))
 
     def score_frame(self, frame: "pd.DataFrame") -> Answers:
-        """Answers the rows of a data frame that has the contract's feature columns."""
+        """Score the rows of a data frame that has the contract's feature columns."""
         return self.score(columns_from_frame(self.bundle.contract, frame))
 
     def score(self, columns: Columns) -> Answers:
-        """Answers the contract's feature columns, each of shape (rows,)."""
+        """Score the contract's feature columns, each of shape (rows,)."""
         matrix = self.features.arrange(columns)
         metadata = self.bundle.metadata
         expected = (metadata.numeric_features, metadata.categorical_features)
@@ -142,29 +142,29 @@ class Scorer:
         return Answers(self._decide(scores), scores)
 
     def check_golden(self) -> None:
-        """Asks the golden requests and compares with what training answered.
+        """Score the golden requests and compare with training's scores.
 
         Raises:
             BundleError: An answer differs by more than the bundle's tolerance.
         """
         golden = self.bundle.metadata.golden
-        found = self.score_rows([entry.request for entry in golden]).scores
+        actual = self.score_rows([entry.request for entry in golden]).scores
         # An answer of another length differs as far as one can.
-        expected = np.full(found.shape, np.nan)
+        expected = np.full(actual.shape, np.nan)
         for row, entry in enumerate(golden):
-            if len(entry.scores) == found.shape[1]:
+            if len(entry.scores) == actual.shape[1]:
                 expected[row] = entry.scores
-        error = measure_error(expected, found, self.bundle.metadata.unit)
+        error = measure_error(expected, actual, self.bundle.metadata.unit)
         worst = int(error.max(axis=1).argmax())
         # Written so that NaN, which compares false with everything, is refused too.
         if not error[worst].max() <= self.bundle.metadata.tolerance:
             raise BundleError(
                 f"Bundle {self.bundle.digest[:12]}: golden request {worst} is answered with "
-                f"{found[worst].tolist()}, but training answered {expected[worst].tolist()}; "
+                f"{actual[worst].tolist()}, but training answered {expected[worst].tolist()}; "
                 "serving computes otherwise than training, so the bundle is refused."
             )
 
-    def answers_rows_apart(self) -> bool:
+    def is_batch_invariant(self) -> bool:
         """True if a row's scores are bit-identical alone and within a batch.
 
         Trees do so. Where numbers are summed in an order that depends on how many rows there are,
@@ -193,7 +193,7 @@ class _Pyfunc:
         self._record = request_model(scorer.bundle.contract, scorer.bundle.metadata.formats)
 
     def predict(self, model_input: "pd.DataFrame") -> "pd.DataFrame":
-        """Answers what `POST /predict` would answer, and refuses what it would refuse."""
+        """Return what `POST /predict` would return, and reject what it would reject."""
         return self._tabulate(self._scorer.score_rows(read_frame(self._record, model_input)))
 
     def get_raw_model(self) -> "_Pyfunc":
@@ -201,7 +201,7 @@ class _Pyfunc:
         return self
 
     def answer(self, rows: "pd.DataFrame") -> "pd.DataFrame":
-        """Answers rows without a question whether they keep the contract."""
+        """Score rows without validation by the contract."""
         return self._tabulate(self._scorer.score_frame(rows))
 
     def _tabulate(self, answers: Answers) -> "pd.DataFrame":
@@ -212,5 +212,5 @@ class _Pyfunc:
 
 
 def load_pyfunc(data_path: str, features: FeatureCode) -> _Pyfunc:
-    """Load a bundle as MLflow's pyfunc flavour calls it."""
+    """Load a bundle as MLflow's pyfunc flavor calls it."""
     return _Pyfunc(Scorer(load_bundle(Path(data_path), features), features))

@@ -7,14 +7,16 @@ import gc
 import inspect
 import shlex
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from mlchassis.cli.adopt import AdoptFlags, with_adopt_flags
 from mlchassis.cli.commands import (
     open_project,
     read_composition,
@@ -23,16 +25,19 @@ from mlchassis.cli.commands import (
     verbs,
 )
 from mlchassis.errors import ProjectError
-from mlchassis.project import STAGE_NAME, Stage
-from mlchassis.team_code.errors import describe_team_error
+from mlchassis.extensions.stages import STAGE_NAME
+from mlchassis.project import Stage
+from mlchassis.team_code.errors import describe_failure
 from mlchassis.telemetry import silence_telemetry
 from mlchassis.terminal import echo, fail
+from mlchassis.workspace.api_version import check_api
 from mlchassis.workspace.outputs import protect, read_outputs, recording
+from mlchassis.workspace.step_outputs import write_step_outputs
 
 STAGES = {
     "ingest": "Store every available month in data/raw.",
     "validate": "Validate every row by the contract; quarantine invalid rows.",
-    "split": "Split the labelled rows into train, valid and test.",
+    "split": "Split the labeled rows into train, validation and test.",
     "train": "Fit the baselines and the candidate.",
     "export": "Export the candidate as an ONNX bundle and check its parity.",
     "evaluate": "Evaluate the bundle on the test rows.",
@@ -72,23 +77,35 @@ class _Group(TyperGroup):
         stage = _read_own_stages(ctx).get(cmd_name)
         return None if stage is None else make_stage_command(cmd_name, stage)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; for an unknown name, suggest built-in commands and own stages."""
+        name = args[0]
+        matches = get_close_matches(name, self.list_commands(ctx))
+        if matches and self.get_command(ctx, name) is None and not name.startswith("-"):
+            names = ", ".join(f"'{match}'" for match in matches)
+            ctx.fail(f"No such command '{name}'. Did you mean {names}?")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except ProjectError as error:
-            fail(str(error))
         except BrokenPipeError:
-            raise  # Who reads what is printed has had enough; typer ends quietly.
-        except OSError as error:
-            # A full disk, a folder that is not ours: files are written whole or not at all.
-            why = " ".join(str(error).split())
-            fail(f"this machine refuses: {why}; see to it and run again, nothing is half-written.")
+            raise  # The reader of the output has left; typer ends quietly.
         except Exception as error:
-            sentence = describe_team_error(error, Path.cwd())
-            if sentence is None:
+            lines = describe_failure(error) or _describe_refusal(error)
+            if not lines:
                 raise
-            fail(sentence)
+            fail(lines[-1], details=lines[:-1])
         raise typer.Exit(1)
+
+
+def _describe_refusal(error: Exception) -> list[str]:
+    """Return a sentence about a full disk or a missing permission; nothing for another error."""
+    if not isinstance(error, OSError):
+        return []
+    why = " ".join(str(error).split())
+    # Files are written whole or not at all.
+    return [f"this machine refuses: {why}; see to it and run again, nothing is half-written."]
 
 
 def _read_own_stages(ctx: Any) -> Mapping[str, Stage]:
@@ -188,9 +205,9 @@ def run() -> None:
 
     Example: make run
     """
-    from mlchassis.workflow.run import run_everything
+    from mlchassis.workflow import pipeline
 
-    run_everything(open_project(), echo)
+    pipeline.run_everything(open_project(), echo)
 
 
 @app.command(rich_help_panel="Everything")
@@ -199,21 +216,45 @@ def repro() -> None:
 
     Example: make repro
     """
-    from mlchassis.workflow.run import repro as run_stages
+    from mlchassis.workflow import pipeline
 
-    run_stages(open_project(), echo)
+    pipeline.repro(open_project(), echo)
 
 
 @app.command(rich_help_panel="Everything")
 def rows() -> None:
     """Find where a run would take its rows from; pull them if the DVC remote alone has them.
 
+    A step of a workflow has the output place: source, stored, pulled or none.
+
     Example: make rows
     """
     from mlchassis.workflow.availability import find_rows
 
-    found = find_rows(open_project(), ask=True)
-    echo(f"rows: {found.place}{f', since {found.reason}' if found.reason else ''}")
+    rows_found = find_rows(open_project(), ask=True)
+    echo(f"rows: {rows_found.place}{f', since {rows_found.reason}' if rows_found.reason else ''}")
+    write_step_outputs({"place": rows_found.place})
+
+
+@app.command(rich_help_panel="Everything")
+def stores(
+    require: Annotated[
+        bool, typer.Option("--require", help="Fail unless both are shared.")
+    ] = False,
+) -> None:
+    """Check that DVC's remote and MLflow's records are shared with other machines.
+
+    A step of a workflow has the outputs shared (true or false) and sentence.
+
+    Example: make stores
+    """
+    from mlchassis.workflow.stores import check_stores
+
+    checked = check_stores(open_project())
+    if require and not checked.shared:
+        raise ProjectError(checked.sentence)
+    echo(f"stores: {checked.sentence}")
+    write_step_outputs({"shared": str(checked.shared).lower(), "sentence": checked.sentence})
 
 
 @app.command(rich_help_panel="Everything")
@@ -222,101 +263,14 @@ def pull() -> None:
 
     Example: make pull
     """
-    from mlchassis.workflow.run import pull as bring
+    from mlchassis.workflow import pipeline
 
-    bring(open_project())
+    pipeline.pull(open_project())
 
 
 @app.command(rich_help_panel="Everything")
-def adopt(
-    data: Annotated[
-        str, typer.Argument(help="A CSV or Parquet file or folder, s3://BUCKET/KEY, or a database.")
-    ],
-    target: Annotated[str, typer.Argument(help="The column to predict.")],
-    task: Annotated[
-        Literal["binary", "multiclass", "regression"] | None,
-        typer.Option(help="Task; inferred if left out."),
-    ] = None,
-    positive: Annotated[str | None, typer.Option(help="Positive class of a binary target.")] = None,
-    key: Annotated[str | None, typer.Option(help="Column that identifies a row, or none.")] = None,
-    event_time: Annotated[
-        str | None, typer.Option(help="Column with the time of the event, or none.")
-    ] = None,
-    group: Annotated[
-        str | None, typer.Option(help="Column whose rows stay together in one split.")
-    ] = None,
-    feature: Annotated[
-        list[str] | None, typer.Option(help="Column to use as a feature despite a warning.")
-    ] = None,
-    leakage: Annotated[
-        list[str] | None, typer.Option(help="Column that is known only after the event.")
-    ] = None,
-    pii: Annotated[list[str] | None, typer.Option(help="Column with personal data.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the contract and the model.")] = None,
-    query: Annotated[
-        str | None, typer.Option(help="File with the SQL query of a database.")
-    ] = None,
-    table: Annotated[
-        str | None, typer.Option(help="Table of a database, instead of a query.")
-    ] = None,
-    incremental: Annotated[
-        str | None, typer.Option(help="Time column of a database; only new months are read.")
-    ] = None,
-    endpoint: Annotated[
-        str | None, typer.Option(help="Endpoint URL of S3-compatible storage.")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="Character encoding of CSV files, such as cp1251.")
-    ] = None,
-    delimiter: Annotated[
-        str | None, typer.Option(help="Delimiter of CSV files; tab is accepted as a word.")
-    ] = None,
-    decimal: Annotated[
-        list[str] | None,
-        typer.Option(metavar="[COLUMN=]MARK", help="Decimal separator: 'price=,' or ','."),
-    ] = None,
-    thousands: Annotated[
-        list[str] | None,
-        typer.Option(metavar="[COLUMN=]MARK", help="Thousands separator: 'menge=.' or '.'."),
-    ] = None,
-    text: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--text",
-            "--category",
-            metavar="COLUMN",
-            help="Column whose numbers are codes or categories.",
-        ),
-    ] = None,
-    number: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COLUMN", help="Column whose numbers are quantities."),
-    ] = None,
-    missing: Annotated[
-        list[str] | None,
-        typer.Option(metavar="[COLUMN=]WORD", help="Missing-value marker: 'country=NA' or 'n/a'."),
-    ] = None,
-    date_format: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[COLUMN=]FORMAT",
-            help="Format of times: 'born=%d.%m.%y', ISO8601, epoch_s, epoch_ms, excel.",
-        ),
-    ] = None,
-    newest_year: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[COLUMN=]YEAR", help="Latest year that two digits stand for: 'born=2024'."
-        ),
-    ] = None,
-    month_first: Annotated[
-        bool, typer.Option("--month-first", help="Read 01/02/2020 as the second of January.")
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Accept a changed contract without a prompt.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite uncommitted changes.")] = False,
-) -> None:
+@with_adopt_flags
+def adopt(flags: AdoptFlags) -> None:
     """Adapt the project to your table: contract, settings and model.
 
     Example: make adopt DATA=/data/orders.csv TARGET=returned ARGS="--event-time ordered"
@@ -326,58 +280,30 @@ def adopt(
     Columns: ARGS="--category zip --number 'house no' --missing 'country=NA' --date-format
     'born=%d.%m.%y' --newest-year born=2024"
     """
-    from mlchassis.adoption.columns.roles import Wishes
     from mlchassis.adoption.command import adopt_and_run
-    from mlchassis.adoption.formats.detect_source import Place
-    from mlchassis.adoption.formats.overrides import FormatOverrides
 
-    wishes = Wishes(
-        target=target,
-        task=task,
-        positive=positive,
-        key=key,
-        event_time=event_time,
-        group=group,
-        features=frozenset(feature or ()),
-        leakage=frozenset(leakage or ()),
-        pii=frozenset(pii or ()),
-    )
-    place = Place(data, query, table, incremental, endpoint)
-    formats = FormatOverrides(
-        encoding,
-        delimiter,
-        tuple(decimal or ()),
-        tuple(thousands or ()),
-        tuple(date_format or ()),
-        tuple(newest_year or ()),
-        tuple(missing or ()),
-        frozenset(text or ()),
-        frozenset(number or ()),
-    )
-    paths = open_project(adopting=True)
-    adopt_and_run(
-        paths, place, wishes, formats, name=name, day_first=not month_first, yes=yes, force=force
-    )
+    adopt_and_run(open_project(adopting=True), flags.to_options())
 
 
 app.add_typer(verbs)
 
 
 @app.command(rich_help_panel="Verbs")
-def trace(
+def replay(
     request_id: Annotated[str, typer.Argument(help="Request id of the response (X-Request-ID).")],
 ) -> None:
     """Replay a logged prediction stage by stage and compare the result.
 
-    Example: make trace ID=0f8fad5bd9cb469fa16570867728950e
+    Example: make replay ID=0f8fad5bd9cb469fa16570867728950e
     """
-    from mlchassis.batch.replay import trace_request
+    from mlchassis.batch.replay import replay_request
     from mlchassis.config.settings import load_service_settings
     from mlchassis.features.code import load_feature_code
 
+    check_api(Path.cwd())
     settings = load_service_settings()
     features = load_feature_code(read_composition().load_service().features)
-    for line in trace_request(settings.store, settings.log_directory, request_id, features):
+    for line in replay_request(settings.store, settings.log_directory, request_id, features):
         echo(line)
 
 
@@ -398,6 +324,109 @@ def score(
 
 
 @app.command(rich_help_panel="Verbs")
+def monitor() -> None:
+    """Compare the prediction log and late labels with the deployed model's reference.
+
+    Exit codes: 0 ok, 10 watch, 20 retrain, 30 broken; an error is 1. Facts are in
+    reports/monitor.json, pictures in reports/monitor.html. A step of a workflow has the outputs
+    status and sentence.
+
+    Example: make monitor
+    """
+    from mlchassis.config.settings import load_service_settings
+    from mlchassis.monitoring.monitor import PAGE
+    from mlchassis.monitoring.monitor import monitor as watch_production
+    from mlchassis.monitoring.results import EXIT_CODES
+
+    settings = load_service_settings()
+    paths, params = read_project()
+    report = watch_production(paths, params, settings.store, settings.log_directory)
+    echo(f"{report.status}: {report.sentence}")
+    echo(f"written: {paths.reports / PAGE}")
+    write_step_outputs({"status": report.status, "sentence": report.sentence})
+    raise typer.Exit(EXIT_CODES[report.status])
+
+
+@app.command("compact-log", rich_help_panel="Verbs")
+def compact_log() -> None:
+    """Turn closed segments of the prediction log into Parquet files; delete rows that are too old.
+
+    Segments that a service writes are left alone, so run it at any time, such as once a day.
+    monitor.retention_days in params.yaml limits how long rows are kept; by default, all are.
+
+    Example: make compact-log
+    """
+    from datetime import UTC, datetime
+
+    from mlchassis.config.settings import load_service_settings
+    from mlchassis.prediction_log.compaction import compact_log as compact
+
+    _, params = read_project()
+    folder = load_service_settings().log_directory
+    done = compact(folder, params.monitor.retention_days, datetime.now(UTC))
+    echo(
+        f"compacted {done.segments:,} segments into {done.files:,} Parquet files in {folder}; "
+        f"{done.open:,} are in use, {done.expired:,} files were too old"
+    )
+
+
+@app.command(rich_help_panel="Verbs")
+def simulate(
+    start: Annotated[
+        str | None, typer.Option(help="Last month (YYYY-MM) of the first model's data.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Last day (YYYY-MM-DD) to play.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Largest number of rows scored on a day.")] = 300,
+    delay: Annotated[int, typer.Option(min=0, help="Days until a label arrives.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of rows.")] = 0,
+    faults: Annotated[
+        list[str] | None, typer.Option(help="Fault to switch on: NAME@DATE or NAME:COLUMN@DATE.")
+    ] = None,
+) -> None:
+    """Play the months after ingest.as_of through the real service in a copy of the project.
+
+    Rows are scored over HTTP, labels arrive later, the monitor runs, and each new month is
+    retrained on. The table and the picture are in var/simulation. Nothing else changes.
+
+    Faults: unit-change, renamed-category, null-spike, leaked-label, doubled-join, concept-change,
+    service-outage and late-partition (docs/simulation.md).
+
+    Example: make simulate ARGS="--faults unit-change@2013-10-06 --until 2013-10-31"
+    """
+    from mlchassis.simulation.command import run_simulation
+    from mlchassis.simulation.options import SimulationOptions, read_day
+
+    options = SimulationOptions(start, read_day(until), rows, delay, seed, tuple(faults or ()))
+    for line in run_simulation(open_project(), options):
+        echo(line)
+
+
+@app.command(rich_help_panel="Verbs")
+def smoke(
+    url: Annotated[
+        str | None, typer.Option(help="Address of the service; this machine's if left out.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="Duration of the load.")] = 0,
+    p99_ms: Annotated[float, typer.Option(min=0, help="Limit of the 99th percentile.")] = 250,
+    any_bundle: Annotated[
+        bool, typer.Option("--any-bundle", help="Accept another bundle than the deployed one.")
+    ] = False,
+) -> None:
+    """Test a running service: ready with the deployed bundle, golden answers, latency.
+
+    Example: make smoke URL=https://ml.example.org ARGS="--seconds 60 --p99-ms 100"
+    """
+    from mlchassis.config.settings import load_service_settings
+    from mlchassis.workflow.smoke import Client, SmokeOptions, check_service, read_deployed
+
+    check_api(Path.cwd())
+    settings = load_service_settings()
+    client = Client(url or f"http://{settings.host}:{settings.port}", settings.api_key)
+    options = SmokeOptions(seconds, p99_ms, any_bundle)
+    check_service(client, read_deployed(settings.store), options, echo)
+
+
+@app.command(rich_help_panel="Verbs")
 def forget(
     key: Annotated[str, typer.Argument(help="Key of a row, or COLUMN=VALUE.")],
 ) -> None:
@@ -406,9 +435,9 @@ def forget(
     Example: make forget KEY=customer_id=4711
     """
     from mlchassis.config.settings import load_service_settings
-    from mlchassis.erasure.forget import forget as remove
+    from mlchassis.erasure.forget import forget_rows
 
-    remove(open_project(), key, load_service_settings().log_directory, echo)
+    forget_rows(open_project(), key, load_service_settings().log_directory, echo)
 
 
 @app.command(

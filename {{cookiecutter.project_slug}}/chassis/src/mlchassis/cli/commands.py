@@ -12,13 +12,17 @@ from mlchassis.paths import Paths
 from mlchassis.project import Workspace, read_params
 from mlchassis.terminal import echo
 from mlchassis.workspace.api_version import check_api
+from mlchassis.workspace.step_outputs import write_step_outputs
 
 if TYPE_CHECKING:
+    from mlchassis.bundle.bundle import Pointer
     from mlchassis.cli.launch import Composition
     from mlchassis.registry.tracking import Tracker
     from mlchassis.workflow.release import Deployment
 
 verbs = typer.Typer()
+REJECTED = 10
+"""Exit code of a retraining whose model a gate rejects; a failure is 1."""
 _COMPOSITION: ContextVar["Composition"] = ContextVar("composition")
 
 
@@ -63,9 +67,9 @@ def judge() -> None:
 
     Example: make judge
     """
-    from mlchassis.workflow.release import judge as hold_gates
+    from mlchassis.workflow import release
 
-    for gate in hold_gates(*read_project()).gates:
+    for gate in release.judge(*read_project()).gates:
         echo(f"{gate.name}: {gate.sentence}")
 
 
@@ -75,9 +79,9 @@ def track() -> None:
 
     Example: make track
     """
-    from mlchassis.workflow.release import track as record
+    from mlchassis.workflow import release
 
-    echo(f"run {record(*read_project())}")
+    echo(f"run {release.track(*read_project())}")
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -86,9 +90,9 @@ def report() -> None:
 
     Example: make report
     """
-    from mlchassis.workflow.release import report as write
+    from mlchassis.workflow import release
 
-    echo(f"written: {', '.join(map(str, write(*read_project())))}")
+    echo(f"written: {', '.join(map(str, release.report(*read_project())))}")
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -97,9 +101,9 @@ def register() -> None:
 
     Example: make register
     """
-    from mlchassis.workflow.release import register as record
+    from mlchassis.workflow import release
 
-    version = record(*read_project())
+    version = release.register(*read_project())
     echo(f"version {version.number} of {version.name} is the challenger")
 
 
@@ -114,9 +118,9 @@ def promote(
 
     Example: make promote VERSION=2 REASON="fewer misses at the same cost"
     """
-    from mlchassis.workflow.release import promote as move_champion
+    from mlchassis.workflow import release
 
-    echo(move_champion(open_project(), version, reason).sentence)
+    echo(release.promote(open_project(), version, reason).sentence)
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -127,9 +131,9 @@ def rollback(
 
     Example: make rollback REASON="twice as many false alarms since Monday"
     """
-    from mlchassis.workflow.release import rollback as go_back
+    from mlchassis.workflow import release
 
-    _await_service(go_back(open_project(), reason))
+    _report_deployment(release.rollback(open_project(), reason))
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -138,9 +142,37 @@ def deploy() -> None:
 
     Example: make deploy
     """
-    from mlchassis.workflow.release import deploy as put
+    from mlchassis.workflow import release
 
-    _await_service(put(open_project()))
+    _report_deployment(release.deploy(open_project()))
+
+
+@verbs.command(rich_help_panel="Verbs")
+def retrain(
+    as_of: Annotated[
+        str | None, typer.Option(help="Month (YYYY-MM) up to which rows are read from now on.")
+    ] = None,
+) -> None:
+    """Train on the newest rows; promote and deploy the model if the gates approve.
+
+    Exit code 0: promoted, registered, or nothing new. 10: a gate rejects the model.
+
+    Example: make retrain AS_OF=2013-09
+    """
+    from mlchassis.bundle.bundle import read_pointer
+    from mlchassis.workflow import retrain as retraining
+
+    paths = open_project()
+    result = retraining.retrain(paths, as_of, echo)
+    echo(f"retrain: {result.sentence}")
+    rejections = "\n".join(result.rejections)
+    outputs = {"outcome": result.outcome, "sentence": result.sentence, "rejections": rejections}
+    write_step_outputs(outputs)
+    pointer = read_pointer(paths.store)
+    if result.outcome == "promoted" and pointer is not None:
+        _await_service(pointer, paths)
+    if result.outcome == "rejected":
+        raise typer.Exit(REJECTED)
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -153,12 +185,12 @@ def rebuild(
 
     Example: make rebuild VERSION=1
     """
-    from mlchassis.registry.reproduce import Wish
-    from mlchassis.registry.reproduce import rebuild as make_again
+    from mlchassis.registry import reproduce
 
     paths = open_project()
     tracker = _open_registry(paths)
-    echo(make_again(paths, tracker, version, Wish(clean, threads), echo))
+    options = reproduce.RebuildOptions(clean, threads)
+    echo(reproduce.rebuild(paths, tracker, version, options, echo))
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -172,11 +204,11 @@ def compare(
 
     Example: make compare A=1 B=2
     """
-    from mlchassis.studies.versions import compare as put_side_by_side
-    from mlchassis.studies.versions import describe
+    from mlchassis.studies import versions
 
     tracker = _open_registry(open_project())
-    for line in describe(put_side_by_side(*read_project(), tracker, a, b)):
+    comparison = versions.compare(*read_project(), tracker, a, b)
+    for line in versions.describe(comparison):
         echo(line)
 
 
@@ -184,7 +216,9 @@ def compare(
 def study(
     only: Annotated[
         list[str] | None,
-        typer.Option(help="One of worth, age, presets and search; all if left out."),
+        typer.Option(
+            help="One of permutation_importance, staleness, presets and search; all if left out."
+        ),
     ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Write the best settings into params.yaml.")
@@ -195,22 +229,26 @@ def study(
     Example: make study ONLY=search APPLY=1
     """
     from mlchassis.studies.command import STUDIES, run_studies
-    from mlchassis.workflow.run import repro as repro_stages
+    from mlchassis.workflow import pipeline
 
     for name in only or ():
         if name not in STUDIES:
             raise ProjectError(f"There is no study '{name}'; there are {', '.join(STUDIES)}.")
     paths, params = read_project()
-    repro_stages(paths, echo, "split")
+    pipeline.repro(paths, echo, "split")
     run_studies(paths, params, only or (), echo, apply=apply)
 
 
-def _await_service(done: "Deployment") -> None:
+def _report_deployment(done: "Deployment") -> None:
+    echo(done.sentence)
+    _await_service(done.pointer, open_project())
+
+
+def _await_service(pointer: "Pointer", paths: Paths) -> None:
     from mlchassis.config.settings import load_service_settings
     from mlchassis.registry.rollout import await_rollout
 
-    echo(done.sentence)
-    echo(await_rollout(load_service_settings(), done.pointer, open_project().store))
+    echo(await_rollout(load_service_settings(), pointer, paths.store))
 
 
 def _open_registry(paths: Paths) -> "Tracker":

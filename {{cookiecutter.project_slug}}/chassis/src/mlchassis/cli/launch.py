@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlchassis.project import Project, check_project
+from mlchassis.project import Project
 from mlchassis.team_code.signatures import find_file, load_object
 
 if TYPE_CHECKING:
@@ -34,11 +34,10 @@ class Composition:
             ProjectError: It is not there, is something else, or holds an object of another shape.
         """
         from mlchassis.cli.app import list_verbs
-        from mlchassis.extensions.checks import check_extensions
+        from mlchassis.extensions.checks import check_project
 
         project = load_object(self.project, Project)
         check_project(project, find_file(self.project), list_verbs())
-        check_extensions(project)
         return project
 
     def load_service(self) -> "Service":

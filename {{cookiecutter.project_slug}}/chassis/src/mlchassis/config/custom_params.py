@@ -6,14 +6,8 @@ from typing import Any, Literal, get_args
 from pydantic import Field, create_model
 
 from mlchassis.config.params import CandidateParams, JudgeParams, Metric, Params, TrainParams
-from mlchassis.config.source_params import Section
-
-
-class ParamsSection(Section):
-    """Base of the parameters of a project's own estimator: `train.NAME` in params.yaml.
-
-    An unknown key, a missing one or a value of another type is rejected, as everywhere else.
-    """
+from mlchassis.config.section import ParamsSection
+from mlchassis.errors import ProjectError
 
 
 def extend_params(
@@ -36,7 +30,7 @@ def extend_params(
     return create_model("Params", __base__=Params, train=(train, ...), judge=(judge, ...))
 
 
-def _widen(model: type[Section], field: str, names: tuple[str, ...], default: Any) -> Any:
+def _widen(model: type[ParamsSection], field: str, names: tuple[str, ...], default: Any) -> Any:
     """Return a model in which a field may have these names."""
     choice: Any = Literal
     changed: dict[str, Any] = {field: (choice[names], default)}
@@ -46,3 +40,23 @@ def _widen(model: type[Section], field: str, names: tuple[str, ...], default: An
 def _add_section(kind: type[ParamsSection]) -> tuple[type[ParamsSection], Any]:
     required = any(field.is_required() for field in kind.model_fields.values())
     return kind, ... if required else Field(default_factory=kind)
+
+
+def read_custom_limit(limits: Mapping[str, float], section: str, name: str, needs: str) -> float:
+    """Return a limit of the project's own objects: `SECTION.custom.NAME` in params.yaml.
+
+    Args:
+        limits: The entries of `SECTION.custom`.
+        section: Name of the section.
+        name: Name of the limit.
+        needs: Kind of object that needs it, such as "a gate".
+
+    Raises:
+        ProjectError: It is not there.
+    """
+    if name not in limits:
+        raise ProjectError(
+            f"params.yaml: {section}.custom has no '{name}', which {needs} of the project needs; "
+            "add it, with its unit and reason beside it."
+        )
+    return limits[name]

@@ -6,20 +6,21 @@ A misspelt key or an impossible value stops everything with one sentence, before
 import hashlib
 import json
 from difflib import get_close_matches
+from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 import yaml
 from pydantic import Field, ValidationError
 
-from mlchassis.config.source_params import SOURCES, ColumnFormat, Section, SourceParams
+from mlchassis.config.estimator_params import LinearParams, TreesParams
+from mlchassis.config.fields import Count, Month, Positive, Proportion
+from mlchassis.config.renamed_keys import RENAMED_KEYS
+from mlchassis.config.section import ParamsSection
+from mlchassis.config.source_params import SOURCES, ColumnFormat, OwnParams, SourceParams
 from mlchassis.errors import ProjectError
 from mlchassis.masking import mask_address, mask_secrets, name_secret
 
-Month = Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
 Metric = Literal["roc_auc", "pr_auc", "accuracy", "log_loss", "brier", "ece", "rmse", "mae", "r2"]
 
 
@@ -27,68 +28,52 @@ class ParamsError(ProjectError):
     """`params.yaml` cannot be read, or asks for something impossible."""
 
 
-class IngestParams(Section):
+class IngestParams(ParamsSection):
     """Rows to read.
 
     Attributes:
-        until: Up to which month the project has seen the world; None takes all there is.
+        as_of: Up to which month the project has seen the world; None takes all there is.
         forgotten: Digests of values whose rows `make forget` removed, by column.
     """
 
-    until: Month | None
+    as_of: Month | None
     forgotten: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
-class ValidateParams(Section):
+class ValidateParams(ParamsSection):
     """Limits at which validation stops the pipeline."""
 
-    max_quarantined: Share
-    max_doubled: Share = 0.01
-    max_step: Share = 0.85
-    known_steps: dict[str, tuple[Month, ...]] = Field(default_factory=dict)
+    max_quarantined: Proportion
+    max_duplicates: Proportion = 0.01
+    max_shift: Proportion = 0.85
+    accepted_shifts: dict[str, tuple[Month, ...]] = Field(default_factory=dict)
 
 
-class SplitParams(Section):
+class SplitParams(ParamsSection):
     """Split into training, validation and test rows."""
 
     strategy: Literal["time", "group", "random"]
-    valid_days: Count
+    validation_days: Count
     test_days: Count
-    valid_share: Share
-    test_share: Share
+    validation_proportion: Proportion
+    test_proportion: Proportion
     group: str | None
     min_rows: Count
 
 
-class LinearParams(Section):
-    """The linear baseline."""
-
-    inverse_regularisation: Positive
-    max_iterations: Count
-
-
-class CandidateParams(Section):
-    """The model that may be served: gradient-boosted trees, or the linear model itself.
+class CandidateParams(ParamsSection):
+    """The model that may be served.
 
     Attributes:
-        target_scale: On which a regression is fitted; its answers are in the target's unit always.
-        categories: Encoding of columns with many categories for trees: codes that LightGBM splits
-            natively, or the mean target of each category, learned on other folds.
+        kind: Name of its estimator, whose parameters are the section `train.NAME`.
+        target_scale: Scale on which a regression is fitted; predictions are in the target's unit.
     """
 
     kind: Literal["trees", "linear"] = "trees"
     target_scale: Literal["plain", "log"] = "plain"
-    categories: Literal["native", "means"] = "native"
-    learning_rate: Positive
-    max_trees: Count
-    patience: Count
-    leaves: Annotated[int, Field(ge=2)]
-    min_rows_per_leaf: Count
-    feature_share: Annotated[float, Field(gt=0, le=1)]
-    threads: Count
 
 
-class TrainParams(Section):
+class TrainParams(ParamsSection):
     """Baselines, candidate, and what an error costs."""
 
     max_single_feature_auc: Annotated[float, Field(gt=0.5, le=1)]
@@ -96,10 +81,11 @@ class TrainParams(Section):
     cost_false_negative: Positive
     min_category_count: Count
     linear: LinearParams
+    trees: TreesParams
     candidate: CandidateParams
 
 
-class ExportParams(Section):
+class ExportParams(ParamsSection):
     """The ONNX graph and the bundle."""
 
     opset: Annotated[int, Field(ge=15)]
@@ -109,7 +95,21 @@ class ExportParams(Section):
     pii_categories: tuple[str, ...] = ()
 
 
-class EvaluateParams(Section):
+class Resampling(TypedDict):
+    """Keyword arguments of every bootstrap.
+
+    Attributes:
+        resamples: Number of resamples.
+        confidence: Probability with which an interval holds the true value.
+        seed: Seed of the draws.
+    """
+
+    resamples: int
+    confidence: float
+    seed: int
+
+
+class EvaluateParams(ParamsSection):
     """Intervals, curves and slices."""
 
     resamples: Annotated[int, Field(ge=20)]
@@ -118,7 +118,7 @@ class EvaluateParams(Section):
     calibration_bins: Annotated[int, Field(ge=2)]
 
 
-class GroupGapParams(Section):
+class DisparityParams(ParamsSection):
     """Largest allowed differences between groups of people."""
 
     rate: Positive = 0.2
@@ -126,7 +126,7 @@ class GroupGapParams(Section):
     calibration: Positive = 0.1
 
 
-class JudgeParams(Section):
+class JudgeParams(ParamsSection):
     """The gates' limits.
 
     Attributes:
@@ -137,22 +137,22 @@ class JudgeParams(Section):
     min_gain: float
     max_regression: Annotated[float, Field(ge=0)]
     max_calibration_error: Positive
-    max_slice_gap: Share
-    max_group_gap: GroupGapParams = Field(default_factory=GroupGapParams)
-    max_flips: Share = 0.02
-    max_surprise: Share
-    max_excess_cost: Share
-    max_age_days: Count
-    max_microseconds: Positive
+    max_slice_regression: Proportion
+    max_disparity: DisparityParams = Field(default_factory=DisparityParams)
+    max_counterfactual_flip_rate: Proportion = 0.02
+    max_contamination: Proportion
+    max_excess_cost: Proportion
+    max_staleness_days: Count
+    max_latency_us: Positive
     custom: dict[str, float] = Field(default_factory=dict)
 
 
-class StudyParams(Section):
+class StudyParams(ParamsSection):
     """`make study`, which is outside the pipeline.
 
     Attributes:
-        search: Search range of each candidate parameter, as lowest and highest multiple of its
-            value.
+        search: Search ranges in place of those of the estimator's parameters, by name: lowest and
+            highest multiple of the value.
     """
 
     repeats: Count
@@ -160,13 +160,57 @@ class StudyParams(Section):
     max_loss: Positive
     trials: Count
     tolerance: Positive
-    search: dict[
-        Literal["learning_rate", "leaves", "min_rows_per_leaf", "feature_share"],
-        tuple[Positive, Positive],
-    ]
+    search: dict[str, tuple[Positive, Positive]] = Field(default_factory=dict)
 
 
-class Params(Section):
+class RetrainParams(ParamsSection):
+    """Rules of `make retrain`.
+
+    Attributes:
+        promote: True to promote and deploy what the gates approve; False to leave the new version
+            as challenger until `make promote`.
+    """
+
+    promote: bool = True
+
+
+class MonitorParams(ParamsSection):
+    """`make monitor`, which is outside the pipeline.
+
+    Attributes:
+        window_days: Days of a window of production.
+        windows: Newest windows that decide together.
+        agreeing: Windows among them that must alarm, the newest included, before the status is
+            `retrain`.
+        min_rows: Rows of a window; fewer show nothing.
+        false_alarms: Probability of an alarm in a window like those of the reference, over all
+            features together.
+        draws: Windows that are drawn from the reference.
+        max_invalid: Proportion of the newest window's rows that may break the contract.
+        skew_rows: Newest logged rows whose features are recomputed from the raw data.
+        max_skew: Proportion of these rows that may have other features.
+        retention_days: Days for which `make compact-log` keeps logged rows; all if null.
+        ignore: Features whose drift never alarms.
+        labels: Table with the outcomes, if it is another one than the source.
+        custom: Limits of the project's own monitors, by name.
+    """
+
+    window_days: Count = 7
+    windows: Count = 3
+    agreeing: Count = 2
+    min_rows: Count = 500
+    false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.005
+    draws: Annotated[int, Field(ge=100)] = 1000
+    max_invalid: Proportion = 0.01
+    skew_rows: Count = 10_000
+    max_skew: Proportion = 0.0
+    retention_days: Count | None = None
+    ignore: tuple[str, ...] = ()
+    labels: OwnParams | None = Field(default=None, discriminator="kind")
+    custom: dict[str, float] = Field(default_factory=dict)
+
+
+class Params(ParamsSection):
     """All of `params.yaml`."""
 
     seed: int
@@ -179,23 +223,27 @@ class Params(Section):
     evaluate: EvaluateParams
     judge: JudgeParams
     study: StudyParams
+    retrain: RetrainParams = Field(default_factory=RetrainParams)
+    monitor: MonitorParams = Field(default_factory=MonitorParams)
 
     @property
-    def resampling(self) -> dict[str, Any]:
-        """Arguments of every bootstrap: resamples, confidence and seed."""
-        found = self.evaluate.model_dump(include={"resamples", "confidence"})
-        return {**found, "seed": self.seed}
+    def resampling(self) -> Resampling:
+        """Keyword arguments of every bootstrap."""
+        return {
+            "resamples": self.evaluate.resamples,
+            "confidence": self.evaluate.confidence,
+            "seed": self.seed,
+        }
 
     def digest(self) -> str:
         """SHA-256 of the parameters that shape a model; how it is judged is not among them."""
-        shaping = self.model_dump(
-            mode="json", by_alias=True, exclude={"evaluate", "judge", "study"}
-        )
+        later = {"evaluate", "judge", "study", "retrain", "monitor"}
+        shaping = self.model_dump(mode="json", by_alias=True, exclude=later)
         return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
 
 
 def load_params(path: Path, model: type[Params] = Params) -> Params:
-    """Reads and checks the parameters.
+    """Read and check the parameters.
 
     Raises:
         ParamsError: The file is missing, is no YAML, or a key or a value in it is wrong.
@@ -208,7 +256,7 @@ def load_params(path: Path, model: type[Params] = Params) -> Params:
 
 
 def parse_params(text: str, source: str = "params.yaml", model: type[Params] = Params) -> Params:
-    """Reads and checks the text of the parameters; `source` names it in errors."""
+    """Read and check the text of the parameters; `source` names it in errors."""
     try:
         raw = yaml.safe_load(text)
     # A date or number that is none, or nesting without end, is no YAMLError.
@@ -225,12 +273,13 @@ def parse_params(text: str, source: str = "params.yaml", model: type[Params] = P
 
 def _check_secrets(params: Params, file: str) -> None:
     """Refuse an address with a secret: git, `dvc.lock` and MLflow would keep it."""
-    for field in ("url", "path", "endpoint"):
-        address = str(getattr(params.source, field, None) or "")
+    tables = {"source": params.source, "monitor.labels": params.monitor.labels}
+    for place, field in product(tables, ("url", "path", "endpoint")):
+        address = str(getattr(tables[place], field, None) or "")
         secret = name_secret(address)
         if secret:
             raise ParamsError(
-                f"{file}: 'source.{field}' is {mask_address(address)}, but it holds a secret "
+                f"{file}: '{place}.{field}' is {mask_address(address)}, but it holds a secret "
                 f"{secret}; take it out and set it in the environment: SOURCE_PASSWORD for a "
                 "database, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY for S3."
             )
@@ -239,10 +288,12 @@ def _check_secrets(params: Params, file: str) -> None:
 def _explain(error: ValidationError, root: type[Params]) -> str:
     errors = error.errors()
     # A misspelt key is missing under its right name too; what was written says more.
-    first = next((found for found in errors if found["type"] == "extra_forbidden"), errors[0])
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     place = first["loc"]
     # In a source's place its kind comes second, which is no key of the file.
     name = ".".join(str(part) for k, part in enumerate(place) if (place[0], k) != ("source", 1))
+    if first["type"] == "extra_forbidden" and name in RENAMED_KEYS:
+        return f"'{name}' is now '{RENAMED_KEYS[name]}'; rename it"
     if first["type"] == "extra_forbidden":
         siblings = _section_fields(place[:-1], root)
         close = get_close_matches(str(place[-1]), siblings, n=1)
@@ -253,8 +304,8 @@ def _explain(error: ValidationError, root: type[Params]) -> str:
     if first["type"].startswith("union_tag"):
         known = ", ".join(SOURCES)
         return f"'{name}.kind' is missing or unknown; known are {known}"
-    found = mask_secrets(repr(first["input"]))
-    return f"'{name}' is {found}, but {first['msg'][0].lower()}{first['msg'][1:]}"
+    value = mask_secrets(repr(first["input"]))
+    return f"'{name}' is {value}, but {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
 def _section_fields(place: tuple[int | str, ...], root: type[Params]) -> list[str]:

@@ -3,16 +3,31 @@
 Every serving setting is a variable with the prefix `SERVICE_`, so `max_rows` is SERVICE_MAX_ROWS.
 """
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mlchassis.errors import ProjectError
 
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s,*]+)$")]
-"""What a browser sends as the header Origin: a scheme and a host, without a path."""
+"""Value of a browser's header Origin: a scheme and a host, without a path."""
+HostName = Annotated[
+    str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])$")
+]
+"""Value of a Host header without its port; `*.example.org` for subdomains, `*` for every name."""
+_EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound to
+
+
+def _check_network(value: str) -> str:
+    ip_network(value, strict=False)
+    return value
+
+
+Network = Annotated[str, AfterValidator(_check_network)]
+"""An IP address, or a network such as 10.0.0.0/8."""
 
 
 def _split_commas(value: object) -> object:
@@ -26,7 +41,8 @@ class ServiceSettings(BaseSettings):
 
     Attributes:
         store: Folder of deployed bundles, with the pointer to the served one.
-        log_directory: Folder of the prediction log, one file per process.
+        log_directory: Folder of the prediction log, which every process writes in segments.
+        log_segment_bytes: Size from which on a process starts another segment.
         host: Address to listen on; 0.0.0.0 in a container, where the engine guards the port.
         port: Port to listen on; 0 takes a free one and says which.
         workers: Processes that answer, each with a model, a log file and limits of its own.
@@ -42,13 +58,20 @@ class ServiceSettings(BaseSettings):
         watch_seconds: Interval at which the deployed bundle is polled; 0 for never.
         api_keys_file: SHA-256 digests of the keys that clients may send, one a line; without it,
             no key is asked for.
-        linger_seconds: Time between SIGTERM and the end in which the service says that it is not
-            ready and still takes requests, so that whoever sends them can turn elsewhere.
+        shutdown_delay_seconds: Time after SIGTERM in which the service reports that it is not ready
+            and still takes requests, so that clients can turn elsewhere.
         drain_seconds: Time that accepted requests get to finish after SIGTERM.
         root_path: Prefix under which a proxy offers the service, such as /models/orders: OpenAPI
             names it as the server's address. It does not matter whether the proxy takes it away.
         cors_origins: Origins whose pages may call the service from a browser, parted by commas,
             such as https://shop.example.org; * for all. Empty: none but its own.
+        allowed_hosts: Names that the service answers to, parted by commas: values of the Host
+            header without a port, `*.example.org` for subdomains, `*` for every name. `host` is
+            one of them unless it stands for every address. Health answers to every name.
+        trusted_proxies: Addresses or networks of proxies, parted by commas, whose headers
+            X-Forwarded-For and X-Forwarded-Proto name the client. Empty: such headers are ignored.
+        api_key: Key that `make deploy` sends to a service with API keys, to ask which bundle its
+            processes answer with.
         access_log: One log line per request; health and metrics are left out either way.
     """
 
@@ -58,6 +81,7 @@ class ServiceSettings(BaseSettings):
 
     store: Path = Path("var/deployed")
     log_directory: Path = Path("var/predictions")
+    log_segment_bytes: int = Field(64 * 1024 * 1024, ge=1)
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(8000, ge=0, le=65535)
     workers: int = Field(1, ge=1, le=256)
@@ -69,15 +93,30 @@ class ServiceSettings(BaseSettings):
     model_threads: int = Field(1, ge=0)
     watch_seconds: float = Field(1.0, ge=0, allow_inf_nan=False)
     api_keys_file: Path | None = None
-    linger_seconds: float = Field(1.0, ge=0, allow_inf_nan=False)
+    shutdown_delay_seconds: float = Field(1.0, ge=0, allow_inf_nan=False)
     drain_seconds: int = Field(10, ge=0)
     root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_commas)] = ()
+    allowed_hosts: Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_split_commas)] = (
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split_commas)] = ()
+    api_key: SecretStr | None = None
     access_log: bool = True
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Every name that the service answers to."""
+        if self.host in _EVERY_ADDRESS:
+            return self.allowed_hosts
+        own = f"[{self.host}]" if ":" in self.host else self.host
+        return (*self.allowed_hosts, own)
 
 
 def load_service_settings(**overrides: Any) -> ServiceSettings:
-    """Reads the environment; what is given here comes before it.
+    """Read the environment; what is given here comes before it.
 
     Raises:
         ProjectError: A value is not allowed; the sentence names its variable.

@@ -3,18 +3,12 @@
 import codecs
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from mlchassis.config.section import ParamsSection
 
 
-class Section(BaseModel):
-    """A part of `params.yaml`: nothing unknown, nothing that is no number, nothing that changes."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True
-    )
-
-
-class CustomParams(Section):
+class CustomParams(ParamsSection):
     """Rows of the project's own function: `source` in its Project.
 
     Attributes:
@@ -25,7 +19,7 @@ class CustomParams(Section):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class ColumnFormat(Section):
+class ColumnFormat(ParamsSection):
     """Format of a column's values, where it is not plain.
 
     Attributes:
@@ -70,7 +64,7 @@ class ColumnFormat(Section):
         return self
 
 
-class TableFormat(Section):
+class TableFormat(ParamsSection):
     """Format of a table: its files and its columns.
 
     A bundle keeps the format of the table that its model was trained on.
@@ -90,9 +84,11 @@ class TableFormat(Section):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     escape: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     missing: tuple[str, ...] = ()
-    rename: dict[str, str] = {}
-    columns: dict[str, ColumnFormat] = {}
-    compose: dict[str, Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]] = {}
+    rename: dict[str, str] = Field(default_factory=dict)
+    columns: dict[str, ColumnFormat] = Field(default_factory=dict)
+    compose: dict[str, Annotated[tuple[str, ...], Field(min_length=2, max_length=5)]] = Field(
+        default_factory=dict
+    )
 
     @field_validator("encoding")
     @classmethod
@@ -127,10 +123,10 @@ class FilesParams(TableFormat):
 
 
 class S3Params(TableFormat):
-    """The same in S3-compatible storage; who may read it is said by AWS_ACCESS_KEY_ID and its like.
+    """The same in S3-compatible storage; AWS_ACCESS_KEY_ID and the like give access.
 
     Attributes:
-        path: As s3://BUCKET/KEY: an object, or a prefix with a folder's files below it.
+        path: Address s3://BUCKET/KEY: an object, or a prefix with a folder's files below it.
         endpoint: Address of a server that is not Amazon's, such as https://storage.example.org.
         region: Of the bucket; None takes AWS_DEFAULT_REGION, or asks.
     """
@@ -145,7 +141,7 @@ class SqlParams(TableFormat):
     """Query of a database source.
 
     Attributes:
-        url: As SQLAlchemy writes it, without a password: that is SOURCE_PASSWORD's.
+        url: SQLAlchemy URL without the password, which SOURCE_PASSWORD holds.
         query: Path of a `.sql` file, from the project's folder.
         incremental: The event time's name in the query; months before the last stored one are then
             not asked for again. None asks for everything, and so notices what changed in the past.
@@ -160,6 +156,6 @@ class SqlParams(TableFormat):
 OwnParams = FilesParams | S3Params | SqlParams
 """A table of a team's own, wherever it lies."""
 SourceParams = Annotated[CustomParams | OwnParams, Field(discriminator="kind")]
-"""Where rows come from."""
+"""Source of the rows."""
 SOURCES = {"custom": CustomParams, "files": FilesParams, "s3": S3Params, "sql": SqlParams}
-"""By the word for each in `source.kind`."""
+"""Parameters of each source, keyed by `source.kind`."""

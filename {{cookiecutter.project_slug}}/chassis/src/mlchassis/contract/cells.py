@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 Cell = bool | int | float | str | datetime
 """The value of one cell; a missing one is None."""
 
-MISSING_WORDS = frozenset(
+MISSING_STRINGS = frozenset(
     {
         *("", "na", "n/a", "nan", "-nan", "null", "none", "nil", "?", "\\n", "<na>", "nat"),
         *("#na", "#n/a", "#n/a n/a", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"),
     }
 )
 """Standard words for a missing value, in lower case; of every kind but string."""
-TRUE_WORDS = ("true", "yes", "y", "t", "on", "ja", "oui", "si", "sí", "sim", "tak")
+TRUE_STRINGS = ("true", "yes", "y", "t", "on", "ja", "oui", "si", "sí", "sim", "tak")
 """Words that mean true unless the format declares others."""
-FALSE_WORDS = ("false", "no", "n", "f", "off", "nein", "non", "não", "nao", "nie")
+FALSE_STRINGS = ("false", "no", "n", "f", "off", "nein", "non", "não", "nao", "nie")
 """Words that mean false unless the format declares others."""
 TRUE_NUMBERS = ("1", "1.0")
 FALSE_NUMBERS = ("0", "0.0")
@@ -112,7 +112,7 @@ class CellParser:
         self.kind = kind
         self.form = form
         self._declared = frozenset(map(normalize_text, form.missing))
-        self._standard = frozenset() if kind == "string" else MISSING_WORDS
+        self._standard = frozenset() if kind == "string" else MISSING_STRINGS
         self._parse: Callable[[str], Cell] = _PARSERS[kind](form)
 
     def is_missing(self, text: str) -> bool:
@@ -186,9 +186,9 @@ def _exact_integer(text: str) -> int:
         raise ValueError("is beyond the integers of 64 bits")
     if number != number.to_integral_value():
         raise ValueError("is not an integer")
-    if not INT64[0] <= (found := int(number)) <= INT64[1]:
+    if not INT64[0] <= (integer := int(number)) <= INT64[1]:
         raise ValueError("is beyond the integers of 64 bits")
-    return found
+    return integer
 
 
 def number_text(form: "ColumnFormat") -> Callable[[str], str]:
@@ -204,13 +204,13 @@ def number_text(form: "ColumnFormat") -> Callable[[str], str]:
 
     def plain(text: str) -> str:
         text = text.replace("\u2212", "-")
-        if enclosed is not None and (found := enclosed.fullmatch(text)):
+        if enclosed is not None and (match := enclosed.fullmatch(text)):
             sign = "-"
-        elif found := signed.fullmatch(text):
-            sign = _one_sign(found["sign"], found["trailing"])
+        elif match := signed.fullmatch(text):
+            sign = _one_sign(match["sign"], match["trailing"])
         else:
             raise ValueError("is not a number")
-        return sign + found["number"].translate(separators).replace(form.decimal, ".")
+        return sign + match["number"].translate(separators).replace(form.decimal, ".")
 
     return plain
 
@@ -270,8 +270,8 @@ def _enclosed_pattern(form: "ColumnFormat") -> str:
 
 
 def _boolean_parser(form: "ColumnFormat") -> Callable[[str], Cell]:
-    true = _words(form.true or (*TRUE_WORDS, *TRUE_NUMBERS))
-    false = _words(form.false or (*FALSE_WORDS, *FALSE_NUMBERS))
+    true = _words(form.true or (*TRUE_STRINGS, *TRUE_NUMBERS))
+    false = _words(form.false or (*FALSE_STRINGS, *FALSE_NUMBERS))
 
     def parse(text: str) -> bool:
         word = text.casefold()
@@ -288,11 +288,11 @@ def _words(words: tuple[str, ...]) -> frozenset[str]:
 
 def _time_parser(form: "ColumnFormat") -> Callable[[str], Cell]:
     def parse(text: str) -> datetime:
-        found = read_time(text, form)
-        if found.tzinfo is None:
-            return found.replace(tzinfo=UTC)
+        time = read_time(text, form)
+        if time.tzinfo is None:
+            return time.replace(tzinfo=UTC)
         try:
-            return found.astimezone(UTC)
+            return time.astimezone(UTC)
         except OverflowError:
             raise ValueError("is beyond the years 1 to 9999 in UTC") from None
 
@@ -346,13 +346,13 @@ def _read_format(text: str, date_format: str, newest_year: int | None) -> dateti
     if date_format.endswith("GMT%z"):
         return datetime.strptime(_ZONE_NAME.sub("", text), date_format)  # noqa: DTZ007 - %z is
     bare = _UTC_WORD.sub("", text) if _ends_in_utc(text, date_format) else text
-    found = datetime.strptime(bare, date_format)  # noqa: DTZ007 - a zone is set below, or is none
+    time = datetime.strptime(bare, date_format)  # noqa: DTZ007 - a zone is set below, or is none
     # strptime takes 2024111 for 1 November.
-    if _JOINED_DIGITS.search(date_format) and not _is_same(found.strftime(date_format), bare):
+    if _JOINED_DIGITS.search(date_format) and not _is_same(time.strftime(date_format), bare):
         raise ValueError("has digits missing")
     if newest_year is not None and "%y" in date_format:
-        found = found.replace(year=newest_year - (newest_year - found.year) % 100)
-    return found if bare is text else found.replace(tzinfo=UTC)
+        time = time.replace(year=newest_year - (newest_year - time.year) % 100)
+    return time if bare is text else time.replace(tzinfo=UTC)
 
 
 def _is_same(one: str, other: str) -> bool:
@@ -392,10 +392,11 @@ def _read_excel(text: str) -> datetime:
 
 def _read_quarter(text: str) -> datetime:
     """The first day of a quarter, such as 2024-Q1 or Q1 2024."""
-    found = _QUARTER.fullmatch(text)
-    if found is None:
+    match = _QUARTER.fullmatch(text)
+    if match is None:
         raise ValueError("is not a quarter")
-    year, quarter = found[1] or found[4], found[2] or found[3]
+    year = match[1] or match[4]
+    quarter = match[2] or match[3]
     return datetime(int(year), 3 * int(quarter) - 2, 1)  # noqa: DTZ001 - none is written
 
 

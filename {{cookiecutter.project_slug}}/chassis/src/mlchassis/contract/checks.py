@@ -53,7 +53,7 @@ _NAME_MARKS = "/:'\\"
 
 
 def check_name(name: str, source: str) -> None:
-    """Refuses a contract's name under which its model could not be registered or served."""
+    """Reject a contract's name under which its model could not be registered or served."""
     odd = next((mark for mark in name if mark in _NAME_MARKS or not mark.isprintable()), None)
     if odd is not None:
         raise ContractError(
@@ -105,7 +105,7 @@ def match_pattern(pattern: str) -> Callable[[str], bool]:
 
 
 def check_keys(raw: Mapping[str, Any], source: str) -> None:
-    """Refuses misspelt keys; the standard's own model ignores them below the top level."""
+    """Reject misspelt keys; the standard's own model ignores them below the top level."""
     _compare_keys(raw, OpenDataContractStandard, source)
     for table in raw.get("schema") or []:
         _compare_keys(table, SchemaObject, f"{source}: table '{table.get('name')}'")
@@ -121,7 +121,7 @@ def _compare_keys(raw: Mapping[str, Any], model: type[BaseModel], where: str) ->
 
 
 def check_options(options: Mapping[str, Any], kind: str, where: str) -> None:
-    """Refuses options that a kind of column does not have, and limits that are no numbers."""
+    """Reject options that a kind of column does not have, and limits that are no numbers."""
     for name, value in options.items():
         if name not in _OPTIONS[kind]:
             raise ContractError(
@@ -139,7 +139,7 @@ def check_options(options: Mapping[str, Any], kind: str, where: str) -> None:
 
 
 def check_column(column: "Column", where: str) -> None:
-    """Refuses a column that no value can pass, or that cannot be offered to a client."""
+    """Reject a column that no value can pass, or that cannot be offered to a client."""
     if column.name.startswith("_") or column.name == "model_config" or not column.name.strip():
         raise ContractError(f"{where}: a column's name begins with a letter; rename it.")
     for low, high in ((column.minimum, column.maximum), (column.min_length, column.max_length)):
@@ -179,7 +179,7 @@ def _check_values(column: "Column", where: str) -> None:
 
 
 def check_roles(contract: "Contract", source: str) -> None:
-    """Refuses roles that contradict one another, or that are not there."""
+    """Reject roles that contradict one another, or that are not there."""
     names = [column.name for column in contract.columns]
     for name in names:
         if names.count(name) > 1:
@@ -202,10 +202,10 @@ def _count_roles(contract: "Contract", source: str) -> None:
             f"{source}: exactly one column needs the tag 'target', but {len(targets)} have it."
         )
     for role in ("key", "event_time"):
-        found = [column.name for column in contract.columns if role in column.roles]
-        if len(found) > 1:
+        named = [column.name for column in contract.columns if role in column.roles]
+        if len(named) > 1:
             raise ContractError(
-                f"{source}: only one column can have the tag '{role}', but {' and '.join(found)} "
+                f"{source}: only one column can have the tag '{role}', but {' and '.join(named)} "
                 "have it."
             )
     if not contract.features:

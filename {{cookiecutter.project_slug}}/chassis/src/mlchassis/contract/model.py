@@ -31,6 +31,8 @@ Kind = Literal["number", "integer", "boolean", "string", "timestamp"]
 Role = Literal["key", "event_time", "feature", "target", "slice", "leakage", "pii", "sensitive"]
 Task = Literal["binary", "multiclass", "regression"]
 ClassLabel = bool | int | str
+_MAX_VALUES = 1_000_000
+"""Limit on the values of a document, each alias counted as often as it is used."""
 REASON_PROPERTY = "reason"
 """The custom property of a column that says why it is no feature."""
 
@@ -45,7 +47,7 @@ class Column:
         maximum: Largest allowed value, for numbers and integers.
         values: The enumeration of allowed values, or None where any value of the kind may come.
         roles: Roles of the column, from the contract's tags.
-        examples: Values a person would recognise; used in the API's documentation and the form.
+        examples: Values a person would recognize; used in the API's documentation and the form.
         reason: Why it is no feature; empty if nobody wrote it down.
     """
 
@@ -181,7 +183,7 @@ def class_name(label: ClassLabel) -> str:
 
 
 def load_contract(path: Path) -> Contract:
-    """Reads and checks a contract file.
+    """Read and check a contract file.
 
     Raises:
         ContractError: The file is missing, is no ODCS v3 contract, or contradicts itself.
@@ -198,7 +200,7 @@ def load_contract(path: Path) -> Contract:
 
 
 def parse_contract(text: str, source: str = "contract.yaml") -> Contract:
-    """Reads and checks the text of a contract; `source` names it in errors."""
+    """Read and check the text of a contract; `source` names it in errors."""
     try:
         raw = yaml.safe_load(text)
     # A date or number that is none, or nesting without end, is no YAMLError.
@@ -206,6 +208,7 @@ def parse_contract(text: str, source: str = "contract.yaml") -> Contract:
         raise ContractError(
             f"{source} is not valid YAML: {' '.join(str(error).split())}."
         ) from None
+    _check_size(raw, source)
     if not isinstance(raw, dict):
         raise ContractError(f"{source} must be a mapping in the ODCS v3 form; it is not.")
     contract = _read_document(raw, source)
@@ -214,6 +217,24 @@ def parse_contract(text: str, source: str = "contract.yaml") -> Contract:
     if contract.name:
         check_name(contract.name, source)
     return contract
+
+
+def _check_size(raw: Any, source: str) -> None:
+    """Refuse a document whose aliases (`*name`) stand for more values than a contract can have."""
+    count = 0
+    waiting = [raw]
+    while waiting:
+        value = waiting.pop()
+        count += 1
+        if count > _MAX_VALUES:
+            raise ContractError(
+                f"{source}: its YAML aliases expand to more than {_MAX_VALUES:,} values; write the "
+                "values out instead of repeating them by `*name`."
+            )
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
 
 
 def _read_document(raw: dict[str, Any], source: str) -> Contract:
@@ -239,7 +260,7 @@ def _read_document(raw: dict[str, Any], source: str) -> Contract:
 
 def _validate_document(raw: dict[str, Any], source: str) -> OpenDataContractStandard:
     # The standard's model refuses a misspelt key at the top without a hint, so keys come first
-    # there; further down it must have said that there are mappings.
+    # there; further down it must have checked that there are mappings.
     check_keys({key: value for key, value in raw.items() if key != "schema"}, source)
     try:
         document = OpenDataContractStandard.model_validate(raw)
@@ -253,30 +274,23 @@ def _validate_document(raw: dict[str, Any], source: str) -> OpenDataContractStan
 
 def _read_column(prop: SchemaProperty, source: str) -> Column:
     where = f"{source}: column '{prop.name or ''}'"
-    kind = "timestamp" if prop.logicalType == "date" else prop.logicalType
-    if kind not in get_args(Kind):
-        raise ContractError(
-            f"{where}: logicalType {kind!r} is not one of {', '.join(get_args(Kind))}."
-        )
-    unknown_roles = set(prop.tags or []) - set(get_args(Role))
-    if unknown_roles:
-        wrong = min(unknown_roles)
-        raise ContractError(f"{where}: tag '{wrong}' is no role{suggest(wrong, get_args(Role))}.")
+    kind = _read_kind(prop, where)
+    roles = _read_roles(prop, where)
     options = prop.logicalTypeOptions or {}
-    check_options(options, str(kind), where)
+    check_options(options, kind, where)
     column = Column(
         name=prop.name or "",
-        kind=cast("Kind", kind),
+        kind=kind,
         required=bool(prop.required),
         description=prop.description or "",
         examples=_read_values(prop.examples or (), kind),
-        roles=frozenset(cast("list[Role]", prop.tags or [])),
+        roles=roles,
         minimum=options.get("minimum"),
         maximum=options.get("maximum"),
         min_length=options.get("minLength"),
         max_length=options.get("maxLength"),
         pattern=options.get("pattern"),
-        # What the values are is checked below.
+        # The values themselves are checked below.
         values=_read_values([entry.value for entry in prop.enum], kind) if prop.enum else None,
         reason=_read_reason(prop),
     )
@@ -286,13 +300,31 @@ def _read_column(prop: SchemaProperty, source: str) -> Column:
     return column
 
 
+def _read_kind(prop: SchemaProperty, where: str) -> Kind:
+    kind = "timestamp" if prop.logicalType == "date" else prop.logicalType
+    if kind not in get_args(Kind):
+        raise ContractError(
+            f"{where}: logicalType {kind!r} is not one of {', '.join(get_args(Kind))}."
+        )
+    return cast("Kind", kind)
+
+
+def _read_roles(prop: SchemaProperty, where: str) -> frozenset[Role]:
+    roles = prop.tags or []
+    unknown = set(roles) - set(get_args(Role))
+    if unknown:
+        wrong = min(unknown)
+        raise ContractError(f"{where}: tag '{wrong}' is no role{suggest(wrong, get_args(Role))}.")
+    return frozenset(cast("list[Role]", roles))
+
+
 def _read_reason(prop: SchemaProperty) -> str:
-    found = (p.value for p in prop.customProperties or [] if p.property == REASON_PROPERTY)
-    return str(next(found, ""))
+    reasons = (p.value for p in prop.customProperties or [] if p.property == REASON_PROPERTY)
+    return str(next(reasons, ""))
 
 
 def _read_values(values: Iterable[Any], kind: str | None) -> tuple[Any, ...]:
-    """Values of a column; text as the cells of a table are read, none of it empty."""
+    """Return the values of a column; text as the cells of a table are read, none of it empty."""
     if kind != "string":
         return tuple(values)
     read = (normalize_text(value) if isinstance(value, str) else value for value in values)

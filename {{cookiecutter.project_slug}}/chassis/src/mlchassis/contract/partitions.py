@@ -1,4 +1,4 @@
-"""Batches, the unit in which rows arrive: a month (UTC), or all rows where there is no time."""
+"""Partitions, the unit in which rows arrive: a month (UTC), or all rows where there is no time."""
 
 from collections.abc import Iterator
 
@@ -8,13 +8,13 @@ from mlchassis.contract.model import Contract
 from mlchassis.errors import ProjectError
 
 WHOLE = "all"
-"""Name of the only batch of a table without an event time."""
+"""Name of the only partition of a table without an event time."""
 MONTH = "_month"
-"""Column that tells the batches of joined rows apart; no contract can name a column so."""
+"""Column that tells the partitions of joined rows apart; no contract can name a column so."""
 
 
 def split_by_month(rows: pd.DataFrame, contract: Contract) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yields each month (UTC) with its rows in the order of event time and key.
+    """Yield each month (UTC) with its rows in the order of event time and key.
 
     Raises:
         ProjectError: A row has no event time.
@@ -30,11 +30,13 @@ def split_by_month(rows: pd.DataFrame, contract: Contract) -> Iterator[tuple[str
         )
     order = [column.name for column in (contract.event_time, contract.key) if column is not None]
     rows = rows.sort_values(order, kind="stable")
-    moments = rows[contract.event_time.name]
-    for (year, month), batch in rows.groupby([moments.dt.year, moments.dt.month], sort=True):
-        yield f"{year:04d}-{month:02d}", batch.reset_index(drop=True)
+    timestamps = rows[contract.event_time.name]
+    for (year, month), partition in rows.groupby(
+        [timestamps.dt.year, timestamps.dt.month], sort=True
+    ):
+        yield f"{year:04d}-{month:02d}", partition.reset_index(drop=True)
 
 
-def has_arrived(month: str, until: str | None) -> bool:
+def is_available(month: str, as_of: str | None) -> bool:
     """True if the month is at or before the last month that is available."""
-    return until is None or month == WHOLE or month <= until
+    return as_of is None or month == WHOLE or month <= as_of

@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
@@ -24,13 +23,12 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from mlchassis.config.source_params import TableFormat
 from mlchassis.contract.cells import CellParser, normalize_text
-from mlchassis.contract.checks import anchored, match_pattern
+from mlchassis.contract.checks import anchored
 from mlchassis.contract.model import Column, Contract, Kind
 from mlchassis.errors import ProjectError
 
 if TYPE_CHECKING:
     import pandas as pd
-    from pandera.pandas import Check, DataFrameSchema
 
 PANDAS_TYPES: Mapping[Kind, str] = {
     "number": "Float64",
@@ -86,7 +84,7 @@ class _WholeNumber:
 
 
 def _check_years(value: datetime) -> datetime:
-    """Refuses a time that is in no year of its own in UTC, as every table does."""
+    """Reject a time that is in no year of its own in UTC, as every table does."""
     if MINYEAR < value.year < MAXYEAR:
         return value
     try:
@@ -108,7 +106,7 @@ _PYTHON_TYPES: Mapping[Kind, Any] = {
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(_PYTHON_TYPES["timestamp"])
 
 
-def read_moment(value: str | date) -> date:
+def read_timestamp(value: str | date) -> date:
     """A time as a request would write it; what is a time already is passed on.
 
     Raises:
@@ -171,7 +169,7 @@ def _text_reader(parser: CellParser, *, required: bool) -> Callable[[Any], Any]:
 
 
 def read_frame(model: type[BaseModel], frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    """Reads the rows of a frame, whatever types it has, as the model of a request reads them.
+    """Read the rows of a frame, whatever types it has, as the model of a request reads them.
 
     Raises:
         ProjectError: A row does not keep the contract; the sentence repeats no value.
@@ -208,53 +206,8 @@ def example_record(contract: Contract, position: int = 0) -> dict[str, Any]:
     }
 
 
-@lru_cache(8)
-def frame_schema(contract: Contract) -> "DataFrameSchema":
-    """The Pandera schema of a table: one row per event, every column of the contract."""
-    from pandera.pandas import Column as FrameColumn
-    from pandera.pandas import DataFrameSchema
-
-    columns = {
-        column.name: FrameColumn(
-            PANDAS_TYPES[column.kind],
-            _frame_checks(column),
-            nullable=not column.required,
-            unique="key" in column.roles,
-        )
-        for column in contract.columns
-    }
-    return DataFrameSchema(columns, strict=True)
-
-
-def _frame_checks(column: Column) -> "list[Check]":
-    from pandera.pandas import Check
-
-    # `error` is what a report then calls the broken rule.
-    if column.values is not None:
-        return [Check.isin(list(column.values), error="enumeration")]
-    found = []
-    if column.kind == "number":
-        found.append(Check(_is_finite, error="is finite"))
-    if column.minimum is not None:
-        found.append(Check.ge(column.minimum, error=f"minimum {column.minimum:g}"))
-    if column.maximum is not None:
-        found.append(Check.le(column.maximum, error=f"maximum {column.maximum:g}"))
-    if column.pattern is not None:
-        matches = match_pattern(column.pattern)
-        found.append(Check(matches, element_wise=True, error=f"pattern {column.pattern}"))
-    if column.kind == "string":
-        shortest, longest = column.min_length or 0, column.max_length or MAX_STRING
-        error = f"length {shortest} to {longest}"
-        found.append(Check.str_length(shortest, longest, error=error))
-    return found
-
-
-def _is_finite(values: "pd.Series[float]") -> "pd.Series[bool]":
-    return values.abs() < math.inf
-
-
 def generate_rows(contract: Contract, count: int, seed: int) -> list[dict[str, Any]]:
-    """Draws records that keep the contract, for tests and warm-ups.
+    """Draw records that keep the contract, for tests and warm-ups.
 
     An optional value is left out in one row of ten; strings without an enumeration are drawn from
     the examples, if there are any.
@@ -331,10 +284,10 @@ def _draw(column: Column, generator: np.random.Generator) -> Any:
     if column.kind == "boolean":
         return bool(generator.integers(2))
     if column.kind == "timestamp":
-        moment = datetime(2013, 1, 1, tzinfo=UTC) + timedelta(
+        timestamp = datetime(2013, 1, 1, tzinfo=UTC) + timedelta(
             minutes=int(generator.integers(525_600))
         )
-        return moment.isoformat()
+        return timestamp.isoformat()
     if column.kind == "string":
         words = column.examples or ("x" * max(1, column.min_length or 1),)
         return words[generator.integers(len(words))]
@@ -346,7 +299,8 @@ def _draw(column: Column, generator: np.random.Generator) -> Any:
 
 def _drawing_limits(column: Column) -> tuple[float, float]:
     """A column's limits; where one is open, as far from the other as numbers usually lie."""
-    low, high = column.minimum, column.maximum
+    low = column.minimum
+    high = column.maximum
     if low is None:
         low = -1000.0 if high is None else high - 2000.0
     return low, low + 2000.0 if high is None else high

@@ -19,13 +19,13 @@ LEAST_THINGS = 20
 """Different values of a column that may name things."""
 LEAST_REPEATS = 1.2
 """Rows for each value of a column that may name things."""
-_LEAST_SHARE = 0.01
+_LEAST_PROPORTION = 0.01
 """Of the rows: a column with fewer values is a category."""
 _ALIKE = 0.9
 """Agreement of another column between rows of one thing."""
 _BY_CHANCE = 0.6
 """Agreement of another column between any two rows."""
-_MOST_PAIRS = 2000
+_MAX_PAIRS = 2000
 
 
 def measure_neighbors(target: Floats, *, classes: bool) -> float | None:
@@ -47,13 +47,13 @@ def measure_neighbors(target: Floats, *, classes: bool) -> float | None:
     if len(target) < LEAST_ROWS or different < 2 or is_sorted:
         return None
     if classes:
-        shares = np.unique(target, return_counts=True)[1] / len(target)
-        expected = float((shares**2).sum())
-        found = (float((steps == 0).mean()) - expected) / (1 - expected)
+        proportions = np.unique(target, return_counts=True)[1] / len(target)
+        expected = float((proportions**2).sum())
+        likeness = (float((steps == 0).mean()) - expected) / (1 - expected)
     else:
-        found = float(np.corrcoef(_rank(target[:-1]), _rank(target[1:]))[0, 1])
+        likeness = float(np.corrcoef(_rank(target[:-1]), _rank(target[1:]))[0, 1])
     limit = max(_NOTICEABLE, _ERRORS / np.sqrt(len(target)))
-    return found if found > limit else None
+    return likeness if likeness > limit else None
 
 
 def find_things(table: pd.DataFrame, candidates: Mapping[str, int]) -> dict[str, float]:
@@ -63,18 +63,18 @@ def find_things(table: pd.DataFrame, candidates: Mapping[str, int]) -> dict[str,
 
     Args:
         table: All rows.
-        candidates: Columns of words or whole numbers, with the number of different values.
+        candidates: Columns of strings or whole numbers, with the number of different values.
 
     Returns:
         Column to rows for each value.
     """
-    found = {}
+    rows_per_value = {}
     for name, different in candidates.items():
         present = int(table[name].notna().sum())
-        few = max(LEAST_THINGS, _LEAST_SHARE * present)
+        few = max(LEAST_THINGS, _LEAST_PROPORTION * present)
         if few <= different <= present / LEAST_REPEATS and _rows_agree(table, name):
-            found[name] = present / different
-    return found
+            rows_per_value[name] = present / different
+    return rows_per_value
 
 
 def _rows_agree(table: pd.DataFrame, name: str) -> bool:
@@ -88,8 +88,8 @@ def _rows_agree(table: pd.DataFrame, name: str) -> bool:
     order = np.argsort(codes, kind="stable")
     same = np.flatnonzero(np.diff(codes[order]) == 0)
     draw = np.random.default_rng(0)
-    if len(same) > _MOST_PAIRS:
-        same = draw.choice(same, _MOST_PAIRS, replace=False)
+    if len(same) > _MAX_PAIRS:
+        same = draw.choice(same, _MAX_PAIRS, replace=False)
     if len(same) < LEAST_THINGS:
         return False
     one, other = order[same], order[same + 1]
@@ -105,7 +105,7 @@ def _rows_agree(table: pd.DataFrame, name: str) -> bool:
 
 
 def _agreement(values: NDArray[Any], one: NDArray[Any], other: NDArray[Any]) -> float:
-    """Share of pairs with equal values; NaN where most have none."""
+    """Proportion of pairs with equal values; NaN where most have none."""
     there = (values[one] >= 0) & (values[other] >= 0)
     if there.mean() < 1 / 2:
         return float("nan")

@@ -11,12 +11,12 @@ from mlchassis.contract.partitions import MONTH
 from mlchassis.evaluation.metrics import Floats
 
 BINS = 10
-WORDS = 8
+CATEGORIES = 8
 _LARGEST = 1e300
 """The distance of larger numbers is too large for a number."""
 _TAIL = 0.01
-"""Share of the values at each end that goes into the outermost bins: one error in a million would
-else make all others one bar."""
+"""Proportion of the values at each end that goes into the outermost bins: one error in a
+million would else make all others one bar."""
 
 
 def describe_columns(rows: pd.DataFrame, contract: Contract) -> dict[str, dict[str, Any]]:
@@ -26,16 +26,16 @@ def describe_columns(rows: pd.DataFrame, contract: Contract) -> dict[str, dict[s
         rows: With a column MONTH.
         contract: Contract of the rows.
     """
-    told = {"feature", "target", "sensitive"}
-    months = {str(month): batch for month, batch in rows.groupby(MONTH)}
+    described = {"feature", "target", "sensitive"}
+    months = {str(month): partition for month, partition in rows.groupby(MONTH)}
     return {
         column.name: _describe(
             column,
             rows[column.name].dropna(),
-            {month: batch[column.name] for month, batch in months.items()},
+            {month: partition[column.name] for month, partition in months.items()},
         )
         for column in contract.columns
-        if column.roles & told and column not in contract.pii
+        if column.roles & described and column not in contract.pii
     }
 
 
@@ -50,7 +50,7 @@ def _describe(
         return facts
     if column.kind in ("number", "integer") and whole.nunique() > BINS:
         return {**facts, **_describe_numbers(whole, months)}
-    return {**facts, **_describe_words(whole, months)}
+    return {**facts, **_describe_categories(whole, months)}
 
 
 def _describe_numbers(
@@ -63,7 +63,7 @@ def _describe_numbers(
     medians = {month: _read_numbers(part) for month, part in months.items()}
     return {
         "edges": edges.tolist(),
-        "shares": (counts / len(values)).tolist(),
+        "proportions": (counts / len(values)).tolist(),
         "typical": {
             month: float(np.median(part)) if len(part) else None for month, part in medians.items()
         },
@@ -71,25 +71,25 @@ def _describe_numbers(
 
 
 def _read_numbers(values: "pd.Series[Any]") -> Floats:
-    found: Floats = values.dropna().to_numpy(dtype=float)
-    return found.clip(-_LARGEST, _LARGEST)
+    numbers: Floats = values.dropna().to_numpy(dtype=float)
+    return numbers.clip(-_LARGEST, _LARGEST)
 
 
-def _describe_words(
+def _describe_categories(
     whole: "pd.Series[Any]", months: Mapping[str, "pd.Series[Any]"]
 ) -> dict[str, Any]:
     counts = whole.value_counts()
     commonest = counts.index[0]
-    shown = counts.head(WORDS)
+    shown = counts.head(CATEGORIES)
     if pd.api.types.is_numeric_dtype(whole):
         shown = shown.sort_index()
-    shares = {month: (part.dropna() == commonest).mean() for month, part in months.items()}
+    proportions = {month: (part.dropna() == commonest).mean() for month, part in months.items()}
     return {
         "values": {_spell(word): int(n) / len(whole) for word, n in shown.items()},
         "distinct": len(counts),
         "commonest": _spell(commonest),
         "typical": {
-            month: None if pd.isna(part) else float(part) for month, part in shares.items()
+            month: None if pd.isna(part) else float(part) for month, part in proportions.items()
         },
     }
 

@@ -18,7 +18,7 @@ from mlchassis.contract.cells import parse_cell
 from mlchassis.contract.model import Column, Contract, Kind
 
 Digests = Mapping[str, Sequence[str]]
-"""By column, `SALT:DIGEST` of each value that is forgotten."""
+"""`SALT:DIGEST` of each forgotten value, keyed by column."""
 
 
 def spell_cell(cell: Any, kind: Kind) -> str | None:

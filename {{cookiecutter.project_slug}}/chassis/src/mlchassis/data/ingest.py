@@ -6,7 +6,7 @@ no longer offers is kept.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ import pandas as pd
 
 from mlchassis.config.params import Params
 from mlchassis.contract.model import Contract, load_contract
-from mlchassis.contract.partitions import WHOLE, has_arrived, split_by_month
+from mlchassis.contract.partitions import WHOLE, is_available, split_by_month
 from mlchassis.data.forgotten import Digests, drop_forgotten
-from mlchassis.data.tables import conform, read_table, write_table
+from mlchassis.data.tables import coerce, read_table, write_table
 from mlchassis.errors import ProjectError
 from mlchassis.files import clear_scratch
 from mlchassis.paths import Paths
@@ -25,14 +25,14 @@ from mlchassis.project import Workspace
 from mlchassis.reports import write_report
 from mlchassis.sources.files import NOTES
 from mlchassis.sources.location import OFFLINE, SourceMissingError
-from mlchassis.sources.parsing import MISSING_WORDS
+from mlchassis.sources.parsing import MISSING_COUNTS
 from mlchassis.sources.registry import read_source
 
-_WORDS_SHOWN = 3
+_SHOWN = 3
 
 
 def run(paths: Workspace, params: Params) -> str:
-    """Stores every month that has arrived and reports how many rows came and are still to come."""
+    """Store every month that is available and report how many rows came and are still to come."""
     contract = load_contract(paths.contract)
     drop_stored(paths.raw, contract, params.ingest.forgotten)
     if is_offline(paths):
@@ -48,34 +48,42 @@ def run(paths: Workspace, params: Params) -> str:
 
 def store_rows(paths: Paths, params: Params, read: pd.DataFrame, contract: Contract) -> str:
     """Store the rows that the source offers, by month."""
-    rows, forgotten = drop_forgotten(conform(read, contract), contract, params.ingest.forgotten)
+    rows, forgotten = drop_forgotten(coerce(read, contract), contract, params.ingest.forgotten)
     if rows.empty:
         raise ProjectError(
             "The source offers no row at all; look where it points in params.yaml, and what is "
             "there."
         )
     offered = dict(split_by_month(rows, contract))
-    arrived = [month for month in offered if has_arrived(month, params.ingest.until)]
-    if not arrived:
-        raise ProjectError(
-            f"No row has arrived by {params.ingest.until}: the source begins with {min(offered)}; "
-            "raise ingest.until in params.yaml."
-        )
+    available = _list_available(offered, params.ingest.as_of)
     # DVC keeps this folder from run to run, with all that is in it.
     clear_scratch(paths.raw)
     newest = max((path.stem for path in paths.raw.glob("*.parquet")), default=None)
     added = {
-        month: store_batch(paths.raw / f"{month}.parquet", offered[month], may_grow=month == newest)
-        for month in arrived
+        month: store_partition(
+            paths.raw / f"{month}.parquet", offered[month], may_grow=month == newest
+        )
+        for month in available
     }
     report = {
-        **count_rows(paths.raw, offered, params.ingest.until),
+        **count_rows(paths.raw, offered, params.ingest.as_of),
         "added": {month: count for month, count in added.items() if count},
         "left_out": read.attrs.get(NOTES, []),
-        "read_as_missing": read.attrs.get(MISSING_WORDS, {}),
+        "read_as_missing": read.attrs.get(MISSING_COUNTS, {}),
     }
     write_report(paths.reports / "ingest.json", report)
     return summarize(report) + _name_forgotten(forgotten)
+
+
+def _list_available(offered: Iterable[str], as_of: str | None) -> list[str]:
+    """Return the months that are available; stop where none is."""
+    available = [month for month in offered if is_available(month, as_of)]
+    if not available:
+        raise ProjectError(
+            f"No row has arrived by {as_of}: the source begins with {min(offered)}; raise "
+            "ingest.as_of in params.yaml."
+        )
+    return available
 
 
 def drop_stored(raw: Path, contract: Contract, forgotten: Digests) -> None:
@@ -103,7 +111,7 @@ def summarize(report: Mapping[str, Any]) -> str:
     """Number of rows read, and anything unexpected about them."""
     arrived = (
         f"{report['arrived']:,} of {report['offered']:,} rows have arrived in "
-        f"{_spell_batches(report)}, {report['not_yet_arrived']:,} are still to come"
+        f"{_spell_partitions(report)}, {report['not_yet_arrived']:,} are still to come"
     )
     sentences = [
         arrived,
@@ -113,8 +121,8 @@ def summarize(report: Mapping[str, Any]) -> str:
         ),
         *report["left_out"],
         *(
-            f"'{name}': {sum(words.values()):,} cells count as missing ({_list_counts(words)})"
-            for name, words in report["read_as_missing"].items()
+            f"'{name}': {sum(counts.values()):,} cells count as missing ({_list_counts(counts)})"
+            for name, counts in report["read_as_missing"].items()
         ),
     ]
     return "; ".join(sentences)
@@ -124,10 +132,10 @@ def _count_rows(count: int) -> str:
     return "1 row was" if count == 1 else f"{count:,} rows were"
 
 
-def _list_counts(words: Mapping[str, int]) -> str:
-    commonest = sorted(words.items(), key=lambda item: -item[1])[:_WORDS_SHOWN]
-    listed = ", ".join(f"'{word}' in {count:,}" for word, count in commonest)
-    return listed + (", …" if len(words) > _WORDS_SHOWN else "")
+def _list_counts(counts: Mapping[str, int]) -> str:
+    commonest = sorted(counts.items(), key=lambda item: -item[1])[:_SHOWN]
+    listed = ", ".join(f"'{value}' in {count:,}" for value, count in commonest)
+    return listed + (", …" if len(counts) > _SHOWN else "")
 
 
 def is_offline(paths: Paths) -> bool:
@@ -135,29 +143,29 @@ def is_offline(paths: Paths) -> bool:
     return bool(os.environ.get(OFFLINE)) and any(paths.raw.glob("*.parquet"))
 
 
-def _spell_batches(report: Mapping[str, Any]) -> str:
-    """Spell the number of batches: "1 batch", "8 batches"."""
-    batches = len(report["months"])
-    return f"{batches:,} batch{'es' if batches != 1 else ''}"
+def _spell_partitions(report: Mapping[str, Any]) -> str:
+    """Spell the number of partitions: "1 partition", "8 partitions"."""
+    partitions = len(report["months"])
+    return f"{partitions:,} partition{'s' if partitions != 1 else ''}"
 
 
 def keep_stored(paths: Paths, params: Params, why: str) -> str:
     """Go on from the months in `data/raw`, and say why."""
-    found: dict[str, Any] = {"added": {}, "left_out": [], "read_as_missing": {}}
-    report = {**count_rows(paths.raw, {}, params.ingest.until), **found}
+    nothing: dict[str, Any] = {"added": {}, "left_out": [], "read_as_missing": {}}
+    report = {**count_rows(paths.raw, {}, params.ingest.as_of), **nothing}
     write_report(paths.reports / "ingest.json", report)
     return (
-        f"{why}; going on from the {report['arrived']:,} rows in {_spell_batches(report)} "
+        f"{why}; going on from the {report['arrived']:,} rows in {_spell_partitions(report)} "
         "of data/raw"
     )
 
 
-def count_rows(raw: Path, offered: Mapping[str, pd.DataFrame], until: str | None) -> dict[str, Any]:
+def count_rows(raw: Path, offered: Mapping[str, pd.DataFrame], as_of: str | None) -> dict[str, Any]:
     """Row counts, including stored rows that the source no longer offers."""
     gone = [path for path in raw.glob("*.parquet") if path.stem not in offered]
     counts = {month: len(batch) for month, batch in offered.items()}
     counts |= {path.stem: len(read_table(path)) for path in gone}
-    arrived = {month: counts[month] for month in sorted(counts) if has_arrived(month, until)}
+    arrived = {month: counts[month] for month in sorted(counts) if is_available(month, as_of)}
     return {
         "offered": sum(counts.values()),
         "arrived": sum(arrived.values()),
@@ -166,8 +174,8 @@ def count_rows(raw: Path, offered: Mapping[str, pd.DataFrame], until: str | None
     }
 
 
-def store_batch(path: Path, rows: pd.DataFrame, *, may_grow: bool = False) -> int:
-    """Writes a month, finds it there unchanged, or adds rows to it; returns how many were added.
+def store_partition(path: Path, rows: pd.DataFrame, *, may_grow: bool = False) -> int:
+    """Write a month, find it there unchanged, or add rows to it; return how many were added.
 
     Raises:
         ProjectError: The month is there with other content.
@@ -188,14 +196,14 @@ def store_batch(path: Path, rows: pd.DataFrame, *, may_grow: bool = False) -> in
 
 def _describe_change(path: Path, stored: pd.DataFrame, changed: int, added: pd.DataFrame) -> str:
     what = "the table" if path.stem == WHOLE else path.stem
-    told = (
+    change = (
         f"{changed:,} of {len(stored):,} stored rows are changed or gone"
         if changed
         else f"{len(added):,} of its rows are new, and later months are stored already"
     )
     return (
-        f"The source offers {what} again with other content ({told}); what arrived stays: find out "
-        f"why it changed, and delete data/raw/{path.name} if the new one is right."
+        f"The source offers {what} again with other content ({change}); what arrived stays: find "
+        f"out why it changed, and delete data/raw/{path.name} if the new one is right."
     )
 
 
@@ -221,6 +229,7 @@ def _compare(stored: pd.DataFrame, rows: pd.DataFrame) -> tuple[int, pd.DataFram
     same = both.groupby(list(both.columns), dropna=False, sort=False).ngroup()
     place = pd.Series(np.arange(len(both)) < len(stored))
     copies = pd.DataFrame({"row": same, "copy": same.groupby([place, same]).cumcount()})
-    old, new = copies[: len(stored)], copies[len(stored) :]
+    old = copies[: len(stored)]
+    new = copies[len(stored) :]
     is_known = pd.MultiIndex.from_frame(new).isin(pd.MultiIndex.from_frame(old))
     return len(stored) - int(is_known.sum()), rows[~is_known]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from mlchassis.contract.model import Column, Contract
-from mlchassis.html.rendering import Section, Table, Text
+from mlchassis.html.blocks import Section, Table, Text
 
 
 def describe_left_out(contract: Contract) -> Iterator[Section]:

@@ -17,9 +17,9 @@ from mlchassis.contract.schemas import PANDAS_TYPES, generate_rows
 from mlchassis.errors import ProjectError
 from mlchassis.features.encoding import MISSING, Columns
 
-_LEAST_SHARE = 0.01
-"""Share of rows in which a category holds a person's value, from which on it is no coincidence."""
-_MOST_COMPARED = 20_000
+_LEAST_PROPORTION = 0.01
+"""Proportion of rows in which a category holds a person's value without coincidence."""
+_MAX_COMPARED = 20_000
 
 
 def replace_personal_values(rows: pd.DataFrame, contract: Contract, seed: int) -> pd.DataFrame:
@@ -32,8 +32,8 @@ def replace_personal_values(rows: pd.DataFrame, contract: Contract, seed: int) -
         return rows
     # No target and no key are needed to draw values.
     made = generate_rows(replace(contract, columns=tuple(personal)), len(rows), seed)
-    found = {column.name: _make_column(column, made) for column in personal}
-    return rows.assign(**{name: values.set_axis(rows.index) for name, values in found.items()})
+    columns = {column.name: _make_column(column, made) for column in personal}
+    return rows.assign(**{name: values.set_axis(rows.index) for name, values in columns.items()})
 
 
 def _make_column(column: Column, made: list[dict[str, Any]]) -> "pd.Series[Any]":
@@ -51,7 +51,7 @@ def check_categories(
     """Refuse a model whose categories are the values of a column tagged `pii`.
 
     Args:
-        contract: Says which columns those are.
+        contract: Contract with the tags.
         columns: The training rows, column by column.
         features: Features computed from the rows.
         allowed: Columns whose values may be stored, as `export.pii_categories` lists them.
@@ -82,9 +82,9 @@ def _holds(feature: NDArray[Any], column: NDArray[Any]) -> bool:
     """True if a feature repeats a column's values row by row, ignoring case."""
     pairs = [
         (str(category).casefold(), str(value).strip().casefold())
-        for category, value in zip(feature[:_MOST_COMPARED], column[:_MOST_COMPARED], strict=True)
+        for category, value in zip(feature[:_MAX_COMPARED], column[:_MAX_COMPARED], strict=True)
         if value != MISSING
     ]
     if not pairs:
         return False
-    return float(np.mean([value in category for category, value in pairs])) >= _LEAST_SHARE
+    return float(np.mean([value in category for category, value in pairs])) >= _LEAST_PROPORTION

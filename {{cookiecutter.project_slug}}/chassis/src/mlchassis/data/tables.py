@@ -1,5 +1,6 @@
 """Parquet files of contract rows: typed on the way out, nullable on the way in."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from mlchassis.config.source_params import ColumnFormat
 from mlchassis.contract.cells import CellParser, normalize_text
 from mlchassis.contract.model import Contract, Kind
-from mlchassis.contract.schemas import PANDAS_TYPES, read_moment
+from mlchassis.contract.schemas import PANDAS_TYPES, read_timestamp
 from mlchassis.errors import ProjectError
 from mlchassis.files import replacing
 from mlchassis.printable import describe_refusal
@@ -24,10 +25,10 @@ _HELD: Mapping[Kind, str] = {
     "string": "string",
     "timestamp": "string datetime64 datetime date",
 }
-"""What pandas may find in a column of a kind, in its own words."""
+"""Results of pandas' type inference that a column of each kind may have."""
 
 
-def conform(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+def coerce(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
     """The contract's columns, in its order and types; further columns are left behind.
 
     Raises:
@@ -59,15 +60,15 @@ def _cast(values: "pd.Series[Any]", kind: Kind) -> "pd.Series[Any]":
     if held == "string":
         values = _normalize(values, CellParser(kind, ColumnFormat()))
     if kind == "timestamp" and held == "string":
-        values = values.map(read_moment, na_action="ignore")
+        values = values.map(read_timestamp, na_action="ignore")
     return values.astype(cast("Any", PANDAS_TYPES[kind]))
 
 
 def _normalize(values: "pd.Series[Any]", parser: CellParser) -> "pd.Series[Any]":
     """Text as every way in reads it; None for a missing value."""
     # Each different word is read once; a missing cell has the code -1, which takes the last.
-    codes, words = pd.factorize(values)
-    normal = [_read_text(parser, word) for word in words]
+    codes, strings = pd.factorize(values)
+    normal = [_read_text(parser, text) for text in strings]
     read = np.array([*normal, None], dtype=object)[codes]
     return pd.Series(read, index=values.index, name=values.name)
 
@@ -78,14 +79,14 @@ def _read_text(parser: CellParser, text: str) -> str | None:
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
-    """Writes a Parquet file beside its place and renames it there."""
+    """Write a Parquet file beside its place and rename it there."""
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     with replacing(path, private=True) as scratch:
         pq.write_table(table, scratch, compression="zstd")
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Reads one Parquet file with nullable types.
+    """Read one Parquet file with nullable types.
 
     Raises:
         ProjectError: The file is missing or is no Parquet file.
@@ -101,7 +102,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def read_tables(paths: Iterable[Path]) -> pd.DataFrame:
-    """Reads several files, one below the other.
+    """Read several files, one below the other.
 
     Raises:
         ProjectError: There is none, or one of them is not whole.
@@ -110,3 +111,11 @@ def read_tables(paths: Iterable[Path]) -> pd.DataFrame:
     if not tables:
         raise ProjectError("There is no table to read; run `make repro` or `make pull`.")
     return pd.concat(tables, ignore_index=True)
+
+
+def hash_rows(*parts: pd.DataFrame) -> str:
+    """Return the SHA-256 of rows' content, whatever file they lie in."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(pd.util.hash_pandas_object(part, index=False).to_numpy().tobytes())
+    return digest.hexdigest()

@@ -10,7 +10,7 @@ from mlchassis.config.yaml_edit import set_values
 from mlchassis.contract.model import load_contract
 from mlchassis.data.forgotten import make_digest
 from mlchassis.erasure.holders import list_holders
-from mlchassis.erasure.logs import blank_lines, has_lines
+from mlchassis.erasure.logs import clear_logs, holds_lines
 from mlchassis.erasure.objects import find_objects
 from mlchassis.erasure.selection import (
     Selection,
@@ -21,8 +21,9 @@ from mlchassis.erasure.selection import (
     write_rows,
 )
 from mlchassis.errors import ProjectError
-from mlchassis.files import clear_scratch, replacing
+from mlchassis.files import clear_scratch, write_text
 from mlchassis.paths import Paths
+from mlchassis.prediction_log.table import SCHEMA
 from mlchassis.project import read_params
 from mlchassis.workspace.dvc_remotes import find_stores
 from mlchassis.workspace.outputs import recording
@@ -34,7 +35,7 @@ _LINE = "ingest:\n"
 Say = Callable[[str], None]
 
 
-def forget(paths: Paths, text: str, predictions: Path, say: Say) -> None:
+def forget_rows(paths: Paths, text: str, predictions: Path, say: Say) -> None:
     """Remove the rows of one person, and list what else holds them.
 
     A process that is killed in between leaves nothing half-written; the same command again does
@@ -45,7 +46,7 @@ def forget(paths: Paths, text: str, predictions: Path, say: Say) -> None:
         paths: The project.
         text: A key's value, or COLUMN=VALUE.
         predictions: The folder of the prediction log.
-        say: Shows one line to the user.
+        say: Callback that prints one line to the user.
 
     Raises:
         ProjectError: The contract has no such column, or nothing holds such a row.
@@ -74,10 +75,10 @@ def _collect_keys(paths: Paths, objects: list[Path], selection: Selection) -> fr
     """Keys of the rows, from every table that has them."""
     if selection.key is None or selection.key.name == selection.column.name:
         return frozenset({selection.value} if selection.key is not None else ())
-    found: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
     for path in (*_tables(paths), *objects):
-        found |= read_keys(path, selection)
-    return found
+        keys |= read_keys(path, selection)
+    return keys
 
 
 def _tables(paths: Paths) -> Iterator[Path]:
@@ -96,7 +97,7 @@ def _is_held(paths: Paths, predictions: Path, selection: Selection) -> bool:
     scores = (path for path in _walk(paths.root, "*.parquet") if _is_score(path))
     if any(holds_rows(path, selection) for path in (*_tables(paths), *scores)):
         return True
-    return any(has_lines(path, selection) for path in predictions.glob("*.jsonl"))
+    return holds_lines(predictions, selection)
 
 
 def _note_digest(paths: Paths, selection: Selection, *, held: bool) -> None:
@@ -122,16 +123,14 @@ def _note_digest(paths: Paths, selection: Selection, *, held: bool) -> None:
     if f"  {SETTING.partition('.')[2]}:" not in text:
         text = text.replace(_LINE, f"{_LINE}  forgotten: {{}}\n", 1)
     clear_scratch(paths.root, paths.params.name)
-    with replacing(paths.params) as scratch:
-        scratch.write_text(set_values(text, {SETTING: (value, _COMMENT)}), encoding="utf-8")
+    write_text(paths.params, set_values(text, {SETTING: (value, _COMMENT)}))
 
 
 def _clear_logs(paths: Paths, predictions: Path, selection: Selection, say: Say) -> int:
     total = 0
-    for path in sorted(predictions.glob("*.jsonl")):
-        count = blank_lines(path, selection)
+    for path, count in clear_logs(predictions, selection):
         if count:
-            say(f"forget: {_count(count, 'line')} blanked in {_relative(path, paths)}")
+            say(f"forget: {_count(count, 'line')} removed from {_relative(path, paths)}")
         total += count
     return total
 
@@ -169,8 +168,12 @@ def _is_score(path: Path) -> bool:
     import pyarrow.parquet as pq
 
     try:
-        names = set(pq.read_schema(path).names)
+        schema = pq.read_schema(path)
     except (pa.ArrowInvalid, OSError):
+        return False
+    names = set(schema.names)
+    if names == set(SCHEMA.names):
+        # A file of the prediction log, which is cleared as such.
         return False
     return {"row", "prediction"} <= names or {"row", "reason"} <= names
 

@@ -10,13 +10,13 @@ from mlchassis.erasure.selection import Selection
 from mlchassis.masking import mask_address
 from mlchassis.paths import Paths
 from mlchassis.project import read_params
-from mlchassis.registry.tracking_uri import resolve_address
+from mlchassis.registry.tracking_uri import resolve_tracking_location
 from mlchassis.workspace.dvc_remotes import DvcStores
 
 _SHORTEST = 3
 """Shorter values occur everywhere, so nothing is searched for them."""
-_MOST_COMMITS = 10
-_MOST_FILES = 20
+_MAX_COMMITS = 10
+_MAX_FILES = 20
 _BLOCK = 1 << 20
 
 
@@ -24,7 +24,7 @@ def list_holders(
     paths: Paths, stores: DvcStores, selection: Selection, foreign: list[Path]
 ) -> Iterator[str]:
     """Lines about everything that is left: sources, models, registries, remotes, git, backups."""
-    found = [
+    holders = [
         *_name_source(paths),
         *(f"{path}: an object that no dvc.lock of this project names" for path in foreign),
         *_name_models(paths),
@@ -38,7 +38,7 @@ def list_holders(
         "backups, other clones, images, and scores that were written outside of this folder",
     ]
     yield "Not touched; delete there what holds the rows:"
-    for line in found:
+    for line in holders:
         yield f"  - {line}"
     yield (
         "Next: commit params.yaml, then `make run`: it trains without the rows, and says so if the "
@@ -77,8 +77,8 @@ def _name_files(paths: Paths, selection: Selection) -> Iterator[str]:
 
 
 def _shorten(lines: list[str]) -> list[str]:
-    more = len(lines) - _MOST_FILES
-    return [*lines[:_MOST_FILES], f"and {more} more such files"] if more > 0 else lines
+    more = len(lines) - _MAX_FILES
+    return [*lines[:_MAX_FILES], f"and {more} more such files"] if more > 0 else lines
 
 
 def _contains(path: Path, needle: bytes) -> bool:
@@ -93,14 +93,14 @@ def _contains(path: Path, needle: bytes) -> bool:
 
 
 def _name_registry(paths: Paths) -> Iterator[str]:
-    address = resolve_address(paths)
-    if address.database is None:
-        yield f"versions registered at {address.shown}, and their artifacts"
+    location = resolve_tracking_location(paths)
+    if location.database is None:
+        yield f"versions registered at {location.shown}, and their artifacts"
         return
-    if not address.database.exists():
+    if not location.database.exists():
         return
     query = "SELECT name, version, run_id FROM model_versions ORDER BY version"
-    uri = f"{address.database.as_uri()}?mode=ro"
+    uri = f"{location.database.as_uri()}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
         for name, number, run in connection.execute(query):
             yield f"version {number} of {name}: var/mlartifacts/{run}"
@@ -113,5 +113,5 @@ def _name_commits(paths: Paths, selection: Selection) -> Iterator[str]:
     done = subprocess.run(command, cwd=paths.root, capture_output=True, text=True, check=False)
     commits = done.stdout.split()
     if commits:
-        more = f" and {len(commits) - _MOST_COMMITS} more" if len(commits) > _MOST_COMMITS else ""
-        yield f"git commits {', '.join(commits[:_MOST_COMMITS])}{more}: the value stands in them"
+        more = f" and {len(commits) - _MAX_COMMITS} more" if len(commits) > _MAX_COMMITS else ""
+        yield f"git commits {', '.join(commits[:_MAX_COMMITS])}{more}: the value stands in them"

@@ -8,6 +8,34 @@ from typing import Any
 
 from mlchassis.data.forgotten import spell_cell
 from mlchassis.erasure.selection import Selection
+from mlchassis.prediction_log.reading import read_entries
+from mlchassis.prediction_log.removal import remove_rows
+from mlchassis.prediction_log.segments import JSON_LINES, PARQUET, exclusive, list_files
+
+
+def clear_logs(folder: Path, selection: Selection) -> Iterator[tuple[Path, int]]:
+    """Remove the lines about the selected rows; yield the number of each file that had some.
+
+    Segments that a Parquet file replaced and that a killed compaction left are cleared too.
+    """
+
+    def selects(entry: Any) -> bool:
+        return isinstance(entry, dict) and _matches(entry, selection)
+
+    if not folder.is_dir():
+        return
+    with exclusive(folder):
+        for path in list_files(folder, JSON_LINES):
+            yield path, blank_lines(path, selection)
+        for path in list_files(folder, PARQUET):
+            yield path, remove_rows(path, selects)
+
+
+def holds_lines(folder: Path, selection: Selection) -> bool:
+    """True if the log has a line about the selected rows."""
+    return any(
+        isinstance(entry, dict) and _matches(entry, selection) for entry in read_entries(folder)
+    )
 
 
 def blank_lines(path: Path, selection: Selection) -> int:
@@ -23,11 +51,6 @@ def blank_lines(path: Path, selection: Selection) -> int:
             count += 1
         os.fsync(file.fileno())
     return count
-
-
-def has_lines(path: Path, selection: Selection) -> bool:
-    """True if a log has a line about the selected rows."""
-    return next(_find_lines(path, selection), None) is not None
 
 
 def _find_lines(path: Path, selection: Selection) -> Iterator[tuple[int, int]]:

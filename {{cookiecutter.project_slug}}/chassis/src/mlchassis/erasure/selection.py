@@ -82,14 +82,16 @@ def find_rows(path: Path, selection: Selection) -> "np.ndarray[Any, np.dtype[np.
             cells = table.read(columns=[column.name]).column(0).to_pandas()
     except (pa.ArrowInvalid, OSError):
         return None
-    found: np.ndarray[Any, np.dtype[np.bool_]] = match_values(cells, column.kind, values).to_numpy()
-    return found
+    selected: np.ndarray[Any, np.dtype[np.bool_]] = match_values(
+        cells, column.kind, values
+    ).to_numpy()
+    return selected
 
 
 def holds_rows(path: Path, selection: Selection) -> bool:
     """True if a file is a Parquet table with such rows."""
-    found = find_rows(path, selection)
-    return found is not None and bool(found.any())
+    selected = find_rows(path, selection)
+    return selected is not None and bool(selected.any())
 
 
 def write_rows(path: Path, table: pa.Table) -> None:
@@ -106,26 +108,26 @@ def remove_rows(
     write: Callable[[Path, pa.Table], None] = write_rows,
 ) -> int:
     """Rewrite a Parquet file without the rows, or delete it if none is left; count them."""
-    found = find_rows(path, selection)
-    if found is None or not found.any():
+    selected = find_rows(path, selection)
+    if selected is None or not selected.any():
         return 0
     table = pq.read_table(path)
-    left = table.filter(pa.array(~found))
+    left = table.filter(pa.array(~selected))
     if not left.num_rows and not keep_empty:
         path.unlink()
-        return int(found.sum())
+        return int(selected.sum())
     write(path, left)
-    return int(found.sum())
+    return int(selected.sum())
 
 
 def read_keys(path: Path, selection: Selection) -> frozenset[str]:
     """Keys of the selected rows of a table."""
-    found = find_rows(path, selection)
-    if found is None or not found.any() or selection.key is None:
+    selected = find_rows(path, selection)
+    if selected is None or not selected.any() or selection.key is None:
         return frozenset()
     names = pq.read_schema(path).names
     if selection.key.name not in names:
         return frozenset()
-    cells = pq.read_table(path, columns=[selection.key.name]).column(0).to_pandas()[found]
+    cells = pq.read_table(path, columns=[selection.key.name]).column(0).to_pandas()[selected]
     spelled = (spell_cell(cell, selection.key.kind) for cell in cells)
     return frozenset(text for text in spelled if text is not None)

@@ -1,8 +1,8 @@
-"""Behavioural tests: what a person knows about the answers, declared in `behaviour.yaml`.
+"""Behavioral tests: what a person knows about the answers, declared in `behavior.yaml`.
 
 Minimum functionality, invariance and direction are the three kinds of Ribeiro et al. 2020
 ("Beyond Accuracy: Behavioral Testing of NLP Models with CheckList"). Each asks the bundle about
-rows of the test window that were changed, and counts the rows whose answer is as expected.
+rows of the test split that were changed, and counts the rows whose answer is as expected.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,20 +16,21 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlchassis.contract.model import ClassLabel, Column, Contract
-from mlchassis.contract.schemas import frame_schema
+from mlchassis.contract.table_checks import frame_schema
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import Floats
+from mlchassis.evaluation.results import BehaviorResult
 
 ROWS = 2000
-"""Rows of the test window that each test asks about."""
+"""Rows of the test split that each test asks about."""
 
 Score = Callable[[pd.DataFrame], Floats]
 """A frame to probabilities or numbers, shape (rows, classes or 1)."""
-Share = Annotated[float, Field(gt=0, le=1)]
+Proportion = Annotated[float, Field(gt=0, le=1)]
 
 
-class BehaviourError(ProjectError):
-    """`behaviour.yaml` cannot be read, or asks for what the contract does not allow."""
+class BehaviorError(ProjectError):
+    """`behavior.yaml` cannot be read, or asks for what the contract does not allow."""
 
 
 class _Record(BaseModel):
@@ -37,13 +38,13 @@ class _Record(BaseModel):
 
 
 class Shift(_Record):
-    """Adds to a number, and stays within the contract's bounds."""
+    """Number input plus a shift, clipped to the contract's bounds."""
 
     add: float
 
 
 Change = Mapping[str, Shift | bool | int | float | str | None]
-"""By column: a new value, or a shift."""
+"""New value or shift, keyed by column."""
 
 
 class _Test(_Record):
@@ -51,13 +52,13 @@ class _Test(_Record):
 
     Attributes:
         given: Values set in every row first.
-        share: Least share of rows that must behave.
+        proportion: Least proportion of rows that must behave.
         of: The class whose probability counts; the last one if left out.
     """
 
     name: str
     given: Change = {}
-    share: Share
+    proportion: Proportion
     of: ClassLabel | None = None
 
 
@@ -105,56 +106,60 @@ class _File(_Record):
 
 
 def load_tests(path: Path) -> tuple[Test, ...]:
-    """Reads the tests; none are declared where the list is empty.
+    """Read the tests; none are declared where the list is empty.
 
     Raises:
-        BehaviourError: The file is missing, or a test is not one; the sentence names the place.
+        BehaviorError: The file is missing, or a test is not one; the sentence names the place.
     """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     # A date or number that is none, or nesting without end, is no YAMLError.
     except (FileNotFoundError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BehaviourError(f"{path.name} cannot be read ({error}); restore it.") from None
+        raise BehaviorError(f"{path.name} cannot be read ({error}); restore it.") from None
     try:
         return _File.model_validate(raw).tests or ()
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise BehaviourError(f"{path.name}: {place}: {first['msg'].lower()}.") from None
+        raise BehaviorError(f"{path.name}: {place}: {first['msg'].lower()}.") from None
 
 
 def run_tests(
     tests: tuple[Test, ...], rows: pd.DataFrame, contract: Contract, score: Score
-) -> list[dict[str, Any]]:
-    """Asks about evenly spaced rows of a window; facts per test.
+) -> list[BehaviorResult]:
+    """Run each test on evenly spaced rows of a split.
 
     Raises:
-        BehaviourError: A test makes rows that break the contract.
+        BehaviorError: A test makes rows that break the contract.
     """
     chosen = rows.iloc[np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(int)]
     chosen = chosen.reset_index(drop=True)
-    found = []
-    for test in tests:
-        given = _changed(chosen, test.given, contract, test.name)
-        change = getattr(test, "change", {})
-        before = _pick(score(given), test, contract)
-        after = (
-            _pick(score(_changed(given, change, contract, test.name)), test, contract)
-            if change
-            else before
-        )
-        share = float(np.mean(test.behaves(before, after)))
-        facts = {"name": test.name, "kind": test.kind, "rows": len(chosen)}
-        found.append({**facts, "share": share, "limit": test.share})
-    return found
+    return [_run_test(test, chosen, contract, score) for test in tests]
+
+
+def _run_test(test: Test, chosen: pd.DataFrame, contract: Contract, score: Score) -> BehaviorResult:
+    """Return the proportion of the chosen rows that pass a test, for a report."""
+    rows = _changed(chosen, test.given, contract, test.name)
+    before = _pick(score(rows), test, contract)
+    after = before
+    change = getattr(test, "change", {})
+    if change:
+        after = _pick(score(_changed(rows, change, contract, test.name)), test, contract)
+    return BehaviorResult(
+        name=test.name,
+        kind=test.kind,
+        rows=len(chosen),
+        proportion=float(np.mean(test.behaves(before, after))),
+        limit=test.proportion,
+    )
 
 
 def _pick(scores: Floats, test: Test, contract: Contract) -> Floats:
     if test.of is None:
         return scores[:, -1]
     if test.of not in contract.classes:
-        raise BehaviourError(
-            f"behaviour.yaml: '{test.name}' is about class {test.of!r}, which the contract does "
+        raise BehaviorError(
+            f"behavior.yaml: '{test.name}' is about class {test.of!r}, which the contract does "
             f"not have; it has {', '.join(map(repr, contract.classes))}."
         )
     return scores[:, contract.classes.index(test.of)]
@@ -163,9 +168,10 @@ def _pick(scores: Floats, test: Test, contract: Contract) -> Floats:
 def _changed(rows: pd.DataFrame, change: Change, contract: Contract, name: str) -> pd.DataFrame:
     if not change:
         return rows
-    rows, features = rows.copy(), {column.name: column for column in contract.features}
+    rows = rows.copy()
+    features = {column.name: column for column in contract.features}
     for column in change.keys() - features:
-        raise BehaviourError(f"behaviour.yaml: '{name}' sets '{column}', which is no feature.")
+        raise BehaviorError(f"behavior.yaml: '{name}' sets '{column}', which is no feature.")
     try:
         for column, value in change.items():
             rows[column] = _new_values(rows[column], value, features[column])
@@ -177,8 +183,8 @@ def _changed(rows: pd.DataFrame, change: Change, contract: Contract, name: str) 
         reason = f"{column}: {error}"
     else:
         return rows
-    raise BehaviourError(
-        f"behaviour.yaml: '{name}' makes rows that break the contract: {reason}; fix the test."
+    raise BehaviorError(
+        f"behavior.yaml: '{name}' makes rows that break the contract: {reason}; fix the test."
     )
 
 

@@ -5,28 +5,27 @@ resampling single rows would take them for independent and give intervals that a
 the unit by which rows are split is drawn whole (the block bootstrap of Künsch 1989), with one set
 of draws for every statistic: differences between models are paired.
 
-Percentiles of so few units as a test window has are too narrow as well: of 15 days the usual 95 %
+Percentiles of so few units as a test split has are too narrow as well: of 15 days the usual 95 %
 interval covers the truth in 92 % of cases. Its tails are moved out as far as Student's t lies
 beyond the normal distribution (the expanded percentile interval of Hesterberg 2015). Of fewer than
 `FEW_UNITS` the bootstrap knows too few different samples; there the interval is a t-interval with
 the jackknife's standard error. Where a few days are far worse than the others, both are still too
 narrow, by (1 + 2 t²) / (6 t) of the statistic's skewness at Student's quantile t (Johnson 1978):
 0.8 of it for 15 units. The skewness of a sample is smaller than the true one, so both ends move out
-by the whole of it. `tests/model/test_coverage.py` measures how often intervals hold the truth; its
-table is in `docs/intervals.md`.
+by the whole of it. The table in `docs/intervals.md` says how often intervals hold the truth.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-from mlchassis.config.params import SplitParams
+from mlchassis.config.params import Resampling, SplitParams
 from mlchassis.contract.model import Contract
 from mlchassis.evaluation.metrics import Floats, Groups, Metric, Statistic
 
@@ -89,17 +88,6 @@ def number_units(rows: pd.DataFrame, contract: Contract, split: SplitParams) -> 
     return units
 
 
-def describe_units(rows: pd.DataFrame, contract: Contract, split: SplitParams) -> dict[str, Any]:
-    """Describe the resampling units of some rows, for a report.
-
-    Returns:
-        `unit`, `count`, and the `interval` that so many give: bootstrap, t, or rows.
-    """
-    count = count_units(number_units(rows, contract, split))
-    interval = "bootstrap" if count >= FEW_UNITS else "t" if count >= LEAST_UNITS else "rows"
-    return {"unit": name_unit(contract, split), "count": count, "interval": interval}
-
-
 def count_units(groups: Groups) -> int:
     """Count the units of some rows."""
     return len(np.unique(groups))
@@ -128,11 +116,13 @@ def bootstrap(
         confidence: Probability with which an interval holds the true value.
         seed: Seed of the draws.
     """
-    functions, units = list(statistics.values()), int(groups.max()) + 1
+    functions = list(statistics.values())
+    units = int(groups.max()) + 1
     if units < FEW_UNITS:
         values, errors, skew = jackknife(functions, units)
-        half = _t_quantile(confidence, units - 1) * errors
-        low, high = values - half, values + half
+        half_widths = _t_quantile(confidence, units - 1) * errors
+        low = values - half_widths
+        high = values + half_widths
     else:
         values, draws = resample(functions, groups, resamples, seed)
         low, high = find_percentiles(draws, confidence, units)
@@ -193,10 +183,11 @@ def resample(
     statistics: Sequence[Statistic], groups: Groups, resamples: int, seed: int
 ) -> tuple[Floats, Floats]:
     """Compute the statistics as they are, and in each resample: shape (resamples, statistics)."""
-    generator, count = np.random.default_rng(seed), int(groups.max()) + 1
+    generator = np.random.default_rng(seed)
+    count = int(groups.max()) + 1
 
     def measure(weights: NDArray[Any]) -> list[float]:
-        weights = weights.astype(np.float64)  # One array for all, which `once` knows again.
+        weights = weights.astype(np.float64)  # One array for all, which `memoize_last` recognizes.
         return [statistic(weights) for statistic in statistics]
 
     drawn = (generator.integers(count, size=count) for _ in range(resamples))
@@ -205,7 +196,12 @@ def resample(
 
 
 def paired_difference(
-    metric: Metric, target: Floats, scores: Floats, other: Floats, groups: Groups, **settings: Any
+    metric: Metric,
+    target: Floats,
+    scores: Floats,
+    other: Floats,
+    groups: Groups,
+    **settings: Unpack[Resampling],
 ) -> Interval:
     """Improvement of `scores` over `other` on the same rows; positive is better.
 
@@ -216,10 +212,10 @@ def paired_difference(
     return bootstrap({"gain": statistic}, groups, **settings)["gain"]
 
 
-def once(statistic: Statistic) -> Statistic:
-    """Remembers the answer about the weights that were asked for last.
+def memoize_last(statistic: Statistic) -> Statistic:
+    """Memoize the value for the most recent weights.
 
-    In each resample a model is asked for its own value and again for every difference.
+    Each resample needs a model's value for itself and for every difference from it.
     """
     last: Floats | None = None
     value = float("nan")
@@ -227,7 +223,8 @@ def once(statistic: Statistic) -> Statistic:
     def remember(weights: Floats) -> float:
         nonlocal last, value
         if weights is not last:
-            last, value = weights, statistic(weights)
+            last = weights
+            value = statistic(weights)
         return value
 
     return remember
@@ -239,20 +236,20 @@ def gain(metric: Metric, candidate: Statistic, other: Statistic) -> Statistic:
     return lambda weights: sign * (candidate(weights) - other(weights))
 
 
-def rise_between_windows(
+def difference_between_splits(
     earlier: tuple[Statistic, Groups],
     later: tuple[Statistic, Groups],
     resamples: int,
     confidence: float,
     seed: int,
 ) -> Interval:
-    """Increase of a statistic from an earlier window to a later, disjoint one.
+    """Difference of a statistic from an earlier split to a later, disjoint one.
 
     Args:
         earlier: The statistic there, and the group of each row there.
-        later: The same of the later window.
-        resamples: Of each window; each is drawn by itself.
-        confidence: Share of resamples inside the interval.
+        later: The same of the later split.
+        resamples: Of each split; each is drawn by itself.
+        confidence: Proportion of resamples inside the interval.
         seed: Seed of the draws.
     """
     parts = [
@@ -265,9 +262,9 @@ def rise_between_windows(
         low, high = find_percentiles(others - some, confidence, min(count, counted))
         return Interval(difference, float(low), float(high))
     variances = [float(np.nanvar(some)), float(np.nanvar(others))]
-    half = _t_quantile(confidence, _join_freedom(variances, [count, counted]))
-    half *= math.sqrt(sum(variances))
-    return Interval(difference, difference - half, difference + half)
+    quantile = _t_quantile(confidence, _join_freedom(variances, [count, counted]))
+    half_width = quantile * math.sqrt(sum(variances))
+    return Interval(difference, difference - half_width, difference + half_width)
 
 
 def _measure_spread(
@@ -285,5 +282,7 @@ def _measure_spread(
 
 def _join_freedom(variances: Sequence[float], units: Sequence[int]) -> float:
     """Degrees of freedom of a difference (Welch & Satterthwaite)."""
-    parts = [v**2 / max(1, n - 1) for v, n in zip(variances, units, strict=True)]
+    parts = [
+        variance**2 / max(1, count - 1) for variance, count in zip(variances, units, strict=True)
+    ]
     return sum(variances) ** 2 / sum(parts) if sum(parts) else 1.0

@@ -35,9 +35,11 @@ def are_codes(numbers: "pd.Series[Any]", target: Floats) -> bool:
         return False
     outcome = np.asarray(pd.Series(target[there]).rank(), dtype=np.float64)
     first = np.random.default_rng(0).random(len(codes)) < 1 / 2
-    one, other = (_average(codes[half], outcome[half], len(values)) for half in (first, ~first))
+    one = _average(codes[first], outcome[first], len(values))
+    other = _average(codes[~first], outcome[~first], len(values))
     counted = np.isfinite(one) & np.isfinite(other)
-    one, other = one[counted], other[counted]
+    one = one[counted]
+    other = other[counted]
     if len(one) < _LEAST_CODES:
         return False
     equal = _correlate(one, other)

@@ -65,7 +65,8 @@ def measure_gain(
     Raises:
         NotComparableError: The models answer different questions, or too few rows are new to both.
     """
-    candidate, champion = challenge.candidate, challenge.champion
+    candidate = challenge.candidate
+    champion = challenge.champion
     contract = candidate.contract
     if champion.metadata.classes != candidate.metadata.classes:
         raise NotComparableError("The champion predicts another target; they cannot be compared.")
@@ -86,7 +87,7 @@ def measure_gain(
 
 
 def unseen_rows(rows: pd.DataFrame, candidate: Bundle, champion: Bundle) -> pd.DataFrame:
-    """The rows of the candidate's test window that the champion has not seen either.
+    """The rows of the candidate's test split that the champion has not seen either.
 
     Raises:
         NotComparableError: It cannot be told which rows those are.
@@ -111,7 +112,7 @@ def _check_enough(rows: pd.DataFrame, units: int, candidate: Bundle, params: Par
     if len(rows) < params.split.min_rows or units < MIN_UNITS:
         unit = name_unit(candidate.contract, params.split)
         raise NotComparableError(
-            f"Only {len(rows)} rows of the test window, from {spell_units(units, unit)}, are new "
+            f"Only {len(rows)} rows of the test split, from {spell_units(units, unit)}, are new "
             f"to the champion too (needed: {params.split.min_rows} rows, "
             f"{spell_units(MIN_UNITS, unit)}); wait for newer data."
         )
@@ -147,10 +148,11 @@ def answer_rows(
             f"{whose} features.py is another one than here, and its own code has no digest in the "
             "registry, so it is not run; register that model again from its commit."
         )
-    asked, answered = scratch / "rows.parquet", scratch / "answers.parquet"
-    rows[[column.name for column in bundle.contract.features]].to_parquet(asked)
+    questions = scratch / "rows.parquet"
+    answers = scratch / "answers.parquet"
+    rows[[column.name for column in bundle.contract.features]].to_parquet(questions)
     outcome = subprocess.run(
-        [sys.executable, "-c", _ANSWER, model, asked, answered],
+        [sys.executable, "-c", _ANSWER, model, questions, answers],
         cwd=scratch,
         capture_output=True,
         text=True,
@@ -160,4 +162,4 @@ def answer_rows(
         detail = (outcome.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise NotComparableError(f"{whose} own code cannot answer the test rows: {detail}")
     names = bundle.contract.outputs
-    return pd.read_parquet(answered, columns=list(names[1:] or names)).to_numpy(dtype=float)
+    return pd.read_parquet(answers, columns=list(names[1:] or names)).to_numpy(dtype=float)

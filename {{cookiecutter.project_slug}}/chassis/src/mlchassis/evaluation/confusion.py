@@ -3,17 +3,19 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mlchassis.config.params import Resampling
 from mlchassis.evaluation.bootstrap import bootstrap
-from mlchassis.evaluation.metrics import Floats, Groups, Statistic, share
+from mlchassis.evaluation.metrics import Floats, Groups, Statistic, proportion
+from mlchassis.evaluation.results import Decision, MeasuredInterval
 from mlchassis.training.threshold import choose_threshold
 
-_MOST = 10
-"""Of more classes nobody reads every share of the confusion."""
+_MAX_CLASSES = 10
+"""The confusion matrix of more classes has no proportions: it would be too large to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,15 @@ def decision_statistics(
     target: Floats, chosen: NDArray[np.intp], costs: Costs, groups: Groups
 ) -> Mapping[str, Statistic]:
     """Precision, recall and the cost of a row, of a yes or no."""
-    positive, called = target == 1, chosen == 1
-    cost = costs.false_positive * (called & ~positive) + costs.false_negative * (positive & ~called)
+    positive = target == 1
+    predicted = chosen == 1
+    false_positive = costs.false_positive * (predicted & ~positive)
+    false_negative = costs.false_negative * (positive & ~predicted)
+    cost = false_positive + false_negative
     return {
-        "precision": share(positive & called, called, groups),
-        "recall": share(positive & called, positive, groups),
-        "cost": share(cost, np.ones(len(target)), groups),
+        "precision": proportion(positive & predicted, predicted, groups),
+        "recall": proportion(positive & predicted, positive, groups),
+        "cost": proportion(cost, np.ones(len(target)), groups),
     }
 
 
@@ -57,12 +62,13 @@ def class_statistics(
     target: Floats, chosen: NDArray[np.intp], classes: Sequence[str], groups: Groups
 ) -> Mapping[str, Statistic]:
     """Precision and recall of each of several classes."""
-    found = {}
+    statistics = {}
     for position, name in enumerate(classes):
-        true, called = target == position, chosen == position
-        found[f"precision of {name}"] = share(true & called, called, groups)
-        found[f"recall of {name}"] = share(true & called, true, groups)
-    return found
+        true = target == position
+        predicted = chosen == position
+        statistics[f"precision of {name}"] = proportion(true & predicted, predicted, groups)
+        statistics[f"recall of {name}"] = proportion(true & predicted, true, groups)
+    return statistics
 
 
 def describe_confusion(
@@ -71,9 +77,10 @@ def describe_confusion(
     classes: Sequence[str],
     costs: Costs,
     groups: Groups,
-    **settings: Any,
-) -> dict[str, Any]:
-    """Rows by true and answered class, the share of the true class in each, and what follows.
+    excess: float | None = None,
+    **settings: Unpack[Resampling],
+) -> Decision:
+    """Describe rows by true and predicted class, their proportions, and precision, recall and cost.
 
     Args:
         target: The position of each row's true class.
@@ -81,33 +88,45 @@ def describe_confusion(
         classes: Their names.
         costs: Of the two errors of a yes or no; more classes have none.
         groups: The resampling unit of each row.
+        excess: Relative cost above that of the cheapest threshold.
         settings: Those of `bootstrap`: resamples, confidence and seed.
     """
-    measured = (
+    measures = (
         decision_statistics(target, chosen, costs, groups)
         if len(classes) == 2
         else class_statistics(target, chosen, classes, groups)
     )
-    places = range(len(classes) if len(classes) <= _MOST else 0)
+    shown = range(len(classes) if len(classes) <= _MAX_CLASSES else 0)
     cells = {
-        f"{true}/{given}": share((target == true) & (chosen == given), target == true, groups)
-        for true in places
-        for given in places
+        f"{true}/{predicted}": proportion(
+            (target == true) & (chosen == predicted), target == true, groups
+        )
+        for true in shown
+        for predicted in shown
     }
-    # A class that nobody has, or that is never answered, leaves nothing to divide by.
+    intervals = _measure_existing({**measures, **cells}, groups, **settings)
+    return Decision(
+        classes=list(classes),
+        confusion=count_confusion(target, chosen, len(classes)),
+        proportions=[[intervals.get(f"{row}/{column}") for column in shown] for row in shown],
+        measured={name: intervals[name] for name in measures if name in intervals},
+        excess_cost=excess,
+    )
+
+
+def _measure_existing(
+    statistics: Mapping[str, Statistic], groups: Groups, **settings: Unpack[Resampling]
+) -> dict[str, MeasuredInterval]:
+    """Return intervals of the statistics that exist.
+
+    A class that no row has, or that is never predicted, leaves a division by zero.
+    """
     ones = np.ones(int(groups.max()) + 1)
-    there = {n: s for n, s in {**measured, **cells}.items() if np.isfinite(s(ones))}
-    intervals = bootstrap(there, groups, **settings)
-    # Costs may be above 1, everything else is a share.
-    found = {
-        name: interval.clip(0.0, math.inf if name == "cost" else 1.0).as_dict()
-        for name, interval in intervals.items()
-    }
+    existing = {name: each for name, each in statistics.items() if np.isfinite(each(ones))}
+    # Costs may be above 1; everything else is a proportion.
     return {
-        "classes": list(classes),
-        "confusion": count_confusion(target, chosen, len(classes)),
-        "shares": [[found.get(f"{true}/{given}") for given in places] for true in places],
-        "measured": {name: found[name] for name in measured if name in found},
+        name: MeasuredInterval.of(interval.clip(0.0, math.inf if name == "cost" else 1.0))
+        for name, interval in bootstrap(existing, groups, **settings).items()
     }
 
 

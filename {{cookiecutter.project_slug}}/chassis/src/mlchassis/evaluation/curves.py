@@ -37,9 +37,11 @@ def describe_curves(
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     truth, score = _as_binary(task, target, scores)
-    alarms, found, _ = roc_curve(truth, score)
+    false_positive_rate, true_positive_rate, _ = roc_curve(truth, score)
     precision, recall, _ = precision_recall_curve(truth, score)
-    roc = pd.DataFrame({"false_positive_rate": alarms, "true_positive_rate": found})
+    roc = pd.DataFrame(
+        {"false_positive_rate": false_positive_rate, "true_positive_rate": true_positive_rate}
+    )
     pairs = pd.DataFrame({"recall": recall[::-1], "precision": precision[::-1]})
     calibration = _reliability(truth, score, bins)
     return {"roc": _thin(roc), "precision_recall": _thin(pairs), "calibration": calibration}
@@ -53,7 +55,7 @@ def _as_binary(task: Task, target: Floats, scores: Floats) -> tuple[Floats, Floa
 
 
 def _reliability(target: Floats, score: Floats, bins: int) -> pd.DataFrame:
-    """Mean prediction and observed share of each bin that holds a row."""
+    """Mean prediction and observed proportion of each bin that holds a row."""
     label = calibration_bins(score, bins)
     means = pd.DataFrame({"predicted": score, "observed": target}).groupby(label).mean()
     return means.reset_index(drop=True)

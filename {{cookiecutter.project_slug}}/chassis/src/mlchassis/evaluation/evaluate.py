@@ -1,29 +1,33 @@
-"""Stage `evaluate`: the bundle's own answers on the test window; it writes facts alone."""
+"""Stage `evaluate`: the bundle's own answers on the test split; it writes facts alone."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from mlchassis.bundle.bundle import Bundle, OtherBundleError, load_bundle
 from mlchassis.bundle.scorer import Scorer
-from mlchassis.config.params import EvaluateParams, Params
+from mlchassis.config.params import EvaluateParams, Params, SplitParams
 from mlchassis.contract.model import Contract, class_name
-from mlchassis.data.datasets import window_examples
+from mlchassis.data.datasets import make_dataset
 from mlchassis.data.tables import read_table
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.behavior import load_tests, run_tests
 from mlchassis.evaluation.bootstrap import (
+    FEW_UNITS,
+    LEAST_UNITS,
     bootstrap,
-    describe_units,
+    count_units,
+    difference_between_splits,
     gain,
     group_rows,
-    once,
-    rise_between_windows,
+    memoize_last,
+    name_unit,
+    number_units,
 )
 from mlchassis.evaluation.confusion import Costs, decide, describe_confusion, excess_cost
 from mlchassis.evaluation.curves import write_curves
@@ -33,10 +37,25 @@ from mlchassis.evaluation.metrics import (
     UNBOUNDED,
     Floats,
     Groups,
+    Metric,
     Statistic,
     metrics_for,
 )
 from mlchassis.evaluation.plausibility import LIMITS, find_implausible, rank_columns
+from mlchassis.evaluation.results import (
+    BehaviorResult,
+    Contamination,
+    Decision,
+    Evaluation,
+    Fairness,
+    Implausible,
+    MeasuredInterval,
+    Metrics,
+    Parity,
+    Period,
+    SliceResult,
+    Units,
+)
 from mlchassis.evaluation.slices import find_slices, measure_slices
 from mlchassis.extensions.metrics import CustomMetric
 from mlchassis.formatting import format_interval
@@ -44,15 +63,14 @@ from mlchassis.paths import Paths
 from mlchassis.project import Workspace
 from mlchassis.reports import read_report, write_report
 from mlchassis.training.estimator_files import load_estimator
-from mlchassis.training.estimators import predict_scores
 
 BASELINES: Mapping[str, tuple[str, ...]] = {"linear": ("prior",)}
 ALL_BASELINES = ("prior", "linear")
-"""What a candidate of each kind must beat."""
+"""Baselines that a candidate of each kind must beat."""
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class ScoredSplit:
     """Rows with every model's answers: of the bundle's as `candidate`, and of the baselines."""
 
     rows: pd.DataFrame
@@ -61,55 +79,151 @@ class Window:
     scores: dict[str, Floats]
 
 
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """Intervals of the metrics.
+
+    Attributes:
+        metrics: Metrics of the candidate.
+        baselines: Metrics by baseline.
+        gains: Improvement of the candidate over each baseline, by metric.
+    """
+
+    metrics: Metrics
+    baselines: dict[str, Metrics]
+    gains: dict[str, Metrics]
+
+
 def run(paths: Workspace, params: Params) -> str:
-    """Measures the bundle and the baselines on the test window, with intervals by days."""
+    """Measure the bundle and the baselines on the test split, with intervals by days."""
     bundle = load_exported(paths)
-    contract, threshold = bundle.contract, bundle.metadata.threshold
+    check_metric(params, bundle.contract, paths.project.metrics)
     scorer = Scorer(bundle, paths.features, threads=0)
-    settings = {"min_rows": params.evaluate.min_slice_rows}
-    custom = paths.project.metrics
-    check_metric(params, contract, custom)
-    valid, test = (answer_window(paths, params, scorer, name) for name in ("valid", "test"))
-    found = measure_all(
-        contract, test.target, test.scores, test.groups, params.evaluate, params.seed, custom
-    )
+    validation = score_split(paths, params, scorer, "validation")
+    test = score_split(paths, params, scorer, "test")
+    evaluation = Evaluator(paths, params, scorer, validation, test).evaluate()
+    write_report(paths.reports / "evaluation.json", evaluation.as_report())
+    values = {name: measured.value for name, measured in evaluation.metrics.items()}
+    write_report(paths.reports / "metrics.json", values)
+    scores = test.scores["candidate"]
+    bins = params.evaluate.calibration_bins
+    write_curves(paths.plots, bundle.contract.task, test.target, scores, bins)
+    main = evaluation.metrics[params.judge.metric]
+    return f"{params.judge.metric} {format_interval(main)} on {len(test.rows):,} rows"
 
-    def ask(rows: pd.DataFrame) -> Floats:
-        return scorer.score_frame(rows).scores
 
-    report = {
-        "digest": bundle.digest,
-        "task": contract.task,
-        "rows": len(test.rows),
-        "primary_metric": params.judge.metric,
-        **found,
-        "slice_columns": [column.name for column in contract.reported_slices],
-        "slices": break_down(contract, test, params, custom),
-        "behaviour": run_tests(load_tests(paths.behaviour), test.rows, contract, ask),
-        "fairness": describe_fairness(
-            test.rows, contract, ask, threshold, test.groups, **settings, **params.resampling
-        ),
-        "threshold": threshold,
-        "decision": describe_decision(contract, threshold, valid, test, params),
-        "units": describe_units(test.rows, contract, params.split),
-        "implausible": describe_implausible(
-            contract, {"test": test, "validation": valid}, ask, params
-        ),
-        "surprise": measure_surprise(contract, valid, test, params, custom),
-        "seen_until": bundle.metadata.seen_until,
-        **describe_window(paths, params),
-        **describe_graph(paths),
-        "custom_metrics": {metric.name: metric.description for metric in custom},
-        "predictions_hash": hash_scores(test.scores["candidate"]),
-    }
-    write_report(paths.reports / "evaluation.json", report)
-    flat = {name: interval["value"] for name, interval in found["metrics"].items()}
-    write_report(paths.reports / "metrics.json", flat)
-    curves = (contract.task, test.target, test.scores["candidate"])
-    write_curves(paths.plots, *curves, params.evaluate.calibration_bins)
-    main = found["metrics"][params.judge.metric]
-    spread = format_interval(main)
-    return f"{params.judge.metric} {spread} on {len(test.rows):,} rows"
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """A bundle, and the rows on which it is measured.
+
+    Attributes:
+        paths: The project.
+        params: Settings of the evaluation.
+        scorer: The bundle's model.
+        validation: The validation split.
+        test: The test split.
+    """
+
+    paths: Workspace
+    params: Params
+    scorer: Scorer
+    validation: ScoredSplit
+    test: ScoredSplit
+
+    @property
+    def contract(self) -> Contract:
+        """The bundle's contract."""
+        return self.scorer.bundle.contract
+
+    @property
+    def custom(self) -> Sequence[CustomMetric]:
+        """Metrics of the project."""
+        return self.paths.project.metrics
+
+    @property
+    def threshold(self) -> float | None:
+        """Decision threshold of the bundle."""
+        return self.scorer.bundle.metadata.threshold
+
+    def evaluate(self) -> Evaluation:
+        """Return all facts about the bundle."""
+        measured = self._measure()
+        export = read_report(self.paths.reports / "export.json")
+        period = read_period(self.paths)
+        return Evaluation(
+            digest=self.scorer.bundle.digest,
+            task=self.contract.task,
+            rows=len(self.test.rows),
+            primary_metric=self.params.judge.metric,
+            metrics=measured.metrics,
+            baselines=measured.baselines,
+            gains=measured.gains,
+            slice_columns=[column.name for column in self.contract.reported_slices],
+            slices=break_down(self.contract, self.test, self.params, self.custom),
+            behavior=self._test_behavior(),
+            fairness=self._measure_fairness(),
+            threshold=self.threshold,
+            decision=self._describe_decision(),
+            units=describe_units(self.test.rows, self.contract, self.params.split),
+            implausible=self._find_implausible(),
+            contamination=self._measure_contamination(),
+            seen_until=self.scorer.bundle.metadata.seen_until,
+            test_period=period,
+            staleness_days=find_staleness(self.paths, self.params, period.until),
+            parity=find_parity(export),
+            bundle_bytes=export["bytes"],
+            custom_metrics={metric.name: metric.description for metric in self.custom},
+            predictions_hash=hash_scores(self.test.scores["candidate"]),
+        )
+
+    def _measure(self) -> Measurements:
+        return measure_all(
+            self.contract,
+            self.test.target,
+            self.test.scores,
+            self.test.groups,
+            self.params.evaluate,
+            self.params.seed,
+            self.custom,
+        )
+
+    def _test_behavior(self) -> list[BehaviorResult]:
+        tests = load_tests(self.paths.behavior)
+        return run_tests(tests, self.test.rows, self.contract, make_score(self.scorer))
+
+    def _measure_fairness(self) -> Fairness | None:
+        return describe_fairness(
+            self.test.rows,
+            self.contract,
+            make_score(self.scorer),
+            self.threshold,
+            self.test.groups,
+            min_rows=self.params.evaluate.min_slice_rows,
+            **self.params.resampling,
+        )
+
+    def _describe_decision(self) -> Decision | None:
+        return describe_decision(
+            self.contract, self.threshold, self.validation, self.test, self.params
+        )
+
+    def _find_implausible(self) -> Implausible | None:
+        return describe_implausible(
+            self.contract,
+            {"test": self.test, "validation": self.validation},
+            make_score(self.scorer),
+            self.params,
+        )
+
+    def _measure_contamination(self) -> Contamination:
+        return measure_contamination(
+            self.contract, self.validation, self.test, self.params, self.custom
+        )
+
+
+def make_score(scorer: Scorer) -> Callable[[pd.DataFrame], Floats]:
+    """Return a function from rows to the scores of a bundle."""
+    return lambda rows: scorer.score_frame(rows).scores
 
 
 def load_exported(paths: Workspace) -> Bundle:
@@ -123,14 +237,14 @@ def load_exported(paths: Workspace) -> Bundle:
         return load_bundle(paths.bundle, paths.features, digest)
     except OtherBundleError as error:
         raise ProjectError(
-            f"models/bundle is bundle {error.found[:12]}, but reports/export.json names "
+            f"models/bundle is bundle {error.actual[:12]}, but reports/export.json names "
             f"{digest[:12]}, so it was replaced after export; run "
             "`.venv/bin/dvc repro --force export`."
         ) from None
 
 
 def check_metric(params: Params, contract: Contract, custom: Sequence[CustomMetric] = ()) -> None:
-    """Stops where the metric to judge by does not exist for the task.
+    """Check that the metric to judge by exists for the task.
 
     Raises:
         ProjectError: It does not.
@@ -143,151 +257,170 @@ def check_metric(params: Params, contract: Contract, custom: Sequence[CustomMetr
         )
 
 
-def answer_window(paths: Workspace, params: Params, scorer: Scorer, name: str) -> Window:
-    """Asks the bundle and the baselines about the rows of a window."""
-    contract, rows = scorer.bundle.contract, read_table(paths.splits / f"{name}.parquet")
-    examples = window_examples(rows, contract, paths.features)
+def score_split(paths: Workspace, params: Params, scorer: Scorer, name: str) -> ScoredSplit:
+    """Score the rows of a split by the bundle and by the baselines."""
+    contract = scorer.bundle.contract
+    rows = read_table(paths.splits / f"{name}.parquet")
+    dataset = make_dataset(rows, contract, paths.features)
     scores = {"candidate": scorer.score_frame(rows).scores}
     training = read_report(paths.reports / "training.json")
     for model in BASELINES.get(params.train.candidate.kind, ALL_BASELINES):
         estimator = load_estimator(paths.models, model, training)
-        scores[model] = predict_scores(estimator, examples.features)
+        scores[model] = np.asarray(estimator.predict(dataset.features))
     groups = group_rows(rows, contract, params.split)
-    return Window(rows, examples.target, groups, scores)
+    return ScoredSplit(rows, dataset.target, groups, scores)
 
 
 def describe_decision(
-    contract: Contract, threshold: float | None, valid: Window, test: Window, params: Params
-) -> dict[str, Any] | None:
+    contract: Contract,
+    threshold: float | None,
+    validation: ScoredSplit,
+    test: ScoredSplit,
+    params: Params,
+) -> Decision | None:
     """The confusion at the bundle's threshold, and whether that is the cheapest on validation.
 
-    The threshold is chosen again from the bundle's own answers on the validation window: one that
+    The threshold is chosen again from the bundle's own answers on the validation split: one that
     was tuned on other rows costs more there. None for a regression.
     """
     classes = list(map(class_name, contract.classes))
     if not classes:
         return None
     costs = Costs(params.train.cost_false_positive, params.train.cost_false_negative)
-    chosen, excess = decide(test.scores["candidate"], threshold), None
+    predicted = decide(test.scores["candidate"], threshold)
+    excess = None
     if threshold is not None:
-        excess = excess_cost(valid.target, valid.scores["candidate"][:, 1], threshold, costs)
-    confusion = describe_confusion(
-        test.target, chosen, classes, costs, test.groups, **params.resampling
+        excess = excess_cost(
+            validation.target, validation.scores["candidate"][:, 1], threshold, costs
+        )
+    return describe_confusion(
+        test.target, predicted, classes, costs, test.groups, excess, **params.resampling
     )
-    return {**confusion, "excess_cost": excess}
 
 
-def measure_surprise(
+def measure_contamination(
     contract: Contract,
-    valid: Window,
-    test: Window,
+    validation: ScoredSplit,
+    test: ScoredSplit,
     params: Params,
     custom: Sequence[CustomMetric] = (),
-) -> dict[str, Any]:
+) -> Contamination:
     """Increase of the candidate's gain over the best baseline, validation to test.
 
-    Both windows are harder or easier for the baseline too, so that a season alone is no surprise;
-    a model that has learned the test window by heart is.
+    Both splits are harder or easier for the baseline too, so that a season alone is no surprise;
+    a model that has learned the test split by heart is.
     """
-    settings = params.evaluate
     control = BASELINES.get(params.train.candidate.kind, ALL_BASELINES)[-1]
-    metrics = metrics_for(contract.task, settings.calibration_bins, custom)
+    metrics = metrics_for(contract.task, params.evaluate.calibration_bins, custom)
     metric = metrics[params.judge.metric]
-
-    def over(window: Window, baseline: str) -> Statistic:
-        return gain(
-            metric,
-            *(
-                metric.prepare(window.target, window.scores[model], window.groups)
-                for model in ("candidate", baseline)
-            ),
-        )
-
-    rise = rise_between_windows(
-        (over(valid, control), valid.groups),
-        (over(test, control), test.groups),
+    difference = difference_between_splits(
+        (prepare_gain(metric, validation, control), validation.groups),
+        (prepare_gain(metric, test, control), test.groups),
         **params.resampling,
     )
-    before = over(valid, "prior")(np.ones(int(valid.groups.max()) + 1))
-    units = [describe_units(part.rows, contract, params.split) for part in (valid, test)]
-    return {
-        **rise.as_dict(),
-        "baseline": control,
-        "valid_gain_over_prior": before,
-        "units": min(units, key=lambda part: int(part["count"])),
-    }
+    ones = np.ones(int(validation.groups.max()) + 1)
+    units = [describe_units(part.rows, contract, params.split) for part in (validation, test)]
+    return Contamination(
+        value=difference.value,
+        low=difference.low,
+        high=difference.high,
+        baseline=control,
+        validation_gain_over_prior=prepare_gain(metric, validation, "prior")(ones),
+        units=min(units, key=lambda part: part.count),
+    )
+
+
+def prepare_gain(metric: Metric, split: ScoredSplit, baseline: str) -> Statistic:
+    """Return the gain over a baseline as a function of the weights of resampling units."""
+    candidate = metric.prepare(split.target, split.scores["candidate"], split.groups)
+    other = metric.prepare(split.target, split.scores[baseline], split.groups)
+    return gain(metric, candidate, other)
 
 
 def describe_implausible(
     contract: Contract,
-    windows: Mapping[str, Window],
+    splits: Mapping[Literal["validation", "test"], ScoredSplit],
     score: Callable[[pd.DataFrame], Floats],
     params: Params,
-) -> dict[str, Any] | None:
-    """Describe a quality that is seldom honest, and the columns that carry most; else None.
+) -> Implausible | None:
+    """Describe a quality that is implausibly high, and the columns that carry most; else None.
 
     What is recorded only afterwards is often incomplete in the newest rows, so that a leak shows
     on older ones alone.
     """
     metrics = metrics_for(contract.task, params.evaluate.calibration_bins)
     columns = [column.name for column in contract.features]
-    for part, window in windows.items():
-        target, scores = window.target, window.scores["candidate"]
+    for part, split in splits.items():
+        scores = split.scores["candidate"]
+        ones = np.ones(len(split.target))
         values = {
-            name: metrics[name].prepare(target, scores)(np.ones(len(target)))
+            name: metrics[name].prepare(split.target, scores)(ones)
             for name in LIMITS
             if name in metrics
         }
         name = find_implausible(values)
         if name is not None:
-            carrying = rank_columns(window.rows, columns, metrics[name], target, score, params.seed)
-            return {"metric": name, "value": values[name], "data": part, "columns": carrying}
+            carrying = rank_columns(
+                split.rows, columns, metrics[name], split.target, score, params.seed
+            )
+            return Implausible(metric=name, value=values[name], data=part, columns=carrying)
     return None
 
 
 def break_down(
-    contract: Contract, test: Window, params: Params, custom: Sequence[CustomMetric] = ()
-) -> list[dict[str, Any]]:
-    """The main metric in every slice that is large enough."""
+    contract: Contract, test: ScoredSplit, params: Params, custom: Sequence[CustomMetric] = ()
+) -> list[SliceResult]:
+    """Measure the main metric of every model in every slice that is large enough."""
     settings = params.evaluate
     return measure_slices(
-        find_slices(test.rows, [c.name for c in contract.reported_slices], settings.min_slice_rows),
+        find_slices(
+            test.rows, [column.name for column in contract.reported_slices], settings.min_slice_rows
+        ),
         metrics_for(contract.task, settings.calibration_bins, custom)[params.judge.metric],
         test.target,
-        test.scores["candidate"],
+        test.scores,
         test.groups,
         **params.resampling,
     )
 
 
-def describe_graph(paths: Paths) -> dict[str, Any]:
-    """Size of the ONNX graph and its parity with the model, as `export` measured them."""
-    export = read_report(paths.reports / "export.json")
+def describe_units(rows: pd.DataFrame, contract: Contract, split: SplitParams) -> Units:
+    """Return the resampling units of some rows, and the interval that so many give."""
+    count = count_units(number_units(rows, contract, split))
+    unit = name_unit(contract, split)
+    if count >= FEW_UNITS:
+        return Units(unit=unit, count=count, interval="bootstrap")
+    return Units(unit=unit, count=count, interval="t" if count >= LEAST_UNITS else "rows")
+
+
+def find_parity(export: Mapping[str, Any]) -> Parity:
+    """Return the largest error of the ONNX graph that `export` measured, and its limit."""
     worst = max(part["max_error"] for part in export["parity"].values())
-    return {
-        "parity": {"max_error": worst, "limit": export["tolerance"]},
-        "bundle_bytes": export["bytes"],
-    }
+    return Parity(max_error=worst, limit=export["tolerance"])
 
 
-def describe_window(paths: Paths, params: Params) -> dict[str, Any]:
-    """The test window, and how old its newest row is."""
-    window = read_report(paths.reports / "split.json")["windows"]["test"]
+def read_period(paths: Paths) -> Period:
+    """Return what `split` wrote about the test split: its begin, its end and more."""
+    return Period.model_validate(read_report(paths.reports / "split.json")["splits"]["test"])
+
+
+def find_staleness(paths: Paths, params: Params, newest: str | None) -> int | None:
+    """Return the age of the newest test row in days, or None."""
     last = max(read_report(paths.reports / "ingest.json")["months"])
-    return {"window": window, "age_days": find_age(window.get("until"), params.ingest.until, last)}
+    return count_stale_days(newest, params.ingest.as_of, last)
 
 
-def find_age(newest: str | None, until: str | None, last_month: str) -> int | None:
-    """Days from the newest labelled row to the end of the available data, or None.
+def count_stale_days(newest: str | None, as_of: str | None, last_month: str) -> int | None:
+    """Days from the newest labeled row to the end of the available data, or None.
 
-    What has arrived is the whole of the month `until`, or else the beginning of the last month
+    What has arrived is the whole of the month `as_of`, or else the beginning of the last month
     that there is. It is not today's date: the same data give the same answer, and whether anything
     arrives at all is for monitoring to see.
     """
     if newest is None:
         return None
-    begin = datetime.fromisoformat(f"{until or last_month}-01T00:00:00+00:00")
-    expected = (begin + timedelta(days=32)).replace(day=1) if until else begin
+    begin = datetime.fromisoformat(f"{as_of or last_month}-01T00:00:00+00:00")
+    expected = (begin + timedelta(days=32)).replace(day=1) if as_of else begin
     return max(0, (expected - datetime.fromisoformat(newest)).days)
 
 
@@ -299,35 +432,46 @@ def measure_all(
     params: EvaluateParams,
     seed: int,
     custom: Sequence[CustomMetric] = (),
-) -> dict[str, Any]:
-    """Every metric of every model, and what the candidate gains over each baseline."""
+) -> Measurements:
+    """Measure every metric of every model, and the gain of the candidate over each baseline."""
     metrics = metrics_for(contract.task, params.calibration_bins, custom)
-    baselines = [model for model in scores if model != "candidate"]
-    statistics: dict[str, Statistic] = {}
-    for name, metric in metrics.items():
-        prepared = {m: once(metric.prepare(target, part, groups)) for m, part in scores.items()}
-        for model, statistic in prepared.items():
-            statistics[f"{model}/{name}"] = statistic
-        for baseline in baselines:
-            statistics[f"gain {baseline}/{name}"] = gain(
-                metric, prepared["candidate"], prepared[baseline]
-            )
+    statistics = prepare_statistics(metrics, target, scores, groups)
     intervals = bootstrap(statistics, groups, params.resamples, params.confidence, seed)
+    baselines = [model for model in scores if model != "candidate"]
 
-    def gather(model: str) -> dict[str, dict[str, float]]:
-        return {name: intervals[f"{model}/{name}"].as_dict() for name in metrics}
-
-    def clip(model: str) -> dict[str, dict[str, float]]:
+    def gather(model: str) -> Metrics:
         return {
-            name: intervals[f"{model}/{name}"].clip(*BOUNDS.get(name, UNBOUNDED)).as_dict()
+            name: MeasuredInterval.of(
+                intervals[f"{model}/{name}"].clip(*BOUNDS.get(name, UNBOUNDED))
+            )
             for name in metrics
         }
 
-    return {
-        "metrics": clip("candidate"),
-        "baselines": {baseline: clip(baseline) for baseline in baselines},
-        "gains": {baseline: gather(f"gain {baseline}") for baseline in baselines},
-    }
+    def gather_gains(baseline: str) -> Metrics:
+        return {name: MeasuredInterval.of(intervals[f"gain {baseline}/{name}"]) for name in metrics}
+
+    return Measurements(
+        metrics=gather("candidate"),
+        baselines={baseline: gather(baseline) for baseline in baselines},
+        gains={baseline: gather_gains(baseline) for baseline in baselines},
+    )
+
+
+def prepare_statistics(
+    metrics: Mapping[str, Metric], target: Floats, scores: Mapping[str, Floats], groups: Groups
+) -> dict[str, Statistic]:
+    """Return "MODEL/METRIC" of every model, and "gain MODEL/METRIC" over each baseline."""
+    statistics: dict[str, Statistic] = {}
+    for name, metric in metrics.items():
+        prepared = {
+            model: memoize_last(metric.prepare(target, answers, groups))
+            for model, answers in scores.items()
+        }
+        for model, statistic in prepared.items():
+            statistics[f"{model}/{name}"] = statistic
+            if model != "candidate":
+                statistics[f"gain {model}/{name}"] = gain(metric, prepared["candidate"], statistic)
+    return statistics
 
 
 def hash_scores(scores: Floats) -> str:

@@ -9,26 +9,40 @@ alone does.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Unpack
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlchassis.config.params import Resampling
 from mlchassis.contract.model import Contract, class_name
-from mlchassis.evaluation.bootstrap import LEAST_UNITS, bootstrap, count_units, resample
+from mlchassis.evaluation.bootstrap import LEAST_UNITS, Interval, bootstrap, count_units, resample
 from mlchassis.evaluation.confusion import decide
-from mlchassis.evaluation.metrics import Floats, Groups, Statistic, encode_target, share
-from mlchassis.evaluation.slices import MANY, MISSING_LABEL, Slice, find_slices, simultaneous
+from mlchassis.evaluation.metrics import Floats, Groups, Statistic, encode_target, proportion
+from mlchassis.evaluation.results import (
+    CounterfactualFlips,
+    Disparity,
+    Fairness,
+    GroupResult,
+    MeasuredInterval,
+)
+from mlchassis.evaluation.slices import (
+    MAX_CATEGORIES,
+    MISSING_LABEL,
+    Slice,
+    find_slices,
+    simultaneous,
+)
 
-ROWS = 2000
-"""Rows whose sensitive value is changed: evenly spaced over the window."""
-MOVED = 0.1
-"""A number that moves by more standard deviations of the target is another answer."""
-_FEWEST = 50
-"""Rows behind a share; of fewer a bootstrap says nothing."""
+FLIPPED_ROWS = 2000
+"""Rows whose sensitive value is changed: evenly spaced over the split."""
+MAX_CHANGE = 0.1
+"""A number that changes by more standard deviations of the target is another answer."""
+_LEAST_ROWS = 50
+"""Rows behind a proportion; of fewer a bootstrap says nothing."""
 
 Score = Callable[[pd.DataFrame], Floats]
 """A frame to probabilities or numbers, shape (rows, classes or 1)."""
@@ -47,7 +61,7 @@ class Measure(NamedTuple):
 def list_measures(
     contract: Contract, target: Floats, scores: Floats, threshold: float | None
 ) -> list[Measure]:
-    """Measures to compare between groups: positive answers, each class, or the number.
+    """Quantities to compare between groups: positive answers, each class, or the number.
 
     Numbers are in standard deviations of the target, so that one limit fits every table.
     """
@@ -58,22 +72,71 @@ def list_measures(
             Measure("rate", "mean answer", scores[:, 0] / unit, ones),
             Measure("calibration", "mean error", (scores[:, 0] - target) / unit, ones),
         ]
-    chosen, found = decide(scores, threshold), []
-    for position, label in list(enumerate(contract.classes))[contract.task == "binary" :]:
-        of = "" if contract.task == "binary" else f" of {class_name(label)}"
-        given, true = (chosen == position) * ones, (target == position) * ones
-        found += [
-            Measure("rate", f"rate{of}", given, ones),
-            Measure("true_positive_rate", f"true positive rate{of}", given * true, true),
-            Measure("calibration", f"calibration{of}", scores[:, position] - true, ones),
-        ]
-    return found
+    predicted = decide(scores, threshold)
+    if contract.task == "binary":
+        return _list_class_measures("", predicted == 1, target == 1, scores[:, 1])
+    return [
+        measure
+        for position, label in enumerate(contract.classes)
+        for measure in _list_class_measures(
+            f" of {class_name(label)}",
+            predicted == position,
+            target == position,
+            scores[:, position],
+        )
+    ]
 
 
-def measure_gaps(
-    slices: Sequence[Slice], measures: Sequence[Measure], groups: Groups, **settings: Any
-) -> list[dict[str, Any]]:
-    """Every two groups of the same columns beside each other, the one with the higher value first.
+def _list_class_measures(
+    suffix: str, predicted: NDArray[np.bool_], true: NDArray[np.bool_], probability: Floats
+) -> list[Measure]:
+    """Measures of one class.
+
+    Args:
+        suffix: Appended to the name of each measure.
+        predicted: Rows for which the class is predicted.
+        true: Rows of the class.
+        probability: The predicted probability of the class.
+    """
+    every = np.ones(len(true))
+    found = true.astype(np.float64)
+    return [
+        Measure("rate", f"rate{suffix}", predicted.astype(np.float64), every),
+        Measure("true_positive_rate", f"true positive rate{suffix}", predicted * found, found),
+        Measure("calibration", f"calibration{suffix}", probability - found, every),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _GroupMeasure:
+    """A measure in one group of people.
+
+    Attributes:
+        units: Number of resampling units in the group.
+    """
+
+    group: Slice
+    measure: Measure
+    units: int
+
+    def prepare(self, groups: Groups) -> Statistic:
+        """Return the measure as a function of the weights of resampling units."""
+        rows = self.group.rows
+        return proportion(self.measure.part[rows], self.measure.whole[rows], groups[rows])
+
+    def is_comparable(self, other: "_GroupMeasure") -> bool:
+        """True for the same measure in groups by the same columns."""
+        same_measure = self.measure.name == other.measure.name
+        return same_measure and list(self.group.where) == list(other.group.where)
+
+
+def measure_disparities(
+    slices: Sequence[Slice],
+    measures: Sequence[Measure],
+    groups: Groups,
+    **settings: Unpack[Resampling],
+) -> list[Disparity]:
+    """Compare every two groups by the same columns, the one with the higher value first.
 
     Args:
         slices: The groups of people.
@@ -81,48 +144,74 @@ def measure_gaps(
         groups: The resampling unit of each row.
         settings: Those of `bootstrap`; all intervals hold at once.
     """
-    counted = [
-        (s, m)
-        for s in slices
-        for m in measures
-        if m.whole[s.rows].sum() >= _FEWEST and count_units(groups[s.rows]) >= LEAST_UNITS
-    ]
+    counted = _list_group_measures(slices, measures, groups)
     if not counted:
         return []
-    shares = [share(m.part[s.rows], m.whole[s.rows], groups[s.rows]) for s, m in counted]
-    values, draws = resample(shares, groups, settings["resamples"], settings["seed"])
-    like = [(m.name, *s.where) for s, m in counted]
-    pairs = [
-        (i, j) if values[i] >= values[j] else (j, i)
-        for i, j in combinations(range(len(counted)), 2)
-        if like[i] == like[j]
-    ]
+    statistics = [each.prepare(groups) for each in counted]
+    values, draws = resample(statistics, groups, settings["resamples"], settings["seed"])
+    pairs = _pair_groups(counted, values)
     if not pairs:
         return []
-    high, low = (list(side) for side in zip(*pairs, strict=True))
-    differences = (values[high] - values[low], draws[:, high] - draws[:, low])
-    units = [count_units(groups[s.rows]) for s, _ in counted]
-    fewest = [min(units[i], units[j]) for i, j in pairs]
-    gaps = simultaneous(*differences, settings["confidence"], fewest)
+    high = [first for first, _ in pairs]
+    low = [second for _, second in pairs]
+    disparities = simultaneous(
+        values[high] - values[low],
+        draws[:, high] - draws[:, low],
+        settings["confidence"],
+        [min(counted[first].units, counted[second].units) for first, second in pairs],
+    )
     return [
-        {
-            "kind": counted[pair[0]][1].kind,
-            "measure": counted[pair[0]][1].name,
-            "groups": [{**counted[k][0].as_dict(), "value": float(values[k])} for k in pair],
-            "gap": gap.as_dict(),
-        }
-        for pair, gap in zip(pairs, gaps, strict=True)
+        _describe_disparity(counted, values, pair, disparity)
+        for pair, disparity in zip(pairs, disparities, strict=True)
     ]
 
 
-def measure_flips(
+def _list_group_measures(
+    slices: Sequence[Slice], measures: Sequence[Measure], groups: Groups
+) -> list[_GroupMeasure]:
+    """List the measures of each group that has enough rows and units for them."""
+    return [
+        _GroupMeasure(part, measure, count_units(groups[part.rows]))
+        for part in slices
+        if count_units(groups[part.rows]) >= LEAST_UNITS
+        for measure in measures
+        if measure.whole[part.rows].sum() >= _LEAST_ROWS
+    ]
+
+
+def _pair_groups(counted: Sequence[_GroupMeasure], values: Floats) -> list[tuple[int, int]]:
+    """Return the positions of comparable measures, the one with the higher value first."""
+    return [
+        (first, second) if values[first] >= values[second] else (second, first)
+        for first, second in combinations(range(len(counted)), 2)
+        if counted[first].is_comparable(counted[second])
+    ]
+
+
+def _describe_disparity(
+    counted: Sequence[_GroupMeasure], values: Floats, pair: tuple[int, int], disparity: Interval
+) -> Disparity:
+    """Describe the disparity of a pair of positions, for a report."""
+    measure = counted[pair[0]].measure
+    return Disparity(
+        kind=measure.kind,
+        measure=measure.name,
+        groups=[
+            GroupResult(**counted[position].group.as_dict(), value=float(values[position]))
+            for position in pair
+        ],
+        disparity=MeasuredInterval.of(disparity),
+    )
+
+
+def measure_counterfactual_flips(
     rows: pd.DataFrame,
     contract: Contract,
     answers_differ: Callable[[Floats, Floats], NDArray[np.bool_]],
     score: Score,
     groups: Groups,
-    **settings: Any,
-) -> list[dict[str, Any]]:
+    **settings: Unpack[Resampling],
+) -> list[CounterfactualFlips]:
     """Counterfactual flip rate of each sensitive feature.
 
     `settings` are those of `bootstrap`. Every column must pass a gate, so that their number calls
@@ -131,32 +220,34 @@ def measure_flips(
     features = [column.name for column in contract.sensitive if column in contract.features]
     if not features:
         return []
-    places = np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(int)
+    places = np.linspace(0, len(rows) - 1, min(FLIPPED_ROWS, len(rows))).astype(int)
     chosen = rows.iloc[places].reset_index(drop=True)
-    before, ones = score(chosen), np.ones(len(chosen))
+    before = score(chosen)
+    ones = np.ones(len(chosen))
     units = np.unique(groups[places], return_inverse=True)[1]
-    shares: dict[str, Statistic] = {}
+    proportions: dict[str, Statistic] = {}
     for name in features:
         flipped = np.zeros(len(chosen), dtype=bool)
         for value in list_alternatives(rows[name]):
             same = pd.Series([value] * len(chosen), dtype=chosen[name].dtype)
             flipped |= answers_differ(before, score(chosen.assign(**{name: same})))
-        shares[name] = share(flipped, ones, units)
-    found = bootstrap(shares, units, **settings)
-    rows_asked = len(chosen)
+        proportions[name] = proportion(flipped, ones, units)
+    rates = bootstrap(proportions, units, **settings)
     return [
-        {"column": name, "rows": rows_asked, "share": interval.clip(0.0, 1.0).as_dict()}
-        for name, interval in found.items()
+        CounterfactualFlips(
+            column=name, rows=len(chosen), rate=MeasuredInterval.of(rate.clip(0.0, 1.0))
+        )
+        for name, rate in rates.items()
     ]
 
 
 def list_alternatives(values: "pd.Series[Any]") -> list[Any]:
     """To what a sensitive value is changed: to those there are, or to the middles of quarters."""
     present = values.dropna()
-    if pd.api.types.is_numeric_dtype(present) and present.nunique() > MANY:
+    if pd.api.types.is_numeric_dtype(present) and present.nunique() > MAX_CATEGORIES:
         middles = present.quantile([0.125, 0.375, 0.625, 0.875], interpolation="nearest")
         return list(middles.unique())
-    return list(present.value_counts().index[:MANY])
+    return list(present.value_counts().index[:MAX_CATEGORIES])
 
 
 def _number_personal(slices: Sequence[Slice], contract: Contract) -> list[Slice]:
@@ -170,7 +261,12 @@ def _number_personal(slices: Sequence[Slice], contract: Contract) -> list[Slice]
         for position, label in enumerate(sorted(labels), start=1):
             numbers[column, label] = f"group {position}"
     return [
-        replace(part, where={c: numbers.get((c, label), label) for c, label in part.where.items()})
+        replace(
+            part,
+            where={
+                column: numbers.get((column, label), label) for column, label in part.where.items()
+            },
+        )
         for part in slices
     ]
 
@@ -183,9 +279,9 @@ def describe_fairness(
     groups: Groups,
     *,
     min_rows: int,
-    **settings: Any,
-) -> dict[str, Any] | None:
-    """Gaps between groups, and counterfactual flips; None where no column is sensitive."""
+    **settings: Unpack[Resampling],
+) -> Fairness | None:
+    """Disparities between groups, and counterfactual flips; None where no column is sensitive."""
     columns = [column.name for column in contract.sensitive]
     if not columns:
         return None
@@ -195,12 +291,14 @@ def describe_fairness(
 
     def answers_differ(before: Floats, after: Floats) -> NDArray[np.bool_]:
         if contract.task == "regression":
-            return np.asarray(np.abs(after - before)[:, 0] > MOVED * target.std())
+            return np.asarray(np.abs(after - before)[:, 0] > MAX_CHANGE * target.std())
         return np.asarray(decide(before, threshold) != decide(after, threshold))
 
-    return {
-        "columns": columns,
-        "min_rows": min_rows,
-        "gaps": measure_gaps(slices, measures, groups, **settings),
-        "flips": measure_flips(rows, contract, answers_differ, score, groups, **settings),
-    }
+    return Fairness(
+        columns=columns,
+        min_rows=min_rows,
+        disparities=measure_disparities(slices, measures, groups, **settings),
+        counterfactual_flips=measure_counterfactual_flips(
+            rows, contract, answers_differ, score, groups, **settings
+        ),
+    )

@@ -22,12 +22,12 @@ Groups = NDArray[np.intp]
 """The group of each row, numbered from 0, shape (rows,)."""
 
 Statistic = Callable[[Floats], float]
-"""Weights of the groups, shape (groups,), to a value."""
+"""Function from weights of the groups, shape (groups,), to a value."""
 
 _SMALLEST = float(np.finfo(np.float64).eps)
 """Probabilities are kept this far from 0 and 1, as scikit-learn's log loss does."""
 
-_FEW = 400
+_MAX_TABLE_GROUPS = 400
 """Up to so many groups an area under the ROC curve is a table of groups by groups."""
 
 
@@ -108,7 +108,7 @@ def _built_in_metrics(task: Task, bins: int) -> Mapping[str, Metric]:
 
 
 def encode_target(values: NDArray[Any], classes: tuple[ClassLabel, ...]) -> Floats:
-    """Labels to their positions among the classes; numbers stay as they are."""
+    """Replace labels by their positions among the classes; numbers stay as they are."""
     if not classes:
         return values.astype(np.float64)
     positions = {label: position for position, label in enumerate(classes)}
@@ -117,8 +117,9 @@ def encode_target(values: NDArray[Any], classes: tuple[ClassLabel, ...]) -> Floa
 
 def _roc_auc(target: Floats, score: Floats, groups: Groups) -> Statistic:
     _, rank = np.unique(score, return_inverse=True)
-    positive, negative = total(target, groups), total(1 - target, groups)
-    won = _won_by_groups if groups.max(initial=0) < _FEW else _won_by_rows
+    positive = total(target, groups)
+    negative = total(1 - target, groups)
+    won = _won_by_groups if groups.max(initial=0) < _MAX_TABLE_GROUPS else _won_by_rows
     pairs = won(target == 1, rank, groups)
     return lambda weights: divide(pairs(weights), positive(weights) * negative(weights))
 
@@ -129,11 +130,14 @@ def _won_by_groups(positive: NDArray[np.bool_], rank: Groups, groups: Groups) ->
     Each pair weighs as its two groups do, so the sum is wᵀUw with the pairs won between groups.
     """
     count = int(groups.max(initial=0)) + 1
-    ranks, mine = rank[positive], groups[positive]
+    positive_ranks = rank[positive]
+    positive_groups = groups[positive]
     table = np.empty((count, count))
     for other in range(count):
         there = np.bincount(rank[~positive & (groups == other)], minlength=int(rank.max()) + 1)
-        table[:, other] = np.bincount(mine, (np.cumsum(there) - there / 2)[ranks], count)
+        table[:, other] = np.bincount(
+            positive_groups, (np.cumsum(there) - there / 2)[positive_ranks], count
+        )
     return lambda weights: float(weights[:count] @ table @ weights[:count])
 
 
@@ -151,53 +155,57 @@ def _won_by_rows(positive: NDArray[np.bool_], rank: Groups, groups: Groups) -> S
 def _precision(target: Floats, score: Floats, groups: Groups) -> Statistic:
     """Average precision: the precision at the score of each positive row."""
     order = np.argsort(-score, kind="stable")
-    score, groups = -score[order], groups[order]
-    found = np.flatnonzero(target[order])
+    score = -score[order]
+    groups = groups[order]
+    positives = np.flatnonzero(target[order])
     # Rows of one score come together: what counts is the last of them.
-    last = np.searchsorted(score, score[found], side="right") - 1
-    last_positive = np.searchsorted(score[found], score[found], side="right") - 1
-    positive = groups[found]
+    last = np.searchsorted(score, score[positives], side="right") - 1
+    last_positive = np.searchsorted(score[positives], score[positives], side="right") - 1
+    positive_groups = groups[positives]
 
     def statistic(weights: Floats) -> float:
-        mine = weights[positive]
+        own = weights[positive_groups]
         # A resample may leave the highest scores without any row.
         everything = np.maximum(np.cumsum(weights[groups])[last], _SMALLEST)
-        precision = np.cumsum(mine)[last_positive] / everything
-        return divide(float((mine * precision).sum()), float(mine.sum()))
+        precision = np.cumsum(own)[last_positive] / everything
+        return divide(float((own * precision).sum()), float(own.sum()))
 
     return statistic
 
 
 def _macro_roc_auc(target: Floats, scores: Floats, groups: Groups) -> Statistic:
     parts = [
-        _roc_auc((target == k).astype(float), scores[:, k], groups) for k in range(scores.shape[1])
+        _roc_auc((target == position).astype(float), scores[:, position], groups)
+        for position in range(scores.shape[1])
     ]
     return lambda weights: float(np.mean([part(weights) for part in parts]))
 
 
 def _log_loss(target: Floats, scores: Floats, groups: Groups) -> Statistic:
     chosen = scores[np.arange(len(target)), target.astype(int)]
-    return share(-np.log(np.clip(chosen, _SMALLEST, 1)), np.ones(len(target)), groups)
+    return proportion(-np.log(np.clip(chosen, _SMALLEST, 1)), np.ones(len(target)), groups)
 
 
 def _brier(target: Floats, scores: Floats, groups: Groups) -> Statistic:
     # For two classes this is the usual (p - y)², for more the sum over the classes, halved.
     error = ((scores - _one_hot(target, scores)) ** 2).sum(axis=1) / 2
-    return share(error, np.ones(len(target)), groups)
+    return proportion(error, np.ones(len(target)), groups)
 
 
 def _accuracy(target: Floats, scores: Floats, groups: Groups) -> Statistic:
-    return share(scores.argmax(axis=1) == target, np.ones(len(target)), groups)
+    return proportion(scores.argmax(axis=1) == target, np.ones(len(target)), groups)
 
 
 def _calibration_error(target: Floats, scores: Floats, groups: Groups, bins: int) -> Statistic:
     """Expected calibration error over equally filled bins (Naeini et al. 2015)."""
     if scores.shape[1] == 2:
-        score, hit = scores[:, 1], target
+        score = scores[:, 1]
+        outcome = target
     else:
-        score, hit = scores.max(axis=1), (scores.argmax(axis=1) == target).astype(float)
+        score = scores.max(axis=1)
+        outcome = (scores.argmax(axis=1) == target).astype(float)
     label = calibration_bins(score, bins)
-    gaps = [total((hit - score) * (label == part), groups) for part in np.unique(label)]
+    gaps = [total((outcome - score) * (label == part), groups) for part in np.unique(label)]
     rows = total(np.ones(len(target)), groups)
     return lambda weights: divide(sum(abs(gap(weights)) for gap in gaps), rows(weights))
 
@@ -209,12 +217,12 @@ def calibration_bins(score: Floats, bins: int) -> NDArray[np.intp]:
 
 
 def _rmse(target: Floats, scores: Floats, groups: Groups) -> Statistic:
-    mean = share((scores[:, 0] - target) ** 2, np.ones(len(target)), groups)
+    mean = proportion((scores[:, 0] - target) ** 2, np.ones(len(target)), groups)
     return lambda weights: math.sqrt(mean(weights))
 
 
 def _mae(target: Floats, scores: Floats, groups: Groups) -> Statistic:
-    return share(np.abs(scores[:, 0] - target), np.ones(len(target)), groups)
+    return proportion(np.abs(scores[:, 0] - target), np.ones(len(target)), groups)
 
 
 def _r2(target: Floats, scores: Floats, groups: Groups) -> Statistic:
@@ -239,9 +247,10 @@ def total(values: NDArray[Any], groups: Groups) -> Statistic:
     return lambda weights: float((weights[: len(sums)] * sums).sum())
 
 
-def share(part: NDArray[Any], whole: NDArray[Any], groups: Groups) -> Statistic:
-    """A weighted share, or NaN where a resample leaves nothing to divide by."""
-    numerator, denominator = total(part, groups), total(whole, groups)
+def proportion(part: NDArray[Any], whole: NDArray[Any], groups: Groups) -> Statistic:
+    """A weighted proportion, or NaN where a resample leaves nothing to divide by."""
+    numerator = total(part, groups)
+    denominator = total(whole, groups)
     return lambda weights: divide(numerator(weights), denominator(weights))
 
 

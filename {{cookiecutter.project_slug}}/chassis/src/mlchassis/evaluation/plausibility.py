@@ -1,18 +1,19 @@
-"""A model that is too good: either the problem is easy, or a column knows the answer."""
+"""A model that is too good: either the problem is easy, or a column holds the answer."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mlchassis.evaluation.metrics import Floats, Metric
+from mlchassis.evaluation.results import Implausible
 
 LIMITS: Mapping[str, float] = {"roc_auc": 0.98, "r2": 0.9}
-"""Values above which a model is seldom honest."""
-_MOST_ROWS = 500
+"""Values above which a model is implausibly good."""
+_MAX_ROWS = 500
 """Rows whose columns are shuffled: what carries most shows on few."""
-_BLOCKS, _NAMED = 30, 3
+_BLOCKS = 30
+_NAMED = 3
 _CARRIES = 0.05
 """Part of the furthest fall from which on a column carries something."""
 
@@ -40,15 +41,16 @@ def rank_columns(
     Many columns are first shuffled in blocks, and one by one in the blocks that matter.
 
     Args:
-        rows: Of the window in which it is too good.
+        rows: Of the split in which it is too good.
         columns: Inputs of the model.
         metric: Metric that is implausibly good.
         target: Of the rows.
         score: The model.
         seed: Of the order in which values are shuffled.
     """
-    places = np.linspace(0, len(rows) - 1, min(_MOST_ROWS, len(rows))).astype(int)
-    chosen, truth = rows.iloc[places].reset_index(drop=True), target[places]
+    places = np.linspace(0, len(rows) - 1, min(_MAX_ROWS, len(rows))).astype(int)
+    chosen = rows.iloc[places].reset_index(drop=True)
+    truth = target[places]
     order = np.random.default_rng(seed).permutation(len(chosen))
 
     def measure(names: Sequence[str]) -> float:
@@ -64,16 +66,16 @@ def rank_columns(
     return [name for name in furthest if falls[name] >= _CARRIES * falls[furthest[0]]]
 
 
-def spell_implausible(found: Mapping[str, Any] | None) -> str:
+def spell_implausible(quality: Implausible | None) -> str:
     """Spell the warning for people; empty if there is none."""
-    if not found:
+    if quality is None:
         return ""
-    names = ", ".join(f"'{name}'" for name in found["columns"])
-    carry = "carries" if len(found["columns"]) == 1 else "carry"
-    part = " on the validation data" if found.get("data") == "validation" else ""
+    names = ", ".join(f"'{name}'" for name in quality.columns)
+    carry = "carries" if len(quality.columns) == 1 else "carry"
+    part = " on the validation data" if quality.data == "validation" else ""
     return (
-        f"{found['metric']} {found['value']:.3f}{part} is seldom honest: either this problem is "
-        f"easy, or a column knows the answer. {names} {carry} most: if one of them is "
+        f"{quality.metric} {quality.value:.3f}{part} is implausibly high: either this problem is "
+        f"easy, or a column holds the answer. {names} {carry} most: if one of them is "
         "known only after the event, tag it leakage in contract.yaml, or adopt the table again "
         "with --leakage"
     )

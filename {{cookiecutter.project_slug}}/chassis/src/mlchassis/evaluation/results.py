@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from mlchassis.contract.model import Task
-from mlchassis.errors import ProjectError
 from mlchassis.evaluation.bootstrap import Interval
-from mlchassis.reports import read_report
+from mlchassis.reports import load_report
 
 
 class _Part(BaseModel):
@@ -24,6 +23,11 @@ class MeasuredInterval(_Part):
     low: float
     high: float
 
+    @classmethod
+    def of(cls, interval: Interval) -> "MeasuredInterval":
+        """Return the numbers of an interval."""
+        return cls(value=interval.value, low=interval.low, high=interval.high)
+
     @property
     def interval(self) -> Interval:
         """The same numbers with the arithmetic of an interval."""
@@ -34,13 +38,50 @@ Metrics = dict[str, MeasuredInterval]
 """Value and interval by the name of the metric."""
 
 
+class SliceBaseline(_Part):
+    """A baseline in one slice.
+
+    Attributes:
+        value: Its main metric there.
+        gain: Improvement of the candidate over it there.
+    """
+
+    value: float
+    gain: MeasuredInterval
+
+
 class SliceResult(_Part):
-    """The main metric in one slice, and its difference from the whole."""
+    """The main metric in one slice.
+
+    Attributes:
+        where: Value by column.
+        value: The candidate's metric there.
+        difference: That metric beside the one on all rows; positive is better.
+        baselines: The baselines on the same rows.
+    """
 
     where: dict[str, str]
     rows: int
     value: MeasuredInterval
-    gap: MeasuredInterval
+    difference: MeasuredInterval
+    baselines: dict[str, SliceBaseline]
+
+
+class SliceGain(_Part):
+    """The main metric of two models in one slice.
+
+    Attributes:
+        where: Value by column.
+        value: The metric of the one.
+        other: The metric of the other.
+        gain: Improvement of the one over the other.
+    """
+
+    where: dict[str, str]
+    rows: int
+    value: float
+    other: float
+    gain: MeasuredInterval
 
 
 class GroupResult(_Part):
@@ -51,21 +92,21 @@ class GroupResult(_Part):
     value: float
 
 
-class GroupGap(_Part):
+class Disparity(_Part):
     """The difference between two groups of people, the one with the higher value first."""
 
     kind: str
     measure: str
     groups: list[GroupResult]
-    gap: MeasuredInterval
+    disparity: MeasuredInterval
 
 
-class FlipResult(_Part):
-    """Share of rows whose answer depends on one sensitive column alone."""
+class CounterfactualFlips(_Part):
+    """Proportion of rows whose answer depends on one sensitive column alone."""
 
     column: str
     rows: int
-    share: MeasuredInterval
+    rate: MeasuredInterval
 
 
 class Fairness(_Part):
@@ -73,33 +114,33 @@ class Fairness(_Part):
 
     columns: list[str]
     min_rows: int
-    gaps: list[GroupGap]
-    flips: list[FlipResult]
+    disparities: list[Disparity]
+    counterfactual_flips: list[CounterfactualFlips]
 
 
 class BehaviorResult(_Part):
-    """Share of rows that pass one test of `behaviour.yaml`."""
+    """Proportion of rows that pass one test of `behavior.yaml`."""
 
     name: str
     kind: str
     rows: int
-    share: float
+    proportion: float
     limit: float
 
 
 class Units(_Part):
-    """Resampling units of the test window, and the kind of interval that so many allow."""
+    """Resampling units of the test split, and the kind of interval that so many allow."""
 
     unit: str
     count: int
     interval: Literal["bootstrap", "t", "rows"]
 
 
-class Surprise(MeasuredInterval):
-    """Gain over the best baseline on the test window less that on the validation window."""
+class Contamination(MeasuredInterval):
+    """Gain over the best baseline on the test split less that on the validation split."""
 
     baseline: str
-    valid_gain_over_prior: float
+    validation_gain_over_prior: float
     units: Units | None = None
 
 
@@ -110,18 +151,64 @@ class Parity(_Part):
     limit: float
 
 
+class Decision(_Part):
+    """Confusion at the decision threshold.
+
+    Attributes:
+        classes: Names of the classes.
+        confusion: Rows by true class (outer) and predicted class (inner).
+        proportions: Proportion of each cell in its true class; empty if there are many classes.
+        measured: Precision, recall and cost, where they exist.
+        excess_cost: Relative cost above that of the cheapest threshold; None without a threshold.
+    """
+
+    classes: list[str]
+    confusion: list[list[int]]
+    proportions: list[list[MeasuredInterval | None]]
+    measured: Metrics
+    excess_cost: float | None
+
+
+class Period(_Part):
+    """Begin and end of some rows; None where they have no time."""
+
+    begin: str | None = Field(default=None, alias="from")
+    until: str | None = None
+
+
+class Implausible(_Part):
+    """A quality that is implausibly high.
+
+    Attributes:
+        metric: The metric that is too good.
+        data: The split in which it is.
+        columns: Columns that carry most of it.
+    """
+
+    metric: str
+    value: float
+    data: Literal["validation", "test"] = "test"
+    columns: list[str]
+
+
 class Evaluation(_Part):
-    """Facts about one bundle on the test window.
+    """Facts about one bundle on the test split.
 
     Attributes:
         digest: The bundle's digest.
+        threshold: The bundle's decision threshold; None without one.
         metrics: Metrics of the candidate.
         baselines: Metrics by baseline.
         gains: Improvement of the candidate over each baseline, by metric.
+        slice_columns: Columns by which slices are made.
+        fairness: None if no column is sensitive.
         decision: Confusion at the threshold; None for a regression.
-        window: Rows, begin and end of the test window.
+        implausible: A quality that is implausibly high, if there is one.
+        test_period: Begin and end of the test split.
         seen_until: Newest event time that training saw; None without one.
-        age_days: Days between the newest row and the data that should have arrived.
+        staleness_days: Days between the newest row and the data that should have arrived.
+        custom_metrics: Descriptions of the project's own metrics.
+        predictions_hash: SHA-256 of the rounded scores.
     """
 
     digest: str
@@ -131,34 +218,32 @@ class Evaluation(_Part):
     metrics: Metrics
     baselines: dict[str, Metrics]
     gains: dict[str, Metrics]
+    slice_columns: list[str] = []
     slices: list[SliceResult]
-    behaviour: list[BehaviorResult]
+    behavior: list[BehaviorResult]
     fairness: Fairness | None
-    decision: dict[str, Any] | None
+    decision: Decision | None
     units: Units
-    surprise: Surprise
-    window: dict[str, Any]
+    implausible: Implausible | None = None
+    contamination: Contamination
+    test_period: Period
     seen_until: str | None
-    age_days: int | None
+    staleness_days: int | None
     parity: Parity
     bundle_bytes: int
+    custom_metrics: dict[str, str] = {}
+    threshold: float | None = None
+    predictions_hash: str = ""
+
+    def as_report(self) -> dict[str, Any]:
+        """Return the facts that were set, with the keys of the file."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
 
 
-def read_facts(path: Path) -> dict[str, Any]:
+def load_evaluation(path: Path) -> Evaluation:
     """Read an evaluation and validate it.
 
     Raises:
         ProjectError: The file is missing, cut short, or was edited so that a fact is not usable.
     """
-    facts = read_report(path)
-    try:
-        Evaluation.model_validate(facts)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise ProjectError(
-            f"{path.name}: {place}: {first['msg'].lower()}, so the file was edited or is of "
-            "another version of the chassis; delete it and run `make repro`."
-        ) from None
-    found: dict[str, Any] = facts
-    return found
+    return load_report(path, Evaluation)

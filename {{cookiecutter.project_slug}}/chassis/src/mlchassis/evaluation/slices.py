@@ -1,19 +1,20 @@
-"""Performance by slice: metrics of parts of the rows beside the whole.
+"""Performance by slice: the main metric of parts of the rows, beside the whole and the baselines.
 
-Who looks at fifty slices finds one that looks bad by chance. So the intervals hold for all slices
-at once: the largest deviation over all of them is what is resampled (the single-step max-t method
-of Westfall & Young 1993). Overlapping slices are thereby corrected for no more than they must be.
+Among fifty slices one looks bad by chance. The intervals therefore hold for all slices at once:
+they come from the resampled largest deviation over all of them (the single-step max-t method of
+Westfall & Young 1993), which corrects overlapping slices no more than needed.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlchassis.config.params import Resampling
 from mlchassis.evaluation.bootstrap import (
     LEAST_UNITS,
     Interval,
@@ -23,11 +24,12 @@ from mlchassis.evaluation.bootstrap import (
     widen,
 )
 from mlchassis.evaluation.metrics import Floats, Groups, Metric, Statistic
+from mlchassis.evaluation.results import MeasuredInterval, SliceBaseline, SliceGain, SliceResult
 
-MANY = 20
+MAX_CATEGORIES = 20
 """Numbers with more values than this are cut into quarters of the rows."""
 MISSING_LABEL = "(missing)"
-"""Stands for rows without a value."""
+"""Name of the slice of rows without a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def find_slices(rows: pd.DataFrame, columns: Sequence[str], min_rows: int) -> li
     """Every value of the columns, and of their pairs, that has at least so many rows."""
     labels = pd.DataFrame({column: _label(rows[column]) for column in columns})
     found = [
-        Slice({n: str(labels[n].iloc[rows_of[0]]) for n in names}, np.asarray(rows_of))
+        Slice({name: str(labels[name].iloc[rows_of[0]]) for name in names}, np.asarray(rows_of))
         for count in (1, 2)
         for names in combinations(columns, count)
         for rows_of in labels.groupby(list(names)).indices.values()
@@ -61,40 +63,120 @@ def find_slices(rows: pd.DataFrame, columns: Sequence[str], min_rows: int) -> li
     return list({part.rows.tobytes(): part for part in reversed(found)}.values())[::-1]
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A slice, and the metric of each model in it as a function of group weights."""
+
+    rows: Slice
+    units: int
+    statistics: Mapping[str, Statistic]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Statistics with their resamples, and the confidence of intervals made from them."""
+
+    values: Floats
+    draws: Floats
+    sign: int
+    confidence: float
+
+    def differences(self, pairs: Sequence[tuple[int, int]], units: Sequence[int]) -> list[Interval]:
+        """Return how much better the first statistic of each pair is than the second."""
+        if not pairs:
+            return []
+        first = [one for one, _ in pairs]
+        second = [other for _, other in pairs]
+        values = self.sign * (self.values[first] - self.values[second])
+        draws = self.sign * (self.draws[:, first] - self.draws[:, second])
+        return simultaneous(values, draws, self.confidence, units)
+
+
 def measure_slices(
     slices: Sequence[Slice],
     metric: Metric,
     target: Floats,
-    scores: Floats,
+    scores: Mapping[str, Floats],
     groups: Groups,
-    **settings: Any,
-) -> list[dict[str, Any]]:
-    """The metric in each slice, and how far above the whole it lies; positive is better.
+    **settings: Unpack[Resampling],
+) -> list[SliceResult]:
+    """Measure the candidate in each slice, beside all rows and beside each baseline in that slice.
 
-    `settings` are those of `bootstrap`: resamples, confidence and seed. A slice in which the metric
-    does not exist, since it lacks a class, is left out, and so is one of too few units.
+    A slice in which the metric does not exist, since it lacks a class, is left out, and so is one
+    of too few units. Differences are positive where the candidate is better.
+
+    Args:
+        slices: The slices.
+        metric: The metric.
+        target: Shape (rows,).
+        scores: Answers by model: `candidate` and the baselines.
+        groups: The resampling unit of each row.
+        settings: Those of `bootstrap`: resamples, confidence and seed. The intervals of the values,
+            of the differences from the whole and of the gains each hold for all slices at once.
     """
-    whole, sign = metric.prepare(target, scores, groups), 1 if metric.higher_is_better else -1
-    ones = np.ones(int(groups.max()) + 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        parts = [
-            (s, _within(s.rows, metric, target, scores, groups))
-            for s in slices
-            if count_units(groups[s.rows]) >= LEAST_UNITS
-        ]
-        parts = [(s, part) for s, part in parts if np.isfinite(part(ones))]
+        parts = _prepare_parts(slices, metric, target, scores, groups)
         if not parts:
             return []
-        statistics = [whole, *(part for _, part in parts)]
+        whole = metric.prepare(target, scores["candidate"], groups)
+        statistics = [whole, *(each for part in parts for each in part.statistics.values())]
         values, draws = resample(statistics, groups, settings["resamples"], settings["seed"])
-    units, confidence = [count_units(groups[s.rows]) for s, _ in parts], settings["confidence"]
-    absolute = simultaneous(values[1:], draws[:, 1:], confidence, units)
-    gaps = simultaneous(
-        sign * (values[1:] - values[0]), sign * (draws[:, 1:] - draws[:, :1]), confidence, units
+    sign = 1 if metric.higher_is_better else -1
+    return _describe_parts(parts, _Sample(values, draws, sign, settings["confidence"]))
+
+
+def _prepare_parts(
+    slices: Sequence[Slice],
+    metric: Metric,
+    target: Floats,
+    scores: Mapping[str, Floats],
+    groups: Groups,
+) -> list[_Part]:
+    """Prepare the metric of each model in each slice, where it exists for the candidate."""
+    ones = np.ones(int(groups.max()) + 1)
+    parts = []
+    for part in slices:
+        units = count_units(groups[part.rows])
+        if units < LEAST_UNITS:
+            continue
+        statistics = {
+            model: _within(part.rows, metric, target, answers, groups)
+            for model, answers in scores.items()
+        }
+        existing = {model: each for model, each in statistics.items() if np.isfinite(each(ones))}
+        if "candidate" in existing:
+            parts.append(_Part(part, units, existing))
+    return parts
+
+
+def _describe_parts(parts: Sequence[_Part], sample: _Sample) -> list[SliceResult]:
+    """Describe slices whose statistics follow that of the whole, part by part."""
+    keys = [(index, model) for index, part in enumerate(parts) for model in part.statistics]
+    position = {key: place for place, key in enumerate(keys, start=1)}
+    own = [position[index, "candidate"] for index in range(len(parts))]
+    units = [part.units for part in parts]
+    values = simultaneous(sample.values[own], sample.draws[:, own], sample.confidence, units)
+    differences = sample.differences([(place, 0) for place in own], units)
+    compared = [(index, model) for index, model in keys if model != "candidate"]
+    gains = sample.differences(
+        [(own[index], position[index, model]) for index, model in compared],
+        [units[index] for index, _ in compared],
     )
+    baselines: list[dict[str, SliceBaseline]] = [{} for _ in parts]
+    for (index, model), gain_there in zip(compared, gains, strict=True):
+        value = float(sample.values[position[index, model]])
+        measured = MeasuredInterval.of(gain_there)
+        baselines[index][model] = SliceBaseline(value=value, gain=measured)
     return [
-        {**part.as_dict(), "value": value.as_dict(), "gap": gap.as_dict()}
-        for (part, _), value, gap in zip(parts, absolute, gaps, strict=True)
+        SliceResult(
+            **part.rows.as_dict(),
+            value=MeasuredInterval.of(value),
+            difference=MeasuredInterval.of(difference),
+            baselines=there,
+        )
+        for part, value, difference, there in zip(
+            parts, values, differences, baselines, strict=True
+        )
     ]
 
 
@@ -105,29 +187,34 @@ def compare_slices(
     scores: Floats,
     other: Floats,
     groups: Groups,
-    **settings: Any,
-) -> list[dict[str, Any]]:
+    **settings: Unpack[Resampling],
+) -> list[SliceGain]:
     """Improvement of `scores` over `other` by slice, worst first."""
     ones = np.ones(int(groups.max()) + 1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mine = [_within(s.rows, metric, target, scores, groups) for s in slices]
-        theirs = [_within(s.rows, metric, target, other, groups) for s in slices]
+        mine = [_within(part.rows, metric, target, scores, groups) for part in slices]
+        theirs = [_within(part.rows, metric, target, other, groups) for part in slices]
         pairs = [
-            (s, new, old)
-            for s, new, old in zip(slices, mine, theirs, strict=True)
-            if np.isfinite(new(ones)) and count_units(groups[s.rows]) >= LEAST_UNITS
+            (part, new, old)
+            for part, new, old in zip(slices, mine, theirs, strict=True)
+            if np.isfinite(new(ones)) and count_units(groups[part.rows]) >= LEAST_UNITS
         ]
         if not pairs:
             return []
-        gains = [gain(metric, new, old) for _, new, old in pairs]
-        values, draws = resample(gains, groups, settings["resamples"], settings["seed"])
-    units = [count_units(groups[s.rows]) for s, _, _ in pairs]
+        statistics = [gain(metric, new, old) for _, new, old in pairs]
+        values, draws = resample(statistics, groups, settings["resamples"], settings["seed"])
+    units = [count_units(groups[part.rows]) for part, _, _ in pairs]
     intervals = simultaneous(values, draws, settings["confidence"], units)
     found = [
-        {**s.as_dict(), "value": new(ones), "other": old(ones), "gain": interval.as_dict()}
-        for (s, new, old), interval in zip(pairs, intervals, strict=True)
+        _describe_gain(part, new(ones), old(ones), interval)
+        for (part, new, old), interval in zip(pairs, intervals, strict=True)
     ]
-    return sorted(found, key=lambda part: part["gain"]["value"])
+    return sorted(found, key=lambda part: part.gain.value)
+
+
+def _describe_gain(part: Slice, value: float, other: float, improvement: Interval) -> SliceGain:
+    gain_there = MeasuredInterval.of(improvement)
+    return SliceGain(**part.as_dict(), value=value, other=other, gain=gain_there)
 
 
 def simultaneous(
@@ -144,11 +231,16 @@ def simultaneous(
     spread = np.maximum(np.nanstd(draws, axis=0), np.finfo(float).tiny)
     largest = np.nanmax(np.abs(draws - values) / spread, axis=1)
     wider = np.array([widen(confidence, count) for count in units])
-    reach = float(np.quantile(largest, confidence)) * spread * wider
+    half_widths = float(np.quantile(largest, confidence)) * spread * wider
     return [
-        Interval(float(value), float(value - part), float(value + part))
-        for value, part in zip(values, reach, strict=True)
+        Interval(float(value), float(value - half_width), float(value + half_width))
+        for value, half_width in zip(values, half_widths, strict=True)
     ]
+
+
+def name_rows(where: Mapping[str, str]) -> str:
+    """Name the rows of a slice, for messages and tables: "carrier UA, origin EWR"."""
+    return ", ".join(f"{column} {label}" for column, label in where.items())
 
 
 def _within(
@@ -158,7 +250,7 @@ def _within(
 
 
 def _label(values: "pd.Series[Any]") -> NDArray[np.object_]:
-    if pd.api.types.is_numeric_dtype(values) and values.nunique() > MANY:
+    if pd.api.types.is_numeric_dtype(values) and values.nunique() > MAX_CATEGORIES:
         values = pd.qcut(values.astype(float), 4, duplicates="drop")
     filled: NDArray[np.object_] = (
         values.astype(object).where(values.notna(), MISSING_LABEL).astype(str).to_numpy(object)

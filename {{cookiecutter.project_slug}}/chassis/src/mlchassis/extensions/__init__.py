@@ -1,1 +1,1 @@
-"""The types of the objects that a project may pass to the chassis: metrics, gates, estimators."""
+"""Types of the objects that a project passes: metrics, gates, monitors, estimators, stages."""

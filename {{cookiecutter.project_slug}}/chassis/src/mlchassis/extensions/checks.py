@@ -1,82 +1,100 @@
-"""Checks of the objects in a project's lists, made when a verb starts."""
+"""Checks of the objects that a project passes, made when a verb starts."""
 
 import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from mlchassis.config.custom_params import ParamsSection
 from mlchassis.config.params import Metric, TrainParams
+from mlchassis.config.section import ParamsSection
 from mlchassis.errors import ProjectError
-from mlchassis.extensions.estimators import FIT_ARGUMENTS, FIT_SIGNATURE
-from mlchassis.extensions.gates import CustomGate
-from mlchassis.extensions.metrics import CustomMetric
-from mlchassis.extensions.signatures import check_parameters, describe_place
+from mlchassis.extensions.estimators import FIT
+from mlchassis.extensions.gates import GATE, CustomGate
+from mlchassis.extensions.metrics import METRIC, CustomMetric
+from mlchassis.extensions.monitors import MONITOR, CustomMonitor
+from mlchassis.extensions.stages import check_stages
+from mlchassis.features.code import FEATURE_SIGNATURE
+from mlchassis.team_code.signatures import Signature, check_function, describe
 
 if TYPE_CHECKING:
     from mlchassis.project import Project
 
-_METRIC = (
-    "@metric(tasks=(…), higher_is_better=…, description=…) above "
-    "`def my_metric(target: Floats, scores: Floats, weight: Floats) -> float`"
+_SOURCE = Signature("(options, root) -> pandas.DataFrame", 2)
+_SECTION = Signature("(context: ReportContext) -> ReportSection", 1)
+_DECORATED_METRIC = (
+    f"@metric(tasks=(…), higher_is_better=…, description=…) above `def my_metric{METRIC.text}`"
 )
-_GATE = "@gate above `def my_gate(context: GateContext) -> GateResult`"
+_DECORATED_GATE = f"@gate above `def my_gate{GATE.text}`"
+_DECORATED_MONITOR = f"@monitor above `def my_monitor{MONITOR.text}`"
 
 
-def check_extensions(project: "Project") -> None:
-    """Reject metrics, gates and estimators that the chassis cannot use.
+def check_project(project: "Project", file: str, verbs: Collection[str]) -> None:
+    """Reject a project with an object that the chassis cannot use.
+
+    Args:
+        project: The team's objects.
+        file: The file in which they are passed.
+        verbs: The built-in commands, whose names no own stage may have.
 
     Raises:
-        ProjectError: One of them is of another type, or its name is taken.
+        ProjectError: An object has another type or signature, or its name is taken.
     """
-    _check_list("metrics", project.metrics, CustomMetric, _METRIC)
-    _check_list("gates", project.gates, CustomGate, _GATE)
-    _check_list("estimators", project.estimators, object, "")
-    for estimator in project.estimators:
-        _check_estimator(estimator)
+    check_function(project.features, f"{file}: features", "features", FEATURE_SIGNATURE)
+    if project.source is not None:
+        check_function(project.source, f"{file}: source", "source", _SOURCE)
+    for position, section in enumerate(project.report_sections):
+        check_function(section, f"{file}: report_sections[{position}]", "section", _SECTION)
+    check_stages(project.stages, file, verbs)
+    _check_list(f"{file}: metrics", project.metrics, CustomMetric, _DECORATED_METRIC)
+    _check_list(f"{file}: gates", project.gates, CustomGate, _DECORATED_GATE)
+    _check_list(f"{file}: monitors", project.monitors, CustomMonitor, _DECORATED_MONITOR)
+    _check_list(f"{file}: estimators", project.estimators, object, "")
+    for position, estimator in enumerate(project.estimators):
+        _check_estimator(estimator, f"{file}: estimators[{position}]")
+    _check_all_names(project, file)
+
+
+def _check_all_names(project: "Project", file: str) -> None:
     kinds = [estimator.name for estimator in project.estimators]
-    _check_names("estimators", kinds, {"trees", *TrainParams.model_fields})
-    _check_names("metrics", [metric.name for metric in project.metrics], get_args(Metric))
-    _check_names("gates", [gate.function.__name__ for gate in project.gates], ())
+    _check_names(f"{file}: estimators", kinds, {"prior", *TrainParams.model_fields})
+    metrics = [metric.name for metric in project.metrics]
+    _check_names(f"{file}: metrics", metrics, get_args(Metric))
+    _check_names(f"{file}: gates", [gate.function.__name__ for gate in project.gates], ())
+    monitors = [monitor.function.__name__ for monitor in project.monitors]
+    _check_names(f"{file}: monitors", monitors, ())
 
 
-def _check_list(field: str, found: Any, kind: type, advice: str) -> None:
-    if not isinstance(found, Sequence) or isinstance(found, str):
-        raise ProjectError(
-            f"project.py: {field} of Project is {found!r:.100}; write a list, such as {field}=[…]."
-        )
-    for item in found:
+def _check_list(place: str, value: Any, kind: type, advice: str) -> None:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ProjectError(f"{place} is {describe(value)}; pass a list: […].")
+    for position, item in enumerate(value):
         if not isinstance(item, kind):
-            raise ProjectError(
-                f"project.py: {field} of Project has {describe_place(item)}; write {advice}."
-            )
+            raise ProjectError(f"{place}[{position}] is {describe(item)}; write {advice}.")
 
 
-def _check_estimator(found: Any) -> None:
+def _check_estimator(value: Any, place: str) -> None:
     """Reject an object that is no `Estimator`: a class, or one without name, Params or fit."""
-    place = describe_place(found)
-    if isinstance(found, type):
+    if isinstance(value, type):
         raise ProjectError(
-            f"project.py: estimators of Project has the class {place}; write an instance: "
-            f"{found.__name__}()."
+            f"{place} is the class {describe(value)}; pass an instance: {value.__name__}()."
         )
-    name = getattr(found, "name", None)
+    kind = describe(type(value))
+    name = getattr(value, "name", None)
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ProjectError(
-            f'{place} has the name {name!r:.60}; write `name = "my_model"` in small letters.'
+            f'{kind} has the name {name!r:.60}; write `name = "my_model"` in small letters.'
         )
-    section = getattr(found, "Params", None)
+    section = getattr(value, "Params", None)
     if not isinstance(section, type) or not issubclass(section, ParamsSection):
         raise ProjectError(
-            f"{place} has no parameters; write `class Params(ParamsSection)` in it, with a field "
+            f"{kind} has no parameters; write `class Params(ParamsSection)` in it, with a field "
             "for each parameter."
         )
-    check_parameters(getattr(found, "fit", None), FIT_ARGUMENTS, FIT_SIGNATURE, "an estimator")
+    check_function(getattr(value, "fit", None), f"{place}.fit", "fit", FIT)
 
 
-def _check_names(field: str, names: Sequence[str], taken: Collection[str]) -> None:
+def _check_names(place: str, names: Sequence[str], taken: Collection[str]) -> None:
     for position, name in enumerate(names):
         if name in taken or name in names[:position]:
             raise ProjectError(
-                f"project.py: {field} of Project has the name '{name}', which is taken; choose "
-                "another name."
+                f"{place}[{position}] has the name '{name}', which is taken; choose another name."
             )

@@ -6,13 +6,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from mlchassis.config.custom_params import ParamsSection
+from mlchassis.config.section import ParamsSection
 from mlchassis.contract.model import Task
 from mlchassis.features.encoding import FeatureMatrix
+from mlchassis.team_code.signatures import Signature
 
-FIT_ARGUMENTS = ("train", "valid", "params", "seed")
-FIT_SIGNATURE = (
-    "def fit(self, train: Dataset, valid: Dataset, params: Params, seed: int) -> FittedEstimator"
+FIT = Signature(
+    "(self, train: Dataset, validation: Dataset, params: Params, seed: int) -> FittedEstimator", 4
 )
 
 
@@ -63,12 +63,12 @@ class Estimator(Protocol):
         """The model of that section."""
         ...
 
-    def fit(self, train: Dataset, valid: Dataset, params: Any, seed: int) -> FittedEstimator:
-        """Fit a model to `train`; `valid` may decide when to stop.
+    def fit(self, train: Dataset, validation: Dataset, params: Any, seed: int) -> FittedEstimator:
+        """Fit a model to `train`; `validation` may decide when to stop.
 
         Args:
             train: Rows to fit.
-            valid: Later or other rows, for early stopping.
+            validation: Later or other rows, for early stopping.
             params: The section `train.NAME`: an instance of `Params`.
             seed: Of every random draw: equal seeds give equal models.
         """

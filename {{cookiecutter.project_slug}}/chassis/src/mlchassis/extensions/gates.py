@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mlchassis.extensions.signatures import call_project, check_parameters
+from mlchassis.team_code.errors import call_function
+from mlchassis.team_code.signatures import Signature, check_function
 
 if TYPE_CHECKING:
     from mlchassis.evaluation.gates.context import GateContext, GateResult
 
 GateFunction = Callable[["GateContext"], "GateResult"]
-_SIGNATURE = "def {name}(context: GateContext) -> GateResult"
+GATE = Signature("(context: GateContext) -> GateResult", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +20,13 @@ class CustomGate:
 
     function: GateFunction
 
-    @property
-    def signature(self) -> str:
-        """The signature that the function must have."""
-        return _SIGNATURE.format(name=self.function.__name__)
-
     def __call__(self, context: "GateContext") -> "GateResult":
         """Return the result for one judgement.
 
         Raises:
             ProjectError: The function failed.
         """
-        result: GateResult = call_project(self.function, context, use="a gate")
+        result: GateResult = call_function(self.function, context, use="a gate")
         return result
 
 
@@ -41,5 +37,5 @@ def gate(function: GateFunction) -> CustomGate:
         ProjectError: The function takes other arguments.
     """
     name = getattr(function, "__name__", "my_gate")
-    check_parameters(function, ("context",), _SIGNATURE.format(name=name), "a gate")
+    check_function(function, "The function of @gate", name, GATE)
     return CustomGate(function)

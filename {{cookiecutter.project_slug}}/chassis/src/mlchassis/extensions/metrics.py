@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from mlchassis.contract.model import Task
 from mlchassis.errors import ProjectError
-from mlchassis.extensions.signatures import call_project, check_parameters, describe_place
+from mlchassis.team_code.errors import call_function
+from mlchassis.team_code.signatures import Signature, check_function, describe
 
 Floats = NDArray[np.float64]
 MetricFunction = Callable[[Floats, Floats, Floats], float]
 
-_ARGUMENTS = ("target", "scores", "weight")
-_SIGNATURE = "def {name}(target: Floats, scores: Floats, weight: Floats) -> float"
+METRIC = Signature("(target: Floats, scores: Floats, weight: Floats) -> float", 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,10 @@ class CustomMetric:
         Raises:
             ProjectError: The function failed, or returned something that is no number.
         """
-        value = call_project(self.function, target, scores, weight, use="a metric")
+        value = call_function(self.function, target, scores, weight, use="a metric")
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             raise ProjectError(
-                f"{describe_place(self.function)} returned {type(value).__name__} as a metric; "
+                f"{describe(self.function)} returned {type(value).__name__} as a metric; "
                 "return a float."
             )
         return float(value)
@@ -83,12 +83,11 @@ def metric(
 
     def decorate(function: MetricFunction) -> CustomMetric:
         name = _read_name(function)
-        signature = _SIGNATURE.format(name=name)
-        check_parameters(function, _ARGUMENTS, signature, "a metric")
+        check_function(function, "The function of @metric", name, METRIC)
         unknown = [task for task in tasks if task not in get_args(Task)]
         if isinstance(tasks, str) or unknown or not tasks:
             raise ProjectError(
-                f"{describe_place(function)} has tasks={tasks!r:.60}; write a tuple of "
+                f"{describe(function)} has tasks={tasks!r:.60}; write a tuple of "
                 f"{', '.join(map(repr, get_args(Task)))}."
             )
         return CustomMetric(function, name, tuple(tasks), higher_is_better, description)
@@ -100,7 +99,7 @@ def _read_name(function: Any) -> str:
     name = str(getattr(function, "__name__", ""))
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ProjectError(
-            f"{describe_place(function)} cannot be used as a metric: its name is shown in reports; "
-            f"write `{_SIGNATURE.format(name='my_metric')}` with a name in small letters."
+            f"{describe(function)} cannot be used as a metric: its name is shown in reports; "
+            f"write `def my_metric{METRIC.text}` with a name in small letters."
         )
     return name

@@ -1,6 +1,10 @@
 """ONNX graphs for estimators of libraries that take no strings, such as PyTorch."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
 
 IR_VERSION = 9
 """Of composed graphs. ONNX Runtime knows fewer versions than the package onnx may write."""
@@ -16,24 +20,11 @@ def encode_categories(tables: Sequence[Sequence[str]], opset: int) -> bytes:
     """
     from onnx import TensorProto, helper
 
-    nodes = []
-    for column, categories in enumerate(tables):
-        index = helper.make_tensor(f"column_{column}", TensorProto.INT64, [1], [column])
-        nodes += [
-            helper.make_node("Constant", [], [f"column_{column}"], value=index),
-            helper.make_node(
-                "Gather", ["categorical", f"column_{column}"], [f"strings_{column}"], axis=1
-            ),
-            helper.make_node(
-                "LabelEncoder",
-                [f"strings_{column}"],
-                [f"codes_{column}"],
-                domain="ai.onnx.ml",
-                keys_strings=list(categories),
-                values_int64s=list(range(len(categories))),
-                default_int64=len(categories),
-            ),
-        ]
+    nodes = [
+        node
+        for column, categories in enumerate(tables)
+        for node in _make_column_nodes(column, categories)
+    ]
     parts = [f"codes_{column}" for column in range(len(tables))]
     nodes.append(helper.make_node("Concat", parts, ["codes"], axis=1))
     shape: list[str | int | None] = ["rows", len(tables)]
@@ -47,6 +38,28 @@ def encode_categories(tables: Sequence[Sequence[str]], opset: int) -> bytes:
     model = helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION)
     encoded: bytes = model.SerializeToString(deterministic=True)
     return encoded
+
+
+def _make_column_nodes(column: int, categories: Sequence[str]) -> list["NodeProto"]:
+    """Return the nodes that turn one column of strings into its codes."""
+    from onnx import TensorProto, helper
+
+    index = helper.make_tensor(f"column_{column}", TensorProto.INT64, [1], [column])
+    return [
+        helper.make_node("Constant", [], [f"column_{column}"], value=index),
+        helper.make_node(
+            "Gather", ["categorical", f"column_{column}"], [f"strings_{column}"], axis=1
+        ),
+        helper.make_node(
+            "LabelEncoder",
+            [f"strings_{column}"],
+            [f"codes_{column}"],
+            domain="ai.onnx.ml",
+            keys_strings=list(categories),
+            values_int64s=list(range(len(categories))),
+            default_int64=len(categories),
+        ),
+    ]
 
 
 def compose(encoder: bytes, graph: bytes) -> bytes:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from mlchassis.errors import ProjectError
 from mlchassis.features.encoding import Columns, FeatureMatrix, arrange_features
+from mlchassis.team_code.signatures import Signature
 
 FeatureFunction = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
 """Named columns, each of shape (rows,), to named features, each of shape (rows,)."""
+FEATURE_SIGNATURE = Signature("(columns) -> dict of named features", 1)
 
 FEATURES_ABI = 1
 """Raised whenever `columns` encodes the same columns or features as other numbers."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Columns = Mapping[str, NDArray[Any]]
 
 MISSING = "(missing)"
-"""Stands for a string that is not there: converters to ONNX treat `None` wrongly, words exactly."""
+"""Placeholder of a missing string: converters to ONNX treat `None` wrongly, words exactly."""
 
 _LARGEST = float(np.finfo(np.float32).max)
 
@@ -47,7 +47,7 @@ class FeatureMatrix:
 
 
 class ColumnBuilder:
-    """Turns rows of a contract's request columns, in their order, into its feature columns.
+    """Turn rows of a contract's request columns, in their order, into its feature columns.
 
     What follows from the contract alone is worked out once, and numbers become one array: for a
     single row, an array per column would cost more than the model.
@@ -68,12 +68,12 @@ class ColumnBuilder:
         shape = len(rows), len(self._numbers)
         numbers = _read_numbers(chain.from_iterable(map(self._pick, rows)), shape[0] * shape[1])
         block = np.ascontiguousarray(numbers.reshape(shape).T)
-        found: dict[str, NDArray[Any]] = dict(zip(self._numbers, block, strict=True))
+        columns: dict[str, NDArray[Any]] = dict(zip(self._numbers, block, strict=True))
         if not self._others:
-            return found
+            return columns
         for column, position in self._others:
-            found[column.name] = _column_from_values(column, [row[position] for row in rows])
-        return {name: found[name] for name in self._order}
+            columns[column.name] = _column_from_values(column, [row[position] for row in rows])
+        return {name: columns[name] for name in self._order}
 
 
 def pick_values(positions: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
@@ -85,13 +85,13 @@ def pick_values(positions: Sequence[int]) -> Callable[[tuple[Any, ...]], tuple[A
 
 
 def columns_from_rows(contract: Contract, rows: Sequence[Mapping[str, Any]]) -> Columns:
-    """Turns records into the contract's feature columns; an absent field counts as missing."""
+    """Turn records into the contract's feature columns; an absent field counts as missing."""
     names = [column.name for column in contract.request_columns]
     return ColumnBuilder(contract).build([tuple(map(row.get, names)) for row in rows])
 
 
 def columns_from_frame(contract: Contract, frame: "pd.DataFrame") -> Columns:
-    """Turns a data frame into the contract's feature columns.
+    """Turn a data frame into the contract's feature columns.
 
     Raises:
         ProjectError: The frame lacks a column.
@@ -108,7 +108,7 @@ def columns_from_frame(contract: Contract, frame: "pd.DataFrame") -> Columns:
 
 
 def arrange_features(features: Columns) -> FeatureMatrix:
-    """Sorts named features into a numeric and a categorical matrix, in their given order."""
+    """Sort named features into a numeric and a categorical matrix, in their given order."""
     numeric = {name: values for name, values in features.items() if values.dtype.kind in "fiub"}
     categorical = {name: values for name, values in features.items() if name not in numeric}
     rows = len(next(iter(features.values())))
@@ -150,5 +150,5 @@ def _column_from_series(column: Column, series: "pd.Series[Any]") -> NDArray[Any
 
 def _seconds(value: datetime | str) -> float:
     """Seconds since 1970-01-01 UTC; a time without a zone is taken as UTC."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    timestamp = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return (timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)).timestamp()

@@ -6,7 +6,7 @@ run becomes a version only if it is in this record, and with the digests that ar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mlchassis.files import replacing
+from mlchassis.files import write_text
 from mlchassis.paths import Paths
 from mlchassis.registry.runs import LoggedRun
 
@@ -21,8 +21,7 @@ class _Entry(BaseModel):
 def write_logged(paths: Paths, digest: str, run: LoggedRun) -> None:
     """Record the run that was logged for a bundle."""
     entry = _Entry(run_id=run.run_id, sums=dict(run.sums))
-    with replacing(paths.var / "runs" / f"{digest}.json", private=True) as scratch:
-        scratch.write_text(entry.model_dump_json(), encoding="utf-8")
+    write_text(paths.var / "runs" / f"{digest}.json", entry.model_dump_json(), private=True)
 
 
 def read_logged(paths: Paths, digest: str) -> LoggedRun | None:

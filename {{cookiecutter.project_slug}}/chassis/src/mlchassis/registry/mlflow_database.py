@@ -1,19 +1,16 @@
-"""The project's own MLflow database: made whole or not at all, and moved along with the project."""
+"""The project's own MLflow database: created atomically, and moved along with the project."""
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlchassis.files import replacing
 from mlchassis.registry.tracking_uri import sqlite_uri
 
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
-# Where MLflow's tables hold artefact addresses, all of them absolute.
-_ADDRESSES = (
+# Where MLflow's tables hold artifact URIs, all of them absolute.
+_ARTIFACT_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
@@ -22,35 +19,49 @@ _ADDRESSES = (
 )
 
 
-def create_database(path: Path, build_tables: "Callable[[Engine], Any]") -> None:
-    """Makes the database beside its place and renames it there; does nothing where one is.
+def create_database(path: Path, artifact_location: str) -> None:
+    """Create MLflow's tables in a scratch file and rename it; do nothing if there is a database.
 
-    MLflow makes its tables in some seventy steps and waits for the disk after each. A process that
-    is killed in between would leave a database that no later one can fix. Here it is one rename,
-    and the disk is waited for once.
-    """
-    if path.exists():
-        return
-    from sqlalchemy import create_engine, event
-
-    with replacing(path, private=True) as scratch:
-        engine = create_engine(sqlite_uri(scratch))
-
-        @event.listens_for(engine, "connect")
-        def _do_not_wait(connection: Any, _record: Any) -> None:
-            connection.execute("PRAGMA synchronous = OFF")
-            connection.execute("PRAGMA journal_mode = MEMORY")
-
-        build_tables(engine)
-        engine.dispose()
-
-
-def mend_addresses(path: Path, artifacts: str) -> None:
-    """Lets a database that was moved together with its artefacts find them again.
+    MLflow creates its tables in some seventy steps and waits for the disk after each. A process
+    that is killed in between would leave a database that no later one can fix. Here it is one
+    rename, and the disk is waited for once.
 
     Args:
         path: The database.
-        artifacts: Address of the folder of artefacts, as it is now.
+        artifact_location: Root of the artifacts of MLflow's default experiment.
+    """
+    if path.exists():
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    with replacing(path, private=True) as scratch, _without_disk_waits():
+        make_store: Callable[..., Any] = SqlAlchemyStore
+        store = make_store(sqlite_uri(scratch), artifact_location)
+        store.engine.dispose()
+
+
+@contextmanager
+def _without_disk_waits() -> Iterator[None]:
+    """Let SQLite write without flushing to the disk: whoever renames the file flushes it."""
+    from sqlalchemy import Engine, event
+
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA journal_mode = MEMORY")
+
+    event.listen(Engine, "connect", set_pragmas)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", set_pragmas)
+
+
+def update_artifact_uris(path: Path, artifacts: str) -> None:
+    """Rewrite the artifact URIs of a database that was moved together with its artifacts.
+
+    Args:
+        path: The database.
+        artifacts: Location of the folder of artifacts, as it is now.
     """
     with closing(sqlite3.connect(path, timeout=20)) as connection, connection:
         for (old,) in connection.execute(
@@ -58,7 +69,7 @@ def mend_addresses(path: Path, artifacts: str) -> None:
             "WHERE artifact_location LIKE 'file:%/mlartifacts' AND artifact_location <> ?",
             (artifacts,),
         ).fetchall():
-            for table, column in _ADDRESSES:
+            for table, column in _ARTIFACT_COLUMNS:
                 connection.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, length(?) + 1) "  # noqa: S608
                     f"WHERE {column} = ? OR substr({column}, 1, length(?) + 1) = ? || '/'",
@@ -67,7 +78,7 @@ def mend_addresses(path: Path, artifacts: str) -> None:
 
 
 def probe_database(uri: str) -> None:
-    """Tries to connect, once: MLflow itself would try for a minute and a half."""
+    """Try to connect, once: MLflow itself would try for a minute and a half."""
     from sqlalchemy import create_engine
 
     engine = create_engine(uri)

@@ -8,37 +8,37 @@ from mlchassis.contract.model import load_contract
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
 from mlchassis.registry.tracking import connect
-from mlchassis.registry.tracking_uri import Address, resolve_address
+from mlchassis.registry.tracking_uri import TrackingLocation, resolve_tracking_location
 from mlchassis.telemetry import silence_telemetry
 
 
 def open_ui(paths: Paths, port: int = 5000) -> NoReturn:
-    """Becomes MLflow's server for the project's own registry, on this machine alone.
+    """Replace this process by MLflow's server for the project's own registry, on loopback.
 
     Raises:
-        ProjectError: Runs are kept on a server, which has its own pages.
+        ProjectError: The runs are on a server, which has its own pages.
     """
-    address = resolve_address(paths)
-    if address.is_server:
+    location = resolve_tracking_location(paths)
+    if location.is_server:
         raise ProjectError(
-            f"Runs and models are kept on the server at {address.shown}; open that address instead."
+            f"Runs and models are kept on the server at {location.shown}; open its UI instead."
         )
     connect(paths, load_contract(paths.contract).name)
     command = ui_command(port)
     silence_telemetry()
-    environment = {**os.environ, **ui_environment(address)}
+    environment = {**os.environ, **ui_environment(location)}
     os.execve(command[0], command, environment)  # noqa: S606
 
 
-def ui_environment(address: Address) -> dict[str, str]:
+def ui_environment(location: TrackingLocation) -> dict[str, str]:
     """Variables of MLflow's server.
 
-    Its database is one of them: every user of the machine sees a command line, and an address may
-    hold a password.
+    Its database is one of them: every user of the machine sees a command line, and a tracking URI
+    may hold a password.
     """
     return {
-        "MLFLOW_BACKEND_STORE_URI": address.uri,
-        "MLFLOW_DEFAULT_ARTIFACT_ROOT": str(address.artifacts),
+        "MLFLOW_BACKEND_STORE_URI": location.tracking_uri,
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": str(location.artifact_location),
         # Further processes, for jobs that nobody starts, take gigabytes otherwise.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }

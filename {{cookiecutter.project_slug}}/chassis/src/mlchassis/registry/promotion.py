@@ -6,13 +6,11 @@ apart, and an intent that a killed process left behind is finished or undone by 
 champion a version replaced is a tag of that version, so that any machine can go back.
 """
 
-import fcntl
 import getpass
 import hashlib
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from mlchassis.bundle.bundle import Bundle, OtherBundleError, load_bundle, read_bundle
 from mlchassis.errors import ProjectError
@@ -33,6 +34,7 @@ from mlchassis.registry.promotion_history import (
     Intent,
     drop_intent,
     log_promotion,
+    promotions,
     read_intent,
     write_intent,
 )
@@ -49,10 +51,10 @@ JUDGEMENT_TAG = "judgement"
 JUDGEMENT_HASH_TAG = "judgement_sha256"
 PREDECESSOR_TAG = "champion_before"
 """Number of the champion that a version replaced."""
-WITHDRAWN_TAG = "withdrawn"
+ROLLED_BACK_TAG = "rolled_back"
 """Why a version was rolled back from; empty once it is promoted again."""
 
-_PATIENCE = 60.0
+_LOCK_SECONDS = 60.0
 
 
 class PromotionError(ProjectError):
@@ -61,7 +63,7 @@ class PromotionError(ProjectError):
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """Result of `promote`, with a sentence for people."""
+    """Result of `move_champion`, with a sentence for people."""
 
     version: Version
     moved: bool
@@ -70,7 +72,7 @@ class Promotion:
 
 @contextmanager
 def registry_lock(paths: Paths) -> Iterator[None]:
-    """Keeps registrations, promotions and deployments of one project apart.
+    """Serialize registrations, promotions and deployments of one project.
 
     The lock belongs to the open file, so it ends with the process, however that ends.
 
@@ -79,26 +81,24 @@ def registry_lock(paths: Paths) -> Iterator[None]:
     """
     place = paths.var / "locks" / "registry.lock"
     make_folder(place.parent, private=True)
-    deadline = time.monotonic() + _PATIENCE
-    with place.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise PromotionError(
-                        f"Another process has held {place} for a minute: a promotion or a "
-                        "deployment is under way; wait for it and try again."
-                    ) from None
-                time.sleep(0.05)
+    lock = FileLock(place)
+    try:
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except Timeout:
+        raise PromotionError(
+            f"Another process has held {place} for {_LOCK_SECONDS:g} s: a promotion or a "
+            "deployment is under way; wait for it and try again."
+        ) from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
-def promote(
+def move_champion(
     paths: Workspace, tracker: Tracker, number: str | None, reason: str, *, back: bool = False
 ) -> Promotion:
-    """Makes a version the champion; the caller holds `registry_lock`.
+    """Make a version the champion; the caller holds `registry_lock`.
 
     Args:
         paths: The project.
@@ -110,12 +110,14 @@ def promote(
     Raises:
         PromotionError: There is no such version, or its judgement does not allow it.
     """
-    settled = settle(paths, tracker)
+    # A broken history is reported before the alias moves.
+    promotions(paths)
+    recovered = recover(paths, tracker)
     champion = tracker.read_alias(CHAMPION)
     version = _find_predecessor(tracker, champion) if back else _choose(tracker, number)
     if champion is not None and champion.number == version.number:
         sentence = f"Version {version.number} of {version.name} is the champion already."
-        return Promotion(version, moved=False, sentence=" ".join(filter(None, (settled, sentence))))
+        return Promotion(version, moved=False, sentence=_join(recovered, sentence))
     check_promotable(tracker, version, champion, paths.features, back=back)
     intent = Intent(
         id=uuid4().hex,
@@ -128,19 +130,32 @@ def promote(
         back=back,
     )
     write_intent(paths, intent)
-    if champion is not None and back:
-        tracker.tag_version(champion, {WITHDRAWN_TAG: reason or "no reason given"})
-    elif champion is not None:
-        tracker.tag_version(version, {PREDECESSOR_TAG: champion.number, WITHDRAWN_TAG: ""})
+    _tag_versions(tracker, version, champion, reason, back=back)
     tracker.set_alias(CHAMPION, version)
     _conclude(paths, intent)
     was = f"; it was version {champion.number}" if champion else ""
     sentence = f"Version {version.number} of {version.name} is the champion now{was}."
-    return Promotion(version, moved=True, sentence=" ".join(filter(None, (settled, sentence))))
+    return Promotion(version, moved=True, sentence=_join(recovered, sentence))
 
 
-def settle(paths: Paths, tracker: Tracker) -> str | None:
-    """Finishes or undoes a promotion whose process died, and says so; None where there was none."""
+def _tag_versions(
+    tracker: Tracker, version: Version, champion: Version | None, reason: str, *, back: bool
+) -> None:
+    """Tag the champion as rolled back, or the new version with its predecessor."""
+    if champion is None:
+        return
+    if back:
+        tracker.tag_version(champion, {ROLLED_BACK_TAG: reason or "no reason given"})
+    else:
+        tracker.tag_version(version, {PREDECESSOR_TAG: champion.number, ROLLED_BACK_TAG: ""})
+
+
+def _join(recovered: str | None, sentence: str) -> str:
+    return f"{recovered} {sentence}" if recovered else sentence
+
+
+def recover(paths: Paths, tracker: Tracker) -> str | None:
+    """Finish or undo a promotion whose process died; return a sentence, or None without one."""
     intent = read_intent(paths)
     if intent is None:
         return None
@@ -160,7 +175,7 @@ def check_promotable(
     *,
     back: bool,
 ) -> None:
-    """Refuses a version without a passed judgement of this very bundle against this very champion.
+    """Reject a version without a passed judgement of its bundle against the champion.
 
     Going back, the judgement was against a former champion, and the code that is installed here
     must be able to serve the bundle.
@@ -182,10 +197,10 @@ def check_promotable(
 
 
 def read_passed(tracker: Tracker, version: Version) -> Judgement:
-    """The judgement of a version, which must be about its very bundle and have let it pass.
+    """Return the judgement of a version, which must be about its bundle and have passed.
 
     Raises:
-        PromotionError: It does not exist, was changed, is about another bundle, or refused.
+        PromotionError: It does not exist, was changed, is about another bundle, or rejected it.
     """
     judgement = _read_judgement(tracker, version)
     name = f"Version {version.number} of {version.name}"
@@ -195,13 +210,13 @@ def read_passed(tracker: Tracker, version: Version) -> Judgement:
             f"{judgement.digest[:12]}; run `make judge register` again."
         )
     if judgement.verdict != "passed":
-        refusal = judgement.refusals[0].sentence if judgement.refusals else ""
-        raise PromotionError(f"{name} was refused by its judgement. {refusal}")
+        reason = judgement.rejections[0].sentence if judgement.rejections else ""
+        raise PromotionError(f"{name} was rejected by its judgement. {reason}")
     return judgement
 
 
 def fetch_bundle(tracker: Tracker, version: Version, into: Path) -> Bundle:
-    """Downloads a version's MLflow model, and reads the bundle inside.
+    """Download a version's MLflow model, and read the bundle inside.
 
     The code that was logged with it is among the files only where the version has their digest:
     see `comparison.answer_rows`, which runs it.
@@ -222,16 +237,16 @@ def fetch_bundle(tracker: Tracker, version: Version, into: Path) -> Bundle:
     except OtherBundleError as error:
         raise PromotionError(
             f"Version {version.number} of {version.name} is tagged as bundle "
-            f"{version.digest[:12]}, but the registry holds {error.found[:12]}; it was changed "
+            f"{version.digest[:12]}, but the registry holds {error.actual[:12]}; it was changed "
             "after registration: do not use it."
         ) from None
 
 
 def _remove_load_files(folder: Path) -> None:
-    """Removes from a downloaded model what loading it leaves in a store on this machine.
+    """Remove the files that loading a model leaves beside it in a store on this machine.
 
-    MLflow loads such a model in place and notes its version beside it, and Python writes bytecode.
-    Neither was registered, so it is neither compared nor run.
+    MLflow loads such a model in place and writes its version beside it, and Python writes bytecode.
+    Neither was registered, so neither is compared or run.
     """
     (folder / _LOAD_NOTE).unlink(missing_ok=True)
     for cache in list(folder.rglob("__pycache__")):
@@ -240,14 +255,14 @@ def _remove_load_files(folder: Path) -> None:
 
 
 def _check_model(version: Version, folder: Path) -> None:
-    """Compares all that was downloaded with the version's tag, before anything loads it."""
+    """Compare all downloaded files with the version's tag, before anything loads them."""
     try:
         digest = digest_folder(folder)
     except FolderError as error:
         digest = str(error)
     if digest != version.tags[MODEL_TAG]:
         raise PromotionError(
-            f"The files of version {version.number} of {version.name} in the artefact store do not "
+            f"The files of version {version.number} of {version.name} in the artifact store do not "
             f"match its tag {MODEL_TAG}, so they were changed after registration; do not load "
             "them, find out who can write there, and register the bundle again from its commit."
         )
@@ -260,10 +275,10 @@ def _choose(tracker: Tracker, number: str | None) -> Version:
         raise PromotionError(
             f"The model {tracker.name} has no {what}; run `make register`, or look in `make ui`."
         )
-    withdrawn = version.tags.get(WITHDRAWN_TAG)
-    if withdrawn and number is None:
+    reason = version.tags.get(ROLLED_BACK_TAG)
+    if reason and number is None:
         raise PromotionError(
-            f"Version {version.number} of {version.name} was rolled back from ({withdrawn}); if it "
+            f"Version {version.number} of {version.name} was rolled back from ({reason}); if it "
             f"shall be champion all the same, run `make promote VERSION={version.number}`."
         )
     return version
@@ -277,7 +292,7 @@ def _find_predecessor(tracker: Tracker, champion: Version | None) -> Version:
         seen.add(version.number)
         number = version.tags.get(PREDECESSOR_TAG)
         version = tracker.read_version(number) if number else None
-        if version is not None and not version.tags.get(WITHDRAWN_TAG):
+        if version is not None and not version.tags.get(ROLLED_BACK_TAG):
             return version
     raise PromotionError(
         f"{tracker.name} has no version before "
@@ -300,7 +315,13 @@ def _read_judgement(tracker: Tracker, version: Version) -> Judgement:
             f"{name} has a judgement that was changed after registration; run `make judge "
             "register`."
         )
-    return Judgement.model_validate_json(content)
+    try:
+        return Judgement.model_validate_json(content)
+    except ValidationError:
+        raise PromotionError(
+            f"{name} has a judgement in the format of another version of the chassis; run `make "
+            "judge register` with its bundle, or take the version of the chassis that judged it."
+        ) from None
 
 
 def _conclude(paths: Paths, intent: Intent) -> None:

@@ -7,7 +7,7 @@ version is deployed, so that a rollback which is run again goes no further back 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlchassis.errors import ProjectError
-from mlchassis.files import replacing
+from mlchassis.files import write_text
 from mlchassis.paths import Paths
 
 
@@ -33,9 +33,8 @@ class Intent(BaseModel):
 
 
 def write_intent(paths: Paths, intent: Intent) -> None:
-    """Says what is about to happen."""
-    with replacing(paths.var / "promotion.json") as scratch:
-        scratch.write_text(intent.model_dump_json(), encoding="utf-8")
+    """Write the promotion that is about to happen."""
+    write_text(paths.var / "promotion.json", intent.model_dump_json())
 
 
 def read_intent(paths: Paths) -> Intent | None:
@@ -57,24 +56,38 @@ def read_intent(paths: Paths) -> Intent | None:
 
 
 def drop_intent(paths: Paths) -> None:
-    """All that was intended is done, or undone."""
+    """Remove the intent of a promotion that is done or undone."""
     (paths.var / "promotion.json").unlink(missing_ok=True)
 
 
 def log_promotion(paths: Paths, intent: Intent) -> None:
-    """Adds what has happened to the log, once."""
+    """Append a promotion to the history, once."""
     known = promotions(paths)
     if intent.id in {entry.id for entry in known}:
         return
-    with replacing(paths.var / "promotions.jsonl") as scratch:
-        lines = [entry.model_dump_json() for entry in (*known, intent)]
-        scratch.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    lines = [entry.model_dump_json() for entry in (*known, intent)]
+    write_text(paths.var / "promotions.jsonl", "\n".join(lines) + "\n")
 
 
 def promotions(paths: Paths) -> list[Intent]:
-    """Every promotion on this machine, oldest first."""
+    """Every promotion on this machine, oldest first.
+
+    Raises:
+        ProjectError: A line of the file is not a promotion.
+    """
     try:
         lines = (paths.var / "promotions.jsonl").read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
-    return [Intent.model_validate_json(line) for line in lines]
+    return [_parse_line(paths, number, line) for number, line in enumerate(lines, start=1)]
+
+
+def _parse_line(paths: Paths, number: int, line: str) -> Intent:
+    try:
+        return Intent.model_validate_json(line)
+    except ValidationError:
+        place = (paths.var / "promotions.jsonl").relative_to(paths.root)
+        raise ProjectError(
+            f"{place}, line {number}, is not a promotion: it was edited, cut short, or written by "
+            "another version of the chassis; correct or delete the line and run again."
+        ) from None

@@ -35,11 +35,11 @@ def read_data_hash(paths: Paths) -> str:
     try:
         stages = yaml.safe_load(paths.dvc_lock.read_text(encoding="utf-8"))["stages"].values()
         parts = [stage.get(kind, ()) for stage in stages for kind in ("outs", "deps")]
-        found = [e["md5"] for part in parts for e in part if e["path"] == place and e.get("md5")]
+        hashes = [e["md5"] for part in parts for e in part if e["path"] == place and e.get("md5")]
     except FileNotFoundError:
         raise ProjectError("dvc.lock is missing; run `make repro`, which writes it.") from None
     except (yaml.YAMLError, UnicodeError, LookupError, TypeError, AttributeError):
         raise ProjectError("dvc.lock is cut short or broken; `make repro` fixes it.") from None
-    if not found:
+    if not hashes:
         raise ProjectError(f"dvc.lock does not say what {place} held; run `make repro`.")
-    return str(found[0])
+    return str(hashes[0])

@@ -31,7 +31,7 @@ from mlchassis.workspace.listings import fetch_listings
 from mlchassis.workspace.repository import NO_HOOKS, find_repository, run_git
 
 _FACTS = ("dvc.lock", "params.yaml", "evaluation.json", "ingest.json")
-"""What a version's run keeps, and a rebuild needs."""
+"""Files that a version's run keeps and a rebuild needs."""
 
 _DATA_FORMATS = (".json", ".yaml", ".yml")
 """The files of parameters that are compared."""
@@ -42,7 +42,7 @@ class RebuildError(ProjectError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RebuildOptions:
     """Options of a rebuild.
 
     Attributes:
@@ -56,16 +56,16 @@ class Wish:
 
 
 def rebuild(
-    paths: Paths, tracker: Tracker, number: str, wish: Wish, say: Callable[[str], None]
+    paths: Paths, tracker: Tracker, number: str, options: RebuildOptions, say: Callable[[str], None]
 ) -> str:
-    """Repeats the pipeline of a version and compares its answers on every test row.
+    """Repeat the pipeline of a version and compare its predictions on every test row.
 
     Args:
         paths: The project.
         tracker: Its registry.
         number: The version's number.
-        wish: Options of the rebuild.
-        say: Shows one line to the user, for each step.
+        options: Options of the rebuild.
+        say: Callback that prints one line to the user, for each step.
 
     Returns:
         A sentence: the answers are equal.
@@ -86,14 +86,14 @@ def rebuild(
         clone = scratch / "project"
         copy = Paths(_check_out(paths.root, commit, clone))
         _seek_files(clone, copy.root, commit, stored / "dvc.lock")
-        _restore_facts(copy, stored, wish)
-        environment = _environment(paths, copy, wish, say)
+        _restore_facts(copy, stored, options)
+        environment = _environment(paths, copy, options, say)
         say(f"rebuild: pulling the data {version.tags['data_md5'][:12]}")
         _pull_data(paths, copy, environment)
         say("rebuild: repeating the pipeline from `validate` on")
         _dvc(copy, environment, "repro", "--force", "--no-commit", "--downstream", "validate")
-        found = read_report(copy.reports / "evaluation.json")
-        return compare_answers(version, read_report(stored / "evaluation.json"), found)
+        repeated = read_report(copy.reports / "evaluation.json")
+        return compare_answers(version, read_report(stored / "evaluation.json"), repeated)
 
 
 def _fetch_facts(tracker: Tracker, version: Version, into: Path) -> Path:
@@ -114,7 +114,7 @@ def _fetch_facts(tracker: Tracker, version: Version, into: Path) -> Path:
     facts = {name: tracker.fetch(version.run_id, name, into) for name in _FACTS}
     if digest_files(facts) != version.tags[FACTS_TAG]:
         raise RebuildError(
-            f"{', '.join(_FACTS)} of version {version.number} of {version.name} in the artefact "
+            f"{', '.join(_FACTS)} of version {version.number} of {version.name} in the artifact "
             f"store do not match its tag {FACTS_TAG}, so they were changed after registration; "
             "find out who can write there."
         )
@@ -146,7 +146,7 @@ def _check_out(root: Path, commit: str, into: Path) -> Path:
 
 
 def _seek_files(clone: Path, copy: Path, commit: str, lock: Path) -> None:
-    """Checks out the next commit that holds the files of a version, where its own does not.
+    """Check out the next commit that holds the files of a version, if its own does not.
 
     What `make adopt` writes and makes a version of is committed only when a person has read it.
     """
@@ -165,21 +165,21 @@ def _seek_files(clone: Path, copy: Path, commit: str, lock: Path) -> None:
 
 
 def _list_differing(copy: Path, stored: Mapping[str, Any]) -> list[str]:
-    """As `find_differences`; a commit from before the project was added holds none of its files."""
+    """List files like `find_differences`; a commit before the project was added has none."""
     if not (copy / "params.yaml").exists():
         return ["params.yaml"]
     return find_differences(copy, stored)
 
 
-def _restore_facts(copy: Paths, stored: Path, wish: Wish) -> None:
-    """Lays out what the run kept."""
+def _restore_facts(copy: Paths, stored: Path, options: RebuildOptions) -> None:
+    """Write the files that the run kept into the copy."""
     shutil.copy(stored / "params.yaml", copy.params)
     shutil.copy(stored / "dvc.lock", copy.dvc_lock)
     copy.reports.mkdir(exist_ok=True)
     shutil.copy(stored / "ingest.json", copy.reports)
-    if wish.threads is not None:
+    if options.threads is not None:
         document = yaml.safe_load(copy.params.read_text(encoding="utf-8"))
-        document["train"]["candidate"]["threads"] = wish.threads
+        document["train"]["trees"]["threads"] = options.threads
         copy.params.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
@@ -194,13 +194,13 @@ def find_differences(root: Path, lock: Mapping[str, Any]) -> list[str]:
 
 
 def _find_other_files(root: Path, stages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    found: dict[str, str] = {}
+    dependencies: dict[str, str] = {}
     # A rebuild begins with the rows that are stored, and asks no source.
     made: set[str] = {"reports/source.json"}
     for stage in stages:
-        found |= {dep["path"]: dep["md5"] for dep in stage.get("deps", ()) if "md5" in dep}
+        dependencies |= {dep["path"]: dep["md5"] for dep in stage.get("deps", ()) if "md5" in dep}
         made |= {out["path"] for out in stage.get("outs", ())}
-    for path, expected in found.items():
+    for path, expected in dependencies.items():
         file = root / path
         if path not in made and file.is_file() and _hash_file(file) != expected:
             yield path
@@ -235,11 +235,11 @@ def _look_up(document: Any, key: str) -> Any:
 
 
 def _environment(
-    paths: Paths, copy: Paths, wish: Wish, say: Callable[[str], None]
+    paths: Paths, copy: Paths, options: RebuildOptions, say: Callable[[str], None]
 ) -> dict[str, str]:
     """The variables under which the copy's own code runs, with the packages of its commit."""
     tools, kept = Path(sys.executable).parent, dict(os.environ)
-    if wish.clean or _requirements(paths.root) != _requirements(copy.root):
+    if options.clean or _requirements(paths.root) != _requirements(copy.root):
         say("rebuild: making an environment from the commit's requirements")
         kept.pop("VIRTUAL_ENV", None)
         done = _ask(copy.root, kept, "make", "setup")
@@ -298,22 +298,25 @@ def _dvc(copy: Paths, environment: Mapping[str, str], *arguments: str) -> None:
         )
 
 
-def compare_answers(version: Version, stored: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+def compare_answers(
+    version: Version, stored: Mapping[str, Any], repeated: Mapping[str, Any]
+) -> str:
     """A sentence about two evaluations of one version.
 
     Raises:
         RebuildError: The answers are not the same.
     """
-    before, now = stored["predictions_hash"], found["predictions_hash"]
+    before = stored["predictions_hash"]
+    now = repeated["predictions_hash"]
     if before != now:
         raise RebuildError(
             f"Version {version.number} of {version.name} came out otherwise: its answers on "
             f"{stored['rows']} test rows had the hash {before[:12]}, and now {now[:12]} on "
-            f"{found['rows']}; something besides commit, data and parameters shapes the model, "
+            f"{repeated['rows']}; something besides commit, data and parameters shapes the model, "
             "such as a missing seed or a package that is not pinned."
         )
-    same = "the same bundle" if found["digest"] == version.digest else "in another bundle"
+    same = "the same bundle" if repeated["digest"] == version.digest else "in another bundle"
     return (
         f"Version {version.number} of {version.name} came out again: equal answers on all "
-        f"{found['rows']:,} test rows (hash {now[:12]}), {same}."
+        f"{repeated['rows']:,} test rows (hash {now[:12]}), {same}."
     )

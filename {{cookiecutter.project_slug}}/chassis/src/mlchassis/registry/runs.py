@@ -8,7 +8,7 @@ from typing import Any
 from mlchassis.bundle.bundle import Bundle
 from mlchassis.config.params import Params
 from mlchassis.errors import ProjectError
-from mlchassis.evaluation.results import read_facts
+from mlchassis.evaluation.results import Evaluation, Fairness, load_evaluation
 from mlchassis.features.code import FeatureFunction
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace
@@ -20,6 +20,13 @@ FACTS_TAG = "facts_sha256"
 MODEL_TAG = "model_sha256"
 """Digest of the MLflow model of a run: bundle, code and everything else that loading it reads."""
 
+_KEYED_BY_COLUMN = (
+    "source.columns.",
+    "source.rename.",
+    "source.compose.",
+    "validate.accepted_shifts.",
+)
+"""Beginnings of the names of parameters that contain a column's name."""
 _EXAMPLES = 3
 
 
@@ -38,7 +45,7 @@ class RunRecord:
 
     Attributes:
         tags: Among them `bundle_digest`, by which the run is found again.
-        files: Files by the artefact folder in which they are kept ("" is the root).
+        files: Files by the artifact folder in which they are kept ("" is the root).
         bundle: The bundle that shall be loadable from the run.
         features: The function from columns to features, logged with the bundle.
         example: Records as a client would send them.
@@ -66,16 +73,16 @@ class LoggedRun:
 
 
 def describe_run(paths: Workspace, params: Params, bundle: Bundle) -> RunRecord:
-    """Gathers what the pipeline left behind about a bundle.
+    """Collect the files, metrics and parameters that the pipeline wrote about a bundle.
 
     Raises:
         ProjectError: Something is missing, or belongs to another bundle.
     """
-    facts = read_evaluation(paths, bundle)
+    evaluation = read_evaluation(paths, bundle)
     return RunRecord(
-        tags=describe_origin(paths, bundle),
-        params=_flatten(params.model_dump(mode="json", by_alias=True)),
-        metrics=_gather_metrics(facts, bundle),
+        tags=describe_provenance(paths, bundle),
+        params=describe_params(params),
+        metrics=_gather_metrics(evaluation, bundle),
         files={
             "": [
                 paths.dvc_lock,
@@ -91,6 +98,16 @@ def describe_run(paths: Workspace, params: Params, bundle: Bundle) -> RunRecord:
     )
 
 
+def describe_params(params: Params) -> dict[str, Any]:
+    """Return the run's parameters, without those that are keyed by columns.
+
+    MLflow rejects names such as `Preis (€)`, and a run with a thousand parameters is hard to read;
+    the run's copy of params.yaml has all of them.
+    """
+    flat = _flatten(params.model_dump(mode="json", by_alias=True))
+    return {name: value for name, value in flat.items() if not name.startswith(_KEYED_BY_COLUMN)}
+
+
 def choose_examples(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return a few records that show as many of the columns with a value as they can."""
     left = list(records)
@@ -104,7 +121,7 @@ def choose_examples(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, A
     return chosen
 
 
-def describe_origin(paths: Paths, bundle: Bundle) -> dict[str, str]:
+def describe_provenance(paths: Paths, bundle: Bundle) -> dict[str, str]:
     """The tags of a run and of its version."""
     return {
         DIGEST_TAG: bundle.digest,
@@ -114,36 +131,52 @@ def describe_origin(paths: Paths, bundle: Bundle) -> dict[str, str]:
     }
 
 
-def read_evaluation(paths: Paths, bundle: Bundle) -> Mapping[str, Any]:
+def read_evaluation(paths: Paths, bundle: Bundle) -> Evaluation:
     """Return the evaluation of this bundle.
 
     Raises:
         ProjectError: It is missing, was edited, or is about another bundle.
     """
-    facts = read_facts(paths.reports / "evaluation.json")
-    if facts["digest"] != bundle.digest:
+    evaluation = load_evaluation(paths.reports / "evaluation.json")
+    if evaluation.digest != bundle.digest:
         raise ProjectError(
-            f"reports/evaluation.json is about bundle {facts['digest'][:12]}, but models/bundle is "
-            f"{bundle.digest[:12]}; run `make repro`."
+            f"reports/evaluation.json is about bundle {evaluation.digest[:12]}, but models/bundle "
+            f"is {bundle.digest[:12]}; run `make repro`."
         )
-    return facts
+    return evaluation
 
 
-def _gather_metrics(facts: Mapping[str, Any], bundle: Bundle) -> dict[str, float]:
-    metrics = {f"valid/{name}": value for name, value in bundle.metadata.validation_metrics.items()}
-    for name, interval in facts["metrics"].items():
-        metrics[f"test/{name}"] = interval["value"]
-        metrics |= {f"test/{name}_{end}": interval[end] for end in ("low", "high")}
-    for kind, prefix in (("baselines", ""), ("gains", "gain_over_")):
-        for baseline, found in facts[kind].items():
-            for name, interval in found.items():
-                metrics[f"{prefix}{baseline}/{name}"] = interval["value"]
-    fairness = facts.get("fairness") or {"gaps": [], "flips": []}
-    largest = [(f"groups/{gap['kind']}_gap", gap["gap"]) for gap in fairness["gaps"]]
-    largest += [("groups/flips", flips["share"]) for flips in fairness["flips"]]
-    for name, found in largest:
-        metrics[name] = max(metrics.get(name, 0.0), found["value"])
-    return metrics
+def _gather_metrics(evaluation: Evaluation, bundle: Bundle) -> dict[str, float]:
+    metrics = {
+        f"validation/{name}": value for name, value in bundle.metadata.validation_metrics.items()
+    }
+    for name, measured in evaluation.metrics.items():
+        metrics[f"test/{name}"] = measured.value
+        metrics[f"test/{name}_low"] = measured.low
+        metrics[f"test/{name}_high"] = measured.high
+    for baseline, measures in evaluation.baselines.items():
+        metrics |= {f"{baseline}/{name}": measured.value for name, measured in measures.items()}
+    for baseline, gains in evaluation.gains.items():
+        metrics |= {f"gain_over_{baseline}/{name}": gain.value for name, gain in gains.items()}
+    return metrics | _find_largest_disparities(evaluation.fairness)
+
+
+def _find_largest_disparities(fairness: Fairness | None) -> dict[str, float]:
+    """Return the largest disparity of each kind, and the largest counterfactual flip rate."""
+    if fairness is None:
+        return {}
+    values = [
+        (f"groups/{disparity.kind}_disparity", disparity.disparity.value)
+        for disparity in fairness.disparities
+    ]
+    values += [
+        ("groups/counterfactual_flip_rate", flips.rate.value)
+        for flips in fairness.counterfactual_flips
+    ]
+    largest: dict[str, float] = {}
+    for name, value in values:
+        largest[name] = max(largest.get(name, 0.0), value)
+    return largest
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

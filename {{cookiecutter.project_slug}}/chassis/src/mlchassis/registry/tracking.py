@@ -1,6 +1,6 @@
 """MLflow behind one seam: runs, model versions and their aliases. No other module imports it.
 
-MLflow's global address is not touched: a tracker knows its own and hands it to every call.
+MLflow's global tracking URI is not touched: a tracker passes its own to every call.
 """
 
 import functools
@@ -23,7 +23,7 @@ from mlchassis.features.code import FeatureFunction, load_feature_code
 from mlchassis.file_sums import digest_files, digest_folder
 from mlchassis.masking import mask_text
 from mlchassis.paths import Paths
-from mlchassis.registry.mlflow_database import create_database, mend_addresses, probe_database
+from mlchassis.registry.mlflow_database import create_database, probe_database, update_artifact_uris
 from mlchassis.registry.runs import (
     DIGEST_TAG,
     FACTS_TAG,
@@ -32,7 +32,7 @@ from mlchassis.registry.runs import (
     RunRecord,
     TrialRecord,
 )
-from mlchassis.registry.tracking_uri import Address, resolve_address
+from mlchassis.registry.tracking_uri import TrackingLocation, resolve_tracking_location
 from mlchassis.telemetry import silence_telemetry
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 BUNDLE = "model/data/bundle"
-"""Where a run's artefacts hold the bundle: inside the model that MLflow loads."""
+"""Path of the bundle in a run's artifacts: inside the model that MLflow loads."""
 
 _LOADER = "registered_model"
 """The module in a logged model by which MLflow loads it."""
@@ -84,21 +84,21 @@ class Version:
 
 
 def connect(paths: Paths, name: str) -> "Tracker":
-    """Opens the registry of the model `name`, and makes what is missing.
+    """Open the registry of the model `name`; create its database and experiment if missing.
 
     Raises:
         TrackingError: MLflow cannot be reached, or its database cannot be used.
     """
-    address = resolve_address(paths)
+    location = resolve_tracking_location(paths)
     silence_telemetry()
     os.environ.update({key: value for key, value in _DEFAULTS.items() if key not in os.environ})
-    return Tracker(address, name)
+    return Tracker(location, name)
 
 
 def _translated(
     method: Callable[Concatenate["Tracker", _P], _T],
 ) -> Callable[Concatenate["Tracker", _P], _T]:
-    """Turns what MLflow and its libraries raise into one sentence."""
+    """Translate errors of MLflow and its libraries into one sentence."""
 
     @functools.wraps(method)
     def speaking(self: "Tracker", /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
@@ -109,53 +109,53 @@ def _translated(
             return method(self, *args, **kwargs)
         # requests' errors are OSErrors.
         except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
-            _explain(self.address, error)
-        # An address that is none, or whose driver is missing.
+            _explain(self.location, error)
+        # A tracking URI that is none, or whose driver is missing.
         except (ValueError, ImportError) as error:
-            _explain(self.address, error)
+            _explain(self.location, error)
 
     return speaking
 
 
-def _explain(address: Address, error: Exception) -> NoReturn:
+def _explain(location: TrackingLocation, error: Exception) -> NoReturn:
     detail = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else repr(error)
-    if address.is_server and "Max retries exceeded" in str(error):
+    if location.is_server and "Max retries exceeded" in str(error):
         raise TrackingError(
-            f"The MLflow server at {address.shown} does not answer; start it, or unset "
+            f"The MLflow server at {location.shown} does not answer; start it, or unset "
             "MLFLOW_TRACKING_URI to use the project's own registry."
         ) from error
-    detail = mask_text(detail, address.uri)[:300]
+    detail = mask_text(detail, location.tracking_uri)[:300]
     raise TrackingError(
-        f"MLflow at {address.shown} refuses: {detail}; fix that there, or set "
+        f"MLflow at {location.shown} refuses: {detail}; fix that there, or set "
         "MLFLOW_TRACKING_URI to another registry."
     ) from error
 
 
 class Tracker:
-    """Runs and versions of one model at one address."""
+    """Runs and versions of one model at one tracking URI."""
 
-    def __init__(self, address: Address, name: str) -> None:
-        self.address = address
+    def __init__(self, location: TrackingLocation, name: str) -> None:
+        self.location = location
         self.name = name
         self._open()
 
     @_translated
     def _open(self) -> None:
         from mlflow import MlflowClient
-        from mlflow.store.db.utils import _initialize_tables
 
-        if self.address.database is not None:
-            create_database(self.address.database, _initialize_tables)
-            mend_addresses(self.address.database, str(self.address.artifacts))
-        elif not self.address.is_server:
-            probe_database(self.address.uri)
-        self._client = MlflowClient(self.address.uri, self.address.uri)
+        if self.location.database is not None:
+            artifact_location = str(self.location.artifact_location)
+            create_database(self.location.database, artifact_location)
+            update_artifact_uris(self.location.database, artifact_location)
+        elif not self.location.is_server:
+            probe_database(self.location.tracking_uri)
+        self._client = MlflowClient(self.location.tracking_uri, self.location.tracking_uri)
         self._experiment = self._experiment_of(self.name)
 
     @_translated
     def is_finished(self, run_id: str) -> bool:
         """True if the run exists, is not deleted, and was written completely."""
-        run = self._found(lambda: self._client.get_run(run_id))
+        run = self._find(lambda: self._client.get_run(run_id))
         if run is None or run.info.lifecycle_stage != "active":
             return False
         return bool(run.info.status == "FINISHED")
@@ -169,7 +169,7 @@ class Tracker:
 
     @_translated
     def log_run(self, record: RunRecord, remember: Callable[[LoggedRun], None]) -> LoggedRun:
-        """Writes a new run, whole: it is `FINISHED` only when everything is in it.
+        """Write a new run; it is `FINISHED` only when everything is in it.
 
         Args:
             record: Content of the run.
@@ -193,7 +193,7 @@ class Tracker:
 
     @_translated
     def log_trial(self, name: str, record: TrialRecord) -> None:
-        """Writes a run without a bundle, into an experiment beside the one of bundles."""
+        """Write a run without a bundle, into an experiment of its own."""
         experiment = self._experiment_of(f"{self.name}-study")
         self._client.set_terminated(self._begin(experiment, name, record))
 
@@ -210,19 +210,21 @@ class Tracker:
         return str(run.info.run_id)
 
     def _experiment_of(self, name: str) -> str:
-        found, place = self._client.get_experiment_by_name(name), self.address.artifacts
-        return str(found.experiment_id if found else self._client.create_experiment(name, place))
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
+        return str(self._client.create_experiment(name, self.location.artifact_location))
 
     @_translated
     def attach(self, run_id: str, file: Path, folder: str, tags: Mapping[str, str]) -> None:
-        """Adds a file to a run, and then the tags that speak of it."""
+        """Add a file to a run, and then the tags that refer to it."""
         self._client.log_artifact(run_id, str(file), folder)
         for key, value in tags.items():
             self._client.set_tag(run_id, key, value)
 
     @_translated
     def fetch(self, run_id: str, artifact: str, into: Path) -> Path:
-        """Downloads a file or folder of a run's artefacts."""
+        """Download a file or folder of a run's artifacts."""
         return Path(self._client.download_artifacts(run_id, artifact, str(into)))
 
     @_translated
@@ -234,20 +236,20 @@ class Tracker:
     @_translated
     def read_version(self, number: str) -> Version | None:
         """The version of that number."""
-        found = self._found(lambda: self._client.get_model_version(self.name, number))
-        return _as_version(found) if found else None
+        version = self._find(lambda: self._client.get_model_version(self.name, number))
+        return _as_version(version) if version else None
 
     @_translated
     def read_alias(self, alias: str) -> Version | None:
         """The version that an alias names."""
-        model = self._found(lambda: self._client.get_registered_model(self.name))
+        model = self._find(lambda: self._client.get_registered_model(self.name))
         number = model.aliases.get(alias) if model else None
         return self.read_version(str(number)) if number else None
 
     @_translated
     def create_version(self, run_id: str, tags: Mapping[str, str]) -> Version:
-        """Registers a run's model as the next version; its tags come with it in one step."""
-        if self._found(lambda: self._client.get_registered_model(self.name)) is None:
+        """Register a run's model as the next version, with its tags in one step."""
+        if self._find(lambda: self._client.get_registered_model(self.name)) is None:
             self._client.create_registered_model(self.name)
         run = self._client.get_run(run_id)
         source = f"{run.info.artifact_uri}/model"
@@ -257,32 +259,32 @@ class Tracker:
 
     @_translated
     def tag_version(self, version: Version, tags: Mapping[str, str]) -> None:
-        """Sets tags of a version."""
+        """Set tags of a version."""
         for key, value in tags.items():
             self._client.set_model_version_tag(self.name, version.number, key, value)
 
     @_translated
     def set_alias(self, alias: str, version: Version) -> None:
-        """Lets an alias name a version. `champion` is moved by `registry.promote` alone."""
+        """Move an alias to a version. `champion` is moved by `promotion.move_champion` alone."""
         self._client.set_registered_model_alias(self.name, alias, version.number)
 
-    def _found(self, ask: Callable[[], _T]) -> _T | None:
+    def _find(self, read: Callable[[], _T]) -> _T | None:
         from mlflow.exceptions import MlflowException
 
         try:
-            return ask()
+            return read()
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
                 return None
             raise
 
 
-def _as_version(found: "ModelVersion") -> Version:
-    return Version(found.name, str(found.version), str(found.run_id), dict(found.tags))
+def _as_version(version: "ModelVersion") -> Version:
+    return Version(version.name, str(version.version), str(version.run_id), dict(version.tags))
 
 
 def _save_model(target: Path, record: RunRecord, run_id: str) -> Path:
-    """Writes the bundle as a model that MLflow loads, with the code that it answers with."""
+    """Write the bundle as a model that MLflow loads, with the code that it needs."""
     from mlflow import pyfunc
     from mlflow.models import Model
 
@@ -318,7 +320,7 @@ def _list_code(features: FeatureFunction, scratch: Path) -> list[str]:
 
 
 def _example_frame(contract: Contract, records: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
-    """Records as a frame that has the signature's types.
+    """Frame of records with the signature's types.
 
     Without a type, a column of strings that no record holds becomes one of numbers.
     """

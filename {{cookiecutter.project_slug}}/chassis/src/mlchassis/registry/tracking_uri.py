@@ -11,38 +11,40 @@ from mlchassis.paths import Paths
 
 
 class TrackingSettings(BaseSettings):
-    """MLflow's own variables: a server or a database, and where a database keeps artefacts."""
+    """MLflow's own variables: a server or a database, and where a database keeps artifacts."""
 
     mlflow_tracking_uri: str | None = None
     mlflow_default_artifact_root: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class TrackingLocation:
     """Tracking URI and artifact location.
 
     Attributes:
-        uri: A server, or a database.
-        artifacts: Artifact location of a new experiment; None leaves it to the server.
+        tracking_uri: A server, or a database.
+        artifact_location: Artifact location of a new experiment; None leaves it to the server.
         database: The project's own SQLite file, or None where another place was named.
     """
 
-    uri: str
-    artifacts: str | None
+    tracking_uri: str
+    artifact_location: str | None
     database: Path | None
 
     @property
     def is_server(self) -> bool:
-        """True if the address is a tracking server rather than a database."""
-        return self.uri.startswith(("http://", "https://"))
+        """True if it is a tracking server rather than a database."""
+        return self.tracking_uri.startswith(("http://", "https://"))
 
     @property
     def shown(self) -> str:
-        """The address as it may be printed: without a password or a token."""
-        return mask_address(self.uri)
+        """The tracking URI as it may be printed: without a password or a token."""
+        return mask_address(self.tracking_uri)
 
 
-def resolve_address(paths: Paths, settings: TrackingSettings | None = None) -> Address:
+def resolve_tracking_location(
+    paths: Paths, settings: TrackingSettings | None = None
+) -> TrackingLocation:
     """Return the tracking URI of this project.
 
     Raises:
@@ -60,11 +62,11 @@ def resolve_address(paths: Paths, settings: TrackingSettings | None = None) -> A
         )
     if not settings.mlflow_tracking_uri:
         database = paths.var.resolve() / "mlflow.db"
-        return Address(sqlite_uri(database), root, database)
-    named = Address(settings.mlflow_tracking_uri, root, None)
-    return Address(named.uri, None, None) if named.is_server else named
+        return TrackingLocation(sqlite_uri(database), root, database)
+    named = TrackingLocation(settings.mlflow_tracking_uri, root, None)
+    return TrackingLocation(named.tracking_uri, None, None) if named.is_server else named
 
 
 def sqlite_uri(database: Path) -> str:
-    """The address of a SQLite file: SQLAlchemy unquotes it, and takes `?` for its end."""
+    """The SQLAlchemy URI of a SQLite file: SQLAlchemy unquotes it, and takes `?` for its end."""
     return "sqlite:///" + str(database).replace("%", "%25").replace("?", "%3F")

@@ -1,106 +1,89 @@
 """Report sections on errors, groups of people, permutation importance and versions."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from mlchassis.evaluation.gates.gates import name_rows
-from mlchassis.html.rendering import Bars, Block, Section, Table, Text, spell_number
+from mlchassis.evaluation.results import Disparity, Evaluation, MeasuredInterval
+from mlchassis.evaluation.slices import name_rows
+from mlchassis.formatting import IntervalLike, spell_number
+from mlchassis.html.blocks import Bars, Block, Section, Table, Text
+from mlchassis.studies.results import ColumnImportance, StudyReport, VersionComparison
 
-_MOST_GAPS = 8
-
-
-def spell_interval(found: Mapping[str, float]) -> str:
-    """A value and its range."""
-    value, low, high = (spell_number(found[end]) for end in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
+_SHOWN_DISPARITIES = 8
 
 
-def describe_errors(facts: Mapping[str, Any]) -> Iterator[Section]:
+def spell_interval(interval: IntervalLike) -> str:
+    """Return a value and its range."""
+    low = spell_number(interval.low)
+    high = spell_number(interval.high)
+    return f"{spell_number(interval.value)} ({low} to {high})"
+
+
+def describe_errors(evaluation: Evaluation) -> Iterator[Section]:
     """Confusion matrix; nothing for regression."""
-    found = facts["decision"]
-    if not found:
+    decision = evaluation.decision
+    if decision is None:
         return
-    classes, counts = found["classes"], found["confusion"]
-    shares = found["shares"] or [[None] * len(classes)] * len(classes)
+    classes = decision.classes
+    proportions = decision.proportions or [[None] * len(classes)] * len(classes)
     rows = [
-        (f"is {name}", *(_spell_cell(*cell) for cell in zip(line, spread, strict=True)))
-        for name, line, spread in zip(classes, counts, shares, strict=True)
+        (f"is {name}", *(_spell_cell(*cell) for cell in zip(counts, row, strict=True)))
+        for name, counts, row in zip(classes, decision.confusion, proportions, strict=True)
     ]
     yield Section(
         "Confusion matrix",
         [
             Text(
-                "Rows by true and predicted class, with the share of the true class. Correct "
+                "Rows by true and predicted class, with the proportion of the true class. Correct "
                 "predictions lie on the diagonal from the upper left to the lower right."
             ),
             Table(("", *(f"predicted {name}" for name in classes)), rows),
             Table(
                 ("measure", "value"),
-                [(name, spell_interval(value)) for name, value in found["measured"].items()],
+                [(name, spell_interval(value)) for name, value in decision.measured.items()],
             ),
         ],
     )
 
 
-def describe_groups(facts: Mapping[str, Any]) -> Iterator[Section]:
+def describe_groups(evaluation: Evaluation) -> Iterator[Section]:
     """Fairness by group; nothing if no column is sensitive."""
-    found = facts.get("fairness")
-    if not found:
+    fairness = evaluation.fairness
+    if fairness is None:
         return
-    gaps = sorted(found["gaps"], key=lambda gap: -gap["gap"]["low"])
-    rows = [
-        (
-            gap["measure"],
-            *(
-                f"{name_rows(group['where'])}: {group['value']:.3f} ({group['rows']:,} rows)"
-                for group in gap["groups"]
-            ),
-            spell_interval(gap["gap"]),
-        )
-        for gap in gaps
-    ]
-    header = ("measure", "higher", "lower", "gap")
+    disparities = sorted(fairness.disparities, key=lambda each: -each.disparity.low)
+    rows = [_spell_disparity(disparity) for disparity in disparities]
+    header = ("measure", "higher", "lower", "disparity")
+    introduction = (
+        f"Differences in treatment between any two groups by {', '.join(fairness.columns)} with "
+        f"at least {fairness.min_rows:,} rows, the largest first; the intervals are corrected "
+        f"for their number, {len(disparities)}."
+    )
     flips = [
         Text(
-            f"{flip['share']['value']:.1%} of {flip['rows']:,} rows get another answer when "
-            f"{flip['column']} alone is changed."
+            f"Counterfactual flip rate: {flip.rate.value:.1%} of {flip.rows:,} rows get another "
+            f"answer when {flip.column} alone is changed."
         )
-        for flip in found["flips"]
+        for flip in fairness.counterfactual_flips
     ]
-    yield Section(
-        "Fairness",
-        [
-            Text(
-                f"Differences in treatment between any two groups by "
-                f"{', '.join(found['columns'])} with at least {found['min_rows']:,} rows, the "
-                f"largest first; the intervals are corrected for their number, {len(gaps)}."
-            ),
-            *fold(header, rows, _MOST_GAPS, "gaps"),
-            *flips,
-        ],
-    )
+    tables = fold(header, rows, _SHOWN_DISPARITIES, "disparities")
+    yield Section("Fairness", [Text(introduction), *tables, *flips])
 
 
-def describe_worth(study: Mapping[str, Any], data_hash: str) -> Iterator[Section]:
+def _spell_disparity(disparity: Disparity) -> tuple[str, ...]:
+    groups = [
+        f"{name_rows(group.where)}: {group.value:.3f} ({group.rows:,} rows)"
+        for group in disparity.groups
+    ]
+    return (disparity.measure, *groups, spell_interval(disparity.disparity))
+
+
+def describe_importance(study: StudyReport | None, data_hash: str) -> Iterator[Section]:
     """Permutation importance, if `make study` measured it on the same rows."""
-    if study.get("data_hash") != data_hash or "worth" not in study:
+    if study is None or study.data_hash != data_hash or study.permutation_importance is None:
         return
-    found = study["worth"]
-    rows = [
-        (
-            part["column"],
-            spell_interval(part["worth"]),
-            "yes" if part["shown"] else "no",
-            "" if part["missing"] is None else f"{part['missing']:.1%}",
-            "" if part["microseconds"] is None else f"{part['microseconds']:.2f}",
-        )
-        for part in found
-    ]
-    bars = [
-        (part["column"], max(0.0, worth := part["worth"]["value"]), f"{worth:.4f}")
-        for part in found
-    ]
+    columns = study.permutation_importance
     header = ("column", "importance", "significant", "empty", "µs a row")
+    rows = [_spell_importance(column) for column in columns]
     yield Section(
         "Permutation importance",
         [
@@ -109,47 +92,64 @@ def describe_worth(study: Mapping[str, Any], data_hash: str) -> Iterator[Section
                 "rows. Correlated columns share their importance; (noise) is a random column, for "
                 "comparison."
             ),
-            Bars("Importance of each column", bars),
+            Bars("Importance of each column", [_draw_importance(column) for column in columns]),
             Table(header, rows, "with intervals, and the cost of each column"),
         ],
     )
 
 
-def describe_rival(comparison: Mapping[str, Any], digest: str) -> Iterator[Section]:
+def _spell_importance(column: ColumnImportance) -> tuple[str, ...]:
+    return (
+        column.column,
+        spell_interval(column.importance),
+        "yes" if column.shown else "no",
+        "" if column.missing is None else f"{column.missing:.1%}",
+        "" if column.microseconds is None else f"{column.microseconds:.2f}",
+    )
+
+
+def _draw_importance(column: ColumnImportance) -> tuple[str, float, str]:
+    """Return label, length and text of a bar; a negative importance has no length."""
+    importance = column.importance.value
+    return column.column, max(0.0, importance), f"{importance:.4f}"
+
+
+def describe_comparison(comparison: VersionComparison | None, digest: str) -> Iterator[Section]:
     """The model beside another version, where `make compare` put this one there."""
-    if comparison.get("b", {}).get("digest") != digest:
+    if comparison is None or comparison.b.digest != digest:
         return
-    a, b = (f"version {comparison[side]['version']}" for side in "ab")
+    a = f"version {comparison.a.version}"
+    b = f"version {comparison.b.version}"
     metrics = [
         (
             name,
-            *(spell_number(found[side]["value"]) for side in "ab"),
-            spell_interval(found["gain"]),
+            spell_number(pair.a.value),
+            spell_number(pair.b.value),
+            spell_interval(pair.gain),
         )
-        for name, found in comparison["metrics"].items()
+        for name, pair in comparison.metrics.items()
     ]
-    churn, better = comparison["churn"], "better (+) or worse (-) by"
+    churn = comparison.churn
     changes = "".join(
-        f" From {change['from']} to {change['to']}: {change['rows']:,}."
-        for change in churn["changes"]
+        f" From {change.before} to {change.after}: {change.rows:,}." for change in churn.changes
     )
     yield Section(
         f"Comparison with {a}",
         [
             Text(
-                f"This is {b}; both answered {comparison['rows']:,} test rows that neither has "
-                f"seen. {churn['rows']:,} of them ({churn['share']:.1%}) get another answer."
-                f"{changes} Scores move by {spell_number(churn['mean_move'])} on average."
+                f"This is {b}; both answered {comparison.rows:,} test rows that neither has "
+                f"seen. {churn.rows:,} of them ({churn.proportion:.1%}) get another answer."
+                f"{changes} Scores move by {spell_number(churn.mean_move)} on average."
             ),
-            Table(("metric", a, b, better), metrics),
+            Table(("metric", a, b, "better (+) or worse (-) by"), metrics),
         ],
     )
 
 
-def _spell_cell(count: int, spread: Mapping[str, float] | None) -> str:
-    if spread is None:
+def _spell_cell(count: int, proportion: MeasuredInterval | None) -> str:
+    if proportion is None:
         return f"{count:,}"
-    return f"{count:,}: " + "{value:.1%} ({low:.1%} to {high:.1%})".format(**spread)
+    return f"{count:,}: {proportion.value:.1%} ({proportion.low:.1%} to {proportion.high:.1%})"
 
 
 def fold(header: Sequence[str], rows: Sequence[Sequence[str]], most: int, what: str) -> list[Block]:

@@ -4,7 +4,7 @@ The card is Mitchell et al. 2019 ("Model Cards for Model Reporting") in Markdown
 that Hugging Face reads.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,37 +17,30 @@ from mlchassis.config.params import Params
 from mlchassis.contract.model import Contract, Task
 from mlchassis.data.left_out import describe_left_out
 from mlchassis.evaluation.bootstrap import spell_units
-from mlchassis.evaluation.gates.gates import name_rows
 from mlchassis.evaluation.gates.judgement import Judgement
 from mlchassis.evaluation.plausibility import spell_implausible
-from mlchassis.html.rendering import (
-    Block,
-    Curve,
-    Lead,
-    Section,
-    Table,
-    Text,
-    escape_markdown,
-    render_markdown,
-    render_page,
-    spell_number,
-)
+from mlchassis.evaluation.results import Evaluation, Period, SliceResult
+from mlchassis.evaluation.slices import name_rows
+from mlchassis.formatting import format_interval, spell_number
+from mlchassis.html.blocks import Block, Curve, Lead, Section, Table, Text
+from mlchassis.html.rendering import escape_markdown, render_markdown, render_page
 from mlchassis.paths import Paths
 from mlchassis.printable import printable
 from mlchassis.project import Workspace
 from mlchassis.registry.runs import read_evaluation
 from mlchassis.reporting.findings import (
+    describe_comparison,
     describe_errors,
     describe_groups,
-    describe_rival,
-    describe_worth,
+    describe_importance,
     fold,
     spell_interval,
 )
 from mlchassis.reporting.sections import ReportContext, insert_sections
-from mlchassis.reports import read_report
+from mlchassis.reports import load_report, read_report
+from mlchassis.studies.results import StudyReport, VersionComparison
 from mlchassis.workspace.integrity import describe_fork
-from mlchassis.workspace.outputs import writing
+from mlchassis.workspace.outputs import write_output
 
 _TASKS: Mapping[Task, tuple[str, str]] = {
     "binary": ("tabular-classification", "Predicts yes or no, with a probability"),
@@ -55,61 +48,66 @@ _TASKS: Mapping[Task, tuple[str, str]] = {
     "regression": ("tabular-regression", "Predicts a number"),
 }
 _MEANINGS = {
-    "roc_auc": "how often it ranks a row of one class above a row of the other; 0.5 is guessing",
-    "pr_auc": "average precision over all recalls; the share of positives is guessing",
-    "log_loss": "smaller is better; wrong answers given with certainty cost most",
+    "roc_auc": "proportion of pairs of a row of each class ranked correctly; 0.5 is guessing",
+    "pr_auc": "average precision over all recalls; the proportion of positives is guessing",
+    "log_loss": "penalty for wrong answers, largest if given with certainty; smaller is better",
     "brier": "mean squared error of the probability; smaller is better",
-    "ece": "mean distance of the probabilities from what came true; smaller is better",
-    "accuracy": "share of rows whose most probable class is right",
+    "ece": "mean distance of probabilities from observed proportions; smaller is better",
+    "accuracy": "proportion of rows whose most probable class is right",
     "rmse": "typical error in the target's own unit, large errors counting more; smaller is better",
     "mae": "mean error in the target's own unit; smaller is better",
-    "r2": "share of the target's variance that is explained",
+    "r2": "proportion of the target's variance that is explained",
 }
 _NAMES = {
     "roc_auc": "ROC AUC",
     "pr_auc": "PR AUC",
     "log_loss": "Log loss",
     "brier": "Brier score",
-    "ece": "Calibration error",
+    "ece": "Expected calibration error",
     "accuracy": "Accuracy",
     "rmse": "RMSE",
     "mae": "MAE",
     "r2": "R²",
 }
-_SHARES = ("accuracy", "roc_auc")
-"""Metrics whose value is a share of 100 cases or pairs, which a layperson understands."""
+_PROPORTIONS = ("accuracy", "roc_auc")
+"""Metrics whose value is a proportion of 100 cases or pairs, which a layperson understands."""
 _CURVES = {
-    "roc": ("ROC curve: cases found, by false alarms", True),
-    "precision_recall": ("Precision-recall curve: right calls, by cases found", False),
+    "roc": ("ROC curve: proportion of cases found, by proportion of false alarms", True),
+    "precision_recall": (
+        "Precision-recall curve: proportion of correct calls, by proportion of cases found",
+        False,
+    ),
     "calibration": ("Calibration: of 100 cases given 30%, about 30 should come true", True),
 }
 
-_MUCH = 0.15
-"""Difference of an outcome's share between windows that is worth a warning."""
+_SHOWN_SLICES = 8
+"""Slices above the fold."""
+_LARGE_DIFFERENCE = 0.15
+"""Difference of an outcome's proportion between splits that is worth a warning."""
 
 
 def write_report(
     paths: Workspace, params: Params, bundle: Bundle, judgement: Judgement
 ) -> list[Path]:
-    """Writes `reports/report.html` and `reports/model_card.md` about a judged bundle.
+    """Write `reports/report.html` and `reports/model_card.md` about a judged bundle.
 
     Raises:
         ProjectError: Facts are missing, or belong to another bundle; an own section is wrong.
     """
-    facts = read_evaluation(paths, bundle)
-    context = ReportContext(paths, params, bundle, facts, judgement)
-    sections = insert_sections(describe(paths, params, bundle, facts, judgement), context)
+    evaluation = read_evaluation(paths, bundle)
+    context = ReportContext(paths, params, bundle, evaluation, judgement)
+    sections = insert_sections(describe(paths, params, bundle, evaluation, judgement), context)
     fork = describe_fork(paths.chassis)
-    lead = replace(_lead(bundle.contract, facts, judgement), banner=fork)
+    lead = replace(_lead(bundle.contract, evaluation, judgement), banner=fork)
     purpose = Section("Intended use", [Text(bundle.contract.description)])
     title = f"{bundle.metadata.name}: model report"
     contents = {
         "report.html": render_page(title, lead, sections),
-        "model_card.md": _metadata(bundle, facts, fork) + render_markdown([purpose, *sections]),
+        "model_card.md": _metadata(bundle, evaluation, fork)
+        + render_markdown([purpose, *sections]),
     }
     for name, content in contents.items():
-        with writing(paths, paths.reports / name) as scratch:
-            scratch.write_text(content, encoding="utf-8")
+        write_output(paths, paths.reports / name, content)
     return [paths.reports / name for name in contents]
 
 
@@ -117,148 +115,178 @@ def describe(
     paths: Paths,
     params: Params,
     bundle: Bundle,
-    facts: Mapping[str, Any],
+    evaluation: Evaluation,
     judgement: Judgement,
 ) -> list[tuple[str, Iterable[Section]]]:
-    """The built-in sections in order, each with the name that own sections refer to."""
-    about = yaml.safe_load((bundle.path / "contract.yaml").read_text(encoding="utf-8"))
-    told = about.get("description") or {}
-    asked = [
-        (gate.name, gate.verdict.replace("refused", "REFUSED"), gate.sentence)
-        for gate in judgement.gates
-    ]
-    gates = Table(("gate", "verdict", "finding"), asked)
-    limits = [Text(limit) for limit in _limits(bundle, told)]
-    condition = "Conditions of a release: one rejection, and the model is not served."
-    study = _read(paths, "study")
-    answer = [Text(_answer(bundle)), Text(told.get("usage", ""))]
+    """Return the built-in sections in order, each with the name that own sections refer to."""
+    contract = yaml.safe_load((bundle.path / "contract.yaml").read_text(encoding="utf-8"))
+    description = contract.get("description") or {}
+    limits = [Text(limit) for limit in _limits(bundle, description)]
+    study = _read_study(paths)
+    answer = [Text(_answer(bundle)), Text(description.get("usage", ""))]
     return [
         ("prediction", [Section("Prediction", answer)]),
-        ("metrics", [Section("Metrics", [*_goodness(params, facts), *_curves(paths)])]),
-        ("errors", describe_errors(facts)),
-        ("slices", [Section("Performance by slice", _slices(params, facts))]),
-        ("fairness", describe_groups(facts)),
-        ("importance", describe_worth(study, bundle.metadata.data_hash)),
-        ("comparison", describe_rival(_read(paths, "comparison"), bundle.digest)),
-        ("gates", [Section("Release gates", [Text(condition), gates])]),
+        (
+            "metrics",
+            [Section("Metrics", [*_describe_metrics(params, evaluation), *_curves(paths)])],
+        ),
+        ("errors", describe_errors(evaluation)),
+        ("slices", [Section("Performance by slice", _slices(params, evaluation))]),
+        ("fairness", describe_groups(evaluation)),
+        ("importance", describe_importance(study, bundle.metadata.data_hash)),
+        ("comparison", describe_comparison(_read_comparison(paths), bundle.digest)),
+        ("gates", [_describe_gates(judgement)]),
         ("data", [Section("Data", _data(read_report(paths.reports / "split.json")))]),
         ("left_out", describe_left_out(bundle.contract)),
         ("limitations", [Section("Limitations", limits)]),
     ]
 
 
-def _goodness(params: Params, facts: Mapping[str, Any]) -> list[Block]:
-    found = {"this model": facts["metrics"], **facts["baselines"]}
-    spelt = [
-        [spell_interval(model[name]) if name in model else "" for model in found.values()]
-        for name in facts["metrics"]
+def _describe_gates(judgement: Judgement) -> Section:
+    """Release gates, with the verdict of each."""
+    condition = "Conditions of a release: one rejection, and the model is not served."
+    rows = [
+        (gate.name, gate.verdict.replace("rejected", "REJECTED"), gate.sentence)
+        for gate in judgement.gates
     ]
-    meanings = _explain_metrics(facts)
-    rows = [(n, *cells, meanings[n]) for n, cells in zip(facts["metrics"], spelt, strict=True)]
-    how = (
-        f"Measured on {facts['rows']:,} rows{_spell(facts['window'])}, which training did "
+    return Section("Release gates", [Text(condition), Table(("gate", "verdict", "finding"), rows)])
+
+
+def _describe_metrics(params: Params, evaluation: Evaluation) -> list[Block]:
+    models = {"this model": evaluation.metrics, **evaluation.baselines}
+    meanings = _explain_metrics(evaluation)
+    rows = [
+        (
+            _name_metric(name),
+            *(spell_interval(model[name]) if name in model else "" for model in models.values()),
+            meanings[name],
+        )
+        for name in evaluation.metrics
+    ]
+    introduction = (
+        f"Measured on {evaluation.rows:,} rows{_spell(evaluation.test_period)}, which training did "
         f"not use. Confidence intervals of {params.evaluate.confidence:.0%} "
-        f"{_spell_resampling(facts)}."
+        f"{_spell_resampling(evaluation)}."
     )
-    return [Text(how), Table(("metric", *found, "meaning"), rows)]
+    return [Text(introduction), Table(("metric", *models, "meaning"), rows)]
 
 
-def _explain_metrics(facts: Mapping[str, Any]) -> dict[str, str]:
+def _name_metric(metric: str) -> str:
+    """Return the standard name of a metric, with its name in params.yaml where that differs."""
+    name = _NAMES.get(metric, metric)
+    return name if name.lower() == metric.lower() else f"{name} ({metric})"
+
+
+def _explain_metrics(evaluation: Evaluation) -> dict[str, str]:
     """Return the meaning of each metric, those of the project among them."""
-    return {**_MEANINGS, **facts.get("custom_metrics", {})}
+    return {**_MEANINGS, **evaluation.custom_metrics}
 
 
-def _spell_resampling(facts: Mapping[str, Any]) -> str:
-    """Spell how the intervals were made, and what so few units do not say."""
-    found = facts["units"]
-    units = spell_units(found["count"], found["unit"])
-    if found["interval"] == "rows":
+def _spell_resampling(evaluation: Evaluation) -> str:
+    """Spell the method of the intervals, and the limits of a test split with few units."""
+    method = evaluation.units.interval
+    units = spell_units(evaluation.units.count, evaluation.units.unit)
+    if method == "rows":
         return (
-            f"by rows, since the test window holds only {units}: they say nothing about how others "
+            f"by rows, since the test split holds only {units}: they say nothing about how others "
             "differ"
         )
-    if found["interval"] == "t":
+    if method == "t":
         return f"by {units} (Student's t, since they are few: the intervals are wide)"
     return f"by bootstrap of {units}"
 
 
 def _data(split: Mapping[str, Any]) -> list[Block]:
-    windows = split["windows"].items()
-    ends = [end for end in ("from", "until") if all(end in part for _, part in windows)]
-    rows = [
-        (name, f"{part['rows']:,}", *(part[end][:10] for end in ends)) for name, part in windows
-    ]
-    outcome = _spell_outcome(split["windows"])
+    splits = split["splits"].items()
+    ends = [end for end in ("from", "until") if all(end in part for _, part in splits)]
+    rows = [(name, f"{part['rows']:,}", *(part[end][:10] for end in ends)) for name, part in splits]
+    outcome = _spell_outcome(split["splits"])
     account = [(name.replace("_", " "), f"{count:,}") for name, count in split["account"].items()]
     return [
-        Table(("window", "rows", *ends), rows),
-        *(Text(said) for said in (split.get("explanation", ""), outcome) if said),
+        Table(("split", "rows", *ends), rows),
+        *(Text(text) for text in (split.get("explanation", ""), outcome) if text),
         Table(("rows", "count"), account),
         Text("Statistics of every column are in reports/data.html."),
     ]
 
 
-def _spell_outcome(windows: Mapping[str, Any]) -> str:
-    """Spell the outcome in each window: "36 % in train, 80 % in test"; empty if not known."""
-    if not all("target_mean" in part or "target_shares" in part for part in windows.values()):
+def _spell_outcome(splits: Mapping[str, Any]) -> str:
+    """Spell the outcome in each split: "36 % in train, 80 % in test"; empty if not known."""
+    if not all("target_mean" in part or "target_proportions" in part for part in splits.values()):
         return ""
-    labels = {label for part in windows.values() for label in part.get("target_shares", {})}
-    found = {
-        label: {name: part["target_shares"].get(label, 0.0) for name, part in windows.items()}
+    labels = {label for part in splits.values() for label in part.get("target_proportions", {})}
+    outcomes = {
+        label: {name: part["target_proportions"].get(label, 0.0) for name, part in splits.items()}
         for label in labels
-    } or {"": {name: part["target_mean"] for name, part in windows.items()}}
-    spread = {label: max(values.values()) - min(values.values()) for label, values in found.items()}
+    } or {"": {name: part["target_mean"] for name, part in splits.items()}}
+    spread = {
+        label: max(values.values()) - min(values.values()) for label, values in outcomes.items()
+    }
     label = max(sorted(spread), key=lambda name: spread[name])
-    share = all(0 <= value <= 1 for value in found[label].values())
+    proportion = all(0 <= value <= 1 for value in outcomes[label].values())
     spelt = ", ".join(
-        f"{f'{value:.0%}' if share else spell_number(value)} in {name}"
-        for name, value in found[label].items()
+        f"{f'{value:.0%}' if proportion else spell_number(value)} in {name}"
+        for name, value in outcomes[label].items()
     )
     warning = (
         " These differ much: what was learned from one may not hold in the other; see the chart of "
         "the outcome by month in reports/data.html."
-        if share and spread[label] > _MUCH
+        if proportion and spread[label] > _LARGE_DIFFERENCE
         else ""
     )
     return f"The outcome{f' {label}' if label else ''}: {spelt}.{warning}"
 
 
-def _lead(contract: Contract, facts: Mapping[str, Any], judgement: Judgement) -> Lead:
-    shares = (name for name in (facts["primary_metric"], *_SHARES) if name in _SHARES)
-    metric = next((n for n in shares if n in facts["metrics"]), facts["primary_metric"])
-    main, guess = facts["metrics"][metric], facts["baselines"]["prior"][metric]
-    refused = ", ".join(gate.name for gate in judgement.refusals)
-    verdict = f"Rejected by: {refused}" if refused else f"Approved: {judgement.summary}"
-    best, least, most, dull = (
-        f"{value:.3g}" if metric in _SHARES else spell_number(value)
-        for value in (main["value"], main["low"], main["high"], guess["value"])
-    )
-    title = _NAMES.get(metric, metric)
-    warning = spell_implausible(facts.get("implausible"))
+def _lead(contract: Contract, evaluation: Evaluation, judgement: Judgement) -> Lead:
+    rejected = ", ".join(gate.name for gate in judgement.rejections)
+    verdict = f"Rejected by: {rejected}" if rejected else f"Approved: {judgement.summary}"
+    warning = spell_implausible(evaluation.implausible)
     texts = [contract.description, *([f"Warning: {warning}."] if warning else [])]
-    by_row = facts["units"]["unit"] == "row"
+    by_row = evaluation.units.unit == "row"
     unseen = "cases drawn at random and kept from training" if by_row else "cases it had never seen"
-    others = {"day": "days", "row": "cases"}.get(_name_resampled(facts), "groups")
     tiles = [
-        (f"{title} {best}", _explain_metric(metric, facts, contract)),
-        (f"{title} {dull}", "baseline: the same answer for every case"),
-        (
-            f"{least} to {most}",
-            f"confidence interval of {title}: the range for other {others} like those",
-        ),
-        *_decision_tiles(contract, facts),
-        (f"{facts['rows']:,}", f"test rows: {unseen}{_spell(facts['window'])}"),
+        *_metric_tiles(contract, evaluation),
+        *_decision_tiles(contract, evaluation),
+        (f"{evaluation.rows:,}", f"test rows: {unseen}{_spell(evaluation.test_period)}"),
     ]
-    return Lead(contract.name, verdict, not refused, texts, tiles)
+    return Lead(contract.name, verdict, not rejected, texts, tiles)
 
 
-def _name_resampled(facts: Mapping[str, Any]) -> str:
-    return "row" if facts["units"]["interval"] == "rows" else str(facts["units"]["unit"])
+def _metric_tiles(contract: Contract, evaluation: Evaluation) -> list[tuple[str, str]]:
+    """The metric that a layperson understands best: value, baseline and interval."""
+    metric = _choose_metric(evaluation)
+    measured = evaluation.metrics[metric]
+    baseline = evaluation.baselines["prior"][metric]
+    name = _NAMES.get(metric, metric)
+    others = {"day": "days", "row": "cases"}.get(_name_resampled(evaluation), "groups")
+
+    def spell(value: float) -> str:
+        return f"{value:.3g}" if metric in _PROPORTIONS else spell_number(value)
+
+    return [
+        (f"{name} {spell(measured.value)}", _explain_metric(metric, evaluation, contract)),
+        (f"{name} {spell(baseline.value)}", "baseline: the same answer for every case"),
+        (
+            f"{spell(measured.low)} to {spell(measured.high)}",
+            f"confidence interval of {name}: the range for other {others} like those",
+        ),
+    ]
 
 
-def _explain_metric(metric: str, facts: Mapping[str, Any], contract: Contract) -> str:
+def _choose_metric(evaluation: Evaluation) -> str:
+    """Return the primary metric, or one beside it that is a proportion of 100 cases or pairs."""
+    primary = evaluation.primary_metric
+    proportions = [name for name in (primary, *_PROPORTIONS) if name in _PROPORTIONS]
+    return next((name for name in proportions if name in evaluation.metrics), primary)
+
+
+def _name_resampled(evaluation: Evaluation) -> str:
+    return "row" if evaluation.units.interval == "rows" else evaluation.units.unit
+
+
+def _explain_metric(metric: str, evaluation: Evaluation, contract: Contract) -> str:
     """Spell the plain meaning of a metric's value."""
-    value = facts["metrics"][metric]["value"]
+    value = evaluation.metrics[metric].value
     if metric == "accuracy":
         return f"of 100 cases it answers {100 * value:.3g} correctly"
     if metric == "roc_auc":
@@ -267,7 +295,7 @@ def _explain_metric(metric: str, facts: Mapping[str, Any], contract: Contract) -
             f"of 100 pairs of a case that is '{positive}' and one that is not, it ranks "
             f"{100 * value:.3g} correctly"
         )
-    return _explain_metrics(facts)[metric]
+    return _explain_metrics(evaluation)[metric]
 
 
 def _name_positive(contract: Contract) -> str:
@@ -275,13 +303,14 @@ def _name_positive(contract: Contract) -> str:
     return target.name if target.kind == "boolean" else str(contract.classes[-1])
 
 
-def _decision_tiles(contract: Contract, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _decision_tiles(contract: Contract, evaluation: Evaluation) -> list[tuple[str, str]]:
     """Recall and precision of a binary model."""
-    measured = (facts["decision"] or {}).get("measured", {})
+    measured = evaluation.decision.measured if evaluation.decision else {}
     if not {"recall", "precision"} <= measured.keys():
         return []
     positive = _name_positive(contract)
-    recall, precision = measured["recall"]["value"], measured["precision"]["value"]
+    recall = measured["recall"].value
+    precision = measured["precision"].value
     return [
         (f"Recall {recall:.2f}", f"of 100 cases that are '{positive}' it finds {100 * recall:.0f}"),
         (
@@ -292,40 +321,57 @@ def _decision_tiles(contract: Contract, facts: Mapping[str, Any]) -> list[tuple[
 
 
 def _answer(bundle: Bundle) -> str:
-    kind, target = _TASKS[bundle.metadata.task][1], bundle.contract.target
+    kind = _TASKS[bundle.metadata.task][1]
+    target = bundle.contract.target
     return f"{kind}: {target.name}. {target.description}".rstrip(". ") + "."
 
 
-def _slices(params: Params, facts: Mapping[str, Any]) -> list[Block]:
-    parts = sorted(facts["slices"], key=lambda part: part["gap"]["value"])
+def _slices(params: Params, evaluation: Evaluation) -> list[Block]:
+    parts = sorted(evaluation.slices, key=lambda part: part.difference.value)
     least = f"{params.evaluate.min_slice_rows} rows"
     if not parts:
         return [Text(f"No slice has {least}, so none was compared.")]
-    rows = [
-        (
-            name_rows(part["where"]),
-            f"{part['rows']:,}",
-            spell_interval(part["value"]),
-            "{value:+.3f} ({low:+.3f} to {high:+.3f})".format(**part["gap"]),
-        )
-        for part in parts
-    ]
-    how = f"Where the model is better or worse: {facts['primary_metric']} in each slice of at least"
-    corrected = f" {least}; intervals are corrected for their number, {len(parts)}."
-    header = ("slice", "rows", "value", "better (+) or worse (-) than the whole")
-    return [Text(how + corrected), *fold(header, rows, 8, "slices")]
+    baselines = list(dict.fromkeys(name for part in parts for name in part.baselines))
+    rows = [_spell_slice(part, baselines) for part in parts]
+    introduction = (
+        f"{evaluation.primary_metric} in each slice of at least {least}, the lowest first. A slice "
+        "may be harder than others for any model, so the release gate compares it with the "
+        f"baselines on the same rows. Intervals are corrected for the number of slices, "
+        f"{len(parts)}."
+    )
+    columns = ("all rows", *(f"baseline {name}" for name in baselines))
+    header = ("slice", "rows", "value", *(f"difference from {column}" for column in columns))
+    return [Text(introduction), *fold(header, rows, _SHOWN_SLICES, "slices")]
 
 
-def _read(paths: Paths, name: str) -> Mapping[str, Any]:
-    """Facts of an optional verb; empty if it was not run."""
-    place = paths.reports / f"{name}.json"
-    facts: dict[str, Any] = read_report(place) if place.exists() else {}
-    return facts
+def _spell_slice(part: SliceResult, baselines: Sequence[str]) -> tuple[str, ...]:
+    """Spell the cells of one slice; a positive difference is an improvement."""
+    compared = [part.baselines.get(name) for name in baselines]
+    return (
+        name_rows(part.where),
+        f"{part.rows:,}",
+        spell_interval(part.value),
+        format_interval(part.difference, signed=True),
+        *(format_interval(each.gain, signed=True) if each else "" for each in compared),
+    )
 
 
-def _limits(bundle: Bundle, told: Mapping[str, str]) -> list[str]:
+def _read_study(paths: Paths) -> StudyReport | None:
+    """Return the studies, or None if none was made."""
+    place = paths.reports / "study.json"
+    return load_report(place, StudyReport, "make study") if place.exists() else None
+
+
+def _read_comparison(paths: Paths) -> VersionComparison | None:
+    """Return the comparison of two versions, or None if none was made."""
+    place = paths.reports / "comparison.json"
+    return load_report(place, VersionComparison, "make compare") if place.exists() else None
+
+
+def _limits(bundle: Bundle, description: Mapping[str, str]) -> list[str]:
     pii = ", ".join(column.name for column in bundle.contract.pii)
-    seen, threshold = bundle.metadata.seen_until, bundle.metadata.threshold
+    seen = bundle.metadata.seen_until
+    threshold = bundle.metadata.threshold
     end = seen[:10] if seen else "its data end"
     persons = (
         f"Columns that were recognized as being about persons: {pii}. They are left out of logs. "
@@ -335,7 +381,7 @@ def _limits(bundle: Bundle, told: Mapping[str, str]) -> list[str]:
         "answer may touch somebody (work, money, health). Review the contract."
     )
     limits = [
-        told.get("limitations", ""),
+        description.get("limitations", ""),
         f"The training data end at {end}; the model knows of no later change.",
         persons,
         "In some slices the model performs worse; see the section on performance by slice.",
@@ -343,33 +389,35 @@ def _limits(bundle: Bundle, told: Mapping[str, str]) -> list[str]:
     if threshold is not None:
         limits.append(
             f"Decision threshold: positive from a probability of {threshold:.3f}, the cheapest one "
-            "on the validation window at the stated costs of the two errors."
+            "on the validation split at the stated costs of the two errors."
         )
     return limits
 
 
 def _curves(paths: Paths) -> list[Curve]:
-    found = []
+    curves = []
     for name, (title, diagonal) in _CURVES.items():
         file = paths.plots / f"{name}.csv"
         if file.exists():
             points = pd.read_csv(file)
             across, up = (str(column).replace("_", " ") for column in points.columns)
             pairs = list(zip(points.iloc[:, 0], points.iloc[:, 1], strict=True))
-            found.append(Curve(title, across, up, pairs, diagonal))
-    return found
+            curves.append(Curve(title, across, up, pairs, diagonal))
+    return curves
 
 
-def _metadata(bundle: Bundle, facts: Mapping[str, Any], banner: str = "") -> str:
+def _metadata(bundle: Bundle, evaluation: Evaluation, banner: str = "") -> str:
     task = {"type": _TASKS[bundle.metadata.task][0]}
-    values = [{"type": n, "value": found["value"]} for n, found in facts["metrics"].items()]
+    values = [
+        {"type": metric, "value": measured.value} for metric, measured in evaluation.metrics.items()
+    ]
     name = _Quoted(printable(bundle.metadata.name))
     data = {"name": name, "type": name, "split": "test"}
     document = {
         "library_name": "onnx",
         "pipeline_tag": task["type"],
         "tags": ["tabular", "onnx"],
-        "metrics": list(facts["metrics"]),
+        "metrics": list(evaluation.metrics),
         "model-index": [
             {
                 "name": name,
@@ -398,6 +446,8 @@ _FrontMatter.add_representer(
 )
 
 
-def _spell(window: Mapping[str, Any]) -> str:
-    """Period of a window's rows, if they have a time."""
-    return f" from {window['from'][:10]} to {window['until'][:10]}" if "from" in window else ""
+def _spell(period: Period) -> str:
+    """Period of a split's rows, if they have a time."""
+    if period.begin is None or period.until is None:
+        return ""
+    return f" from {period.begin[:10]} to {period.until[:10]}"

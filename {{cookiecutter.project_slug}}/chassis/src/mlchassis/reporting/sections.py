@@ -1,6 +1,6 @@
 """A team's own sections of the model report and the model card."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,8 @@ from mlchassis.bundle.bundle import Bundle
 from mlchassis.config.params import Params
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.gates.judgement import Judgement
-from mlchassis.html.rendering import Bars, Block, Curve, Section, Table, Text
+from mlchassis.evaluation.results import Evaluation
+from mlchassis.html.blocks import Bars, Block, Curve, Section, Table, Text
 from mlchassis.project import Workspace
 from mlchassis.team_code.signatures import describe
 
@@ -21,14 +22,14 @@ class ReportContext:
         workspace: The project's folder and objects.
         params: The parameters.
         bundle: The judged bundle, with its contract.
-        evaluation: The facts of `reports/evaluation.json`.
+        evaluation: Content of `reports/evaluation.json`.
         judgement: The release gates and their verdicts.
     """
 
     workspace: Workspace
     params: Params
     bundle: Bundle
-    evaluation: Mapping[str, Any]
+    evaluation: Evaluation
     judgement: Judgement
 
 

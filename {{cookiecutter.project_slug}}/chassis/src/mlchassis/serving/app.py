@@ -1,4 +1,4 @@
-"""Puts the service together: the one place where its parts meet."""
+"""Composition of the service from its parts."""
 
 import asyncio
 import os
@@ -6,32 +6,38 @@ import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
+from starlette.types import Lifespan
 from structlog.typing import FilteringBoundLogger
 
 from mlchassis.config.settings import ServiceSettings
-from mlchassis.serving.auth import KeyGuard, load_digests
-from mlchassis.serving.batching.endpoint import Admission, PredictEndpoint
-from mlchassis.serving.batching.fast_path import Shortcut
-from mlchassis.serving.cors import allow_origins
-from mlchassis.serving.extension.mounting import has_middleware, mount
-from mlchassis.serving.head import HeadSupport
-from mlchassis.serving.hot_reload import Watcher
-from mlchassis.serving.loading import Champion, ServedModel
+from mlchassis.serving.batching.batcher import Batcher
+from mlchassis.serving.batching.deadline import BodyReader
+from mlchassis.serving.batching.dispatch import (
+    PredictionDispatcher,
+    PredictionPaths,
+    list_targets,
+)
+from mlchassis.serving.batching.endpoint import PredictEndpoint
+from mlchassis.serving.batching.load_shedding import LoadShedder
+from mlchassis.serving.batching.recording import PredictionRecorder
+from mlchassis.serving.extension.mounting import mount
+from mlchassis.serving.hot_reload import HotReloader
+from mlchassis.serving.loading import LoadedModel, ModelHolder
 from mlchassis.serving.logs.operational import make_logger
 from mlchassis.serving.logs.prediction_log import PredictionLog
 from mlchassis.serving.metrics import Metrics
-from mlchassis.serving.middleware import Observation
-from mlchassis.serving.openapi import DocumentedAPI, documentation_routes
+from mlchassis.serving.middleware.stack import add_middleware
+from mlchassis.serving.openapi import DocumentedAPI, document_route
 from mlchassis.serving.problems import ProblemError, answer_http_exception, answer_problem
 from mlchassis.serving.protocols.invocations import Invocations
 from mlchassis.serving.protocols.kserve_v1 import KServeV1
 from mlchassis.serving.protocols.open_inference import OpenInference
-from mlchassis.serving.protocols.predict import Native
+from mlchassis.serving.protocols.predict import PredictProtocol
 from mlchassis.serving.protocols.routes import (
     infer_routes,
     invocations_route,
@@ -40,104 +46,172 @@ from mlchassis.serving.protocols.routes import (
     protocol_routes,
 )
 from mlchassis.serving.routes import operation_routes, predict_route
-from mlchassis.serving.server.worker_status import Roster
+from mlchassis.serving.server.worker_status import WorkerStatus
 from mlchassis.serving.service import Service
-from mlchassis.serving.ui.page import make_door, page_route
+from mlchassis.serving.ui.docs import swagger_routes
+from mlchassis.serving.ui.page import page_route
 from mlchassis.telemetry import silence_telemetry
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Parts that the routes and middleware of one application share."""
+
+    settings: ServiceSettings
+    logger: FilteringBoundLogger
+    holder: ModelHolder
+    log: PredictionLog
+    metrics: Metrics
+    worker_status: WorkerStatus
+    executor: ThreadPoolExecutor
+
+    def show_model(self) -> None:
+        """Show the loaded model in the metrics and to the other workers."""
+        identity = self.holder.current.identity
+        self.metrics.show_model(self.holder.current)
+        self.worker_status.enter(identity.digest)
 
 
 def create_app(
     settings: ServiceSettings,
-    model: ServedModel,
+    model: LoadedModel,
     logger: FilteringBoundLogger | None = None,
-    roster: Roster | None = None,
+    worker_status: WorkerStatus | None = None,
     service: Service | None = None,
 ) -> FastAPI:
-    """Makes the application, with a model that is loaded and warmed up.
+    """Make the application, with a model that is loaded and warmed up.
 
     Args:
         settings: Limits and places.
         model: The one that answers until another is deployed.
         logger: Logger of the service; standard output by default.
-        roster: Shared status of the worker processes; by default, of this process alone.
+        worker_status: Shared status of the worker processes; by default, of this process alone.
         service: The project's own routes and middleware; by default, there are none.
 
     Raises:
         ProjectError: The prediction log cannot be written.
     """
     silence_telemetry()
-    logger = logger or make_logger(sys.stdout)
-    champion = Champion(model)
-    log, metrics = PredictionLog(settings.log_directory), Metrics(shared=settings.workers > 1)
-    roster = roster or Roster()
-    log.open()
-    executor = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="predict")
-    admission = Admission(settings.max_concurrency, metrics)
-    native = PredictEndpoint(Native(), champion, log, metrics, admission, executor, settings)
+    parts = _make_parts(settings, model, logger, worker_status)
+    parts.log.open()
+    app = _make_api(parts)
+    _add_predictions(app, parts)
+    _add_routes(app, parts)
+    mount(app, service)
+    add_middleware(app, settings, parts.metrics, parts.logger)
+    parts.show_model()
+    return app
 
-    @asynccontextmanager
-    async def close_at_the_end(_app: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(watcher.run()) if settings.watch_seconds else None
-        yield
-        if watching is not None:
-            watching.cancel()
-        executor.shutdown(cancel_futures=True)
-        log.close()
 
+def _make_parts(
+    settings: ServiceSettings,
+    model: LoadedModel,
+    logger: FilteringBoundLogger | None,
+    worker_status: WorkerStatus | None,
+) -> _Parts:
+    return _Parts(
+        settings,
+        logger or make_logger(sys.stdout),
+        ModelHolder(model),
+        PredictionLog(settings.log_directory, settings.log_segment_bytes),
+        Metrics(shared=settings.workers > 1),
+        worker_status or WorkerStatus(),
+        ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="predict"),
+    )
+
+
+def _make_api(parts: _Parts) -> DocumentedAPI:
+    model = parts.holder.current
     app = DocumentedAPI(
-        title=champion.current.identity.name,
-        version=champion.current.contract.version,
-        description=champion.current.contract.description,
+        title=model.identity.name,
+        version=model.contract.version,
+        description=model.contract.description,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=close_at_the_end,
+        lifespan=_make_lifespan(parts),
         # What is observed here is in /metrics and the logs; nothing is exported by an environment
         # variable that somebody set for another program.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
-
-    def route_predictions(model: ServedModel) -> list[BaseRoute]:
-        return [
-            predict_route(model, native),
-            invocations_route(model, replace(native, dialect=Invocations())),
-            kserve_v1_route(model, replace(native, dialect=KServeV1())),
-            *infer_routes(model, replace(native, dialect=OpenInference())),
-        ]
-
-    def adopt(model: ServedModel) -> None:
-        fresh = route_predictions(model)
-        app.router.routes[: len(fresh)] = fresh
-        app.openapi_schema = None
-        metrics.show_model(model.identity)
-        roster.enter(model.identity.digest)
-
-    watcher = Watcher(champion, settings, metrics, logger, adopt)
     # FastAPI and Starlette part it from a path, or do without, as the proxy leaves it to them.
-    app.root_path = settings.root_path
-    app.state.champion, app.state.watcher = champion, watcher
-    app.router.routes += route_predictions(champion.current)
-    app.include_router(protocol_routes(champion, log))
-    app.include_router(kserve_v1_routes(champion, log))
-    app.include_router(operation_routes(champion, log, metrics, roster))
-    app.include_router(documentation_routes(app))
-    app.include_router(page_route(champion))
+    app.root_path = parts.settings.root_path
+    app.state.holder = parts.holder
     app.add_exception_handler(ProblemError, answer_problem)
     app.add_exception_handler(HTTPException, answer_http_exception)
-    mount(app, service)
-    if settings.api_keys_file:
-        digests = load_digests(settings.api_keys_file)
-        app.asks_for_keys = True
-        app.add_middleware(KeyGuard, digests=digests, door=make_door())
-    elif not has_middleware(service):
-        # The fast path calls no middleware, so it is only for a service without any of its own.
-        observation = Observation(native, metrics, logger, access_log=settings.access_log)
-        app.shortcut = Shortcut(native, observation)
-    app.add_middleware(HeadSupport)
-    if settings.cors_origins:
-        allow_origins(app, settings.cors_origins)
-    app.add_middleware(Observation, metrics, logger, access_log=settings.access_log)
-    metrics.show_model(champion.current.identity)
-    roster.enter(champion.current.identity.digest)
     return app
+
+
+def _make_lifespan(parts: _Parts) -> Lifespan[FastAPI]:
+    @asynccontextmanager
+    async def close_at_the_end(app: FastAPI) -> AsyncIterator[None]:
+        polling: asyncio.Task[None] | None = None
+        if parts.settings.watch_seconds:
+            polling = asyncio.create_task(app.state.hot_reloader.run())
+        yield
+        if polling is not None:
+            polling.cancel()
+        parts.executor.shutdown(cancel_futures=True)
+        parts.log.close()
+
+    return close_at_the_end
+
+
+def _add_predictions(app: FastAPI, parts: _Parts) -> None:
+    """Add the routes that predict, and replace them when another model is deployed."""
+    endpoint = _make_endpoint(parts)
+    paths = PredictionPaths({})
+
+    def route(model: LoadedModel) -> list[APIRoute]:
+        routes = _route_predictions(model, endpoint)
+        paths.targets = list_targets(routes, model.identity, parts.settings.root_path)
+        return routes
+
+    def on_swap(model: LoadedModel) -> None:
+        routes = route(model)
+        app.router.routes[: len(routes)] = routes
+        app.openapi_schema = None
+        parts.show_model()
+
+    app.router.routes += route(parts.holder.current)
+    # The first middleware that is added is the innermost.
+    app.add_middleware(PredictionDispatcher, paths=paths)
+    app.state.hot_reloader = HotReloader(
+        parts.holder, parts.settings, parts.metrics, parts.logger, on_swap
+    )
+
+
+def _make_endpoint(parts: _Parts) -> PredictEndpoint:
+    settings = parts.settings
+    recorder = PredictionRecorder(parts.log, parts.metrics)
+    return PredictEndpoint(
+        PredictProtocol(),
+        parts.holder,
+        recorder,
+        BodyReader(settings.max_body_bytes, settings.deadline_seconds),
+        Batcher(recorder, settings.max_concurrency),
+        LoadShedder(settings.max_concurrency, parts.metrics),
+        parts.executor,
+        settings,
+    )
+
+
+def _route_predictions(model: LoadedModel, endpoint: PredictEndpoint) -> list[APIRoute]:
+    return [
+        predict_route(model, endpoint),
+        invocations_route(model, replace(endpoint, protocol=Invocations())),
+        kserve_v1_route(model, replace(endpoint, protocol=KServeV1())),
+        *infer_routes(model, replace(endpoint, protocol=OpenInference())),
+    ]
+
+
+def _add_routes(app: DocumentedAPI, parts: _Parts) -> None:
+    app.include_router(protocol_routes(parts.holder, parts.log))
+    app.include_router(kserve_v1_routes(parts.holder, parts.log))
+    app.include_router(
+        operation_routes(parts.holder, parts.log, parts.metrics, parts.worker_status)
+    )
+    app.include_router(document_route(app))
+    app.include_router(swagger_routes())
+    app.include_router(page_route(parts.holder))

@@ -1,63 +1,146 @@
-"""API keys: with a file of their digests, every path but health asks for one.
+"""API keys: with a file of their digests, every path but health and `/docs` requires one.
 
-A key must be random and long, as `openssl rand -hex 32` gives one: its SHA-256 may be kept.
+A key must be random and long, as `openssl rand -hex 32` makes one: then its SHA-256 may be kept.
 A line of the file is the hexadecimal digest (`printf %s KEY | sha256sum`) and perhaps a name.
 """
 
 import hashlib
 import hmac
 import re
-from collections.abc import Collection
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.typing import FilteringBoundLogger
 
 from mlchassis.errors import ProjectError
 from mlchassis.serving.problems import KEY_MISSING, KEY_REFUSED, ProblemError, render_problem
 
-OPEN_PATHS = frozenset(
+HEALTH_PATHS = frozenset(
     {"/health", "/health/live", "/health/ready", "/ping", "/v2/health/live", "/v2/health/ready"}
 )
-"""What asks for no key: an orchestrator has none, and learns nothing but that the service runs."""
-_LINE = re.compile(r"([0-9a-f]{64})(?:\s.*)?")
+"""Health endpoints: an orchestrator has no key. Without one they report a status alone."""
+PAGE_PATHS = frozenset({"/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"})
+"""Swagger UI without the OpenAPI document, which it fetches with a key that is typed in."""
+OPEN_PATHS = HEALTH_PATHS | PAGE_PATHS
+"""Paths that need no key."""
+RELOAD_SECONDS = 1.0
+"""Least time between two looks at the file."""
+_LINE = re.compile(r"([0-9a-f]{64})(?:\s+(.*))?")
+_WRITABLE_BY_OTHERS = 0o022
+_NAME_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One line of the file.
+
+    Attributes:
+        digest: Hexadecimal SHA-256 of the key.
+        name: Name in the access log; the beginning of the digest where the file has none.
+    """
+
+    digest: str
+    name: str
+
+
+class KeyStore:
+    """The keys of a file, read again when the file changes.
+
+    A changed file that cannot be used leaves the keys as they were and is reported in the log.
+
+    Args:
+        path: File of digests.
+        logger: Logger of the service.
+
+    Raises:
+        ProjectError: The file cannot be used.
+    """
+
+    def __init__(self, path: Path, logger: FilteringBoundLogger) -> None:
+        self._path = path
+        self._logger = logger
+        self._identity = _identify(path)
+        self._keys = load_keys(path)
+        self._checked = time.monotonic()
+        self._warn_of_mode()
+
+    def find(self, key: bytes) -> ApiKey | None:
+        """Return the entry of a key; None if it is unknown."""
+        if time.monotonic() - self._checked >= RELOAD_SECONDS:
+            self.refresh()
+        offered = hashlib.sha256(key).hexdigest()
+        # Every digest is compared in constant time: the duration does not depend on the match.
+        matches = [entry for entry in self._keys if hmac.compare_digest(offered, entry.digest)]
+        return matches[0] if matches else None
+
+    def refresh(self) -> None:
+        """Read the file again if it was replaced or edited."""
+        self._checked = time.monotonic()
+        identity = _identify(self._path)
+        if identity == self._identity:
+            return
+        self._identity = identity
+        try:
+            self._keys = load_keys(self._path)
+        except ProjectError as error:
+            self._logger.error("api keys refused", reason=str(error))
+            return
+        self._logger.info("api keys reloaded", keys=len(self._keys))
+        self._warn_of_mode()
+
+    def _warn_of_mode(self) -> None:
+        if self._path.stat().st_mode & _WRITABLE_BY_OTHERS:
+            self._logger.warning("api keys writable by others", file=str(self._path))
 
 
 class KeyGuard:
-    """ASGI middleware that lets nothing pass without a key, but for `OPEN_PATHS`.
+    """ASGI middleware that passes requests on with a known key, or to `OPEN_PATHS`.
+
+    The key's name becomes a field of the access log's line; a rejected request's line has the
+    client's address. `scope["anonymous"]` is True for a request without a known key.
 
     Args:
-        digests: Hexadecimal SHA-256 digests of the keys.
-        door: Refuses who asks for the page without a key, as something that can take one.
+        keys: Keys of the clients.
+        login_page: Answer to a browser that opens the page without a key.
     """
 
-    def __init__(self, app: ASGIApp, digests: Collection[str], door: ASGIApp) -> None:
-        self._app, self._door, self._digests = app, door, tuple(digests)
+    def __init__(self, app: ASGIApp, keys: KeyStore, login_page: ASGIApp) -> None:
+        self._app = app
+        self._keys = keys
+        self._login_page = login_page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes the request on or refuses it."""
-        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        asks = scope["type"] == "http" and path not in OPEN_PATHS
-        key = _read_key(scope) if asks else None
-        if not asks or (key is not None and self._knows(key)):
-            answer = self._app
-        elif key is not None:
-            answer = render_problem(ProblemError(KEY_REFUSED, "The key is not known."), scope)
-        elif (scope["method"], path) == ("GET", "/"):
-            answer = self._door
-        else:
-            detail = "Send it as Authorization: Bearer KEY, or as X-API-Key."
-            problem = ProblemError(KEY_MISSING, detail, {"WWW-Authenticate": "Bearer"})
-            answer = render_problem(problem, scope)
+        """Pass the request on, or reject it."""
+        answer = self._app if scope["type"] != "http" else self._choose_answer(scope)
         await answer(scope, receive, send)
 
-    def _knows(self, key: bytes) -> bool:
-        offered = hashlib.sha256(key).hexdigest()
-        # All are compared, each in constant time: how long it takes says nothing.
-        return any([hmac.compare_digest(offered, digest) for digest in self._digests])  # noqa: C419
+    def _choose_answer(self, scope: Scope) -> ASGIApp:
+        key = _read_key(scope)
+        entry = None if key is None else self._keys.find(key)
+        path = local_path(scope)
+        if entry is not None:
+            scope["log_fields"]["key"] = entry.name
+            return self._app
+        if path in OPEN_PATHS:
+            scope["anonymous"] = True
+            return self._app
+        if scope.get("client"):
+            scope["log_fields"]["client"] = scope["client"][0]
+        if key is None and (scope["method"], path) == ("GET", "/"):
+            return self._login_page
+        return render_problem(_rejection(key), scope)
 
 
-def load_digests(path: Path) -> frozenset[str]:
-    """Reads the file of digests.
+def local_path(scope: Scope) -> str:
+    """Return the path of a request without the prefix of a proxy."""
+    path: str = scope.get("path", "")
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def load_keys(path: Path) -> tuple[ApiKey, ...]:
+    """Read the file of digests.
 
     Raises:
         ProjectError: It cannot be read, holds no digest, or holds something else.
@@ -67,16 +150,32 @@ def load_digests(path: Path) -> frozenset[str]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError):
         raise ProjectError(f"The file of API keys, {path}, cannot be read; {advice}") from None
-    found = set()
+    keys = []
     for number, line in enumerate(lines, start=1):
         if line.strip() and not line.startswith("#"):
             match = _LINE.fullmatch(line.strip())
             if match is None:
                 raise ProjectError(f"{path}, line {number}, is no SHA-256 digest; {advice}")
-            found.add(match[1])
-    if not found:
+            keys.append(ApiKey(match[1], (match[2] or match[1][:8])[:_NAME_LENGTH]))
+    if not keys:
         raise ProjectError(f"The file of API keys, {path}, holds none; {advice}")
-    return frozenset(found)
+    return tuple(keys)
+
+
+def _identify(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file is replaced or edited; None if there is no file."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
+
+
+def _rejection(key: bytes | None) -> ProblemError:
+    if key is not None:
+        return ProblemError(KEY_REFUSED, "The key is not known.")
+    detail = "Send it as Authorization: Bearer KEY, or as X-API-Key."
+    return ProblemError(KEY_MISSING, detail, {"WWW-Authenticate": "Bearer"})
 
 
 def _read_key(scope: Scope) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Notices what was deployed while the service runs, and puts it in the champion's place."""
+"""Hot reload: serve a newly deployed bundle while the service runs."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,43 +11,43 @@ from mlchassis.config.settings import ServiceSettings
 from mlchassis.contract.compatibility import find_breaking_changes, join_changes
 from mlchassis.contract.model import Contract
 from mlchassis.errors import ProjectError
-from mlchassis.serving.loading import Champion, ServedModel, load_served_model
+from mlchassis.serving.loading import LoadedModel, ModelHolder, load_model
 from mlchassis.serving.metrics import Metrics
 
 
-class Watcher:
-    """Looks at the store's pointer from time to time.
+class HotReloader:
+    """Poller of the store's pointer, which loads a newly deployed bundle.
 
     A new bundle is loaded and warmed up in a thread, beside the one that answers, and then takes
     its place in one assignment. One that must not be served changes nothing.
 
     Args:
-        adopt: Called with a new model once it answers.
+        on_swap: Called with a new model once it answers.
     """
 
     def __init__(
         self,
-        champion: Champion,
+        holder: ModelHolder,
         settings: ServiceSettings,
         metrics: Metrics,
         logger: FilteringBoundLogger,
-        adopt: Callable[[ServedModel], None],
+        on_swap: Callable[[LoadedModel], None],
     ) -> None:
-        self._champion = champion
+        self._holder = holder
         self._settings = settings
         self._metrics = metrics
         self._logger = logger
-        self._adopt = adopt
+        self._on_swap = on_swap
         self._seen: tuple[int, ...] | None = None
 
     async def run(self) -> None:
-        """Looks until it is cancelled."""
+        """Poll until cancelled."""
         while True:
             await asyncio.sleep(self._settings.watch_seconds)
-            await self.look()
+            await self.poll()
 
-    async def look(self) -> None:
-        """Looks once; a pointer that was judged before is not judged again."""
+    async def poll(self) -> None:
+        """Read the pointer once; load its bundle if the pointer changed."""
         mark = _mark(self._settings.store / "current.json")
         if mark is None or mark == self._seen:
             return
@@ -61,20 +61,20 @@ class Watcher:
             self._logger.error("bundle refused", reason=reason)
             return
         if fresh is not None:
-            self._champion.current = fresh
-            self._adopt(fresh)
+            self._holder.current = fresh
+            self._on_swap(fresh)
             self._metrics.count_swap("done")
             self._logger.info("bundle swapped", **fresh.identity.model_dump())
 
-    def _load(self) -> ServedModel | None:
-        current, pointer = self._champion.current, read_pointer(self._settings.store)
+    def _load(self) -> LoadedModel | None:
+        current, pointer = self._holder.current, read_pointer(self._settings.store)
         if pointer is None or (pointer.digest, pointer.model_name, pointer.model_version) == (
             current.identity.digest,
             current.identity.name,
             current.identity.version,
         ):
             return None
-        fresh = load_served_model(
+        fresh = load_model(
             self._settings.store,
             current.scorer.features,
             self._settings.max_rows,
@@ -101,7 +101,7 @@ def check_compatibility(current: Contract, fresh: Contract, digest: str) -> None
 def _mark(path: Path) -> tuple[int, ...] | None:
     """File identity that changes when a file is replaced; None if there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return (found.st_mtime_ns, found.st_ino, found.st_size)
+    return (status.st_mtime_ns, status.st_ino, status.st_size)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from mlchassis.serving.protocols.decoding import Decode, compile_decoder
 from mlchassis.serving.protocols.explanation import explain_answers
 from mlchassis.serving.protocols.messages import ModelIdentity, predict_request
 from mlchassis.serving.protocols.types import (
-    Answered,
-    Dialect,
-    Incoming,
+    InferenceProtocol,
     Prediction,
-    Question,
+    PredictRequest,
+    PredictResult,
+    RawRequest,
     Rows,
 )
+from mlchassis.serving.statistics import BatchStatistics, RowStatistics
 
 
 class AnswerError(ProjectError):
@@ -33,53 +35,89 @@ class AnswerError(ProjectError):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class BatchItem:
+    """A request of a batch, and the protocol of its response."""
+
+    protocol: InferenceProtocol
+    request: PredictRequest
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResponse:
     """Response bodies and log lines of one batch.
 
     Attributes:
         bodies: The answer to each of them, as JSON.
         log_lines: The prediction log's lines for all, each with its line end.
         rows: Number of answered rows.
+        statistics: Missing values and predictions for the metrics.
     """
 
     bodies: Sequence[bytes]
     log_lines: bytes
     rows: int
+    statistics: BatchStatistics
 
 
 @dataclass(frozen=True)
-class ServedModel:
-    """A model as clients meet it; immutable, so that an answer never mixes two of them."""
+class LoadedModel:
+    """A model as clients meet it; immutable, so that an answer never mixes two of them.
+
+    Attributes:
+        deployed_at: Time of its deployment in ISO 8601; empty if it is not known.
+    """
 
     identity: ModelIdentity
     scorer: Scorer
     request: type[BaseModel]
     decode: Decode
+    deployed_at: str = ""
 
     @property
     def contract(self) -> Contract:
         """Contract that the model was trained with."""
         return self.scorer.bundle.contract
 
-    def answer(self, dialect: Dialect, incoming: Incoming) -> Reply:
-        """Decodes, scores and encodes; no effects.
+    def answer(self, protocol: InferenceProtocol, raw: RawRequest) -> BatchResponse:
+        """Decode and answer one request; no effects.
 
         Raises:
-            ProblemError: The request is not of the dialect, or does not keep the contract.
+            ProblemError: The request is not of the protocol, or does not keep the contract.
             AnswerError: The model's answer is not a number.
         """
-        question = dialect.decode(self, incoming)
-        answers = self.score(question.rows)
-        predictions = self.predict(question.rows, answers)
-        if question.explain:
-            columns = self.scorer.builder.build(question.rows)
-            found = explain_answers(self.scorer, columns, answers)
-            for prediction, explanation in zip(predictions, found, strict=True):
+        return self.answer_request(BatchItem(protocol, protocol.decode(self, raw)))
+
+    def answer_request(self, item: BatchItem) -> BatchResponse:
+        """Answer one request, with an explanation if it wants one.
+
+        Raises:
+            AnswerError: The model's answer is not a number.
+        """
+        rows = item.request.rows
+        answers = self.score(rows)
+        predictions = self.predict(rows, answers)
+        if item.request.explain:
+            columns = self.scorer.builder.build(rows)
+            explanations = explain_answers(self.scorer, columns, answers)
+            for prediction, explanation in zip(predictions, explanations, strict=True):
                 prediction.explanation = explanation
-        return self.reply(dialect, [question], predictions)
+        return self._respond([item], predictions, [(rows, answers)])
+
+    def answer_batch(self, items: Sequence[BatchItem]) -> BatchResponse:
+        """Answer requests as `answer_request` does, by one model call where that is equal.
+
+        Raises:
+            AnswerError: The model's answer is not a number.
+        """
+        parts = [item.request.rows for item in items]
+        if self.batch_invariant:
+            parts = [list(chain.from_iterable(parts))]
+        scored = [(rows, self.score(rows)) for rows in parts]
+        predictions = [p for rows, answers in scored for p in self.predict(rows, answers)]
+        return self._respond(items, predictions, scored)
 
     def score(self, rows: Rows) -> Answers:
-        """Asks the model.
+        """Return the model's answers.
 
         Raises:
             AnswerError: The model's answer is not a number.
@@ -100,21 +138,33 @@ class ServedModel:
         named = [name(*probabilities) for probabilities in answers.probabilities.tolist()]
         return list(map(Prediction, keys, values, named))
 
-    def reply(
-        self, dialect: Dialect, questions: Sequence[Question], predictions: Sequence[Prediction]
-    ) -> Reply:
-        """Encodes the answers to questions, whose rows follow upon each other."""
-        bodies, start = [], 0
-        for question in questions:
-            end = start + len(question.rows)
-            bodies.append(dialect.encode(Answered(self, question, predictions[start:end])))
+    def _respond(
+        self,
+        items: Sequence[BatchItem],
+        predictions: Sequence[Prediction],
+        scored: Sequence[tuple[Rows, Answers]],
+    ) -> BatchResponse:
+        """Encode the responses to requests, whose rows follow upon each other."""
+        bodies = []
+        start = 0
+        for item in items:
+            end = start + len(item.request.rows)
+            result = PredictResult(self, item.request, predictions[start:end])
+            bodies.append(item.protocol.encode(result))
             start = end
-        return Reply(bodies, self._line_writer.write(questions, predictions), start)
+        requests = [item.request for item in items]
+        lines = self._line_writer.write(requests, predictions)
+        return BatchResponse(bodies, lines, start, self.row_statistics.count(scored))
 
     @cached_property
-    def rows_apart(self) -> bool:
+    def batch_invariant(self) -> bool:
         """True if rows of several requests may be scored as one batch."""
-        return self.scorer.answers_rows_apart()
+        return self.scorer.is_batch_invariant()
+
+    @cached_property
+    def row_statistics(self) -> RowStatistics:
+        """Counter of missing values and predictions."""
+        return RowStatistics(self.contract)
 
     @cached_property
     def _line_writer(self) -> LineWriter:
@@ -131,21 +181,19 @@ class ServedModel:
 
 
 @dataclass(slots=True)
-class Champion:
-    """Holds the model that answers now; another one takes its place in one assignment.
+class ModelHolder:
+    """Holder of the model that answers now; one assignment replaces it.
 
     Attributes:
         stopping: True once the service was told to stop and should get no further request.
     """
 
-    current: ServedModel
+    current: LoadedModel
     stopping: bool = False
 
 
-def load_served_model(
-    store: Path, features: FeatureCode, max_rows: int, threads: int = 1
-) -> ServedModel:
-    """Loads what the store points at, and serves it only if it answers as it did in training.
+def load_model(store: Path, features: FeatureCode, max_rows: int, threads: int = 1) -> LoadedModel:
+    """Load the bundle that the store points at, if it answers as it did in training.
 
     Raises:
         ProjectError: Nothing is deployed, or the bundle must not be served.
@@ -168,4 +216,4 @@ def load_served_model(
     formats = bundle.metadata.formats
     request = predict_request(bundle.contract, max_rows, formats)
     decode = compile_decoder(bundle.contract, max_rows, formats)
-    return ServedModel(identity, scorer, request, decode)
+    return LoadedModel(identity, scorer, request, decode, pointer.deployed_at)

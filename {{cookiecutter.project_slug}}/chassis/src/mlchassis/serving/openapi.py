@@ -1,16 +1,11 @@
-"""`/docs`: the service's OpenAPI document as a page that loads nothing from anywhere else."""
+"""The OpenAPI document of the service."""
 
-import base64
-import hashlib
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
-from fastapi.responses import HTMLResponse
 from pydantic_core import to_json
 
 from mlchassis.serving.auth import OPEN_PATHS
-from mlchassis.serving.batching.fast_path import Shortcut
 from mlchassis.serving.problems import KEY_MISSING, KEY_REFUSED, KINDS, ProblemDocument
 from mlchassis.serving.routes import documented
 
@@ -20,11 +15,9 @@ class DocumentedAPI(FastAPI):
 
     Attributes:
         asks_for_keys: True if API keys are required.
-        shortcut: Fast path for plain requests.
     """
 
     asks_for_keys = False
-    shortcut: Shortcut | None = None
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, complete."""
@@ -46,10 +39,13 @@ class DocumentedAPI(FastAPI):
 
 
 def _document_keys(document: dict[str, Any]) -> None:
-    document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    document["components"]["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer"},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            operation["security"] = [] if path in OPEN_PATHS else [{"key": []}]
+            operation["security"] = [] if path in OPEN_PATHS else [{"key": []}, {"header": []}]
             if path not in OPEN_PATHS:
                 operation["responses"] |= {
                     str(status): answer
@@ -58,38 +54,12 @@ def _document_keys(document: dict[str, Any]) -> None:
                 }
 
 
-def documentation_routes(api: DocumentedAPI) -> APIRouter:
-    """The OpenAPI document, and the page that shows it."""
+def document_route(api: DocumentedAPI) -> APIRouter:
+    """Route of the OpenAPI document."""
     router = APIRouter(include_in_schema=False)
-    page = Path(__file__).with_name("docs.html").read_text(encoding="utf-8")
-    headers = page_headers(page)
 
     @router.get("/openapi.json")
     async def document() -> Response:
         return Response(to_json(api.openapi()), media_type="application/json")
 
-    @router.get("/docs")
-    async def docs() -> Response:
-        return HTMLResponse(page, headers=headers)
-
     return router
-
-
-def page_headers(page: str) -> dict[str, str]:
-    """Headers that allow a page its own script and style, by hash, and requests to this service."""
-    policy = (
-        "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'; "
-        f"script-src {_hash(page, 'script')}; style-src {_hash(page, 'style')}"
-    )
-    return {
-        "Content-Security-Policy": policy,
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-    }
-
-
-def _hash(page: str, tag: str) -> str:
-    content = page.split(f"<{tag}>", 1)[1].split(f"</{tag}>", 1)[0]
-    digest = hashlib.sha256(content.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"

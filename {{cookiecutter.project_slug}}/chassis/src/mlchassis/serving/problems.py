@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457): the kinds there are, and how one is answered."""
+"""Errors as problem details (RFC 9457): their kinds and their rendering."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,11 +13,13 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_SOON = {"Retry-After": "1"}
+"""Header of a problem that may be over in a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemKind:
-    """A kind of failure that a client can tell apart by its `type`."""
+    """Kind of problem, which a client recognizes by its `type`."""
 
     name: str
     status: int
@@ -50,6 +52,12 @@ METHOD_NOT_ALLOWED = ProblemKind(
     405,
     "The path does not take this method",
     "The header Allow says which methods it takes.",
+)
+MISDIRECTED = ProblemKind(
+    "misdirected",
+    421,
+    "The service does not answer to this host name",
+    "Use one of its names; whoever operates the service lists them in SERVICE_ALLOWED_HOSTS.",
 )
 SLOW_BODY = ProblemKind(
     "slow-body", 408, "The body did not arrive in time", "Send it at once, or fewer records."
@@ -97,8 +105,26 @@ DEADLINE_EXCEEDED = ProblemKind(
     "deadline-exceeded", 504, "The answer took too long", "Send fewer records in one request."
 )
 
-KINDS = tuple(kind for kind in list(vars().values()) if isinstance(kind, ProblemKind))
-"""All of them."""
+KINDS = (
+    MALFORMED_BODY,
+    KEY_MISSING,
+    KEY_REFUSED,
+    NOT_FOUND,
+    NO_SUCH_MODEL,
+    METHOD_NOT_ALLOWED,
+    MISDIRECTED,
+    SLOW_BODY,
+    BODY_TOO_LARGE,
+    UNSUPPORTED_MEDIA_TYPE,
+    INVALID_RECORDS,
+    REQUEST_REFUSED,
+    INTERNAL_ERROR,
+    OVERLOADED,
+    STOPPING,
+    LOG_UNAVAILABLE,
+    DEADLINE_EXCEEDED,
+)
+"""All kinds, in the order of `/docs`."""
 _ROUTING = {kind.status: kind for kind in (NOT_FOUND, METHOD_NOT_ALLOWED, BODY_TOO_LARGE)}
 
 
@@ -144,7 +170,7 @@ class ProblemError(Exception):
 
 
 def render_problem(problem: ProblemError, scope: Scope) -> Response:
-    """The answer that tells a client about a problem with the request of that scope."""
+    """Return the response to a request with a problem."""
     root = scope.get("root_path", "")
     document: dict[str, Any] = {
         "type": root + problem.kind.uri,
@@ -164,14 +190,14 @@ def render_problem(problem: ProblemError, scope: Scope) -> Response:
 
 
 async def answer_problem(request: Request, error: Exception) -> Response:
-    """FastAPI's handler of `ProblemError`."""
+    """Handle `ProblemError`."""
     if not isinstance(error, ProblemError):
         raise error
     return render_problem(error, request.scope)
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:
-    """FastAPI's handler of HTTP errors: of its router for an unknown path, or of an own route."""
+    """Handle HTTP errors of FastAPI's router and of a project's routes."""
     if not isinstance(error, HTTPException):
         raise error
     kind = _ROUTING.get(error.status_code, REQUEST_REFUSED)

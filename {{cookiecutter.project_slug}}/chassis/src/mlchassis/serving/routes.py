@@ -1,20 +1,21 @@
-"""The paths of the service, as FastAPI and OpenAPI know them."""
+"""Routes of predictions, health and metrics, as FastAPI and OpenAPI describe them."""
 
+import asyncio
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 from starlette.types import ASGIApp
 
 from mlchassis.serving import problems
-from mlchassis.serving.loading import Champion, ServedModel
+from mlchassis.serving.loading import LoadedModel, ModelHolder
 from mlchassis.serving.logs.prediction_log import PredictionLog, PredictionLogError
 from mlchassis.serving.metrics import Metrics
 from mlchassis.serving.problems import ProblemError, ProblemKind
 from mlchassis.serving.protocols.messages import ModelIdentity, predict_response
-from mlchassis.serving.server.worker_status import Roster
+from mlchassis.serving.server.worker_status import WorkerStatus
 
 _REQUEST_ID = {
     "X-Request-ID": {
@@ -44,6 +45,12 @@ class Ready(BaseModel):
     )
 
 
+class Status(BaseModel):
+    """The service can answer predictions; details need an API key."""
+
+    status: str = Field("ready", description="Always `ready`")
+
+
 PREDICTION_PROBLEMS = (
     problems.MALFORMED_BODY,
     problems.SLOW_BODY,
@@ -55,17 +62,17 @@ PREDICTION_PROBLEMS = (
     problems.LOG_UNAVAILABLE,
     problems.DEADLINE_EXCEEDED,
 )
-"""What may come of asking for predictions, in any dialect."""
+"""Problems of a prediction in any protocol."""
 
 
-def predict_route(model: ServedModel, answer: ASGIApp) -> APIRoute:
-    """Documents `POST /predict` by the models that decode it, and lets `answer` answer."""
+def predict_route(model: LoadedModel, answer: ASGIApp) -> APIRoute:
+    """Return the documented route `POST /predict`, answered by an ASGI application."""
 
     async def predict(body: Any) -> None:
-        """Predicts one or many records; the answers come in their order.
+        """Predict one or many records; the response keeps their order.
 
-        A record holds the contract's features and, where you like, its key and its event time. An
-        absent field counts as null, an unknown one is refused. All records are answered or none.
+        A record holds the contract's features and optionally its key and its event time. An absent
+        field is null, an unknown one is an error. All records get a prediction or none does.
         """
 
     predict.__annotations__["body"] = model.request
@@ -74,6 +81,7 @@ def predict_route(model: ServedModel, answer: ASGIApp) -> APIRoute:
         predict,
         methods=["POST"],
         summary="Predict",
+        tags=["Predict"],
         response_model=predict_response(model.contract),
         response_description="One answer per record",
         responses=documented(*PREDICTION_PROBLEMS),
@@ -84,25 +92,11 @@ def predict_route(model: ServedModel, answer: ASGIApp) -> APIRoute:
 
 
 def operation_routes(
-    champion: Champion, log: PredictionLog, metrics: Metrics, roster: Roster
+    holder: ModelHolder, log: PredictionLog, metrics: Metrics, worker_status: WorkerStatus
 ) -> APIRouter:
-    """The paths that whoever operates the service asks."""
-    router = APIRouter()
-
-    @router.get("/health/live", summary="Liveness", responses=documented())
-    async def live() -> Alive:
-        """Return 200 as long as the process runs; the model is not used."""
-        return Alive(status="alive")
-
-    @router.get(
-        "/health/ready",
-        summary="Readiness",
-        responses=documented(problems.LOG_UNAVAILABLE, problems.STOPPING),
-    )
-    async def ready() -> Ready:
-        """Return the identity of the loaded model, which passed its golden requests."""
-        identity = check_ready(champion, log)
-        return Ready(status="ready", model=identity, processes=dict(roster.count()))
+    """Routes of orchestrators and of Prometheus."""
+    router = APIRouter(tags=["Operation"])
+    _add_health_routes(router, holder, log, worker_status)
 
     @router.get(
         "/metrics",
@@ -112,32 +106,63 @@ def operation_routes(
     )
     async def show_metrics() -> Response:
         """Requests, latencies, rows and the model, in Prometheus' text format."""
+        # Listing a folder may take a while on a shared one.
+        metrics.show_backlog(await asyncio.to_thread(log.measure_backlog))
         return Response(metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
     return router
 
 
-def check_ready(champion: Champion, log: PredictionLog) -> ModelIdentity:
+def _add_health_routes(
+    router: APIRouter, holder: ModelHolder, log: PredictionLog, worker_status: WorkerStatus
+) -> None:
+    @router.get("/health/live", summary="Liveness", responses=documented())
+    async def live() -> Alive:
+        """Return 200 as long as the process runs; the model is not used."""
+        return Alive(status="alive")
+
+    unready = documented(problems.LOG_UNAVAILABLE, problems.STOPPING)
+
+    @router.get("/health/ready", summary="Readiness", responses=unready)
+    async def ready(request: Request) -> Ready | Status:
+        """Return the identity of the loaded model, which passed its golden requests.
+
+        Where the service requires API keys, a request without one gets the status alone.
+        """
+        identity = check_ready(holder, log, request)
+        if is_anonymous(request):
+            return Status(status="ready")
+        return Ready(status="ready", model=identity, processes=dict(worker_status.count()))
+
+
+def is_anonymous(request: Request) -> bool:
+    """Return True if a request came without the API key that the service requires."""
+    return bool(request.scope.get("anonymous", False))
+
+
+def check_ready(holder: ModelHolder, log: PredictionLog, request: Request) -> ModelIdentity:
     """Return the identity of the loaded model, or raise 503.
 
     Raises:
         ProblemError: None does, since the service stops or its log cannot be written.
     """
-    if champion.stopping:
+    if holder.stopping:
         raise ProblemError(problems.STOPPING, "Ask another instance.", {"Retry-After": "1"})
     try:
         log.check()
     except PredictionLogError as error:
-        raise ProblemError(problems.LOG_UNAVAILABLE, str(error), {"Retry-After": "1"}) from None
-    return champion.current.identity
+        # The sentence names a folder of the machine.
+        detail = problems.LOG_UNAVAILABLE.title + "." if is_anonymous(request) else str(error)
+        raise ProblemError(problems.LOG_UNAVAILABLE, detail, {"Retry-After": "1"}) from None
+    return holder.current.identity
 
 
 def documented(*kinds: ProblemKind) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses of a path: common headers, and each possible problem."""
-    found: dict[int | str, dict[str, Any]] = {200: {"headers": _REQUEST_ID}}
+    responses: dict[int | str, dict[str, Any]] = {200: {"headers": _REQUEST_ID}}
     for status in sorted({kind.status for kind in kinds}):
-        found[status] = _describe([kind for kind in kinds if kind.status == status])
-    return found
+        responses[status] = _describe([kind for kind in kinds if kind.status == status])
+    return responses
 
 
 def _describe(kinds: list[ProblemKind]) -> dict[str, Any]:
@@ -164,7 +189,7 @@ def _describe(kinds: list[ProblemKind]) -> dict[str, Any]:
 
 
 def request_id_parameter() -> dict[str, Any]:
-    """The header by which a client may name its request."""
+    """OpenAPI parameter of the request id."""
     return {
         "name": "X-Request-ID",
         "in": "header",

@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlchassis.features.code import FeatureFunction
-from mlchassis.team_code.signatures import Expected, check_function, find_file, load_object
+from mlchassis.features.code import FEATURE_SIGNATURE, FeatureFunction
+from mlchassis.team_code.signatures import check_function, find_file, load_object
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
     from starlette.types import ASGIApp
 
     MiddlewareClass = type[ASGIApp]
-
-FEATURES = Expected("(columns) -> dict of named features", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +34,14 @@ def load_service(reference: str) -> Service:
     """Import a project's service and check its objects.
 
     Args:
-        reference: As "package.module:name".
+        reference: Import string "package.module:name".
 
     Raises:
         ProjectError: It is not there, is something else, or holds an object of another shape.
     """
     service = load_object(reference, Service)
     file = find_file(reference)
-    check_function(service.features, "features", file, FEATURES)
+    check_function(service.features, f"{file}: features", "features", FEATURE_SIGNATURE)
     if service.routers or service.middleware:
         from mlchassis.serving.extension.checks import check_middleware, check_routers
 

@@ -10,7 +10,7 @@ from mlchassis.errors import ProjectError
 from mlchassis.sources.parsing import parse_column
 
 PARTS = ("year", "month", "day", "hour", "minute")
-"""What the columns of a composed time hold, in their order; a missing day is the first one."""
+"""Parts of a composed time, in the order of its columns; a missing day is the first one."""
 
 
 def list_sources(form: TableFormat, names: set[str]) -> set[str]:

@@ -1,7 +1,7 @@
 """CSV files as text: every cell a string, every row as wide as the header.
 
 Regular files go through Arrow's parser. Python's own, which knows line numbers, reads the others
-and words every refusal. Both give the same cells; a test compares them.
+and phrases every error. Both give the same cells; a test compares them.
 """
 
 import bz2
@@ -419,8 +419,8 @@ def _in_chunks(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Tabl
 def read_sep(path: Path, encoding: str) -> str | None:
     """The delimiter that a line before the header names for Excel, such as `sep=;`; else None."""
     with open_packed(path) as stream:
-        found = _NAMED_DELIMITER.match(stream.read(64).decode(encoding, errors="replace"))
-    return found and found[1]
+        match = _NAMED_DELIMITER.match(stream.read(64).decode(encoding, errors="replace"))
+    return match and match[1]
 
 
 def open_packed(path: Path) -> IO[bytes]:
@@ -440,21 +440,21 @@ def name_file(path: Path) -> str:
 
 
 def check_names(names: Sequence[str], path: Path) -> None:
-    """Refuses a table in which a name is there twice.
+    """Reject a table with a duplicate column name.
 
     Raises:
-        ProjectError: It is; which of the columns is meant cannot be told.
+        ProjectError: Two columns have one name.
     """
     for name, count in Counter(names).items():
         if count > 1:
             raise ProjectError(
                 f"{name_file(path)} has {count} columns named '{name}'; rename all but one, "
-                "since it cannot be told which is meant."
+                "since the name is ambiguous."
             )
 
 
 def check_beginning(path: Path, lines: Sequence[str], delimiters: str) -> None:
-    """Refuses a CSV file that has a title or notes above its header.
+    """Reject a CSV file that has a title or notes above its header.
 
     Args:
         path: The file.
@@ -464,7 +464,7 @@ def check_beginning(path: Path, lines: Sequence[str], delimiters: str) -> None:
     Raises:
         ProjectError: Its first line names fewer columns than the lines below have.
     """
-    found = []
+    headers = []
     for delimiter in delimiters:
         reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
@@ -475,9 +475,9 @@ def check_beginning(path: Path, lines: Sequence[str], delimiters: str) -> None:
         short = len(first) == 1 < width or sum(map(bool, first)) < width - 1
         if short and 2 * len(usual) >= len(rows):
             start = next((one for one in usual if all(one[1])), usual[0])
-            found.append((width, rows[0][0], *start))
-    if found:
-        width, top, number, header = max(found)
+            headers.append((width, rows[0][0], *start))
+    if headers:
+        width, top, number, header = max(headers)
         title = lines[top - 1]
         shown = "', '".join(header[:3])
         raise ProjectError(

@@ -36,7 +36,7 @@ NESTED = "nested"
 """Attribute of a frame: the columns of lists or structs, which are not read."""
 NOTES = "notes"
 """Attribute of a frame: sentences on what was left out."""
-LACKING = "lacking"
+MISSING_COLUMNS = "missing_columns"
 """Attribute of a frame: by column that other files have, a file that lacks it."""
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -93,7 +93,7 @@ def read_files(
     frames[0].attrs[NESTED] = sorted({name for file in files for name in file.nested})
     notes = [note for file in files for note in file.notes]
     frames[0].attrs[NOTES] = [*notes, *note_further_columns(files, names)]
-    frames[0].attrs[LACKING] = find_lacking(files)
+    frames[0].attrs[MISSING_COLUMNS] = find_missing_columns(files)
     return frames
 
 
@@ -179,13 +179,13 @@ def _partitions(
 ) -> tuple[tuple[str, str], ...]:
     """Columns that folders name as Hive, Spark and pandas write them, unless the file has them."""
     folders = path.relative_to(place).parts[:-1] if path != place else ()
-    found = []
+    partitions = []
     for folder in folders:
         name, equals, value = map(unquote, folder.partition("="))
         name = form.rename.get(name, name)
         if equals and name and name not in names:
-            found.append((name, "" if value == _NULL_PARTITION else value))
-    return tuple(found)
+            partitions.append((name, "" if value == _NULL_PARTITION else value))
+    return tuple(partitions)
 
 
 def read_chunks(file: SourceFile, form: TableFormat, rows: int = CHUNK_ROWS) -> Iterator[pa.Table]:
@@ -253,7 +253,7 @@ def choose_columns(files: Sequence[SourceFile], needed: Collection[str] | None) 
     return chosen
 
 
-def find_lacking(files: Sequence[SourceFile]) -> dict[str, str]:
+def find_missing_columns(files: Sequence[SourceFile]) -> dict[str, str]:
     """Map each column that is missing from some file to one such file."""
     every = {name for file in files for name in file.names}
     return {
@@ -269,17 +269,17 @@ def note_further_columns(files: Sequence[SourceFile], names: Collection[str]) ->
     notes = []
     for name in further:
         holders = [name_file(file.path) for file in files if name in file.names]
-        where = "every file" if len(holders) == len(files) else _list_few(holders)
-        lacking = [name_file(file.path) for file in files if name not in file.names]
-        but = f" and not in {_list_few(lacking)}" if lacking else ""
-        way_in = "add it to every file and run" if lacking else "run"
+        where = "every file" if len(holders) == len(files) else _list_names(holders)
+        without_column = [name_file(file.path) for file in files if name not in file.names]
+        but = f" and not in {_list_names(without_column)}" if without_column else ""
+        way_in = "add it to every file and run" if without_column else "run"
         notes.append(
             f"'{name}' is in {where}{but}; it was left out: to use it, {way_in} `make adopt` again"
         )
     return notes
 
 
-def _list_few(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     more = f" and {len(names) - 3} more files" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
 

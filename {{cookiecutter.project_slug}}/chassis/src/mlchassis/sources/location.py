@@ -28,11 +28,11 @@ def locate(path: str, root: Path) -> Path:
     """Return the place that a path of `params.yaml` means on this machine.
 
     Args:
-        path: As `params.yaml` says it.
+        path: Path in `params.yaml`.
         root: The project's folder.
 
     Raises:
-        SourceMissingError: Nothing is there, or nobody said where it is.
+        SourceMissingError: The source does not exist, or its location is not set.
     """
     if path != PLACEHOLDER:
         place = root / path

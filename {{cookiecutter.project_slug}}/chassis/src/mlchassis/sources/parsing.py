@@ -5,7 +5,7 @@ through it, since it is faster. Typed columns must be of the contract's kind alr
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -16,19 +16,20 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mlchassis.config.source_params import ColumnFormat, TableFormat
-from mlchassis.contract.cells import MISSING_WORDS as MISSING_CELLS
-from mlchassis.contract.cells import Cell, CellParser, normalize_text, time_pattern
+from mlchassis.contract.cells import MISSING_STRINGS, Cell, CellParser, normalize_text, time_pattern
 from mlchassis.contract.model import Column, Contract, Kind
 from mlchassis.contract.schemas import PANDAS_TYPES
 from mlchassis.errors import ProjectError
 from mlchassis.printable import PERSONAL, show_value
 
-MISSING_WORDS = "missing_words"
-"""Attribute of a frame: by column, how many cells hold each word that counts as missing."""
+MISSING_COUNTS = "missing_counts"
+"""Attribute of a frame: by column, how many cells hold each string that counts as missing."""
+INVALID_CELLS = "invalid_cells"
+"""Attribute of a frame: by lenient column, the cells that cannot be read; they are missing."""
 FILE = "file"
 """Attribute of a frame: name of its file."""
 GAPS = " \u00a0\u2009\u202f'\u2019"
-"""What groups digits besides a comma and a point; allowed wherever thousands are grouped."""
+"""Separators of digit groups besides comma and point; allowed where thousands are grouped."""
 _PLAIN_INTEGER = r"^-?[0-9]{1,18}$"
 _PLAIN_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"
 # Years near the first and the last one may leave the calendar in UTC; `cells` refuses those.
@@ -39,14 +40,23 @@ _ZONE = r"(Z|[+-][0-9]{2}:[0-9]{2})$"
 Mask = NDArray[np.bool_]
 
 
-def parse_columns(rows: pd.DataFrame, form: TableFormat, contract: Contract) -> pd.DataFrame:
+def parse_columns(
+    rows: pd.DataFrame, form: TableFormat, contract: Contract, lenient: Collection[str] = ()
+) -> pd.DataFrame:
     """Every row with the contract's columns in the contract's kinds.
 
+    Args:
+        rows: Columns as the source writes them; they are taken out.
+        form: Format of the text.
+        contract: Contract of the resulting columns.
+        lenient: Columns whose invalid cells are missing, and listed in the attribute INVALID_CELLS.
+
     Raises:
-        ProjectError: A value cannot be read as its kind.
+        ProjectError: A value of another column cannot be read as its kind.
     """
     columns: dict[str, pd.Series[Any]] = {}
     missing: dict[str, dict[str, int]] = {}
+    invalid_cells: dict[str, list[Any]] = {}
     place = f" of {rows.attrs[FILE]}" if FILE in rows.attrs else ""
     for column in contract.columns:
         # A column that is not there is the caller's to refuse, as of every source.
@@ -54,12 +64,16 @@ def parse_columns(rows: pd.DataFrame, form: TableFormat, contract: Contract) -> 
             plain = form.column(column.name)
             written = rows.pop(column.name)
             parsed, invalid = parse_column(written, column.kind, plain)
-            _refuse_invalid(written, invalid, column, place)
+            if column.name in lenient:
+                invalid_cells[column.name] = written[invalid].to_list()
+            else:
+                _refuse_invalid(written, invalid, column, place)
             columns[column.name] = parsed
-            if counts := count_missing_words(written, parsed, invalid):
+            if counts := count_missing_markers(written, parsed, invalid):
                 missing[column.name] = counts
     parsed_rows = pd.DataFrame(columns)
-    parsed_rows.attrs[MISSING_WORDS] = missing
+    parsed_rows.attrs[MISSING_COUNTS] = missing
+    parsed_rows.attrs[INVALID_CELLS] = invalid_cells
     return parsed_rows
 
 
@@ -92,7 +106,7 @@ def _describe(cell: Any) -> str:
 def parse_column(
     values: "pd.Series[Any]", kind: Kind, form: ColumnFormat
 ) -> tuple["pd.Series[Any]", Mask]:
-    """A column in the type of its kind, and which of its cells are invalid.
+    """Parse a column as a kind; return its cells, and a mask of the invalid ones.
 
     An invalid cell is missing in the result. Times without a zone are taken as UTC.
 
@@ -101,15 +115,15 @@ def parse_column(
         kind: The contract's kind.
         form: Format of the text.
     """
-    if is_words(values):
+    if is_text(values):
         return _parse_text(values, kind, form)
     if form.text or (kind == "timestamp" and form.dates and not _is_time(values)):
         return _parse_text(write_as_text(values), kind, form)
     return _check_typed(values, kind)
 
 
-def is_words(values: "pd.Series[Any]") -> bool:
-    """True if a column holds strings, or objects that are read as strings."""
+def is_text(values: "pd.Series[Any]") -> bool:
+    """Return True if a column holds strings, or objects that are read as strings."""
     kind = values.dtype
     return bool(pd.api.types.is_object_dtype(kind) or pd.api.types.is_string_dtype(kind)) or (
         isinstance(kind, pd.CategoricalDtype)
@@ -137,9 +151,9 @@ def _write(cell: Any) -> str:
 def _parse_text(
     values: "pd.Series[Any]", kind: Kind, form: ColumnFormat
 ) -> tuple["pd.Series[Any]", Mask]:
-    # Each different word is read once: a million rows hold far fewer, mostly.
+    # Each distinct string is parsed once: a million rows mostly hold far fewer.
     codes, distinct = pd.factorize(values.astype("str"))
-    cells, invalid = _parse_words(pa.array(distinct, pa.string()), kind, form)
+    cells, invalid = _parse_strings(pa.array(distinct, pa.string()), kind, form)
     # A missing cell has the code -1, which takes what stands last.
     nothing = pd.Series([None], dtype=cells.dtype)
     cells = pd.concat([cells, nothing], ignore_index=True)
@@ -147,24 +161,28 @@ def _parse_text(
     return parsed, np.append(invalid, False)[codes]
 
 
-def _parse_words(words: pa.Array, kind: Kind, form: ColumnFormat) -> tuple["pd.Series[Any]", Mask]:
-    """Different words in the type of a kind, and which of them are invalid."""
-    cells: pd.Series[Any] = pd.Series([None] * len(words), dtype=_type_of(kind))
-    invalid = np.zeros(len(words), dtype=bool)
-    rest = np.ones(len(words), dtype=bool)
-    for pattern, read in _fast_ways(kind, form):
-        plain = rest & _match(words, pattern, form)
-        found = read(words.filter(pa.array(plain))) if plain.any() else None
-        if found is not None:
-            cells[plain] = found
+def _parse_strings(
+    strings: pa.Array, kind: Kind, form: ColumnFormat
+) -> tuple["pd.Series[Any]", Mask]:
+    """Parse distinct strings as a kind; return the cells, and a mask of the invalid ones."""
+    cells: pd.Series[Any] = pd.Series([None] * len(strings), dtype=_type_of(kind))
+    invalid = np.zeros(len(strings), dtype=bool)
+    rest = np.ones(len(strings), dtype=bool)
+    for pattern, read in _choose_fast_parsers(kind, form):
+        plain = rest & _match(strings, pattern, form)
+        parsed = read(strings.filter(pa.array(plain))) if plain.any() else None
+        if parsed is not None:
+            cells[plain] = parsed
             rest &= ~plain
     if kind == "timestamp":
-        invalid = rest & _is_no_time(words, form)
+        invalid = rest & _is_invalid_time(strings, form)
         rest &= ~invalid
     parser = CellParser(kind, form)
-    slowly = [_parse_word(parser, word) for word in words.filter(pa.array(rest)).to_pylist()]
-    invalid[rest] = [cell is _INVALID for cell in slowly]
-    values = [None if cell is _INVALID else cell for cell in slowly]
+    parsed_strings = [
+        _parse_string(parser, string) for string in strings.filter(pa.array(rest)).to_pylist()
+    ]
+    invalid[rest] = [cell is _INVALID for cell in parsed_strings]
+    values = [None if cell is _INVALID else cell for cell in parsed_strings]
     cells[rest] = pd.Series(values, dtype=_type_of(kind)).array
     return cells, invalid
 
@@ -172,9 +190,9 @@ def _parse_words(words: pa.Array, kind: Kind, form: ColumnFormat) -> tuple["pd.S
 _INVALID: Any = object()
 
 
-def _parse_word(parser: CellParser, word: str) -> Cell | None:
+def _parse_string(parser: CellParser, string: str) -> Cell | None:
     try:
-        return parser.parse(word)
+        return parser.parse(string)
     except ValueError:
         return cast("None", _INVALID)
 
@@ -186,8 +204,8 @@ def _type_of(kind: Kind) -> Any:
 _Reader = Callable[[pa.Array], Any]
 
 
-def _fast_ways(kind: Kind, form: ColumnFormat) -> list[tuple[str, _Reader]]:
-    """Patterns of text that Arrow reads to the same value as `cells`, and how it does."""
+def _choose_fast_parsers(kind: Kind, form: ColumnFormat) -> list[tuple[str, _Reader]]:
+    """Return patterns of text that Arrow parses to the same value as `cells`, with the parser."""
     if kind == "number" and form.is_plain_number:
         return [(_PLAIN_NUMBER, partial(_read_plain, to=pa.float64()))]
     if kind == "integer" and form.is_plain_number:
@@ -200,34 +218,34 @@ def _fast_ways(kind: Kind, form: ColumnFormat) -> list[tuple[str, _Reader]]:
     return []
 
 
-def _match(words: pa.Array, pattern: str, form: ColumnFormat) -> Mask:
+def _match(strings: pa.Array, pattern: str, form: ColumnFormat) -> Mask:
     """Words of a pattern that are not declared as missing."""
-    plain = pc.match_substring_regex(words, pattern)
-    declared = pa.array([normalize_text(word) for word in form.missing], pa.string())
-    found: Mask = pc.and_not(plain, pc.is_in(words, declared)).to_numpy(zero_copy_only=False)
-    return found
+    plain = pc.match_substring_regex(strings, pattern)
+    declared = pa.array([normalize_text(string) for string in form.missing], pa.string())
+    matching: Mask = pc.and_not(plain, pc.is_in(strings, declared)).to_numpy(zero_copy_only=False)
+    return matching
 
 
-def _is_no_time(words: pa.Array, form: ColumnFormat) -> Mask:
+def _is_invalid_time(strings: pa.Array, form: ColumnFormat) -> Mask:
     """Words that are surely invalid; most words are, while the formats of a column are searched."""
-    plain = pc.match_substring_regex(words, _PRINTABLE)
-    possible = pc.match_substring_regex(words, time_pattern(form))
-    bare = pc.utf8_trim_whitespace(words)
-    declared = pa.array([normalize_text(word) for word in form.missing], pa.string())
-    standard = pa.array(sorted(MISSING_CELLS), pa.string())
+    plain = pc.match_substring_regex(strings, _PRINTABLE)
+    possible = pc.match_substring_regex(strings, time_pattern(form))
+    bare = pc.utf8_trim_whitespace(strings)
+    declared = pa.array([normalize_text(string) for string in form.missing], pa.string())
+    standard = pa.array(sorted(MISSING_STRINGS), pa.string())
     missing = pc.or_(pc.is_in(bare, declared), pc.is_in(pc.utf8_lower(bare), standard))
-    found: Mask = pc.and_not(plain, pc.or_(possible, missing)).to_numpy(zero_copy_only=False)
-    return found
+    invalid: Mask = pc.and_not(plain, pc.or_(possible, missing)).to_numpy(zero_copy_only=False)
+    return invalid
 
 
-def _read_plain(words: pa.Array, to: pa.DataType) -> Any:
+def _read_plain(strings: pa.Array, to: pa.DataType) -> Any:
     """Words in a type; None if one of them is not of it, such as 30 February."""
     try:
-        found = words.cast(to).to_pandas()
+        values = strings.cast(to).to_pandas()
     except pa.ArrowInvalid:
         return None
     is_naive = pa.types.is_timestamp(to) and to.tz is None
-    return (found.dt.tz_localize("UTC") if is_naive else found).to_numpy()
+    return (values.dt.tz_localize("UTC") if is_naive else values).to_numpy()
 
 
 def _check_typed(values: "pd.Series[Any]", kind: Kind) -> tuple["pd.Series[Any]", Mask]:
@@ -272,21 +290,21 @@ _NUMBER_RULES: Mapping[str, Callable[[NDArray[np.float64]], Mask]] = {
 }
 
 
-def tidy(values: "pd.Series[Any]", missing: tuple[str, ...] = ()) -> "pd.Series[Any]":
-    """Normalized words; those that stand for nothing become missing."""
-    words = values.astype("str")
-    codes, distinct = pd.factorize(words)
+def normalize_strings(values: "pd.Series[Any]", missing: tuple[str, ...] = ()) -> "pd.Series[Any]":
+    """Return normalized strings; missing-value markers become missing."""
+    strings = values.astype("str")
+    codes, distinct = pd.factorize(strings)
     normal = pd.Series([*map(normalize_text, distinct), None], dtype="string")
     tidied = pd.Series(normal.array.take(codes), index=values.index, name=values.name)
     return tidied.mask(tidied.isin(["", *missing]))
 
 
-def try_parse(words: "pd.Series[Any]", kind: Kind, form: ColumnFormat) -> "pd.Series[Any]":
-    """Reads words as a kind; what cannot be read is missing afterwards."""
-    return parse_column(words, kind, form)[0]
+def try_parse(strings: "pd.Series[Any]", kind: Kind, form: ColumnFormat) -> "pd.Series[Any]":
+    """Parse strings as a kind; invalid ones become missing."""
+    return parse_column(strings, kind, form)[0]
 
 
-def count_missing_words(
+def count_missing_markers(
     written: "pd.Series[Any]", parsed: "pd.Series[Any]", invalid: Mask
 ) -> dict[str, int]:
     """Count the cells of each missing-value marker; empty cells are not counted.
@@ -296,14 +314,14 @@ def count_missing_words(
         parsed: The same column, as `parse_column` gives it.
         invalid: Its invalid cells.
     """
-    if not is_words(written):
+    if not is_text(written):
         return {}
     lost = written[(parsed.isna() & written.notna()).to_numpy(dtype=bool) & ~invalid]
     counts: dict[str, int] = {}
     for cell, count in lost.astype("str").value_counts().items():
-        word = normalize_text(str(cell))
-        if word:
-            counts[word] = counts.get(word, 0) + int(count)
+        string = normalize_text(str(cell))
+        if string:
+            counts[string] = counts.get(string, 0) + int(count)
     return counts
 
 
@@ -316,7 +334,7 @@ def join_written(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
         parts = [frame[name] for frame in frames]
         kinds = {part.dtype for part in parts if part.notna().any()}
         if len(kinds) > 1:
-            parts = [part if is_words(part) else write_as_text(part) for part in parts]
+            parts = [part if is_text(part) else write_as_text(part) for part in parts]
         elif kinds:
             (kind,) = kinds
             parts = [_as_type(part, kind) for part in parts]

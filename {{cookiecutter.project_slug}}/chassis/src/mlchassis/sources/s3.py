@@ -38,18 +38,18 @@ def check_object(params: S3Params) -> None:
     """
     place = params.path.removeprefix("s3://").rstrip("/")
     try:
-        found = _connect(params).get_file_info(place)
+        info = _connect(params).get_file_info(place)
     except OSError as error:
         raise SourceMissingError(
             f"{params.path} cannot be reached ({type(error).__name__})."
         ) from None
-    if found.type == FileType.NotFound:
+    if info.type == FileType.NotFound:
         raise SourceMissingError(f"{params.path} is not there.")
 
 
 @contextmanager
 def fetched(params: S3Params) -> Iterator[Path]:
-    """Gives a folder with a copy of the objects, and removes it afterwards.
+    """Yield a folder with a copy of the objects, and remove it afterwards.
 
     Raises:
         ProjectError: The server does not answer or refuses, or there is nothing.
@@ -80,11 +80,11 @@ def _connect(params: S3Params) -> S3FileSystem:
 
 
 def _fetch(storage: S3FileSystem, place: str, folder: Path) -> None:
-    found = storage.get_file_info(place)
-    if found.type == FileType.NotFound:
+    info = storage.get_file_info(place)
+    if info.type == FileType.NotFound:
         raise FileNotFoundError("there is no such object and nothing below it")
-    if found.type == FileType.File:
-        objects = [found]
+    if info.type == FileType.File:
+        objects = [info]
     else:
         objects = storage.get_file_info(FileSelector(place, recursive=True))
     for each in objects:
@@ -94,7 +94,7 @@ def _fetch(storage: S3FileSystem, place: str, folder: Path) -> None:
             copy_files(each.path, str(target), storage, LocalFileSystem())
 
 
-def _name_inside(found: FileInfo, place: str) -> str:
+def _name_inside(info: FileInfo, place: str) -> str:
     """An object's name below the place that was asked for; an object that was named, its own."""
-    path: str = found.path
+    path: str = info.path
     return path.rpartition("/")[2] if path == place else path.removeprefix(f"{place}/")

@@ -38,16 +38,16 @@ def read_rows(
     Raises:
         ProjectError: The database does not answer, or does not understand the query.
     """
-    return [ask_database(params, _read_query(root / params.query), root)]
+    return [query_database(params, _read_query(root / params.query), root)]
 
 
-def ask_database(params: SqlParams, query: str, root: Path) -> pd.DataFrame:
-    """As `read_rows`, for a query that is in no file yet."""
+def query_database(params: SqlParams, query: str, root: Path) -> pd.DataFrame:
+    """Rows of a query that is not in a file yet, like `read_rows`."""
     url = resolve_url(params.url, root)
     try:
         # Without a pool the connection ends here, however the query ends.
         with create_engine(url, poolclass=NullPool).connect() as connection:
-            rows = _ask(connection, query, params, Paths(root))
+            rows = _run_query(connection, query, params, Paths(root))
     # Drivers refuse an odd address with Python's own errors.
     except (SQLAlchemyError, ImportError, pd.errors.DatabaseError, TypeError, ValueError) as error:
         # pandas wraps what SQLAlchemy wraps; the driver says it best.
@@ -182,7 +182,7 @@ def _read_query(path: Path) -> str:
         raise ProjectError(f"{path.name} is not there; write the query into it.") from None
 
 
-def _ask(connection: Connection, query: str, params: SqlParams, paths: Paths) -> pd.DataFrame:
+def _run_query(connection: Connection, query: str, params: SqlParams, paths: Paths) -> pd.DataFrame:
     # A colon in the query is its own: what is bound is ours alone.
     query = query.replace(":", "\\:")
     values = dict[str, str]()

@@ -1,27 +1,45 @@
-"""`make study`: the questions one after the other, and `reports/study.json` with the answers."""
+"""`make study`: the studies one after the other, with their results in `reports/study.json`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from mlchassis.config.params import Params
 from mlchassis.contract.model import load_contract
-from mlchassis.data.tables import read_table
+from mlchassis.data.tables import hash_rows, read_table
 from mlchassis.formatting import format_interval, format_number
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace
 from mlchassis.registry.tracking import connect
-from mlchassis.reports import read_report
-from mlchassis.studies.fitting import NothingToStudyError, Task
-from mlchassis.studies.importance import measure_worth
+from mlchassis.reports import load_report
+from mlchassis.studies.fitting import NothingToStudyError, Problem
+from mlchassis.studies.importance import measure_importance
 from mlchassis.studies.presets import compare_presets, describe_presets, list_values
+from mlchassis.studies.results import (
+    ColumnImportance,
+    Presets,
+    SearchResult,
+    Staleness,
+    StudyReport,
+)
 from mlchassis.studies.search import apply_choice, check_choice, search, set_params
-from mlchassis.studies.staleness import measure_age
-from mlchassis.training.export import hash_rows
+from mlchassis.studies.staleness import measure_staleness
 from mlchassis.workspace.outputs import write_facts
 
-STUDIES = ("worth", "age", "presets", "search")
+STUDIES = ("permutation_importance", "staleness", "presets", "search")
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """Inputs of the studies of one project."""
+
+    paths: Workspace
+    problem: Problem
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    say: Callable[[str], None]
 
 
 def run_studies(
@@ -32,107 +50,142 @@ def run_studies(
     *,
     apply: bool,
 ) -> None:
-    """Answers the questions of `only`, or all that can be asked of this project.
+    """Run the studies of `only`, or all that this project allows.
 
-    What was answered before on the same data stays.
+    Results of earlier runs on the same data stay.
 
     Raises:
         ProjectError: A study of `only` cannot be made, or the choice of the search was luck.
     """
-    own = paths.project
-    contract = load_contract(paths.contract)
-    task = Task(contract, params, paths.features, own.metrics, own.estimators)
-    train, valid = (read_table(paths.splits / f"{name}.parquet") for name in ("train", "valid"))
-    report = _begin(paths, hash_rows(train, valid))
-
-    def ask_presets() -> dict[str, Any]:
-        return compare_presets(task, task.examples(train), task.examples(valid), say)
-
-    def ask_search() -> dict[str, Any]:
-        examples = (task.examples(train), task.examples(valid))
-        tracker = connect(paths, task.contract.name)
-        return search(task, *examples, tracker, paths.var / "study.db", say)
-
-    asks: dict[str, tuple[Callable[[], Any], Callable[[Any], list[str]]]] = {
-        "worth": (lambda: measure_worth(task, train, valid, say), describe_worth),
-        "age": (lambda: measure_age(task, _read_months(paths, task), say), describe_age),
-        "presets": (ask_presets, describe_presets),
-        "search": (ask_search, describe_search),
-    }
+    inputs = _read_inputs(paths, params, say)
+    report = _begin_report(paths, hash_rows(inputs.train, inputs.validation))
     for name in only or STUDIES:
-        ask, describe = asks[name]
+        run, describe = _STUDIES[name]
         try:
-            found = report[name] = ask()
+            result = run(inputs)
         except NothingToStudyError as error:
             if only:
                 raise
             say(f"{name}: left out. {error}")
             continue
-        write_facts(paths, paths.reports / "study.json", report)
-        for line in describe(found):
+        report = report.model_copy(update={name: result})
+        facts = report.model_dump(mode="json", exclude_unset=True)
+        write_facts(paths, paths.reports / "study.json", facts)
+        for line in describe(result):
             say(line)
-        _conclude(name, paths, found, say, apply=apply)
+        _conclude(name, inputs, result, apply=apply)
 
 
-def _conclude(
-    name: str, paths: Paths, found: dict[str, Any], say: Callable[[str], None], *, apply: bool
-) -> None:
+def _read_inputs(paths: Workspace, params: Params, say: Callable[[str], None]) -> _Inputs:
+    own = paths.project
+    contract = load_contract(paths.contract)
+    problem = Problem(contract, params, paths.features, own.metrics, own.estimators)
+    train, validation = (
+        read_table(paths.splits / f"{name}.parquet") for name in ("train", "validation")
+    )
+    return _Inputs(paths, problem, train, validation, say)
+
+
+def _run_importance(inputs: _Inputs) -> list[ColumnImportance]:
+    return measure_importance(inputs.problem, inputs.train, inputs.validation, inputs.say)
+
+
+def _run_staleness(inputs: _Inputs) -> Staleness:
+    return measure_staleness(inputs.problem, _read_months(inputs), inputs.say)
+
+
+def _run_presets(inputs: _Inputs) -> Presets:
+    problem = inputs.problem
+    train, validation = map(problem.make_dataset, (inputs.train, inputs.validation))
+    return compare_presets(problem, train, validation, inputs.say)
+
+
+def _run_search(inputs: _Inputs) -> SearchResult:
+    problem = inputs.problem
+    train, validation = map(problem.make_dataset, (inputs.train, inputs.validation))
+    tracker = connect(inputs.paths, problem.contract.name)
+    database = inputs.paths.var / "study.db"
+    return search(problem, train, validation, tracker, database, inputs.say)
+
+
+def _conclude(name: str, inputs: _Inputs, result: Any, *, apply: bool) -> None:
     """Check the choice of a search; write the best settings where that was asked for."""
+    params_file = inputs.paths.params
     if name == "search":
-        check_choice(found)
+        check_choice(result)
         if apply:
-            apply_choice(paths.params, found)
-            say("search: params.yaml holds the choice now; run `make run`")
+            apply_choice(params_file, result, type(inputs.problem.settings))
+            inputs.say("search: params.yaml holds the choice now; run `make run`")
     if name == "presets" and apply:
-        set_params(paths.params, list_values(found))
-        say("presets: params.yaml holds the best settings now")
+        set_params(params_file, list_values(result))
+        inputs.say("presets: params.yaml holds the best settings now")
 
 
-def describe_worth(found: list[dict[str, Any]]) -> list[str]:
-    """A line for each column."""
+def describe_importance(result: Sequence[ColumnImportance]) -> list[str]:
+    """Return a line for each column."""
     lines = []
-    for part in found:
-        worth = format_interval(part["worth"], signed=True)
+    for part in result:
+        importance = format_interval(part.importance, signed=True)
         costs = ""
-        if part["missing"] is not None:
-            costs = f", {part['missing']:.1%} missing, {part['microseconds']:.2f} µs a row"
-        verdict = "" if part["shown"] else ", not shown to be worth anything"
-        lines.append(f"worth: {part['column']:<24} {worth}{costs}{verdict}")
+        if part.missing is not None:
+            costs = f", {part.missing:.1%} missing, {part.microseconds:.2f} µs a row"
+        verdict = "" if part.shown else ", not significant"
+        lines.append(f"importance: {part.column:<24} {importance}{costs}{verdict}")
     return lines
 
 
-def describe_age(found: dict[str, Any]) -> list[str]:
-    """A line for each age, and what follows."""
+def describe_staleness(result: Staleness) -> list[str]:
+    """Return a line for each age, and the conclusion."""
     lines = [
-        f"age: {part['months']} months old loses {format_interval(part['gap'], signed=True)}"
-        for part in found["ages"]
+        f"staleness: {part.months} months old loses {format_interval(part.gap, signed=True)}"
+        for part in result.ages
     ]
-    oldest, tried = found["max_age_months"], found["oldest_tried"]
-    limit = f"loses more than {found['max_loss']:g} of {found['metric']}"
+    oldest = result.max_age_months
+    limit = f"loses more than {result.max_loss:g} of {result.metric}"
     if not oldest:
-        return [*lines, f"age: a model {limit} within a month; retrain as each month arrives"]
-    at_least = "at least " if oldest == tried else ""
-    return [*lines, f"age: a model may become {at_least}{oldest} months old before it {limit}"]
+        return [*lines, f"staleness: a model {limit} within a month; retrain as each month arrives"]
+    at_least = "at least " if oldest == result.oldest_tried else ""
+    return [
+        *lines,
+        f"staleness: a model may become {at_least}{oldest} months old before it {limit}",
+    ]
 
 
-def describe_search(found: dict[str, Any]) -> list[str]:
-    """Result of the hyperparameter search as a sentence."""
-    chosen = ", ".join(f"{name} {value:g}" for name, value in found["settings"].items())
+def describe_search(result: SearchResult) -> list[str]:
+    """Return the result of the hyperparameter search as a sentence."""
+    chosen = ", ".join(f"{name} {value:g}" for name, value in result.settings.items())
     values = (
-        f"{format_number(found['current'])} now, {format_number(found['best'])} in the best of "
-        f"{found['trials']} trials"
+        f"{format_number(result.current)} now, {format_number(result.best)} in the best of "
+        f"{result.trials} trials"
     )
-    again = f"{format_number(found['trained_again'])} when it is trained again by another seed"
-    return [f"search: {found['metric']} is {values}, {again}: {chosen}"]
+    again = f"{format_number(result.trained_again)} when it is trained again by another seed"
+    return [f"search: {result.metric} is {values}, {again}: {chosen}"]
 
 
-def _begin(paths: Paths, data_hash: str) -> dict[str, Any]:
+_STUDIES: Mapping[str, tuple[Callable[[_Inputs], Any], Callable[[Any], list[str]]]] = {
+    "permutation_importance": (_run_importance, describe_importance),
+    "staleness": (_run_staleness, describe_staleness),
+    "presets": (_run_presets, describe_presets),
+    "search": (_run_search, describe_search),
+}
+"""Function that makes each study, and function that describes its result."""
+
+
+def _begin_report(paths: Paths, data_hash: str) -> StudyReport:
+    """Return the results of earlier studies of the same rows."""
     place = paths.reports / "study.json"
-    old: dict[str, Any] = read_report(place) if place.exists() else {}
-    return old if old.get("data_hash") == data_hash else {"data_hash": data_hash}
+    if place.exists():
+        earlier = load_report(place, StudyReport, "make study")
+        if earlier.data_hash == data_hash:
+            return earlier
+    return StudyReport(data_hash=data_hash)
 
 
-def _read_months(paths: Paths, task: Task) -> dict[str, pd.DataFrame]:
-    target = task.contract.target.name
-    months = {file.stem: read_table(file) for file in sorted(paths.accepted.glob("*.parquet"))}
-    return {m: rows[rows[target].notna()].reset_index(drop=True) for m, rows in months.items()}
+def _read_months(inputs: _Inputs) -> dict[str, pd.DataFrame]:
+    """Read the labeled rows of each month."""
+    target = inputs.problem.contract.target.name
+    months = {}
+    for file in sorted(inputs.paths.accepted.glob("*.parquet")):
+        rows = read_table(file)
+        months[file.stem] = rows[rows[target].notna()].reset_index(drop=True)
+    return months

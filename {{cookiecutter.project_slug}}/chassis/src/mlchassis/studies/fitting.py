@@ -1,29 +1,29 @@
-"""Shared by all studies: fit the candidate and compute the judged metric."""
+"""Fit the candidate and compute the judged metric, for all studies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mlchassis.config.params import CandidateParams, Params
+from mlchassis.config.params import Params
+from mlchassis.config.section import ParamsSection
 from mlchassis.contract.model import Contract
-from mlchassis.data.datasets import window_examples
+from mlchassis.data.datasets import make_dataset
 from mlchassis.errors import ProjectError
-from mlchassis.evaluation.metrics import Floats, Metric, metrics_for
-from mlchassis.extensions.estimators import Estimator
+from mlchassis.evaluation.metrics import Metric, metrics_for
+from mlchassis.extensions.estimators import Dataset, Estimator, FittedEstimator
 from mlchassis.extensions.metrics import CustomMetric
 from mlchassis.features.code import FeatureCode
-from mlchassis.training.estimators import Examples, fit_candidate, predict_scores
+from mlchassis.training.estimators.candidate import fit_candidate
 
 
 class NothingToStudyError(ProjectError):
-    """The project has not what a study asks about; the other studies can be made."""
+    """The project lacks what a study needs; the other studies can be made."""
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Problem:
     """A project's problem, as a study sees it."""
 
     contract: Contract
@@ -38,25 +38,32 @@ class Task:
         bins = self.params.evaluate.calibration_bins
         return metrics_for(self.contract.task, bins, self.metrics)[self.params.judge.metric]
 
-    def examples(self, rows: pd.DataFrame) -> Examples:
-        """Features and target of labelled rows."""
-        return window_examples(rows, self.contract, self.features)
+    @property
+    def settings(self) -> ParamsSection:
+        """Parameters of the candidate's estimator: the section `train.NAME`."""
+        section: ParamsSection = getattr(self.params.train, self.params.train.candidate.kind)
+        return section
+
+    def make_dataset(self, rows: pd.DataFrame) -> Dataset:
+        """Return features and target of labeled rows."""
+        return make_dataset(rows, self.contract, self.features)
 
     def fit(
         self,
-        train: Examples,
-        valid: Examples,
-        settings: CandidateParams | None = None,
+        train: Dataset,
+        validation: Dataset,
+        settings: ParamsSection | None = None,
         seed: int | None = None,
-    ) -> Any:
-        """A candidate with the project's settings, or others."""
-        section = self.params.train
+    ) -> FittedEstimator:
+        """Fit a candidate with the settings of params.yaml, or with others."""
+        train_params = self.params.train
         if settings is not None:
-            section = section.model_copy(update={"candidate": settings})
-        drawn = self.params.seed if seed is None else seed
-        return fit_candidate(train, valid, self.contract.task, section, drawn, self.estimators)
+            kind = train_params.candidate.kind
+            train_params = train_params.model_copy(update={kind: settings})
+        chosen_seed = self.params.seed if seed is None else seed
+        return fit_candidate(train, validation, train_params, chosen_seed, self.estimators)
 
-    def measure(self, model: Any, examples: Examples) -> float:
-        """The metric of a model on some rows."""
-        scores: Floats = predict_scores(model, examples.features)
-        return self.metric.prepare(examples.target, scores)(np.ones_like(examples.target))
+    def measure(self, model: FittedEstimator, dataset: Dataset) -> float:
+        """Return the judged metric of a model on some rows."""
+        scores = np.asarray(model.predict(dataset.features))
+        return self.metric.prepare(dataset.target, scores)(np.ones_like(dataset.target))

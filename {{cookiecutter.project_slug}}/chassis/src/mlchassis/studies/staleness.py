@@ -6,7 +6,7 @@ been trained one, two, … months before.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,86 +16,123 @@ from mlchassis.evaluation.bootstrap import (
     find_percentiles,
     gain,
     group_rows,
-    once,
+    memoize_last,
     resample,
 )
-from mlchassis.studies.fitting import NothingToStudyError, Task
-from mlchassis.training.estimators import predict_scores
+from mlchassis.evaluation.metrics import Floats
+from mlchassis.evaluation.results import MeasuredInterval
+from mlchassis.extensions.estimators import FittedEstimator
+from mlchassis.studies.fitting import NothingToStudyError, Problem
+from mlchassis.studies.results import AgeLoss, Staleness
 
 _LEAST_MONTHS = 2
 """Months of training that the oldest model has."""
 
 
-def measure_age(
-    task: Task, months: Mapping[str, pd.DataFrame], say: Callable[[str], None]
-) -> dict[str, Any]:
-    """The gap of an old model to a fresh one by age in months, and the age that is too much.
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """Gain of a new model over an old one on one month.
+
+    Attributes:
+        value: The gain.
+        draws: The gain in each resample.
+        units: Number of resampled units, such as days.
+    """
+
+    value: float
+    draws: Floats
+    units: int
+
+
+def measure_staleness(
+    problem: Problem, months: Mapping[str, pd.DataFrame], say: Callable[[str], None]
+) -> Staleness:
+    """Measure what an old model loses against a new one, by its age, and find the oldest allowed.
 
     Args:
-        task: The problem.
-        months: Labelled rows by month.
-        say: Shows one line to the user, for each fit.
+        problem: The problem.
+        months: Labeled rows by month.
+        say: Callback that prints one line to the user, for each fit.
 
     Raises:
         NothingToStudyError: There is no time, or too few months.
     """
     names = sorted(months)
-    if task.contract.event_time is None or len(names) < _LEAST_MONTHS + 2:
+    if problem.contract.event_time is None or len(names) < _LEAST_MONTHS + 2:
         raise NothingToStudyError(
             f"The table has {len(names)} months, and to see how a model ages takes at least "
-            f"{_LEAST_MONTHS + 2}: leave the study 'age' out until there are more."
+            f"{_LEAST_MONTHS + 2}: leave the study 'staleness' out until there are more."
         )
-    first = max(_LEAST_MONTHS + 1, len(names) - task.params.study.months)
-    asked = range(first, len(names))
+    models = _fit_models(problem, months, say)
+    gaps: dict[int, list[_Gap]] = {}
+    for number in range(
+        max(_LEAST_MONTHS + 1, len(names) - problem.params.study.months), len(names)
+    ):
+        for age, gap in enumerate(_compare_ages(problem, months[names[number]], number, models), 1):
+            gaps.setdefault(age, []).append(gap)
+    ages = [_describe(age, part, problem) for age, part in sorted(gaps.items())]
+    limit = problem.params.study.max_loss
+    return Staleness(
+        metric=problem.params.judge.metric,
+        max_loss=limit,
+        ages=ages,
+        max_age_months=_find_oldest(ages, limit),
+        oldest_tried=ages[-1].months,
+    )
+
+
+def _fit_models(
+    problem: Problem, months: Mapping[str, pd.DataFrame], say: Callable[[str], None]
+) -> dict[int, FittedEstimator]:
+    """Fit a model to the first months, for each number of months from the least."""
+    names = sorted(months)
     models = {}
     for count in range(_LEAST_MONTHS, len(names)):
-        say(f"age: training on the {count} months until {names[count - 1]}")
-        models[count] = _fit_until(task, pd.concat([months[name] for name in names[:count]]))
-    found: dict[int, list[Any]] = {}
-    for number in asked:
-        for age, gap in enumerate(_measure_month(task, months[names[number]], number, models), 1):
-            found.setdefault(age, []).append(gap)
-    ages = [_describe(age, gaps, task) for age, gaps in sorted(found.items())]
-    limit, oldest = task.params.study.max_loss, 0
-    for part in ages:
-        if part["gap"]["value"] > limit:
-            break
-        oldest = part["months"]
-    return {
-        "metric": task.params.judge.metric,
-        "max_loss": limit,
-        "ages": ages,
-        "max_age_months": oldest,
-        "oldest_tried": ages[-1]["months"],
-    }
+        say(f"staleness: training on the {count} months to {names[count - 1]}")
+        models[count] = _fit(problem, pd.concat([months[name] for name in names[:count]]))
+    return models
 
 
-def _fit_until(task: Task, rows: pd.DataFrame) -> Any:
-    """A model as the pipeline makes it: the newest days stop the fit."""
-    moments = rows[task.contract.event_time.name]  # type: ignore[union-attr]
-    begin = moments.max() - pd.Timedelta(days=task.params.split.valid_days)
-    late = (moments > begin).to_numpy()
-    return task.fit(task.examples(rows[~late]), task.examples(rows[late]))
+def _fit(problem: Problem, rows: pd.DataFrame) -> FittedEstimator:
+    """Fit a model as the pipeline does: the newest days stop the fit."""
+    timestamps = rows[problem.contract.event_time.name]  # type: ignore[union-attr]
+    begin = timestamps.max() - pd.Timedelta(days=problem.params.split.validation_days)
+    is_late = (timestamps > begin).to_numpy()
+    return problem.fit(problem.make_dataset(rows[~is_late]), problem.make_dataset(rows[is_late]))
 
 
-def _measure_month(
-    task: Task, rows: pd.DataFrame, number: int, models: Mapping[int, Any]
-) -> list[Any]:
-    """Measure what the fresh model gains over each old one: value, resamples, number of units."""
-    examples, groups = task.examples(rows), group_rows(rows, task.contract, task.params.split)
-    counts = range(number, _LEAST_MONTHS - 1, -1)
-    scores = [predict_scores(models[count], examples.features) for count in counts]
-    asked = [once(task.metric.prepare(examples.target, part, groups)) for part in scores]
-    gaps = [gain(task.metric, asked[0], old) for old in asked[1:]]
-    values, draws = resample(gaps, groups, task.params.evaluate.resamples, task.params.seed)
+def _compare_ages(
+    problem: Problem, rows: pd.DataFrame, number: int, models: Mapping[int, FittedEstimator]
+) -> list[_Gap]:
+    """Return the gain of the newest model over each older one on a month, by age."""
+    dataset = problem.make_dataset(rows)
+    groups = group_rows(rows, problem.contract, problem.params.split)
+    statistics = []
+    for count in range(number, _LEAST_MONTHS - 1, -1):
+        scores = np.asarray(models[count].predict(dataset.features))
+        statistics.append(memoize_last(problem.metric.prepare(dataset.target, scores, groups)))
+    gains = [gain(problem.metric, statistics[0], old) for old in statistics[1:]]
+    settings = problem.params.evaluate
+    values, draws = resample(gains, groups, settings.resamples, problem.params.seed)
     units = count_units(groups)
-    return [(value, part, units) for value, part in zip(values, draws.T, strict=True)]
+    return [_Gap(value, part, units) for value, part in zip(values, draws.T, strict=True)]
 
 
-def _describe(age: int, gaps: list[Any], task: Task) -> dict[str, Any]:
-    draws = np.mean([part for _, part, _ in gaps], axis=0)
-    units = min(count for _, _, count in gaps)
-    low, high = find_percentiles(draws, task.params.evaluate.confidence, units)
-    value = float(np.mean([part for part, _, _ in gaps]))
-    gap = {"value": value, "low": float(low), "high": float(high)}
-    return {"months": age, "tried_in": len(gaps), "gap": gap}
+def _describe(age: int, gaps: list[_Gap], problem: Problem) -> AgeLoss:
+    """Average the gaps of an age over the months."""
+    draws = np.mean([gap.draws for gap in gaps], axis=0)
+    units = min(gap.units for gap in gaps)
+    low, high = find_percentiles(draws, problem.params.evaluate.confidence, units)
+    value = float(np.mean([gap.value for gap in gaps]))
+    interval = MeasuredInterval(value=value, low=float(low), high=float(high))
+    return AgeLoss(months=age, tried_in=len(gaps), gap=interval)
+
+
+def _find_oldest(ages: list[AgeLoss], limit: float) -> int:
+    """Return the age in months before the first one that loses more than the limit."""
+    oldest = 0
+    for part in ages:
+        if part.gap.value > limit:
+            break
+        oldest = part.months
+    return oldest

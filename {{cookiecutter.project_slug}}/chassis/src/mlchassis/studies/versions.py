@@ -1,7 +1,7 @@
 """Two registered versions side by side: metrics, the rows whose answer changes, slices."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +15,7 @@ from mlchassis.config.params import Params
 from mlchassis.contract.model import class_name
 from mlchassis.data.tables import read_table
 from mlchassis.errors import ProjectError
+from mlchassis.evaluation import confusion
 from mlchassis.evaluation.bootstrap import group_rows
 from mlchassis.evaluation.comparison import (
     Challenge,
@@ -22,24 +23,33 @@ from mlchassis.evaluation.comparison import (
     answer_rows,
     unseen_rows,
 )
-from mlchassis.evaluation.confusion import decide as choose_classes
-from mlchassis.evaluation.evaluate import measure_all
+from mlchassis.evaluation.evaluate import Measurements, measure_all
 from mlchassis.evaluation.metrics import Floats, encode_target, metrics_for
-from mlchassis.evaluation.slices import compare_slices, find_slices
+from mlchassis.evaluation.results import SliceGain
+from mlchassis.evaluation.slices import compare_slices, find_slices, name_rows
 from mlchassis.extensions.metrics import CustomMetric
 from mlchassis.formatting import format_interval
 from mlchassis.project import Workspace
 from mlchassis.registry.promotion import fetch_bundle
 from mlchassis.registry.tracking import Tracker, Version
+from mlchassis.studies.results import (
+    AnswerChange,
+    Churn,
+    ComparedVersion,
+    MetricPair,
+    VersionComparison,
+)
 from mlchassis.workspace.outputs import write_facts
 
-_SHOWN = 10
-_MOVED = 1e-6
-"""A number that moves by less is the same answer."""
+_SHOWN_SLICES = 10
+_SMALLEST_CHANGE = 1e-6
+"""A number that changes by less is the same answer."""
 
 
-def compare(paths: Workspace, params: Params, tracker: Tracker, a: str, b: str) -> dict[str, Any]:
-    """Asks two versions about the test rows that neither has seen; writes what it finds.
+def compare(
+    paths: Workspace, params: Params, tracker: Tracker, a: str, b: str
+) -> VersionComparison:
+    """Score the test rows that neither of two versions has seen, and write the comparison.
 
     Args:
         paths: The project; `reports/comparison.json` is written there.
@@ -66,67 +76,70 @@ def compare(paths: Workspace, params: Params, tracker: Tracker, a: str, b: str) 
             answer_rows(bundle, rows, folder, f"Version {version.number}'s", paths.features)
             for bundle, version, folder in zip((old, new), versions, folders, strict=True)
         )
-    facts = {
-        **{
-            side: {"version": version.number, "digest": version.digest}
-            for side, version in zip("ab", versions, strict=True)
-        },
-        "rows": len(rows),
-        **_measure(new, rows, before, after, params, paths.project.metrics),
-        "churn": count_changes(decide(old, before), decide(new, after), before, after),
-    }
-    write_facts(paths, paths.reports / "comparison.json", facts)
-    return facts
+    custom = paths.project.metrics
+    comparison = VersionComparison(
+        a=_name_version(versions[0]),
+        b=_name_version(versions[1]),
+        rows=len(rows),
+        metric=params.judge.metric,
+        metrics=_pair_metrics(_measure(new, rows, before, after, params, custom)),
+        slices=_measure_slices(new, rows, before, after, params, custom),
+        churn=count_changes(decide(old, before), decide(new, after), before, after),
+    )
+    write_facts(paths, paths.reports / "comparison.json", comparison.model_dump(by_alias=True))
+    return comparison
 
 
 def decide(bundle: Bundle, scores: Floats) -> NDArray[Any]:
-    """Answers for some scores of a bundle: classes, or numbers."""
+    """Return the predictions of a bundle for scores: classes, or numbers."""
     if not bundle.metadata.classes:
         return scores[:, 0]
-    words = np.array([class_name(label) for label in bundle.metadata.classes])
-    answers: NDArray[Any] = words[choose_classes(scores, bundle.metadata.threshold)]
+    names = np.array([class_name(label) for label in bundle.metadata.classes])
+    answers: NDArray[Any] = names[confusion.decide(scores, bundle.metadata.threshold)]
     return answers
 
 
 def count_changes(
     before: NDArray[Any], after: NDArray[Any], scores: Floats, other: Floats
-) -> dict[str, Any]:
+) -> Churn:
     """Count the rows whose answer changes, by old and new answer, and the score shifts."""
     numbers = np.issubdtype(before.dtype, np.number)
-    moved = np.abs(after - before) > _MOVED if numbers else before != after
+    moved = np.abs(after - before) > _SMALLEST_CHANGE if numbers else before != after
     pairs = [] if numbers else list(zip(before[moved], after[moved], strict=True))
-    return {
-        "rows": int(moved.sum()),
-        "share": float(moved.mean()),
-        "changes": [
-            {"from": str(old), "to": str(new), "rows": count}
+    return Churn(
+        rows=int(moved.sum()),
+        proportion=float(moved.mean()),
+        changes=[
+            AnswerChange(before=str(old), after=str(new), rows=count)
             for (old, new), count in Counter(pairs).most_common()
         ],
-        "mean_move": float(np.abs(scores - other).max(axis=1).mean()),
-    }
-
-
-def describe(facts: Mapping[str, Any]) -> Iterator[str]:
-    """The comparison as lines for a terminal."""
-    a, b = (f"version {facts[side]['version']}" for side in "ab")
-    yield f"{b} against {a}, on {facts['rows']:,} test rows that neither has seen"
-    yield f"{'metric':<10} {a:>12} {b:>12}   {b} is better by"
-    for name, found in facts["metrics"].items():
-        gain = _spell(found["gain"])
-        yield f"{name:<10} {found['a']['value']:>12.4f} {found['b']['value']:>12.4f}   {gain}"
-    churn = facts["churn"]
-    yield (
-        f"churn: {churn['rows']:,} rows ({churn['share']:.2%}) get another answer; scores move by "
-        f"{churn['mean_move']:.4f} on average"
+        mean_move=float(np.abs(scores - other).max(axis=1).mean()),
     )
-    for change in churn["changes"]:
-        yield f"  from {change['from']} to {change['to']}: {change['rows']:,} rows"
-    for part in facts["slices"][:_SHOWN]:
-        where = ", ".join(f"{column} {label}" for column, label in part["where"].items())
-        values = f"{part['other']:>8.4f} {part['value']:>8.4f}   {_spell(part['gain'])}"
-        yield f"slice {where} ({part['rows']:,} rows): {values}"
-    if len(facts["slices"]) > _SHOWN:
-        yield f"and {len(facts['slices']) - _SHOWN} better slices, in reports/comparison.json"
+
+
+def describe(comparison: VersionComparison) -> Iterator[str]:
+    """Yield the comparison as lines for a terminal."""
+    a = f"version {comparison.a.version}"
+    b = f"version {comparison.b.version}"
+    yield f"{b} against {a}, on {comparison.rows:,} test rows that neither has seen"
+    yield f"{'metric':<10} {a:>12} {b:>12}   {b} is better by"
+    for name, pair in comparison.metrics.items():
+        gain = format_interval(pair.gain, signed=True)
+        yield f"{name:<10} {pair.a.value:>12.4f} {pair.b.value:>12.4f}   {gain}"
+    churn = comparison.churn
+    yield (
+        f"churn: {churn.rows:,} rows ({churn.proportion:.2%}) get another answer; "
+        f"scores move by {churn.mean_move:.4f} on average"
+    )
+    for change in churn.changes:
+        yield f"  from {change.before} to {change.after}: {change.rows:,} rows"
+    for part in comparison.slices[:_SHOWN_SLICES]:
+        gain = format_interval(part.gain, signed=True)
+        values = f"{part.other:>8.4f} {part.value:>8.4f}   {gain}"
+        yield f"slice {name_rows(part.where)} ({part.rows:,} rows): {values}"
+    rest = len(comparison.slices) - _SHOWN_SLICES
+    if rest > 0:
+        yield f"and {rest} better slices, in reports/comparison.json"
 
 
 def _find_version(tracker: Tracker, name: str) -> Version:
@@ -145,7 +158,7 @@ def _choose_rows(challenge: Challenge, rows: pd.DataFrame) -> pd.DataFrame:
     chosen = unseen_rows(rows, challenge.candidate, challenge.champion)
     if chosen.empty:
         raise NotComparableError(
-            "One of the two has seen every row of the test window; wait for newer data."
+            "One of the two has seen every row of the test split; wait for newer data."
         )
     return chosen
 
@@ -157,27 +170,47 @@ def _measure(
     after: Floats,
     params: Params,
     custom: Sequence[CustomMetric],
-) -> dict[str, Any]:
-    contract, settings = bundle.contract, params.evaluate
+) -> Measurements:
+    """Measure both versions, the old one as a baseline."""
+    contract = bundle.contract
     target = encode_target(rows[contract.target.name].to_numpy(), contract.classes)
     groups = group_rows(rows, contract, params.split)
     scores = {"candidate": after, "a": before}
-    found = measure_all(contract, target, scores, groups, settings, params.seed, custom)
-    slices = compare_slices(
-        find_slices(rows, [c.name for c in contract.reported_slices], settings.min_slice_rows),
+    return measure_all(contract, target, scores, groups, params.evaluate, params.seed, custom)
+
+
+def _measure_slices(
+    bundle: Bundle,
+    rows: pd.DataFrame,
+    before: Floats,
+    after: Floats,
+    params: Params,
+    custom: Sequence[CustomMetric],
+) -> list[SliceGain]:
+    """Measure the gain of the new version in each slice."""
+    contract = bundle.contract
+    settings = params.evaluate
+    columns = [column.name for column in contract.reported_slices]
+    return compare_slices(
+        find_slices(rows, columns, settings.min_slice_rows),
         metrics_for(contract.task, settings.calibration_bins, custom)[params.judge.metric],
-        target,
+        encode_target(rows[contract.target.name].to_numpy(), contract.classes),
         after,
         before,
-        groups,
+        group_rows(rows, contract, params.split),
         **params.resampling,
     )
-    metrics = {
-        name: {"a": found["baselines"]["a"][name], "b": value, "gain": found["gains"]["a"][name]}
-        for name, value in found["metrics"].items()
+
+
+def _pair_metrics(measured: Measurements) -> dict[str, MetricPair]:
+    """Return each metric of both versions, and the gain of the second one."""
+    before = measured.baselines["a"]
+    gains = measured.gains["a"]
+    return {
+        name: MetricPair(a=before[name], b=after, gain=gains[name])
+        for name, after in measured.metrics.items()
     }
-    return {"metric": params.judge.metric, "metrics": metrics, "slices": slices}
 
 
-def _spell(gain: Mapping[str, float]) -> str:
-    return format_interval(gain, signed=True)
+def _name_version(version: Version) -> ComparedVersion:
+    return ComparedVersion(version=version.number, digest=version.digest)

@@ -1,39 +1,124 @@
-"""Failures in a project's own code: one sentence that names the team's file and line."""
+"""Failures in a project's own code: the team's frames, and a sentence with file and line."""
 
 import os
+import sysconfig
 import traceback
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+from mlchassis.errors import ProjectError
+from mlchassis.team_code.signatures import describe, shorten
 
 FULL_TRACEBACK = "MLCHASSIS_TRACEBACK"
-"""Environment variable; with 1, an unexpected failure shows the frames of all libraries."""
+"""Environment variable; with 1, a failure shows the frames of the chassis and libraries too."""
+
+_CHASSIS = Path(__file__).resolve().parents[1]
+_STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib")).resolve()
+_PACKAGES = frozenset({"site-packages", "dist-packages"})
 
 
-def describe_team_error(error: BaseException, root: Path) -> str | None:
-    """Spell an unexpected error that came from, or through, the project's own code.
+def call_function(function: Callable[..., Any], *arguments: Any, use: str) -> Any:
+    """Call a project's function.
+
+    Args:
+        function: The function.
+        arguments: Its positional arguments.
+        use: The purpose of the function, for the error: "a metric".
+
+    Raises:
+        ProjectError: The function raised an error of its own; that error is the cause.
+    """
+    try:
+        return function(*arguments)
+    except ProjectError:
+        raise
+    except Exception as error:
+        frames = find_team_frames(error)
+        place = f" ({_name_line(frames[-1])})" if frames else ""
+        raise ProjectError(
+            f"{describe(function)} failed as {use}: {_spell(error)}{place}; fix it there."
+        ) from error
+
+
+def describe_failure(error: BaseException) -> list[str] | None:
+    """Spell an error for a terminal.
 
     Args:
         error: With its traceback.
-        root: The project's folder.
 
     Returns:
-        The innermost of the project's frames, the error, and how to see the rest. None if the
-        project's code has no part in it, or if the user asked for full tracebacks.
+        The frames of the project's code, unless the sentence names the only one, and last one
+        sentence. With `MLCHASSIS_TRACEBACK=1`, the whole traceback stands between them. None if
+        the error is unexpected and the project's code has no part in it.
     """
-    if os.environ.get(FULL_TRACEBACK) == "1":
+    if isinstance(error, ProjectError):
+        origin = error.__cause__
+        frames = find_team_frames(origin) if origin else []
+        return [*_show(origin, frames), str(error)]
+    frames = find_team_frames(error)
+    if not frames:
         return None
-    source = root.resolve() / "src"
-    own = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).resolve().is_relative_to(source)
-        and Path(frame.filename).name != "__main__.py"
-    ]
-    if not own:
-        return None
-    frame = own[-1]
-    file = Path(frame.filename).resolve().relative_to(source.parent).as_posix()
+    shown = frames if len(frames) > 1 or shows_everything() else []
+    return [*_show(error, shown), _locate(error, frames)]
+
+
+def _show(error: BaseException | None, frames: Sequence[traceback.FrameSummary]) -> Iterator[str]:
+    if not frames:
+        return
+    yield "Traceback of the project's own code (most recent call last):"
+    for frame in frames:
+        yield f"  {_name_line(frame)}: {frame.line}"
+    if shows_everything():
+        yield from "".join(traceback.format_exception(error)).splitlines()
+
+
+def find_team_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Return the frames of a traceback that lie in the team's modules, the innermost last."""
+    return [frame for frame in traceback.extract_tb(error.__traceback__) if _is_team_code(frame)]
+
+
+def list_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Return the frames of a traceback for a log, the team's own first.
+
+    Those of the chassis and of libraries follow if there is no other, or if
+    `MLCHASSIS_TRACEBACK=1`.
+    """
+    own = find_team_frames(error)
+    if own and not shows_everything():
+        return own
+    return [*own, *traceback.extract_tb(error.__traceback__)]
+
+
+def shows_everything() -> bool:
+    """Return whether the user asked for the frames of the chassis and libraries too."""
+    return os.environ.get(FULL_TRACEBACK) == "1"
+
+
+def _is_team_code(frame: traceback.FrameSummary) -> bool:
+    """Return whether a frame lies outside the chassis, the standard library and packages."""
+    if frame.filename.startswith("<") or Path(frame.filename).name == "__main__.py":
+        return False
+    file = Path(frame.filename).resolve()
+    # A frame of a compiled library names a source that is not installed.
+    if not file.is_file():
+        return False
+    if not _PACKAGES.isdisjoint(file.parts):
+        return False
+    return not any(file.is_relative_to(folder) for folder in (_CHASSIS, _STANDARD_LIBRARY))
+
+
+def _locate(error: BaseException, frames: Sequence[traceback.FrameSummary]) -> str:
+    frame = frames[-1]
     return (
-        f"{file}, line {frame.lineno}, in {frame.name}: `{frame.line}` raised "
-        f"{type(error).__name__}: {error}; fix it there. {FULL_TRACEBACK}=1 shows the whole "
-        "traceback."
+        f"{_name_line(frame)}: `{frame.line}` raised {_spell(error)}; fix it there. "
+        f"{FULL_TRACEBACK}=1 shows the whole traceback."
     )
+
+
+def _name_line(frame: traceback.FrameSummary) -> str:
+    return f"{shorten(Path(frame.filename))}, line {frame.lineno}, in {frame.name}"
+
+
+def _spell(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -13,34 +13,33 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """The shape that a team's function must have.
+class Signature:
+    """The signature that a team's function must have.
 
     Attributes:
-        signature: As it is written in Python: "(columns) -> dict of features".
+        text: Python signature behind the name: "(columns) -> dict of features".
         arguments: Number of positional arguments that the chassis passes.
     """
 
-    signature: str
+    text: str
     arguments: int
 
 
-def check_function(value: object, name: str, file: str, expected: Expected) -> None:
-    """Reject an object that cannot be called as the machinery calls it.
+def check_function(value: object, place: str, name: str, expected: Signature) -> None:
+    """Reject an object that cannot be called as the chassis calls it.
 
     Args:
         value: The object that the team passed.
-        name: Name of the argument that the team passed it as, such as "source".
-        file: The file in which it was passed.
-        expected: The shape that it must have.
+        place: Name of the argument and of the file in which it was passed, for the error.
+        name: Name of the function to write, for the error.
+        expected: The signature that it must have.
 
     Raises:
         ProjectError: It is no function, or takes other arguments.
     """
     if not callable(value) or not _accepts(value, expected.arguments):
         raise ProjectError(
-            f"{file}: {name} is {describe(value)}; it must be a function "
-            f"{name.partition('[')[0]}{expected.signature}."
+            f"{place} is {describe(value)}; it must be a function {name}{expected.text}."
         )
 
 
@@ -55,11 +54,19 @@ def _accepts(function: Callable[..., Any], arguments: int) -> bool:
 
 
 def describe(value: object) -> str:
-    """Name an object, and its file and signature where it is a function of a module."""
-    if not inspect.isfunction(value):
+    """Name a function or class with its file, a function with its signature too.
+
+    Other objects are shown as they print themselves.
+    """
+    if not isinstance(value, type) and not inspect.isroutine(value):
         return " ".join(repr(value).split())[:100]
-    place = inspect.getsourcefile(value)
-    return f"{value.__name__}{inspect.signature(value)} of {shorten(Path(str(place)))}"
+    try:
+        file = inspect.getsourcefile(value)
+    except (TypeError, OSError):
+        return " ".join(repr(value).split())[:100]
+    name = value.__qualname__.rpartition("<locals>.")[2]
+    parameters = "" if isinstance(value, type) else str(inspect.signature(value))
+    return f"{name}{parameters} of {shorten(Path(str(file)))}"
 
 
 def shorten(file: Path) -> str:
@@ -74,20 +81,20 @@ def load_object(reference: str, kind: type[_T]) -> _T:
     """Import an object of the project's own code.
 
     Args:
-        reference: As "package.module:name".
+        reference: Import string "package.module:name".
         kind: The type that it must have.
 
     Raises:
         ProjectError: There is no such module or name, or it is something else.
     """
     module, _, name = reference.partition(":")
-    found = getattr(import_module(module), name, None)
-    if not isinstance(found, kind):
+    loaded = getattr(import_module(module), name, None)
+    if not isinstance(loaded, kind):
         raise ProjectError(
-            f"{name} in {find_file(reference)} is {found!r:.100}; write there "
+            f"{name} in {find_file(reference)} is {loaded!r:.100}; write there "
             f"`{name} = {kind.__name__}(…)`."
         )
-    return found
+    return loaded
 
 
 def find_file(reference: str) -> str:

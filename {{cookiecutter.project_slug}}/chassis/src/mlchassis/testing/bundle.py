@@ -1,16 +1,16 @@
 """A small bundle that is made in seconds: a linear model of chance, for any contract."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mlchassis.bundle.bundle import Golden, Metadata, write_bundle
-from mlchassis.config.params import LinearParams
+from mlchassis.config.estimator_params import LinearParams
 from mlchassis.config.source_params import TableFormat
 from mlchassis.contract.model import Contract, parse_contract
 from mlchassis.contract.schemas import generate_rows
+from mlchassis.extensions.estimators import Dataset
 from mlchassis.features.code import FeatureCode
 from mlchassis.features.encoding import (
     Columns,
@@ -18,14 +18,9 @@ from mlchassis.features.encoding import (
     columns_from_frame,
     columns_from_rows,
 )
-from mlchassis.training.conversion import convert_model
-from mlchassis.training.estimators import (
-    Examples,
-    feature_frame,
-    fit_linear,
-    predict_scores,
-)
+from mlchassis.training.estimators.linear import LinearEstimator
 from mlchassis.training.reference import describe_columns
+from mlchassis.training.trained_model import TrainedModel, fit_model
 
 OPSET = 20
 ROWS = 400
@@ -44,7 +39,7 @@ def make_bundle(
     Args:
         path: Output folder.
         contract_text: The contract.
-        features: Makes the features.
+        features: Function that computes the features.
         formats: Table format of the training data.
         table: Rows to fit on, typed; by default, generated ones.
     """
@@ -54,28 +49,25 @@ def make_bundle(
     columns = generated if table is None else columns_from_frame(contract, table)
     matrix = features.arrange(columns)
     model = _fit(contract, matrix)
-    asked = feature_frame(features.arrange(generated))[:GOLDEN]
+    scored = model.predict(features.arrange(generated))[:GOLDEN]
     golden = [
         Golden(request=row, scores=scores)
-        for row, scores in zip(rows, predict_scores(model, asked).tolist(), strict=False)
+        for row, scores in zip(rows, scored.tolist(), strict=False)
     ]
     metadata = _describe(contract, matrix, features.digest, columns, golden).model_copy(
         update={"formats": formats or TableFormat()}
     )
-    graph = convert_model(
-        model, len(matrix.numeric_names), len(matrix.categorical_names), opset=OPSET
-    )
-    write_bundle(path, graph, contract_text, metadata)
+    write_bundle(path, model.to_onnx(OPSET), contract_text, metadata)
     return path
 
 
-def _fit(contract: Contract, matrix: FeatureMatrix) -> Any:
-    frame = feature_frame(matrix)
-    kinds = max(2, len(contract.classes))
-    target = np.random.default_rng(7).integers(kinds, size=len(frame)).astype(np.float64)
-    examples = Examples(frame, target, categorical=len(matrix.categorical_names))
-    settings = LinearParams(inverse_regularisation=0.1, max_iterations=500)
-    return fit_linear(examples, contract.task, settings, min_category_count=5, seed=7)
+def _fit(contract: Contract, matrix: FeatureMatrix) -> TrainedModel:
+    classes = len(contract.classes)
+    generator = np.random.default_rng(7)
+    target = generator.integers(max(2, classes), size=len(matrix.numeric)).astype(np.float64)
+    dataset = Dataset(matrix, target, contract.task, classes)
+    settings = LinearParams(inverse_regularization=0.1, max_iterations=500)
+    return fit_model(LinearEstimator(min_category_count=5), dataset, dataset, settings, seed=7)
 
 
 def _describe(

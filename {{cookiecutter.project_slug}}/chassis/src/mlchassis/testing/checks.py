@@ -1,8 +1,9 @@
-"""Shared parts of the suites: the project's folder, its contract, and reports of violations."""
+"""Shared parts of the suites: fixtures of the project's files, and reports of violations."""
 
 import inspect
 from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -10,9 +11,46 @@ from mlchassis.contract.model import Contract, load_contract
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureFunction
 from mlchassis.paths import Paths, find_project
+from mlchassis.project import Project
 
 SHOWN = 10
 """Violations that one failed test lists."""
+
+
+class Suite:
+    """Fixtures of every suite: the project's folder and its contract."""
+
+    @classmethod
+    def find_features(cls) -> FeatureFunction:
+        """Return the feature function, whose module lies in the project."""
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def paths(cls) -> Paths:
+        """The project's folder."""
+        return locate_project(cls.find_features())
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def contract(cls, paths: Paths) -> Contract:
+        """The project's contract."""
+        return read_contract(paths)
+
+
+class ProjectSuite(Suite):
+    """Base of the suites that test the objects of a `Project`.
+
+    Attributes:
+        project: The tested project.
+    """
+
+    project: ClassVar[Project]
+
+    @classmethod
+    def find_features(cls) -> FeatureFunction:
+        """Return the project's feature function."""
+        return cls.project.features
 
 
 def locate_project(features: FeatureFunction) -> Paths:
@@ -37,8 +75,8 @@ def read_contract(paths: Paths) -> Contract:
 
 def require(violations: Iterable[str]) -> None:
     """Fail the running test with a sentence for each violation, without a traceback."""
-    found = list(violations)
-    if found:
-        hidden = len(found) - SHOWN
+    sentences = list(violations)
+    if sentences:
+        hidden = len(sentences) - SHOWN
         rest = [f"… and {hidden} more."] if hidden > 0 else []
-        pytest.fail("\n".join([*found[:SHOWN], *rest]), pytrace=False)
+        pytest.fail("\n".join([*sentences[:SHOWN], *rest]), pytrace=False)

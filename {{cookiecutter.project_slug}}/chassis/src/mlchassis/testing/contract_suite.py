@@ -3,38 +3,25 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 import pandera.errors
-import pytest
 from pydantic import ValidationError
 
 from mlchassis.contract.model import Column, Contract
-from mlchassis.contract.schemas import MAX_STRING, PANDAS_TYPES, frame_schema, request_model
-from mlchassis.data.tables import conform
+from mlchassis.contract.schemas import MAX_STRING, PANDAS_TYPES, request_model
+from mlchassis.contract.table_checks import frame_schema
+from mlchassis.data.tables import coerce
 from mlchassis.errors import ProjectError
-from mlchassis.project import Project
-from mlchassis.testing.checks import locate_project, read_contract, require
+from mlchassis.testing.checks import ProjectSuite, require
 from mlchassis.testing.rows import Row, complete_rows, make_table
 
 ROWS = 50
 
 
-class ContractSuite:
-    """Tests of a project's data contract.
-
-    Attributes:
-        project: The project whose contract is tested.
-    """
-
-    project: ClassVar[Project]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def contract(cls) -> Contract:
-        """The project's contract."""
-        return read_contract(locate_project(cls.project.features))
+class ContractSuite(ProjectSuite):
+    """Tests of a project's data contract."""
 
     def test_examples_keep_the_contract(self, contract: Contract) -> None:
         """Clients copy the examples from the API's documentation."""
@@ -148,7 +135,7 @@ def _fill(column: Column, given: Sequence[Any], good: "pd.Series[Any]") -> "pd.S
     only = Contract("column", "1.0.0", "", (column,))
     frame = pd.DataFrame({column.name: pd.Series(list(given), dtype=object)})
     try:
-        typed = conform(frame, only)[column.name]
+        typed = coerce(frame, only)[column.name]
     except ProjectError as error:
         raise ProjectError(f"contract.yaml: column '{column.name}': {error}") from None
     whole = pd.concat([typed, good.iloc[len(given) :]], ignore_index=True)

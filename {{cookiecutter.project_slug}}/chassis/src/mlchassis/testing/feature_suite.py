@@ -5,7 +5,7 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +15,7 @@ from mlchassis.contract.model import Contract
 from mlchassis.contract.schemas import generate_rows
 from mlchassis.features.code import FeatureFunction
 from mlchassis.features.encoding import Columns, columns_from_rows
-from mlchassis.project import Project
-from mlchassis.testing.checks import locate_project, read_contract, require
+from mlchassis.testing.checks import ProjectSuite, require
 from mlchassis.testing.rows import complete_rows
 
 ROWS = 300
@@ -30,20 +29,8 @@ MISSING_ROWS = 20
 Features = Mapping[str, NDArray[Any]]
 
 
-class FeatureSuite:
-    """Tests of a project's feature function.
-
-    Attributes:
-        project: The project whose `features` are tested.
-    """
-
-    project: ClassVar[Project]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def contract(cls) -> Contract:
-        """The project's contract."""
-        return read_contract(locate_project(cls.project.features))
+class FeatureSuite(ProjectSuite):
+    """Tests of a project's feature function."""
 
     @pytest.fixture(scope="class")
     @classmethod

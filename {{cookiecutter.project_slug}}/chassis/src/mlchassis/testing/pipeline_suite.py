@@ -4,43 +4,32 @@ import json
 from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import yaml
 
 from mlchassis.bundle.bundle import load_bundle
 from mlchassis.bundle.scorer import Scorer
-from mlchassis.config.params import Params
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
-from mlchassis.project import Project, Workspace
-from mlchassis.testing.checks import locate_project, read_contract, require
-from mlchassis.testing.small_run import prepare_workspace, run_stages, small_params
+from mlchassis.project import Workspace
+from mlchassis.testing.checks import ProjectSuite, require
+from mlchassis.testing.small_run import SmallRun, kill_run, run_stages
 
 MANIFEST = "chassis/MANIFEST.json"
 DESCRIBED = "reports/source.json"
 """The description of a source's files that `make repro` writes before DVC looks."""
 USERS_OF_FEATURES = ("train", "export", "evaluate")
+KILLED_STAGE = "export"
+"""The stage in which a small run is killed."""
 KINDS = ("outs", "metrics", "plots")
 
 Stages = dict[str, dict[str, Any]]
 
 
-class PipelineSuite:
-    """Tests of a project's pipeline.
-
-    Attributes:
-        project: The project whose stages are run.
-    """
-
-    project: ClassVar[Project]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def paths(cls) -> Paths:
-        """The project's folder."""
-        return locate_project(cls.project.features)
+class PipelineSuite(ProjectSuite):
+    """Tests of a project's pipeline."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -87,17 +76,52 @@ class PipelineSuite:
         """A file that was replaced in a remote is noticed by its hash."""
         require(find_unverified_remotes(paths.root / ".dvc" / "config"))
 
-    def test_the_stages_run_on_generated_rows(self, paths: Paths, tmp_path: Path) -> None:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def small_run(cls, paths: Paths, tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
+        """A run of the stages on generated rows, in a folder of its own."""
+        own = Workspace(paths.root, cls.project)
+        return SmallRun.prepare(own, tmp_path_factory.mktemp("small") / "project")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def failures(cls, small_run: SmallRun) -> list[str]:
+        """Failures of that run; none if it makes a bundle."""
+        return find_run_failures(small_run)
+
+    def test_the_stages_run_on_generated_rows(self, failures: list[str]) -> None:
         """Contract, features and parameters make a bundle that answers as training did."""
+        require(failures)
+
+    def test_a_killed_run_ends_as_an_undisturbed_one(
+        self, paths: Paths, small_run: SmallRun, failures: list[str], tmp_path: Path
+    ) -> None:
+        """A stage overwrites what a killed run left half done."""
+        require(failures)
         own = Workspace(paths.root, self.project)
-        workspace = prepare_workspace(own, tmp_path / "project")
-        require(find_run_failures(workspace, small_params(own, read_contract(own))))
+        killed = SmallRun.prepare(own, tmp_path / "project")
+        require(kill_run(own, killed, KILLED_STAGE))
+        require(find_run_failures(killed))
+        require(find_other_bundle(small_run, killed))
 
 
-def find_run_failures(workspace: Workspace, params: Params) -> list[str]:
+def find_other_bundle(undisturbed: SmallRun, killed: SmallRun) -> Iterator[str]:
+    """Yield a sentence if two runs on the same rows made different bundles."""
+    bundles = [
+        load_bundle(run.workspace.bundle, run.workspace.features) for run in (undisturbed, killed)
+    ]
+    if bundles[0].digest != bundles[1].digest:
+        yield (
+            "A run that was killed and repeated makes another bundle than an undisturbed one; a "
+            "stage or features.py depends on files that an earlier run left, on time or on chance."
+        )
+
+
+def find_run_failures(run: SmallRun) -> list[str]:
     """Return a sentence if a stage or the bundle it makes refuses generated rows."""
+    workspace = run.workspace
     try:
-        run_stages(workspace, params)
+        run_stages(workspace, run.params)
         Scorer(load_bundle(workspace.bundle, workspace.features), workspace.features).check_golden()
     except ProjectError as error:
         return [f"The pipeline stops on generated rows: {error}"]
@@ -107,10 +131,10 @@ def find_run_failures(workspace: Workspace, params: Params) -> list[str]:
 def list_outputs(stage: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the paths of a stage's outputs with their settings."""
     entries = [entry for kind in KINDS for entry in stage.get(kind, [])]
-    found: dict[str, dict[str, Any]] = {}
+    outputs: dict[str, dict[str, Any]] = {}
     for entry in entries:
-        found |= {entry: {}} if isinstance(entry, str) else entry
-    return found
+        outputs |= {entry: {}} if isinstance(entry, str) else entry
+    return outputs
 
 
 def find_unwatched(stages: Stages, fingerprints: set[str]) -> Iterator[str]:

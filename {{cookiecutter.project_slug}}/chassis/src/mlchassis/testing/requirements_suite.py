@@ -4,15 +4,12 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
-
-import pytest
+from typing import Any
 
 from mlchassis.paths import Paths
-from mlchassis.project import Project
-from mlchassis.testing.checks import locate_project, require
+from mlchassis.testing.checks import ProjectSuite, require
 
 PACKAGES = {
     "google": "protobuf",
@@ -27,20 +24,8 @@ CHASSIS = "mlchassis"
 """The chassis lies in the project; no index has it."""
 
 
-class RequirementsSuite:
-    """Tests of a project's dependencies.
-
-    Attributes:
-        project: The project in whose folder they are.
-    """
-
-    project: ClassVar[Project]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def paths(cls) -> Paths:
-        """The project's folder."""
-        return locate_project(cls.project.features)
+class RequirementsSuite(ProjectSuite):
+    """Tests of a project's dependencies."""
 
     def test_every_pin_is_a_version_with_hashes(self, paths: Paths) -> None:
         """The tested versions are installed everywhere."""
@@ -83,9 +68,24 @@ def find_other_versions(folder: Path) -> Iterator[str]:
 
 def list_direct(root: Path) -> set[str]:
     """Return the names of all direct dependencies of a project."""
-    project: dict[str, Any] = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
-    groups = [project["project"]["dependencies"], *project["dependency-groups"].values()]
-    lines = [line for group in groups for line in group if isinstance(line, str)]
+    document = _read_pyproject(root)
+    return _name_packages(document["project"]["dependencies"], document["dependency-groups"])
+
+
+def list_chassis_needs(root: Path) -> set[str]:
+    """Return the names of the packages that the chassis needs; none if it is no folder here."""
+    if not (root / "chassis" / "pyproject.toml").exists():
+        return set()
+    project = _read_pyproject(root / "chassis")["project"]
+    return _name_packages(project["dependencies"], project["optional-dependencies"])
+
+
+def _read_pyproject(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
+
+
+def _name_packages(base: list[Any], groups: Mapping[str, list[Any]]) -> set[str]:
+    lines = [line for group in (base, *groups.values()) for line in group if isinstance(line, str)]
     return {re.split(r"[^a-z0-9-]", line)[0] for line in lines}
 
 
@@ -112,11 +112,14 @@ def _list_imports(file: Path) -> set[str]:
 
 
 def find_undescribed(root: Path) -> Iterator[str]:
-    """Yield a sentence for each dependency without a line in docs/dependencies.md."""
+    """Yield a sentence for each dependency without a line in docs/dependencies.md.
+
+    Packages that an upgrade of the chassis added need none.
+    """
     table = (root / "docs" / "dependencies.md").read_text(encoding="utf-8")
     described = set(re.findall(r"^\| ([a-z][a-z0-9-]*) \|", table, flags=re.MULTILINE))
     direct = list_direct(root)
-    for name in sorted(direct - described):
+    for name in sorted(direct - described - list_chassis_needs(root)):
         yield f"docs/dependencies.md: add a line that says what {name} is for."
     for name in sorted(described - direct - {"package"}):
         yield f"docs/dependencies.md describes {name}, which is no dependency; remove the line."

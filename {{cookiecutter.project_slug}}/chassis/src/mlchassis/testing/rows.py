@@ -9,7 +9,7 @@ import pandas as pd
 
 from mlchassis.contract.model import Contract
 from mlchassis.contract.schemas import generate_rows
-from mlchassis.data.tables import conform
+from mlchassis.data.tables import coerce
 
 Row = dict[str, Any]
 
@@ -33,7 +33,7 @@ def make_table(contract: Contract, rows: Sequence[Row], seed: int = 7) -> pd.Dat
         }
     )
     table[contract.target.name] = draw_targets(contract, len(rows), seed)
-    return conform(table, contract)
+    return coerce(table, contract)
 
 
 def draw_targets(contract: Contract, count: int, seed: int) -> "pd.Series[Any]":

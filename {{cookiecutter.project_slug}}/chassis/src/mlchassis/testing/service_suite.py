@@ -16,14 +16,15 @@ from mlchassis.bundle.bundle import deploy_bundle
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.contract.model import Contract
 from mlchassis.contract.schemas import generate_rows
-from mlchassis.features.code import load_feature_code
+from mlchassis.features.code import FeatureFunction, load_feature_code
+from mlchassis.paths import Paths
 from mlchassis.serving.app import create_app
-from mlchassis.serving.loading import load_served_model
+from mlchassis.serving.loading import load_model
 from mlchassis.serving.logs.operational import make_logger
 from mlchassis.serving.protocols.open_inference import DATATYPES
 from mlchassis.serving.service import Service
 from mlchassis.testing.bundle import make_bundle
-from mlchassis.testing.checks import locate_project, read_contract, require
+from mlchassis.testing.checks import Suite, require
 from mlchassis.testing.hostile_bodies import MARK, list_hostile_bodies
 from mlchassis.testing.rows import Row
 
@@ -38,7 +39,7 @@ PAGES = ("/", "/docs", "/openapi.json")
 Protocol = Literal["predict", "invocations", "open_inference"]
 
 
-class ServiceSuite:
+class ServiceSuite(Suite):
     """Tests of a project's service.
 
     Attributes:
@@ -47,11 +48,10 @@ class ServiceSuite:
 
     service: ClassVar[Service]
 
-    @pytest.fixture(scope="class")
     @classmethod
-    def contract(cls) -> Contract:
-        """The project's contract."""
-        return read_contract(locate_project(cls.service.features))
+    def find_features(cls) -> FeatureFunction:
+        """Return the service's feature function."""
+        return cls.service.features
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -62,20 +62,22 @@ class ServiceSuite:
     @pytest.fixture(scope="class")
     @classmethod
     def client(
-        cls, log_directory: Path, tmp_path_factory: pytest.TempPathFactory
+        cls, paths: Paths, log_directory: Path, tmp_path_factory: pytest.TempPathFactory
     ) -> Iterator[TestClient]:
         """A client of the service in this process, with a bundle that is made from the contract."""
         place = tmp_path_factory.mktemp("bundles")
         features = load_feature_code(cls.service.features)
-        text = locate_project(cls.service.features).contract.read_text(encoding="utf-8")
+        text = paths.contract.read_text(encoding="utf-8")
         deploy_bundle(
             make_bundle(place / "bundle", text, features), place / "store", MODEL, "1", features
         )
         with pytest.MonkeyPatch.context() as patch:
             for name in [name for name in os.environ if name.startswith("SERVICE_")]:
                 patch.delenv(name)
-            settings = ServiceSettings(store=place / "store", log_directory=log_directory)
-        model = load_served_model(settings.store, features, settings.max_rows)
+            settings = ServiceSettings(
+                store=place / "store", log_directory=log_directory, allowed_hosts=("testserver",)
+            )
+        model = load_model(settings.store, features, settings.max_rows)
         app = create_app(settings, model, make_logger(io.StringIO()), service=cls.service)
         with TestClient(app, raise_server_exceptions=False) as client:
             yield client

@@ -2,46 +2,27 @@
 
 import os
 from collections.abc import Iterator
-from typing import ClassVar
 
 import pandas as pd
 import pytest
 
 from mlchassis.config.source_params import FilesParams, SourceParams, SqlParams
 from mlchassis.contract.model import Contract
-from mlchassis.data.tables import conform
+from mlchassis.data.tables import coerce
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
-from mlchassis.project import Project, Workspace, read_params
+from mlchassis.project import Workspace, read_params
 from mlchassis.sources.files import list_files
 from mlchassis.sources.location import OFFLINE, SourceMissingError, locate
 from mlchassis.sources.registry import read_source
-from mlchassis.testing.checks import locate_project, read_contract, require
+from mlchassis.testing.checks import ProjectSuite, require
 
 MOST_MEGABYTES = 100
 """Size of files that a test still reads."""
 
 
-class SourceSuite:
-    """Tests of where a project's rows come from, skipped where the table is not on this machine.
-
-    Attributes:
-        project: The project whose `source` is read, as params.yaml says.
-    """
-
-    project: ClassVar[Project]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def paths(cls) -> Paths:
-        """The project's folder."""
-        return locate_project(cls.project.features)
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def contract(cls, paths: Paths) -> Contract:
-        """The project's contract."""
-        return read_contract(paths)
+class SourceSuite(ProjectSuite):
+    """Tests of where a project's rows come from, skipped where the table is not on this machine."""
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -110,6 +91,6 @@ def find_untyped(rows: pd.DataFrame, contract: Contract) -> Iterator[str]:
         if column.name in rows.columns:
             alone = Contract(contract.name, contract.version, "", (column,))
             try:
-                conform(rows[[column.name]], alone)
+                coerce(rows[[column.name]], alone)
             except ProjectError as error:
                 yield str(error)

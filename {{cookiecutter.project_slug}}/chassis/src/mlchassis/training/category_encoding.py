@@ -40,8 +40,8 @@ class LookupEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # u
         """Return the numbers of a column of shape (rows, 1), as shape (rows, numbers)."""
         check_is_fitted(self, "table_")
         codes, categories = pd.factorize(_flatten(values))
-        found = [self.table_.get(str(name), self.default_) for name in categories]
-        return np.array(found, dtype=np.float32).reshape(-1, len(self.default_))[codes]
+        numbers = [self.table_.get(str(name), self.default_) for name in categories]
+        return np.array(numbers, dtype=np.float32).reshape(-1, len(self.default_))[codes]
 
 
 class CategoryEncoder(LookupEncoder):

@@ -8,22 +8,20 @@ import numpy as np
 
 from mlchassis.errors import ProjectError
 from mlchassis.training.category_encoding import CategoryEncoder, MeanEncoder
-from mlchassis.training.custom_model import CustomModel
-from mlchassis.training.log_target import LogTargetRegressor
 
 
 class ConversionError(ProjectError):
     """A model that cannot be written as an ONNX graph."""
 
 
-def convert_model(estimator: Any, numeric: int, categorical: int, opset: int) -> bytes:
-    """Converts preprocessing and model together.
+def convert_pipeline(pipeline: Any, numeric: int, categorical: int, opset: int) -> bytes:
+    """Convert preprocessing and model together.
 
-    Conversion alone proves nothing: some estimators convert without a word into a graph that
-    answers otherwise. `parity` is what proves it.
+    A conversion proves nothing: some estimators are converted without a warning into a graph that
+    predicts otherwise. `parity` proves it.
 
     Args:
-        estimator: A fitted estimator over numeric columns followed by categorical ones.
+        pipeline: A fitted estimator over numeric columns followed by categorical ones.
         numeric: Number of numeric columns.
         categorical: Number of categorical columns.
         opset: ONNX operator set to aim at.
@@ -31,11 +29,18 @@ def convert_model(estimator: Any, numeric: int, categorical: int, opset: int) ->
     Raises:
         ConversionError: No converter knows the estimator or a step of it.
     """
-    if isinstance(estimator, CustomModel):
-        return estimator.convert(numeric, categorical, opset)
-    if isinstance(estimator, LogTargetRegressor):
-        return _convert_log_target(estimator, numeric, categorical, opset)
     _register_converters()
+    graph = _run_converters(pipeline, numeric, categorical, opset)
+    graph.producer_version = graph.doc_string = ""
+    # skl2onnx keeps them in a set, whose order is another one in each process.
+    opsets = sorted(graph.opset_import, key=lambda entry: str(entry.domain))
+    del graph.opset_import[:]
+    graph.opset_import.extend(opsets)
+    serialized: bytes = graph.SerializeToString(deterministic=True)
+    return serialized
+
+
+def _run_converters(pipeline: Any, numeric: int, categorical: int, opset: int) -> Any:
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
     from sklearn.base import is_classifier
@@ -43,13 +48,13 @@ def convert_model(estimator: Any, numeric: int, categorical: int, opset: int) ->
     inputs = [("numeric", FloatTensorType([None, numeric]))] if numeric else []
     if categorical:
         inputs.append(("categorical", StringTensorType([None, categorical])))
-    options = {id(estimator): {"zipmap": False}} if is_classifier(estimator) else None
+    options = {id(pipeline): {"zipmap": False}} if is_classifier(pipeline) else None
     try:
         with warnings.catch_warnings():
             # Converters look at deprecated names of their own dependencies.
             warnings.simplefilter("ignore")
-            graph = to_onnx(
-                estimator,
+            return to_onnx(
+                pipeline,
                 initial_types=inputs,
                 target_opset={"": opset, "ai.onnx.ml": 3},
                 options=options,
@@ -59,50 +64,6 @@ def convert_model(estimator: Any, numeric: int, categorical: int, opset: int) ->
             f"The model cannot be converted to ONNX ({type(error).__name__}: "
             f"{' '.join(str(error).split())[:200]}); use an estimator that skl2onnx supports."
         ) from error
-    graph.producer_version = graph.doc_string = ""
-    # skl2onnx keeps them in a set, whose order is another one in each process.
-    opsets = sorted(graph.opset_import, key=lambda entry: str(entry.domain))
-    del graph.opset_import[:]
-    graph.opset_import.extend(opsets)
-    serialised: bytes = graph.SerializeToString(deterministic=True)
-    return serialised
-
-
-def _convert_log_target(
-    estimator: LogTargetRegressor, numeric: int, categorical: int, opset: int
-) -> bytes:
-    """Append the way back from the logarithm, in double precision, to the inner model's graph."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    inner = convert_model(estimator.model, numeric, categorical, opset)
-    model = onnx.load_from_string(inner)
-    graph = model.graph
-    (score,) = graph.output
-    constants = {
-        "log_target_factor": estimator.factor,
-        "log_target_offset": estimator.offset,
-        "log_target_least": 0.0,
-    }
-    graph.initializer.extend(
-        numpy_helper.from_array(np.array(value, dtype=np.float64), name)
-        for name, value in constants.items()
-    )
-    graph.node.extend(
-        [
-            helper.make_node("Cast", [score.name], ["log_target_score"], to=TensorProto.DOUBLE),
-            helper.make_node("Exp", ["log_target_score"], ["log_target_exp"]),
-            helper.make_node("Mul", ["log_target_exp", "log_target_factor"], ["log_target_scaled"]),
-            helper.make_node(
-                "Sub", ["log_target_scaled", "log_target_offset"], ["log_target_shifted"]
-            ),
-            helper.make_node("Max", ["log_target_shifted", "log_target_least"], ["target"]),
-        ]
-    )
-    del graph.output[:]
-    graph.output.append(helper.make_tensor_value_info("target", TensorProto.DOUBLE, [None, 1]))
-    serialized: bytes = model.SerializeToString(deterministic=True)
-    return serialized
 
 
 @cache
@@ -126,8 +87,9 @@ def _infer_encoder_shape(operator: Any) -> None:
 
 
 def _convert_encoder(scope: Any, operator: Any, container: Any) -> None:
-    """One lookup for each number of a category, side by side."""
-    encoder, result = operator.raw_operator, operator.outputs[0].full_name
+    """Add one lookup for each number of a category, side by side."""
+    encoder = operator.raw_operator
+    result = operator.outputs[0].full_name
     # A lookup without an entry is no valid node; this entry says what the default says.
     table = encoder.table_ or {"": encoder.default_}
     width = len(encoder.default_)
@@ -177,10 +139,10 @@ def _register_lightgbm() -> None:
 
 
 def _convert_lightgbm(scope: Any, operator: Any, container: Any) -> None:
-    """Converts as onnxmltools does, with thresholds rounded towards minus infinity.
+    """Convert as onnxmltools does, with thresholds rounded towards minus infinity.
 
     LightGBM compares with a double half-way between two values, ONNX with a float32. Rounded to
-    the nearest, the threshold between two neighbouring float32 values can become the upper one,
+    the nearest, the threshold between two neighboring float32 values can become the upper one,
     and that value then takes the other branch. Rounded down, `x <= threshold` is the same for
     every float32.
     """

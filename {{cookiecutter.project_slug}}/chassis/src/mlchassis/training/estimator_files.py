@@ -1,6 +1,6 @@
 """Fitted estimators as files that hold data, not code.
 
-The project's own models become JSON: numbers, words, and LightGBM's text format, read back into a
+The project's own models become JSON: numbers, strings, and LightGBM's text format, read back into a
 closed list of classes. An estimator outside that list can only be pickled. Whoever can write to the
 DVC remote could replace either file, so both are compared with the SHA-256 that
 `reports/training.json` has, which git keeps, before a byte of them is interpreted.
@@ -25,9 +25,12 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, LabelEncoder, OneHotEncoder, StandardScaler
 
 from mlchassis.errors import ProjectError
-from mlchassis.files import replacing
+from mlchassis.extensions.estimators import FittedEstimator
+from mlchassis.files import write_bytes
 from mlchassis.training.category_encoding import CategoryEncoder, MeanEncoder
-from mlchassis.training.log_target import LogTargetRegressor
+from mlchassis.training.estimators.base import FittedPipeline
+from mlchassis.training.log_target import LogTargetModel
+from mlchassis.training.trained_model import TrainedModel
 
 Record = Mapping[str, str]
 """The `file` of an estimator and its `sha256`, for `reports/training.json`."""
@@ -45,7 +48,7 @@ class _UnknownTypeError(TypeError):
     """A value that has no form in JSON."""
 
 
-def save_estimator(estimator: Any, folder: Path, name: str) -> Record:
+def save_estimator(estimator: FittedEstimator, folder: Path, name: str) -> Record:
     """Write an estimator as `NAME.json`, or as `NAME.joblib` if it has no form in JSON.
 
     Returns:
@@ -62,12 +65,11 @@ def save_estimator(estimator: Any, folder: Path, name: str) -> Record:
     for old in folder.glob(f"{name}.*"):
         old.unlink()
     file = folder / f"{name}.{suffix}"
-    with replacing(file) as scratch:
-        scratch.write_bytes(content)
+    write_bytes(file, content)
     return {"file": file.name, "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def load_estimator(folder: Path, name: str, training: Mapping[str, Any]) -> Any:
+def load_estimator(folder: Path, name: str, training: Mapping[str, Any]) -> FittedEstimator:
     """Read an estimator that training wrote.
 
     Args:
@@ -99,8 +101,10 @@ def load_estimator(folder: Path, name: str, training: Mapping[str, Any]) -> Any:
         )
     # The bytes that were compared, not the file: that could be another one by now.
     if file.endswith(".json"):
-        return _read(json.loads(content))
-    return joblib.load(io.BytesIO(content))
+        estimator: FittedEstimator = _read(json.loads(content))
+        return estimator
+    pickled: FittedEstimator = joblib.load(io.BytesIO(content))
+    return pickled
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,7 @@ def _read(document: Any) -> Any:
 
 
 def _write_dictionary(value: dict[Any, Any]) -> list[Any]:
-    """Pairs: keys need be no words."""
+    """Return pairs: keys may be other values than strings."""
     if type(value) not in (dict, OrderedDict, defaultdict):
         raise _UnknownTypeError(type(value))
     return [[_write(key), _write(item)] for key, item in value.items()]
@@ -214,9 +218,10 @@ _CLASSES: Mapping[str, type] = {
         ColumnTransformer,
         DummyClassifier,
         DummyRegressor,
+        FittedPipeline,
         FunctionTransformer,
         LabelEncoder,
-        LogTargetRegressor,
+        LogTargetModel,
         LogisticRegression,
         MeanEncoder,
         OneHotEncoder,
@@ -224,6 +229,7 @@ _CLASSES: Mapping[str, type] = {
         Ridge,
         SimpleImputer,
         StandardScaler,
+        TrainedModel,
     )
 }
 _LIGHTGBM = ("LGBMClassifier", "LGBMRegressor")
@@ -234,8 +240,8 @@ def _find_class(name: str) -> type | None:
     if name in _LIGHTGBM:
         import lightgbm
 
-        found: type = getattr(lightgbm, name)
-        return found
+        kind: type = getattr(lightgbm, name)
+        return kind
     return _CLASSES.get(name)
 
 

@@ -1,73 +1,65 @@
 """Stage `export`: the candidate as one ONNX graph, proven equal, in a bundle."""
 
-import hashlib
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mlchassis.bundle.bundle import Golden, Metadata, load_bundle, write_bundle
+from mlchassis.bundle.daily_counts import DailyReference
 from mlchassis.bundle.scorer import OnnxModel, Scorer
-from mlchassis.config.params import Params, SplitParams
+from mlchassis.config.params import Params, SplitParams, TrainParams
 from mlchassis.config.source_params import TableFormat
 from mlchassis.contract.model import Column, Contract, load_contract
-from mlchassis.data.datasets import window_examples
+from mlchassis.data.datasets import make_dataset
 from mlchassis.data.persons import check_categories, replace_personal_values
-from mlchassis.data.splitting import describe_split
-from mlchassis.data.tables import read_table
+from mlchassis.data.splitting import SPLITS, describe_split
+from mlchassis.data.tables import hash_rows, read_table
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import Floats
+from mlchassis.extensions.estimators import Dataset, FittedEstimator
 from mlchassis.features.code import FeatureCode
 from mlchassis.features.encoding import Columns, columns_from_frame
 from mlchassis.project import Workspace
 from mlchassis.reports import read_report, write_report
-from mlchassis.training.conversion import convert_model
+from mlchassis.training.daily_reference.counts import describe_days
 from mlchassis.training.estimator_files import load_estimator
-from mlchassis.training.estimators import feature_frame, predict_scores
-from mlchassis.training.parity import check_parity, compare_scores, hard_columns, measure_unit
+from mlchassis.training.parity import (
+    Parity,
+    check_parity,
+    compare_scores,
+    make_edge_cases,
+    measure_unit,
+)
 from mlchassis.training.reference import describe_columns
 from mlchassis.training.threshold import choose_threshold
 
-HARD_ROWS = 200
-"""Ordinary rows from which each kind of hard row is made."""
+EDGE_ROWS = 200
+"""Ordinary rows from which each kind of edge case is made."""
+
+Splits = Mapping[str, pd.DataFrame]
+"""Rows of the training, validation and test data, by name."""
 
 
 def run(paths: Workspace, params: Params) -> str:
-    """Converts, compares, and writes the bundle; nothing is left behind when a check fails."""
+    """Convert, compare, and write the bundle; leave nothing behind when a check fails."""
     contract = load_contract(paths.contract)
-    rows = {w: read_table(paths.splits / f"{w}.parquet") for w in ("train", "valid", "test")}
+    splits = {name: read_table(paths.splits / f"{name}.parquet") for name in SPLITS}
     training = read_report(paths.reports / "training.json")
     model = load_estimator(paths.models, "candidate", training)
-    seen = columns_from_frame(contract, rows["train"])
-    features = paths.features
-    check_categories(contract, seen, features.compute(seen), params.export.pii_categories)
-    columns = columns_from_frame(contract, rows["test"])
-    matrix = features.arrange(columns)
-    graph = convert_model(
-        model, len(matrix.numeric_names), len(matrix.categorical_names), params.export.opset
-    )
-    size = len(graph) / 1e6
-    if size > params.export.max_megabytes:
-        raise ProjectError(
-            f"The graph has {size:.1f} MB, above export.max_megabytes "
-            f"({params.export.max_megabytes:g}); use fewer or smaller trees, or raise the limit."
-        )
-    # Each column makes copies of them: of a wide table a few do, or they would fill the memory.
-    few = min(HARD_ROWS, max(1, 10_000 // len(contract.features)))
-    hard = hard_columns({n: v[:few] for n, v in columns.items()}, contract)
-    unit = measure_unit(window_examples(rows["train"], contract, features).target, contract.task)
-    parities = {
-        name: compare_scores(
-            trained_scores(model, part, features), graph_scores(graph, part, features), unit
-        )
-        for name, part in (("test_rows", columns), ("hard_rows", hard))
-    }
+    _check_persons(splits["train"], contract, params, paths.features)
+    graph = model.to_onnx(params.export.opset)
+    _check_size(graph, params.export.max_megabytes)
+    train = make_dataset(splits["train"], contract, paths.features)
+    unit = measure_unit(train.target, contract.task)
+    parities = _compare(model, graph, splits["test"], contract, paths.features, unit)
     for parity in parities.values():
         check_parity(parity, params.export.tolerance)
-    metadata = describe_model(model, contract, rows, params, training, features).model_copy(
-        update={"unit": unit}
-    )
+    metadata = describe_model(model, contract, splits, params, training, paths.features)
+    monitoring = describe_reference(model, contract, splits, paths.features)
+    metadata = metadata.model_copy(update={"unit": unit, "monitoring": monitoring})
     digest = write_bundle(paths.bundle, graph, paths.contract.read_text(encoding="utf-8"), metadata)
     check_bundle(paths)
     report = {
@@ -79,23 +71,61 @@ def run(paths: Workspace, params: Params) -> str:
     write_report(paths.reports / "export.json", report)
     worst = max(parity.max_error for parity in parities.values())
     return (
-        f"bundle {digest[:12]}, {size:.1f} MB, differs from the trained model by {worst:.1g} at "
-        "most"
+        f"bundle {digest[:12]}, {len(graph) / 1e6:.1f} MB, differs from the trained model by "
+        f"{worst:.1g} at most"
     )
 
 
-def trained_scores(model: Any, columns: Columns, features: FeatureCode) -> Floats:
-    """The trained model's own answers."""
-    return predict_scores(model, feature_frame(features.arrange(columns)))
+def _check_persons(
+    train: pd.DataFrame, contract: Contract, params: Params, features: FeatureCode
+) -> None:
+    """Reject a model that would keep personal data as categories."""
+    columns = columns_from_frame(contract, train)
+    check_categories(contract, columns, features.compute(columns), params.export.pii_categories)
+
+
+def _check_size(graph: bytes, limit: float) -> None:
+    megabytes = len(graph) / 1e6
+    if megabytes > limit:
+        raise ProjectError(
+            f"The graph has {megabytes:.1f} MB, above export.max_megabytes ({limit:g}); use fewer "
+            "or smaller trees, or raise the limit."
+        )
+
+
+def _compare(
+    model: FittedEstimator,
+    graph: bytes,
+    test: pd.DataFrame,
+    contract: Contract,
+    features: FeatureCode,
+    unit: float,
+) -> dict[str, Parity]:
+    """Compare graph and model on the test rows and on edge cases that are made from them."""
+    columns = columns_from_frame(contract, test)
+    # Each column makes copies of them: of a wide table a few do, or they would fill the memory.
+    few = min(EDGE_ROWS, max(1, 10_000 // len(contract.features)))
+    edges = make_edge_cases({name: values[:few] for name, values in columns.items()}, contract)
+    return {
+        name: compare_scores(
+            trained_scores(model, part, features), graph_scores(graph, part, features), unit
+        )
+        for name, part in (("test_rows", columns), ("edge_cases", edges))
+    }
+
+
+def trained_scores(model: FittedEstimator, columns: Columns, features: FeatureCode) -> Floats:
+    """Return the trained model's own scores."""
+    return model.predict(features.arrange(columns))
 
 
 def graph_scores(graph: bytes, columns: Columns, features: FeatureCode) -> Floats:
-    """The exported graph's answers."""
+    """Return the exported graph's scores."""
     return OnnxModel(graph, threads=0).score(features.arrange(columns))
 
 
 def check_bundle(paths: Workspace) -> None:
-    """Asks the finished bundle its golden requests, as a server will; removes it if it errs."""
+    """Check the golden requests of the finished bundle, as a server does; remove a wrong bundle."""
     try:
         Scorer(load_bundle(paths.bundle, paths.features), paths.features).check_golden()
     except ProjectError:
@@ -103,47 +133,57 @@ def check_bundle(paths: Workspace) -> None:
         raise
 
 
+def describe_reference(
+    model: FittedEstimator, contract: Contract, splits: Splits, features: FeatureCode
+) -> DailyReference:
+    """Describe rows and answers by day, for monitoring."""
+    held_out = pd.concat([splits["validation"], splits["test"]], ignore_index=True)
+    scores = trained_scores(model, columns_from_frame(contract, held_out), features)
+    everything = pd.concat([splits["train"], held_out], ignore_index=True)
+    return describe_days(contract, everything, held_out, scores)
+
+
 def describe_model(
-    model: Any,
+    model: FittedEstimator,
     contract: Contract,
-    rows: dict[str, pd.DataFrame],
+    splits: Splits,
     params: Params,
     training: Any,
     features: FeatureCode,
 ) -> Metadata:
     """Assemble the bundle's metadata."""
-    valid = window_examples(rows["valid"], contract, features)
-    matrix = features.arrange(columns_from_frame(contract, rows["valid"][:1]))
-    threshold = None
-    if contract.task == "binary":
-        costs = (params.train.cost_false_positive, params.train.cost_false_negative)
-        threshold = choose_threshold(
-            valid.target, predict_scores(model, valid.features)[:, 1], *costs
-        )
+    validation = make_dataset(splits["validation"], contract, features)
+    personless = replace_personal_values(splits["validation"], contract, params.seed)
     return Metadata(
         name=contract.name,
         task=contract.task,
         contract_version=contract.version,
         classes=list(contract.classes),
-        threshold=threshold,
-        numeric_features=list(matrix.numeric_names),
-        categorical_features=list(matrix.categorical_names),
+        threshold=_choose_threshold(model, validation, params.train),
+        numeric_features=list(validation.features.numeric_names),
+        categorical_features=list(validation.features.categorical_names),
         features_digest=features.digest,
-        data_hash=hash_rows(rows["train"], rows["valid"]),
+        data_hash=hash_rows(splits["train"], splits["validation"]),
         params_hash=params.digest(),
-        seen_until=_latest(rows["valid"], contract, params.split),
+        seen_until=_latest(splits["validation"], contract, params.split),
         split=describe_split(contract, params.split, params.seed),
-        validation_metrics=training["valid"]["candidate"],
-        reference=describe_columns(columns_from_frame(contract, rows["train"]), contract),
+        validation_metrics=training["validation"]["candidate"],
+        reference=describe_columns(columns_from_frame(contract, splits["train"]), contract),
         formats=_formats(params),
         tolerance=params.export.tolerance,
-        golden=golden_requests(
-            model,
-            contract,
-            replace_personal_values(rows["valid"], contract, params.seed),
-            params.export.golden,
-            features,
-        ),
+        golden=golden_requests(model, contract, personless, params.export.golden, features),
+    )
+
+
+def _choose_threshold(
+    model: FittedEstimator, validation: Dataset, params: TrainParams
+) -> float | None:
+    """Choose the threshold of a binary model by the costs of its errors."""
+    if validation.task != "binary":
+        return None
+    probabilities = model.predict(validation.features)[:, 1]
+    return choose_threshold(
+        validation.target, probabilities, params.cost_false_positive, params.cost_false_negative
     )
 
 
@@ -153,9 +193,13 @@ def _formats(params: Params) -> TableFormat:
 
 
 def golden_requests(
-    model: Any, contract: Contract, rows: pd.DataFrame, count: int, features: FeatureCode
+    model: FittedEstimator,
+    contract: Contract,
+    rows: pd.DataFrame,
+    count: int,
+    features: FeatureCode,
 ) -> list[Golden]:
-    """Evenly spaced rows as a client would send them, with the trained model's answers.
+    """Return evenly spaced rows as a client would send them, with the trained model's scores.
 
     The last one leaves out everything that may be left out.
     """
@@ -180,15 +224,6 @@ def _as_record(row: "pd.Series[Any]", contract: Contract) -> dict[str, Any]:
 def _as_json(value: Any, column: Column) -> Any:
     types = {"integer": int, "number": float, "boolean": bool, "string": str}
     return value.isoformat() if column.kind == "timestamp" else types[column.kind](value)
-
-
-def hash_rows(*windows: pd.DataFrame) -> str:
-    """SHA-256 over the content of rows, whatever file they lie in."""
-    digest = hashlib.sha256()
-    for window in windows:
-        hashes = pd.util.hash_pandas_object(window, index=False).to_numpy()
-        digest.update(hashes.tobytes())
-    return digest.hexdigest()
 
 
 def _latest(rows: pd.DataFrame, contract: Contract, split: SplitParams) -> str | None:

@@ -15,56 +15,61 @@ _BINS = 50
 
 
 LEAST_CLASS_ROWS = 25
-"""Rows of a class in the validation window from which on a column is compared with it."""
-_MOST_OPERANDS = 30
+"""Rows of a class in the validation split from which on a column is compared with it."""
+_MAX_OPERANDS = 30
 """Columns of which every two are tried as a formula for the target."""
-_EXACT_SHARE, _EXACT_AUC = 0.9995, 0.9999
-"""R2, or ROC AUC, of a formula that cannot be chance."""
+_EXACT_PROPORTION = 0.9995
+"""R2 of a formula that cannot be chance."""
+_EXACT_AUC = 0.9999
+"""ROC AUC of a formula that cannot be chance."""
 _BETTER_THAN_ALONE = 0.01
 
 
 def rank_single_features(
     train: FeatureMatrix,
     train_target: Floats,
-    valid: FeatureMatrix,
-    valid_target: Floats,
+    validation: FeatureMatrix,
+    validation_target: Floats,
     classes: int = 0,
 ) -> dict[str, float]:
-    """Rank features by how well each alone tells the answer: ROC AUC on the validation window.
+    """Rank features by how well each alone predicts the target: ROC AUC on the validation split.
 
-    A feature's values are binned on the training window, each bin answers with its mean target, and
-    a missing value is a bin of its own: what is only missing after the event tells as much as a
+    A feature's values are binned on the training split, each bin answers with its mean target, and
+    a missing value is a bin of its own: what is only missing after the event is as informative as a
     value. Of more than two classes each is compared with all others, and the highest value
     counts; numbers are compared with their median.
 
     Args:
         train: Features to learn the bins from.
         train_target: Their targets: positions of classes, or numbers.
-        valid: Features to judge.
-        valid_target: Their targets.
+        validation: Features to judge.
+        validation_target: Their targets.
         classes: Number of classes; 0 for numbers.
 
     Returns:
         Feature name to ROC AUC, the most telling first.
     """
-    answers = list(_binary_answers(train_target, valid_target, classes))
-    found = {}
-    for name, seen, offered in _pairs(train, valid):
+    answers = list(_binary_answers(train_target, validation_target, classes))
+    auc_by_feature = {}
+    for name, seen, offered in _pairs(train, validation):
         codes, size = _bin(seen, offered)
-        found[name] = max(
+        auc_by_feature[name] = max(
             (_measure_alone(codes, size, answer, truth) for answer, truth in answers), default=0.5
         )
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+    return dict(sorted(auc_by_feature.items(), key=lambda item: -item[1]))
 
 
-def _binary_answers(train: Floats, valid: Floats, classes: int) -> Iterator[tuple[Floats, Floats]]:
-    """Targets of both windows as yes or no: one pair, or one for each class."""
+def _binary_answers(
+    train: Floats, validation: Floats, classes: int
+) -> Iterator[tuple[Floats, Floats]]:
+    """Yield the targets of both splits as yes or no: one pair, or one for each class."""
     if classes <= 2:
         cut = np.median(train) if len(np.unique(train)) > 2 else 0.5
-        yield (train > cut).astype(float), (valid > cut).astype(float)
+        yield (train > cut).astype(float), (validation > cut).astype(float)
         return
     for position in range(classes):
-        answer, truth = (train == position).astype(float), (valid == position).astype(float)
+        answer = (train == position).astype(float)
+        truth = (validation == position).astype(float)
         if min(truth.sum(), len(truth) - truth.sum(), answer.sum()) >= LEAST_CLASS_ROWS:
             yield answer, truth
 
@@ -77,9 +82,10 @@ def _measure_alone(codes: NDArray[np.intp], size: int, answer: Floats, truth: Fl
 
 
 def _measure_auc(score: Floats, truth: Floats) -> float:
-    """ROC AUC by the ranks of the rows, ties shared; NaN where one class is absent."""
+    """Compute ROC AUC by the ranks of the rows, ties shared; NaN where one class is absent."""
     positive = truth == 1
-    hits, misses = int(positive.sum()), int((~positive).sum())
+    hits = int(positive.sum())
+    misses = int((~positive).sum())
     if not hits or not misses:
         return float("nan")
     won = float(rankdata(score)[positive].sum()) - hits * (hits + 1) / 2
@@ -102,13 +108,16 @@ def find_formula(columns: Mapping[str, Floats], target: Floats, *, numbers: bool
     if numbers and (names := _find_sum(most_telling, columns, target)):
         return names
     measure = _measure_fit if numbers else _measure_order
-    exact = _EXACT_SHARE if numbers else _EXACT_AUC
+    exact = _EXACT_PROPORTION if numbers else _EXACT_AUC
     for one, other in combinations(most_telling, 2):
-        first, second = columns[one], columns[other]
+        first = columns[one]
+        second = columns[other]
         there = np.isfinite(first) & np.isfinite(second) & np.isfinite(target)
         if there.sum() < max(LEAST_CLASS_ROWS, 0.2 * len(target)):
             continue
-        a, b, truth = first[there], second[there], target[there]
+        a = first[there]
+        b = second[there]
+        truth = target[there]
         alone = max(measure(a, truth), measure(b, truth))
         if alone < exact - _BETTER_THAN_ALONE and any(
             measure(value, truth) >= exact for value in _combine(a, b)
@@ -118,13 +127,13 @@ def find_formula(columns: Mapping[str, Floats], target: Floats, *, numbers: bool
 
 
 def _choose_operands(columns: Mapping[str, Floats], target: Floats) -> list[str]:
-    """Columns with most of the rank correlation with the target; a summand has some."""
+    """Choose the columns of the highest rank correlation with the target; a summand has some."""
     strength = {}
     for name, values in columns.items():
         there = np.isfinite(values) & np.isfinite(target)
         if there.sum() >= LEAST_CLASS_ROWS and np.ptp(values[there]) > 0:
             strength[name] = _measure_fit(_rank(values[there]), _rank(target[there]))
-    return sorted(strength, key=lambda name: -strength[name])[:_MOST_OPERANDS]
+    return sorted(strength, key=lambda name: -strength[name])[:_MAX_OPERANDS]
 
 
 def _combine(a: Floats, b: Floats) -> Iterator[Floats]:
@@ -145,20 +154,21 @@ def _find_sum(names: list[str], columns: Mapping[str, Floats], target: Floats) -
     there = np.isfinite(values).all(axis=1) & np.isfinite(target)
     if there.sum() < max(LEAST_CLASS_ROWS, 3 * len(names)):
         return []
-    centered, truth = values[there] - values[there].mean(axis=0), target[there]
+    centered = values[there] - values[there].mean(axis=0)
+    truth = target[there]
     truth = truth - truth.mean()
     weights = np.linalg.lstsq(centered, truth, rcond=None)[0]
-    share = np.abs(weights) * centered.std(axis=0) / max(float(truth.std()), 1e-300)
-    parts = np.flatnonzero(share > 0.01)
+    proportion = np.abs(weights) * centered.std(axis=0) / max(float(truth.std()), 1e-300)
+    parts = np.flatnonzero(proportion > 0.01)
     if len(parts) < 3:
         return []
     equal = np.ptp(np.abs(weights[parts])) < 0.01 * np.abs(weights[parts]).max()
     fit = _measure_fit(centered[:, parts] @ weights[parts], truth)
-    return [names[k] for k in parts] if equal and fit >= _EXACT_SHARE else []
+    return [names[k] for k in parts] if equal and fit >= _EXACT_PROPORTION else []
 
 
 def _measure_fit(values: Floats, target: Floats) -> float:
-    """Share of the target's variance that a straight line through the values explains."""
+    """Proportion of the target's variance that a straight line through the values explains."""
     if np.ptp(values) == 0 or np.ptp(target) == 0 or not np.isfinite(values).all():
         return 0.0
     return float(np.corrcoef(values, target)[0, 1] ** 2)
@@ -177,20 +187,21 @@ def _rank(values: Floats) -> Floats:
 
 
 def _pairs(
-    train: FeatureMatrix, valid: FeatureMatrix
+    train: FeatureMatrix, validation: FeatureMatrix
 ) -> list[tuple[str, NDArray[Any], NDArray[Any]]]:
     numeric = [
-        (n, train.numeric[:, k], valid.numeric[:, k]) for k, n in enumerate(train.numeric_names)
+        (n, train.numeric[:, k], validation.numeric[:, k])
+        for k, n in enumerate(train.numeric_names)
     ]
-    words = [
-        (n, train.categorical[:, k], valid.categorical[:, k])
+    categorical = [
+        (n, train.categorical[:, k], validation.categorical[:, k])
         for k, n in enumerate(train.categorical_names)
     ]
-    return [*numeric, *words]
+    return [*numeric, *categorical]
 
 
 def _bin(seen: NDArray[Any], offered: NDArray[Any]) -> tuple[NDArray[np.intp], int]:
-    """Bins of both windows' values, one below the other, and how many bins there are."""
+    """Bins of both splits' values, one below the other, and how many bins there are."""
     values = np.concatenate([seen, offered])
     if values.dtype == object:
         names, codes = np.unique(values.astype(str), return_inverse=True)

@@ -14,7 +14,7 @@ UNSEEN = "(never seen in training)"
 
 
 class ParityError(ProjectError):
-    """The exported graph answers otherwise than the model it came from."""
+    """The exported graph predicts otherwise than the model that it was made from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,30 +26,30 @@ class Parity:
     rows: int
 
 
-def compare_scores(expected: Floats, found: Floats, unit: float = 1.0) -> Parity:
+def compare_scores(expected: Floats, actual: Floats, unit: float = 1.0) -> Parity:
     """Compare scores of shape (rows, classes or 1); NaN is an infinite error.
 
     Args:
         expected: Scores of the trained model.
-        found: Scores to compare.
+        actual: Scores to compare.
         unit: 1 for probabilities; for numbers the spread of the training targets, so that the
             tolerance does not depend on the unit in which they are written.
     """
-    error = measure_error(expected, found, unit)
+    error = measure_error(expected, actual, unit)
     worst = np.where(np.isnan(error), np.inf, error).max(axis=1)
     row = int(worst.argmax())
     return Parity(float(worst[row]), row, len(worst))
 
 
 def measure_unit(target: Floats, task: Task) -> float:
-    """The unit in which errors of a task's scores are measured: see `compare_scores`."""
+    """Return the unit in which errors of a task's scores are measured: see `compare_scores`."""
     if task != "regression":
         return 1.0
     return float(np.std(target)) or float(np.abs(target).max()) or 1.0
 
 
 def check_parity(parity: Parity, tolerance: float) -> None:
-    """Refuses a graph beyond the tolerance.
+    """Reject a graph beyond the tolerance.
 
     Raises:
         ParityError: The largest error is above it.
@@ -63,21 +63,21 @@ def check_parity(parity: Parity, tolerance: float) -> None:
         )
 
 
-def hard_columns(columns: Columns, contract: Contract) -> Columns:
-    """Rows with every kind of missing and unseen value, made from ordinary ones.
+def make_edge_cases(columns: Columns, contract: Contract) -> Columns:
+    """Return rows with every kind of missing and unseen value, made from ordinary ones.
 
-    For each feature: missing where the contract allows it, at its limits, unseen where any word may
-    come; then everything optional missing at once.
+    For each feature: missing where the contract allows it, at its limits, unseen where any string
+    may come; then everything optional missing at once.
 
     Args:
         columns: A few ordinary rows of feature columns, each of shape (rows,).
-        contract: Says which values may come.
+        contract: Contract that defines the allowed values.
     """
     copies: list[dict[str, Floats]] = []
     for column in contract.features:
         copies += [
             {**columns, column.name: np.full_like(columns[column.name], value)}
-            for value in _hard_values(column)
+            for value in _edge_values(column)
         ]
     optional = {c.name: _missing(c) for c in contract.features if not c.required}
     copies.append(
@@ -86,7 +86,7 @@ def hard_columns(columns: Columns, contract: Contract) -> Columns:
     return {name: np.concatenate([copy[name] for copy in copies]) for name in columns}
 
 
-def _hard_values(column: Column) -> list[float | str]:
+def _edge_values(column: Column) -> list[float | str]:
     values: list[float | str] = [] if column.required else [_missing(column)]
     if column.kind == "string":
         return [*values, *([] if column.values else [UNSEEN, ""])]

@@ -9,11 +9,11 @@ from mlchassis.contract.model import Contract
 from mlchassis.features.encoding import MISSING, Columns
 
 BINS = 20
-MOST_WORDS = 50
+MOST_CATEGORIES = 50
 
 
 def describe_columns(columns: Columns, contract: Contract) -> dict[str, Any]:
-    """Per feature column: the share of missing values, and quantiles or the commonest words.
+    """Describe each feature column: missing values, and quantiles or the commonest categories.
 
     Of a column tagged `pii` it is the share of missing values alone.
     """
@@ -21,7 +21,7 @@ def describe_columns(columns: Columns, contract: Contract) -> dict[str, Any]:
         column.name: (
             _describe_numbers(columns[column.name])
             if column.is_numeric
-            else _describe_words(columns[column.name])
+            else _describe_categories(columns[column.name])
         )
         for column in contract.features
     }
@@ -38,9 +38,12 @@ def _describe_numbers(values: NDArray[np.float64]) -> dict[str, Any]:
     return {"kind": "numeric", "missing": 1 - len(present) / len(values), "quantiles": quantiles}
 
 
-def _describe_words(values: NDArray[np.object_]) -> dict[str, Any]:
-    words, counts = np.unique(values.astype(str), return_counts=True)
-    shares = {str(w): float(c) / len(values) for w, c in zip(words, counts, strict=True)}
+def _describe_categories(values: NDArray[np.object_]) -> dict[str, Any]:
+    categories, counts = np.unique(values.astype(str), return_counts=True)
+    shares = {
+        str(name): float(count) / len(values)
+        for name, count in zip(categories, counts, strict=True)
+    }
     missing = shares.pop(MISSING, 0.0)
-    commonest = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:MOST_WORDS]
+    commonest = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:MOST_CATEGORIES]
     return {"kind": "categorical", "missing": missing, "shares": dict(commonest)}

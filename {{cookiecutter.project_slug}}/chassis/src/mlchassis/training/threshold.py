@@ -8,9 +8,9 @@ from mlchassis.evaluation.metrics import Floats
 def choose_threshold(
     target: Floats, probability: Floats, cost_false_positive: float, cost_false_negative: float
 ) -> float:
-    """The threshold with the least total cost on the given rows.
+    """Return the threshold with the least total cost on the given rows.
 
-    Thresholds lie half-way between neighbouring probabilities, so that rounding in a serving
+    Thresholds lie half-way between neighboring probabilities, so that rounding in a serving
     library cannot move a row across; of equally cheap ones the lowest is taken.
 
     Args:
@@ -20,7 +20,8 @@ def choose_threshold(
         cost_false_negative: Of one miss.
     """
     order = np.argsort(probability, kind="stable")
-    sorted_target, ranked = target[order], probability[order]
+    sorted_target = target[order]
+    ranked = probability[order]
     # Cutting below position k calls the first k rows negative.
     misses = np.concatenate([[0], np.cumsum(sorted_target)])
     alarms = (len(target) - target.sum()) - np.concatenate([[0], np.cumsum(1 - sorted_target)])

@@ -2,98 +2,95 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 
-from mlchassis.config.params import Params
+from mlchassis.config.estimator_params import PriorParams
+from mlchassis.config.params import Params, TrainParams
 from mlchassis.contract.model import Contract, load_contract
-from mlchassis.data.datasets import make_examples, window_matrix
+from mlchassis.data.datasets import make_dataset
 from mlchassis.data.tables import read_table
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import metrics_for
-from mlchassis.extensions.estimators import Estimator
+from mlchassis.extensions.estimators import Dataset, Estimator, FittedEstimator
 from mlchassis.extensions.metrics import CustomMetric
-from mlchassis.features.encoding import FeatureMatrix
 from mlchassis.formatting import format_number
 from mlchassis.project import Workspace
 from mlchassis.reports import write_report
 from mlchassis.training.estimator_files import save_estimator
-from mlchassis.training.estimators import (
-    Examples,
-    fit_candidate,
-    fit_linear,
-    fit_prior,
-    predict_scores,
-)
+from mlchassis.training.estimators.candidate import fit_candidate
+from mlchassis.training.estimators.linear import LinearEstimator
+from mlchassis.training.estimators.prior import PriorEstimator
 from mlchassis.training.leakage import rank_single_features
+from mlchassis.training.trained_model import TrainedModel, fit_model
 
 
 def run(paths: Workspace, params: Params) -> str:
-    """Fits every model on the train window; the valid window stops, and measures the fits."""
+    """Fit every model to the training split; the validation split stops and measures the fits."""
     contract = load_contract(paths.contract)
-    matrices: dict[str, FeatureMatrix] = {}
-    examples: dict[str, Examples] = {}
-    for name in ("train", "valid"):
-        rows = read_table(paths.splits / f"{name}.parquet")
-        matrices[name] = window_matrix(rows, contract, paths.features)
-        examples[name] = make_examples(matrices[name], rows, contract)
-    alone = rank_single_features(
-        matrices["train"],
-        examples["train"].target,
-        matrices["valid"],
-        examples["valid"].target,
-        len(contract.classes),
+    train, validation = (_read_dataset(paths, contract, name) for name in ("train", "validation"))
+    auc = rank_single_features(
+        train.features, train.target, validation.features, validation.target, train.classes
     )
-    check_leakage(alone, contract, params.train.max_single_feature_auc)
-    own = paths.project.estimators
-    models = fit_models(examples["train"], examples["valid"], contract, params, own)
+    check_leakage(auc, contract, params.train.max_single_feature_auc)
+    own = paths.project
+    models = fit_models(train, validation, params.train, params.seed, own.estimators)
     paths.models.mkdir(parents=True, exist_ok=True)
-    estimators = {name: save_estimator(model, paths.models, name) for name, model in models.items()}
-    custom = paths.project.metrics
+    files = {name: save_estimator(model, paths.models, name) for name, model in models.items()}
     metrics = {
-        name: measure(model, examples["valid"], contract, custom) for name, model in models.items()
+        name: measure(model, validation, contract, own.metrics) for name, model in models.items()
     }
-    report = {"single_feature_auc": alone, "valid": metrics, "estimators": estimators}
+    report = {"single_feature_auc": auc, "validation": metrics, "estimators": files}
     write_report(paths.reports / "training.json", report)
     loss = next(iter(metrics_for(contract.task)))
-    shown = {name: format_number(found[loss]) for name, found in metrics.items()}
-    return ", ".join(f"{name} has {loss} {value}" for name, value in shown.items())
+    return ", ".join(
+        f"{name} has {loss} {format_number(measured[loss])}" for name, measured in metrics.items()
+    )
+
+
+def _read_dataset(paths: Workspace, contract: Contract, name: str) -> Dataset:
+    """Read a split as features and target."""
+    rows = read_table(paths.splits / f"{name}.parquet")
+    return make_dataset(rows, contract, paths.features)
 
 
 def fit_models(
-    train: Examples,
-    valid: Examples,
-    contract: Contract,
-    params: Params,
-    custom: Sequence[Estimator] = (),
-) -> dict[str, Any]:
-    """The baselines `prior` and `linear`, and the `candidate`."""
-    task, section = contract.task, params.train
+    train: Dataset,
+    validation: Dataset,
+    params: TrainParams,
+    seed: int,
+    own: Sequence[Estimator] = (),
+) -> dict[str, TrainedModel]:
+    """Fit the baselines `prior` and `linear`, and the `candidate`."""
+    prior = fit_model(PriorEstimator(), train, validation, PriorParams(), seed)
     with ThreadPoolExecutor(max_workers=1) as beside:  # Neither needs the interpreter for long.
         linear = beside.submit(
-            fit_linear, train, task, section.linear, section.min_category_count, params.seed
+            fit_model,
+            LinearEstimator(params.min_category_count),
+            train,
+            validation,
+            params.linear,
+            seed,
         )
         # The linear candidate on the plain scale is the baseline itself.
-        same = section.candidate.kind == "linear" and section.candidate.target_scale == "plain"
         candidate = (
             linear.result()
-            if same
-            else fit_candidate(train, valid, task, section, params.seed, custom)
+            if (params.candidate.kind, params.candidate.target_scale) == ("linear", "plain")
+            else fit_candidate(train, validation, params, seed, own)
         )
-    return {"prior": fit_prior(train, task), "linear": linear.result(), "candidate": candidate}
+    return {"prior": prior, "linear": linear.result(), "candidate": candidate}
 
 
-def check_leakage(alone: dict[str, float], contract: Contract, limit: float) -> None:
-    """Stops when one feature alone tells the answer.
+def check_leakage(auc_by_feature: dict[str, float], contract: Contract, limit: float) -> None:
+    """Stop when one feature alone predicts the target.
 
     Raises:
-        ProjectError: The most telling feature is above the limit.
+        ProjectError: The most predictive feature is above the limit.
     """
-    name, auc = next(iter(alone.items()))
+    name, auc = next(iter(auc_by_feature.items()))
     if auc > limit:
         raise ProjectError(
-            f"The feature '{name}' alone tells '{contract.target.name}' with a ROC AUC of "
+            f"The feature '{name}' alone predicts '{contract.target.name}' with a ROC AUC of "
             f"{auc:.2f}, above train.max_single_feature_auc ({limit:.2f}): it is most likely known "
             "only after the event; tag its column 'leakage' in contract.yaml, or raise the limit "
             "if it really is known in time."
@@ -101,11 +98,14 @@ def check_leakage(alone: dict[str, float], contract: Contract, limit: float) -> 
 
 
 def measure(
-    model: Any, valid: Examples, contract: Contract, custom: Sequence[CustomMetric] = ()
+    model: FittedEstimator,
+    validation: Dataset,
+    contract: Contract,
+    custom: Sequence[CustomMetric] = (),
 ) -> dict[str, float]:
-    """A model's metrics on a window."""
-    scores = predict_scores(model, valid.features)
+    """Return a model's metrics on a split."""
+    scores = model.predict(validation.features)
     return {
-        name: metric.prepare(valid.target, scores)(np.ones_like(valid.target))
+        name: metric.prepare(validation.target, scores)(np.ones_like(validation.target))
         for name, metric in metrics_for(contract.task, custom=custom).items()
     }

@@ -13,7 +13,7 @@ def read_breaking(changelog: str, after: str, until: str) -> list[str]:
         after: The version that a project has.
         until: The version that it gets.
     """
-    found = []
+    lines = []
     version = ""
     breaking = False
     for line in changelog.splitlines():
@@ -23,8 +23,8 @@ def read_breaking(changelog: str, after: str, until: str) -> list[str]:
         elif line.startswith("### "):
             breaking = line.removeprefix("### ").strip().lower() == "breaking"
         elif breaking and line.strip() and _is_between(version, after, until):
-            found.append(f"{version}: {line.strip().removeprefix('- ')}")
-    return found
+            lines.append(f"{version}: {line.strip().removeprefix('- ')}")
+    return lines
 
 
 def _is_between(version: str, after: str, until: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mlchassis.errors import ProjectError
-from mlchassis.files import replacing
+from mlchassis.files import write_text
 from mlchassis.masking import mask_secrets
 from mlchassis.printable import printable
 from mlchassis.upgrade.changelog import read_breaking
@@ -34,7 +34,7 @@ def upgrade(root: Path, source: str, say: Say, *, discard_edits: bool = False) -
     Args:
         root: The project's folder.
         source: A folder, an archive, or a git address with a tag.
-        say: Shows one line.
+        say: Callback that prints one line.
         discard_edits: Give edited files up; a copy of the folder is kept in `var/kept`.
 
     Returns:
@@ -110,8 +110,7 @@ def _write_requirements(root: Path, staged: Path) -> bool:
     text = pyproject.read_text(encoding="utf-8")
     updated = update_requirements(text, old, new)
     if updated != text:
-        with replacing(pyproject) as scratch:
-            scratch.write_text(updated, encoding="utf-8")
+        write_text(pyproject, updated)
     return old != new
 
 

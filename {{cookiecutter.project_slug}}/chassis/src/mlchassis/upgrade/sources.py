@@ -17,7 +17,7 @@ from mlchassis.workspace.repository import NO_HOOKS, run_git
 _PLACES = ("", "chassis/", "*/", "*/chassis/", "*/*/chassis/")
 """Places of the folder in what FROM names: a chassis, a project, a template, an archive of one."""
 _TAR = (".tar.gz", ".tgz")
-_MOST_BYTES = 500_000_000
+_MAX_BYTES = 500_000_000
 """Limit on the size of an unpacked archive: that of a template is a few megabytes."""
 
 
@@ -53,12 +53,12 @@ def find_chassis(folder: Path, source: str) -> Path:
         ProjectError: There is none, or more than one.
     """
     for place in _PLACES:
-        found = sorted(file.parent for file in folder.glob(place + MANIFEST))
-        if len(found) > 1:
-            names = ", ".join(str(each.relative_to(folder)) for each in found)
+        folders = sorted(file.parent for file in folder.glob(place + MANIFEST))
+        if len(folders) > 1:
+            names = ", ".join(str(each.relative_to(folder)) for each in folders)
             raise ProjectError(f"FROM={source} holds several chassis: {names}; name one of them.")
-        if found:
-            return found[0]
+        if folders:
+            return folders[0]
     raise ProjectError(
         f"FROM={source} holds no chassis with a {MANIFEST}; name a chassis folder, a project, the "
         "template, or an archive of one."
@@ -106,7 +106,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def _unpack_tar(archive: Path, folder: Path) -> None:
     with tarfile.open(archive, "r:gz") as members:
-        room = _MOST_BYTES
+        room = _MAX_BYTES
         for member in members:
             if member.isdir():
                 continue
@@ -120,7 +120,7 @@ def _unpack_tar(archive: Path, folder: Path) -> None:
 
 def _unpack_zip(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as members:
-        room = _MOST_BYTES
+        room = _MAX_BYTES
         for member in members.infolist():
             if member.is_dir():
                 continue
@@ -147,7 +147,7 @@ def _refuse_kind(archive: Path, name: str) -> ProjectError:
 def _check_room(archive: Path, room: int) -> int:
     if room < 0:
         raise ProjectError(
-            f"FROM={archive} is refused: it unpacks to more than {_MOST_BYTES:,} bytes; make an "
+            f"FROM={archive} is refused: it unpacks to more than {_MAX_BYTES:,} bytes; make an "
             "archive of the chassis folder alone."
         )
     return room

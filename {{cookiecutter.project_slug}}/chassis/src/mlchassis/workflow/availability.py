@@ -34,7 +34,7 @@ def check_rows(paths: Paths, say: Callable[[str], None]) -> None:
 
     Args:
         paths: The project.
-        say: Shows one line to the user.
+        say: Callback that prints one line to the user.
 
     Raises:
         ProjectError: There are no rows.

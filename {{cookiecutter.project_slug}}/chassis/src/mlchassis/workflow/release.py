@@ -30,12 +30,12 @@ from mlchassis.config.params import Params
 from mlchassis.contract.model import load_contract
 from mlchassis.data.tables import read_table
 from mlchassis.errors import ProjectError
+from mlchassis.evaluation import gates
 from mlchassis.evaluation.comparison import Challenge, NotComparableError, measure_gain
 from mlchassis.evaluation.gates.context import ChampionFacts, GateContext
-from mlchassis.evaluation.gates.judgement import Judgement, RefusedError
-from mlchassis.evaluation.gates.judgement import judge as hold_gates
+from mlchassis.evaluation.gates.judgement import Judgement, RejectedError
 from mlchassis.evaluation.gates.latency import measure_latency
-from mlchassis.paths import Paths
+from mlchassis.paths import Paths, find_project
 from mlchassis.project import Workspace
 from mlchassis.registry.logged_runs import read_logged, write_logged
 from mlchassis.registry.promotion import (
@@ -46,15 +46,15 @@ from mlchassis.registry.promotion import (
     JUDGEMENT_TAG,
     Promotion,
     fetch_bundle,
+    move_champion,
     read_passed,
+    recover,
     registry_lock,
-    settle,
 )
-from mlchassis.registry.promotion import promote as move_champion
 from mlchassis.registry.promotion_history import drop_intent, read_intent
-from mlchassis.registry.runs import LoggedRun, describe_origin, describe_run, read_evaluation
+from mlchassis.registry.runs import LoggedRun, describe_provenance, describe_run, read_evaluation
 from mlchassis.registry.tracking import Tracker, Version, connect
-from mlchassis.reporting.model_report import write_report as write_card
+from mlchassis.reporting import model_report
 from mlchassis.workspace.outputs import write_facts
 
 
@@ -71,27 +71,27 @@ def judge(paths: Workspace, params: Params) -> Judgement:
     """Check the bundle by every gate, and write `reports/judgement.json`.
 
     Raises:
-        RefusedError: A gate refuses; the judgement is written all the same.
+        RejectedError: A gate rejects the bundle; the judgement is written all the same.
         ProjectError: The facts are missing, or belong to another bundle.
     """
     bundle = load_bundle(paths.bundle, paths.features)
-    facts = read_evaluation(paths, bundle)
+    evaluation = read_evaluation(paths, bundle)
     tracker = connect(paths, bundle.metadata.name)
     champion = _face_champion(paths, params, bundle, tracker)
-    speed = measure_latency(Scorer(bundle, paths.features), params.judge.max_microseconds)
-    judgement = hold_gates(
-        GateContext(facts, bundle.contract, params, champion, speed),
+    speed = measure_latency(Scorer(bundle, paths.features), params.judge.max_latency_us)
+    judgement = gates.judgement.judge(
+        GateContext(evaluation, bundle.contract, params, champion, speed),
         paths.project.gates,
     )
     write_facts(paths, _judgement_file(paths), judgement.model_dump(mode="json"))
-    if judgement.refusals:
-        reasons = " ".join(f"{gate.name}: {gate.sentence}" for gate in judgement.refusals)
-        raise RefusedError(f"Bundle {bundle.digest[:12]} is refused. {reasons}")
+    if judgement.rejections:
+        reasons = " ".join(f"{gate.name}: {gate.sentence}" for gate in judgement.rejections)
+        raise RejectedError(f"Bundle {bundle.digest[:12]} is rejected. {reasons}")
     return judgement
 
 
 def track(paths: Workspace, params: Params) -> str:
-    """Records the bundle as one MLflow run, with the judgement where there is one.
+    """Log the bundle as one MLflow run, with its judgement if there is one.
 
     Returns:
         The run's id; the same for the same bundle.
@@ -104,27 +104,27 @@ def track(paths: Workspace, params: Params) -> str:
 
 
 def report(paths: Workspace, params: Params) -> list[Path]:
-    """Writes the page and the model card about the judged bundle.
+    """Write the model report and the model card of the judged bundle.
 
     Raises:
         ProjectError: The bundle was not judged.
     """
     bundle = load_bundle(paths.bundle, paths.features)
-    return write_card(paths, params, bundle, _own_judgement(paths, bundle))
+    return model_report.write_report(paths, params, bundle, read_own_judgement(paths, bundle))
 
 
 def register(paths: Workspace, params: Params) -> Version:
-    """Makes the bundle a model version and the challenger; a known bundle keeps its version.
+    """Register the bundle as a version and challenger; a known bundle keeps its version.
 
     Raises:
-        ProjectError: The bundle was not judged, or refused: such a one is tracked, but no version.
+        ProjectError: The bundle was not judged, or rejected: such a one is tracked, but no version.
     """
     bundle = load_bundle(paths.bundle, paths.features)
-    judgement = _own_judgement(paths, bundle)
-    if judgement.refusals:
-        gate = judgement.refusals[0]
+    judgement = read_own_judgement(paths, bundle)
+    if judgement.rejections:
+        gate = judgement.rejections[0]
         raise ProjectError(
-            f"Bundle {bundle.digest[:12]} was refused, so it is not registered. {gate.name}: "
+            f"Bundle {bundle.digest[:12]} was rejected, so it is not registered. {gate.name}: "
             f"{gate.sentence}"
         )
     tracker = connect(paths, bundle.metadata.name)
@@ -134,8 +134,8 @@ def register(paths: Workspace, params: Params) -> Version:
         verdict = _judgement_tags(paths, judgement)
         champion = tracker.read_alias(CHAMPION)
         if version is None:
-            origin = describe_origin(paths, bundle)
-            version = tracker.create_version(run.run_id, {**origin, **verdict, **run.sums})
+            provenance = describe_provenance(paths, bundle)
+            version = tracker.create_version(run.run_id, {**provenance, **verdict, **run.sums})
         elif champion is None or champion.number != version.number:
             # The champion keeps the judgement with which it became champion.
             tracker.tag_version(version, verdict)
@@ -144,14 +144,14 @@ def register(paths: Workspace, params: Params) -> Version:
 
 
 def promote(paths: Workspace, number: str | None, reason: str) -> Promotion:
-    """Makes a version the champion: the challenger, or the one of that number."""
+    """Make a version the champion: the challenger, or the one of that number."""
     tracker = connect(paths, load_contract(paths.contract).name)
     with registry_lock(paths):
         return move_champion(paths, tracker, number, reason)
 
 
 def rollback(paths: Workspace, reason: str) -> Deployment:
-    """Goes back to the version that was champion before, and deploys it.
+    """Return to the version that was champion before, and deploy it.
 
     A rollback whose process died in between is finished, and goes no further back.
 
@@ -160,46 +160,53 @@ def rollback(paths: Workspace, reason: str) -> Deployment:
     """
     tracker = connect(paths, load_contract(paths.contract).name)
     with registry_lock(paths):
-        said = settle(paths, tracker)
+        recovered = recover(paths, tracker)
         if read_intent(paths) is None:
             moved = move_champion(paths, tracker, None, reason, back=True)
-            said = " ".join(filter(None, (said, moved.sentence)))
-        return _deploy(paths, tracker, said)
+            recovered = " ".join(filter(None, (recovered, moved.sentence)))
+        return _deploy(paths, tracker, recovered)
 
 
 def deploy(paths: Workspace) -> Deployment:
-    """Puts the champion's bundle where the service reads it.
+    """Copy the champion's bundle to the store that the service reads.
 
     Raises:
         ProjectError: There is no champion, it was not judged, or its bundle is another one.
     """
     tracker = connect(paths, load_contract(paths.contract).name)
     with registry_lock(paths):
-        return _deploy(paths, tracker, settle(paths, tracker))
+        return _deploy(paths, tracker, recover(paths, tracker))
 
 
-def load_champion(paths: Paths) -> Bundle:
-    """The champion's bundle, as the registry holds it.
+def load_champion(paths: Paths | None = None) -> Bundle:
+    """Return the champion's bundle, as the registry holds it.
+
+    Args:
+        paths: The project; that around the current folder if left out.
 
     Raises:
         ProjectError: There is no champion, or it was changed after registration.
     """
+    if paths is None:
+        paths = find_project(Path.cwd())
     tracker = connect(paths, load_contract(paths.contract).name)
     with TemporaryDirectory() as scratch:
         return fetch_bundle(tracker, _read_champion(tracker), Path(scratch))
 
 
-def _read_champion(tracker: Tracker, said: str = "") -> Version:
+def _read_champion(tracker: Tracker, recovered: str = "") -> Version:
     champion = tracker.read_alias(CHAMPION)
     if champion is None:
-        raise ProjectError(f"{said}{tracker.name} has no champion; run `make promote` first.")
+        raise ProjectError(f"{recovered}{tracker.name} has no champion; run `make promote` first.")
     return champion
 
 
-def _deploy(paths: Workspace, tracker: Tracker, said: str | None) -> Deployment:
-    said = f"{said} " if said else ""
-    champion = _read_champion(tracker, said)
-    what = f"{said}Version {champion.number} of {champion.name} (bundle {champion.digest[:12]})"
+def _deploy(paths: Workspace, tracker: Tracker, recovered: str | None) -> Deployment:
+    recovered = f"{recovered} " if recovered else ""
+    champion = _read_champion(tracker, recovered)
+    what = (
+        f"{recovered}Version {champion.number} of {champion.name} (bundle {champion.digest[:12]})"
+    )
     pointer = read_pointer(paths.store)
     if pointer is not None and _serves(paths, pointer, champion):
         drop_intent(paths)
@@ -258,7 +265,7 @@ def _track(
             copy = Path(scratch, f"{tags[JUDGEMENT_HASH_TAG]}.json")
             copy.write_bytes(_judgement_file(paths).read_bytes())
             tracker.attach(run.run_id, copy, JUDGEMENT_FOLDER, tags)
-        for file in write_card(paths, params, bundle, judgement):
+        for file in model_report.write_report(paths, params, bundle, judgement):
             tracker.attach(run.run_id, file, "report", {})
     return run
 
@@ -275,7 +282,12 @@ def _judgement_tags(paths: Paths, judgement: Judgement) -> dict[str, str]:
     }
 
 
-def _own_judgement(paths: Paths, bundle: Bundle) -> Judgement:
+def read_own_judgement(paths: Paths, bundle: Bundle) -> Judgement:
+    """Return the judgement of a bundle.
+
+    Raises:
+        ProjectError: It was not judged, or another bundle was judged since.
+    """
     judgement = _read_judgement(paths)
     if judgement is None or judgement.digest != bundle.digest:
         raise ProjectError(f"Bundle {bundle.digest[:12]} was not judged; run `make judge` first.")
@@ -295,8 +307,8 @@ def _read_judgement(paths: Paths) -> Judgement | None:
 
 def _serves(paths: Workspace, pointer: Pointer, champion: Version) -> bool:
     """True if the store serves the champion already, from an intact bundle."""
-    told = (pointer.digest, pointer.model_name, pointer.model_version)
-    if told != (champion.digest, champion.name, champion.number):
+    deployed = (pointer.digest, pointer.model_name, pointer.model_version)
+    if deployed != (champion.digest, champion.name, champion.number):
         return False
     try:
         load_bundle(paths.store / "bundles" / pointer.digest, paths.features, champion.digest)

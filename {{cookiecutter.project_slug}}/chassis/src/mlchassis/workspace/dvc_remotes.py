@@ -18,11 +18,13 @@ class DvcStores:
         cache: The folder of the cache.
         folders: Remotes that are folders of this machine, by name.
         servers: Addresses of all other remotes, by name.
+        default: Name of the default remote.
     """
 
     cache: Path
     folders: Mapping[str, Path]
     servers: Mapping[str, str]
+    default: str | None = None
 
 
 def find_stores(root: Path) -> DvcStores:
@@ -46,7 +48,8 @@ def find_stores(root: Path) -> DvcStores:
         else:
             folders[name] = folder / Path(url).expanduser()
     named = config.get("cache", {}).get("dir")
-    return DvcStores(folder / named if named else folder / "cache", folders, servers)
+    cache = folder / named if named else folder / "cache"
+    return DvcStores(cache, folders, servers, config.get("core", {}).get("remote"))
 
 
 def protect_rows(paths: Paths) -> None:

@@ -21,7 +21,7 @@ MANIFEST = "MANIFEST.json"
 FORKED = "FORKED"
 _CACHES = re.compile(r"__pycache__|.+\.egg-info|\.\w+_cache|\.DS_Store")
 """Names of files and folders that tools leave in a folder of code."""
-_MOST_NAMES = 20
+_MAX_NAMES = 20
 _WAYS_OUT = (
     "use an extension point in src/ (chassis/README.md lists them) and restore the files, propose "
     "the change to the template, or declare a fork: write the reason into chassis/FORKED."
@@ -165,8 +165,8 @@ def verify(folder: Path) -> str:
 
 
 def _join(names: tuple[str, ...]) -> str:
-    shown = ", ".join(names[:_MOST_NAMES])
-    rest = len(names) - _MOST_NAMES
+    shown = ", ".join(names[:_MAX_NAMES])
+    rest = len(names) - _MAX_NAMES
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from mlchassis.errors import ProjectError
-from mlchassis.files import is_scratch, replacing
+from mlchassis.files import is_scratch, write_text
 from mlchassis.paths import Paths
 from mlchassis.reports import format_report
 from mlchassis.workspace.dvc_remotes import find_stores
@@ -29,7 +29,7 @@ _MARKS = re.compile(r".+\.\w{16,}\.tmp|\.git(ignore|keep)|\.DS_Store")
 """Names of files that hold nothing of a person: a killed DVC's scratch files, marks of folders."""
 
 Digests = dict[str, set[str]]
-"""By path from the project's folder, the MD5s of what a verb wrote there."""
+"""MD5s of the content that a verb wrote, keyed by path in the project."""
 
 
 def read_outputs(paths: Paths, stage: str | None = None) -> list[Path]:
@@ -48,11 +48,11 @@ def read_outputs(paths: Paths, stage: str | None = None) -> list[Path]:
 
 def list_files(places: Iterable[Path]) -> list[Path]:
     """Return all files at some places, those in folders included."""
-    found = []
+    files = []
     for place in places:
         inside = sorted(place.rglob("*")) if place.is_dir() else [place]
-        found += [path for path in inside if path.is_symlink() or path.is_file()]
-    return found
+        files += [path for path in inside if path.is_symlink() or path.is_file()]
+    return files
 
 
 def list_own(paths: Paths, places: Iterable[Path]) -> list[Path]:
@@ -77,7 +77,7 @@ def protect(paths: Paths, places: list[Path], say: Callable[[str], None]) -> Non
     Args:
         paths: The project.
         places: Outputs that the verb is about to replace or delete.
-        say: Shows one line to the user.
+        say: Callback that prints one line to the user.
 
     Raises:
         ProjectError: A folder of outputs holds a file that no verb wrote.
@@ -119,20 +119,17 @@ def keep_copy(paths: Paths, path: Path) -> str:
     return f"{name} was changed by hand: its copy is {_name(paths, copy)}"
 
 
-@contextmanager
-def writing(paths: Paths, path: Path) -> Iterator[Path]:
-    """As `files.replacing`, for a file outside the pipeline: keep an edited one, record the new."""
+def write_output(paths: Paths, path: Path, text: str) -> None:
+    """Replace a file outside the pipeline atomically: copy an edited one, record the new."""
     if path.exists() and not _is_own(paths, path, read_known(paths)):
         keep_copy(paths, path)
-    with replacing(path) as scratch:
-        yield scratch
+    write_text(path, text)
     _record(paths, [path])
 
 
 def write_facts(paths: Paths, path: Path, facts: Any) -> None:
-    """As `reports.write_report`, for a verb outside the pipeline."""
-    with writing(paths, path) as scratch:
-        scratch.write_text(format_report(facts), encoding="utf-8")
+    """Write a report like `reports.write_report`, for a verb outside the pipeline."""
+    write_output(paths, path, format_report(facts))
 
 
 @contextmanager
@@ -200,8 +197,7 @@ def _read_notes(paths: Paths) -> dict[str, Any]:
 
 
 def _write_notes(paths: Paths, notes: dict[str, Any]) -> None:
-    with replacing(_notes_file(paths)) as scratch:
-        scratch.write_text(json.dumps(notes, indent=1), encoding="utf-8")
+    write_text(_notes_file(paths), json.dumps(notes, indent=1))
 
 
 def _notes_file(paths: Paths) -> Path:
@@ -213,10 +209,10 @@ def _read_lock(paths: Paths) -> Iterator[tuple[str, str]]:
     try:
         stages = yaml.safe_load(paths.dvc_lock.read_text(encoding="utf-8"))["stages"].values()
         outs = [out for stage in stages for out in stage.get("outs", ())]
-        found = [(str(out["path"]), str(out["md5"])) for out in outs if out.get("md5")]
+        digests = [(str(out["path"]), str(out["md5"])) for out in outs if out.get("md5")]
     except (OSError, yaml.YAMLError, UnicodeError, LookupError, TypeError, AttributeError):
         return  # `make repro` fixes a broken one.
-    for name, digest in found:
+    for name, digest in digests:
         if not digest.endswith(".dir"):
             yield name, digest
             continue

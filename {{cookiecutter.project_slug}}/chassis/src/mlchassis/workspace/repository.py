@@ -9,7 +9,7 @@ from mlchassis.errors import ProjectError
 
 _WHO = ("AUTHOR", "COMMITTER")
 _NOBODY = ("user.name=Nobody", "user.email=nobody@localhost")
-"""Who commits where git knows nobody; the project's owner sets a name of their own later."""
+"""Committer where git knows no name; the project's owner sets one later."""
 NO_HOOKS = "core.hooksPath=/dev/null"
 """Setting under which git starts nobody's hooks."""
 _ELSEWHERE = frozenset(
@@ -69,10 +69,10 @@ def find_repository(root: Path) -> Path | None:
     Raises:
         ProjectError: git does not trust the repository, or it is broken.
     """
-    found = run_git(root, "rev-parse", "--show-toplevel", check=False)
-    if found.returncode == 0:
-        return Path(found.stdout.removesuffix("\n"))
-    reason = " ".join(found.stderr.split())
+    completed = run_git(root, "rev-parse", "--show-toplevel", check=False)
+    if completed.returncode == 0:
+        return Path(completed.stdout.removesuffix("\n"))
+    reason = " ".join(completed.stderr.split())
     if "dubious ownership" in reason:
         raise ProjectError(
             f"git does not trust the repository around {root}, since another user owns it; run "
@@ -129,8 +129,8 @@ def _commit(root: Path) -> None:
 
 def _ignores(root: Path, *names: str) -> list[str]:
     """Those of some files and folders that git ignores."""
-    found = run_git(root, "check-ignore", "--no-index", "--", *names, check=False)
-    return found.stdout.splitlines()
+    completed = run_git(root, "check-ignore", "--no-index", "--", *names, check=False)
+    return completed.stdout.splitlines()
 
 
 def _check_kept(root: Path, top: Path) -> None:

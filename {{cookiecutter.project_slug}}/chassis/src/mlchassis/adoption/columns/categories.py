@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mlchassis.adoption.columns.roles import Ask
+from mlchassis.adoption.columns.plan import Ask
 from mlchassis.adoption.defaults import Setting
 from mlchassis.contract.model import Contract
 
@@ -10,7 +10,7 @@ SETTING = "export.pii_categories"
 _COMMENT = "columns tagged pii whose values the model may store: a person's data in every bundle"
 
 
-def settle_categories(
+def choose_pii_categories(
     contract: Contract, allowed: Sequence[str], ask: Ask
 ) -> tuple[dict[str, Setting], list[str]]:
     """Ask whether a model may store the values of columns tagged `pii` as its categories.
@@ -18,7 +18,7 @@ def settle_categories(
     Args:
         contract: The drafted contract.
         allowed: Columns for which that was agreed to before.
-        ask: Settles it; gives the safe answer where nobody can be asked.
+        ask: Callback for the user's answer; the safe one where nobody can be asked.
 
     Returns:
         The setting, and what is left to decide: export refuses the model until then.

@@ -1,4 +1,4 @@
-"""Columns of whole numbers that are codes, by their values: asked about, and read as text."""
+"""Detection of codes among columns of whole numbers, by their values."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -7,22 +7,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlchassis.adoption.columns.profile import MOST_CATEGORIES
-from mlchassis.adoption.columns.roles import Ask
+from mlchassis.adoption.columns.plan import Ask
+from mlchassis.adoption.columns.profile import MAX_CATEGORIES
 from mlchassis.adoption.formats.code_names import is_named_as_magnitude
 from mlchassis.adoption.formats.dates import is_surely_named_as_time
-from mlchassis.adoption.formats.infer import InferredFormat, infer_format
-from mlchassis.adoption.formats.overrides import FormatOverrides, resolve_overrides
+from mlchassis.adoption.formats.overrides import ColumnOverrides, FormatOverrides, resolve_overrides
+from mlchassis.adoption.inference.infer import infer_format
+from mlchassis.adoption.inference.models import InferredFormat
 from mlchassis.evaluation.code_values import are_codes
 from mlchassis.evaluation.metrics import Floats
 
-_SIGN = "equal numbers have like outcomes, and neighboring numbers do not"
+_SIGN = "equal numbers have similar outcomes, and neighboring numbers do not"
 
 
-def settle_codes(
-    words: pd.DataFrame,
+def resolve_codes(
+    strings: pd.DataFrame,
     table: pd.DataFrame,
-    readings: Mapping[str, InferredFormat],
+    formats_by_column: Mapping[str, InferredFormat],
     target: str,
     formats: FormatOverrides,
     known: Collection[str],
@@ -30,45 +31,52 @@ def settle_codes(
 ) -> dict[str, InferredFormat]:
     """Ask whether columns whose values behave as codes are categories, and read them so.
 
-    Of more values than a model tells apart, a category keeps less than the number does; there the
-    column stays as it is, with a note.
+    A column with more values than a model can distinguish stays a number, with a note.
 
     Args:
-        words: Cells as the source gives them.
+        strings: Cells as the source gives them.
         table: The same in the kinds of the readings.
-        readings: Inferred format of each column.
+        formats_by_column: Inferred format of each column.
         target: The column to predict.
         formats: Format flags.
         known: Columns about which an earlier adoption has decided, or that make a time.
-        ask: Settles doubts; gives the safe answer where nobody can be asked.
+        ask: Callback for the user's answer; the safe one where nobody can be asked.
     """
     outcome = _measure_outcome(table[target])
-    overrides = resolve_overrides(formats, list(readings))
+    overrides = resolve_overrides(formats, list(formats_by_column))
     decided = {target, *known, *formats.text, *formats.number}
-    settled = dict(readings)
-    for name, reading in readings.items():
-        if name in decided or not _may_be_code(table, name, reading):
+    resolved = dict(formats_by_column)
+    for name, inferred in formats_by_column.items():
+        is_open = name not in decided and _may_be_code(table, name, inferred)
+        if not is_open or not are_codes(table[name], outcome):
             continue
-        if not are_codes(table[name], outcome):
-            continue
-        different = int(table[name].nunique())
-        if different > MOST_CATEGORIES:
-            note = (
-                f"{_SIGN}, so it is probably a code; it stays a number, since of {different:,} "
-                f"categories a model tells {MOST_CATEGORIES} apart (--category '{name}' takes it "
-                "as one)"
-            )
-            settled[name] = replace(reading, note="; ".join(filter(None, (reading.note, note))))
+        categories = int(table[name].nunique())
+        if categories > MAX_CATEGORIES:
+            resolved[name] = _note_many_categories(name, inferred, categories)
         elif ask(f"'{name}': {_SIGN}. Is it a code or a category, not a magnitude?", True):
-            text = infer_format(words[name], overrides=replace(overrides.of(name), text=True))
-            note = f"{_SIGN}: kept as text; if it is a magnitude, --number '{name}'"
-            settled[name] = replace(text, note=note)
-    return settled
+            resolved[name] = _read_as_text(strings[name], overrides.of(name))
+    return resolved
 
 
-def _may_be_code(table: pd.DataFrame, name: str, reading: InferredFormat) -> bool:
+def _note_many_categories(name: str, inferred: InferredFormat, categories: int) -> InferredFormat:
+    """Note that a probable code stays a number, since a model would merge most of its values."""
+    note = (
+        f"{_SIGN}, so it is probably a code; it stays a number, since a model can distinguish "
+        f"{MAX_CATEGORIES} of its {categories:,} categories (--category '{name}' makes it a "
+        "category)"
+    )
+    return replace(inferred, note="; ".join(filter(None, (inferred.note, note))))
+
+
+def _read_as_text(values: "pd.Series[Any]", overrides: ColumnOverrides) -> InferredFormat:
+    text = infer_format(values, overrides=replace(overrides, text=True))
+    note = f"{_SIGN}: kept as text; if it is a magnitude, --number '{values.name}'"
+    return replace(text, note=note)
+
+
+def _may_be_code(table: pd.DataFrame, name: str, inferred: InferredFormat) -> bool:
     """Return True for whole numbers that repeat, and whose name says nothing else."""
-    if reading.kind != "integer" or is_named_as_magnitude(name) or is_surely_named_as_time(name):
+    if inferred.kind != "integer" or is_named_as_magnitude(name) or is_surely_named_as_time(name):
         return False
     return bool(table[name].nunique() <= table[name].notna().sum() / 2)
 

@@ -1,36 +1,35 @@
 """Key and time inference: from flags, an older contract, or the column facts."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
 
+from mlchassis.adoption.columns.plan import Ask, RoleOverrides
 from mlchassis.adoption.columns.profile import ColumnFacts
 from mlchassis.contract.checks import suggest
 from mlchassis.errors import ProjectError
 
-if TYPE_CHECKING:
-    from mlchassis.adoption.columns.roles import Ask, Wishes
-
 
 def choose_event_time(
     facts: Mapping[str, ColumnFacts],
-    wishes: "Wishes",
+    overrides: RoleOverrides,
     previous: Mapping[str, tuple[str, ...]],
-    ask: "Ask",
+    ask: Ask,
 ) -> str | None:
     """The column that says when a row's event took place, or None.
 
     Raises:
         ProjectError: Several could be it, and nobody says which; or the named one has blanks.
     """
-    settled = _settled("event_time", wishes.event_time, previous)
+    settled = _settled("event_time", overrides.event_time, previous)
     if settled == "none":
         return None
     if settled:
-        if wishes.event_time and not facts[settled].complete:
+        if overrides.event_time and not facts[settled].complete:
             raise ProjectError(_explain_blanks(facts[settled]))
         return settled
-    candidates = [c.name for c in facts.values() if c.may_be_event_time and c.name != wishes.target]
+    candidates = [
+        c.name for c in facts.values() if c.may_be_event_time and c.name != overrides.target
+    ]
     named = [name for name in candidates if facts[name].named_as_event_time]
     if len(named) > 1 or (candidates and not named):
         for name in named or candidates:
@@ -61,14 +60,16 @@ def _explain_event_time(candidates: Sequence[str]) -> str:
 
 
 def choose_key(
-    facts: Mapping[str, ColumnFacts], wishes: "Wishes", previous: Mapping[str, tuple[str, ...]]
+    facts: Mapping[str, ColumnFacts],
+    overrides: RoleOverrides,
+    previous: Mapping[str, tuple[str, ...]],
 ) -> str | None:
     """The column that names a row, or None."""
-    settled = _settled("key", wishes.key, previous)
+    settled = _settled("key", overrides.key, previous)
     if settled:
         return None if settled == "none" else settled
     candidates = [c.name for c in facts.values() if c.may_be_key and c.named_as_key]
-    return next((name for name in candidates if name != wishes.target), None)
+    return next((name for name in candidates if name != overrides.target), None)
 
 
 _GROUPS = re.compile(
@@ -88,20 +89,20 @@ def ask_about_groups(name: str) -> str:
     )
 
 
-def _settled(role: str, wish: str | None, previous: Mapping[str, tuple[str, ...]]) -> str | None:
+def _settled(role: str, flag: str | None, previous: Mapping[str, tuple[str, ...]]) -> str | None:
     """Return the column that a flag or the existing contract gives a role."""
-    if wish or not previous:
-        return wish
+    if flag or not previous:
+        return flag
     return next((name for name, tags in previous.items() if role in tags), "none")
 
 
-def check_names(facts: Mapping[str, ColumnFacts], wishes: "Wishes") -> None:
-    """Refuses a flag that names a column which is not there.
+def check_names(names: Collection[str], overrides: RoleOverrides) -> None:
+    """Reject an option that names an unknown column.
 
     Raises:
         ProjectError: The table has no such column.
     """
-    named = [wishes.target, wishes.key, wishes.event_time, wishes.group]
-    for name in (*named, *wishes.features, *wishes.leakage, *wishes.pii):
-        if name not in (None, "none") and name not in facts:
-            raise ProjectError(f"The table has no column '{name}'{suggest(str(name), facts)}.")
+    named = [overrides.target, overrides.key, overrides.event_time, overrides.group]
+    for name in (*named, *overrides.features, *overrides.leakage, *overrides.pii):
+        if name not in (None, "none") and name not in names:
+            raise ProjectError(f"The table has no column '{name}'{suggest(str(name), names)}.")

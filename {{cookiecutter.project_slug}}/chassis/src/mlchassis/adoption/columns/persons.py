@@ -6,23 +6,23 @@ from typing import Any
 
 import pandas as pd
 
-from mlchassis.adoption.formats.infer import InferredFormat
+from mlchassis.adoption.inference.models import InferredFormat
 
-_LOOKED_AT = 1000
-"""Different values, or rows, that are looked at."""
-_MOSTLY = 0.5
-_NEARLY_ALL = 0.8
-_SOME = 0.1
-_LEAST_SHARE_OF_NAMES = 0.2
-"""Different values, as a share of the rows: whole names hardly repeat, as those of cities do."""
-_LEAST_DIFFERENT = 5
-"""A column of fewer words makes groups; it names nobody."""
-_WHO = (
+_SAMPLE_SIZE = 1000
+"""Distinct values, or rows, that are examined."""
+_MAJORITY = 0.5
+_LARGE_MAJORITY = 0.8
+_MIN_FIRST_NAMES = 0.1
+_MIN_DISTINCT_PROPORTION = 0.2
+"""Different values, as a proportion of the rows: names hardly repeat, cities do."""
+_MIN_DISTINCT = 5
+"""A column with fewer distinct values holds groups, not names."""
+_PERSON_WORDS = (
     "user|full|nick|customer|client|patient|employee|passenger|student|teacher|driver|owner|contact|"
     "author|member|applicant|borrower|guest|holder|person|given|family|maiden|kunde[n]?|mitarbeiter"
 )
 _NAME = re.compile(
-    rf"({_WHO}|first|last|middle|sur|fore|f|l)[\W_]*name|^(full[\W_]*)?names?$|vorname|nachname|"
+    rf"({_PERSON_WORDS}|first|last|middle|sur|fore|f|l)[\W_]*name|^(full[\W_]*)?names?$|vorname|nachname|"
     r"familienname|pr[eé]nom|apellido|cognome",
     re.IGNORECASE,
 )
@@ -76,20 +76,22 @@ _FIRST_NAMES = frozenset(_FIRST_NAMES_TEXT.split())
 """Common ones of many countries: some of them are in any list of persons."""
 
 
-def find_persons(table: pd.DataFrame, readings: Mapping[str, InferredFormat]) -> dict[str, str]:
+def find_personal_columns(
+    table: pd.DataFrame, formats_by_column: Mapping[str, InferredFormat]
+) -> dict[str, str]:
     """Why a column seems to be about a person, for each that does.
 
     Args:
         table: Columns as they were read.
-        readings: Inferred format of each column.
+        formats_by_column: Inferred format of each column.
     """
-    found = {}
-    for name, reading in readings.items():
+    reasons = {}
+    for name, inferred in formats_by_column.items():
         present = table[name].dropna()
-        reason = _recognize(name, str(reading.kind), present) if len(present) else ""
+        reason = _recognize(name, str(inferred.kind), present) if len(present) else ""
         if reason:
-            found[name] = reason
-    return found | _find_parts(table, readings, found)
+            reasons[name] = reason
+    return reasons | _find_parts(table, formats_by_column, reasons)
 
 
 def _recognize(name: str, kind: str, present: "pd.Series[Any]") -> str:
@@ -99,13 +101,13 @@ def _recognize(name: str, kind: str, present: "pd.Series[Any]") -> str:
         return "its name sounds like a person's"
     if kind != "string":
         return ""
-    seen = present.drop_duplicates().head(_LOOKED_AT)
+    distinct = present.drop_duplicates().head(_SAMPLE_SIZE)
     if _NAME.search(name):
         return "its name sounds like a person's"
-    if _PART_OF_NAME.fullmatch(name) and _are_names(seen):
+    if _PART_OF_NAME.fullmatch(name) and _are_names(distinct):
         return "its name sounds like a part of a person's name"
     for what, pattern in _VALUES.items():
-        if seen.map(pattern.fullmatch).notna().mean() > _MOSTLY:
+        if distinct.map(pattern.fullmatch).notna().mean() > _MAJORITY:
             return f"it holds {what}"
     return "it holds names of persons" if _are_full_names(present) else ""
 
@@ -115,22 +117,27 @@ def _split_humps(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
 
 
-def _are_names(seen: "pd.Series[Any]") -> bool:
+def _are_names(distinct: "pd.Series[Any]") -> bool:
     """True if values consist of letters and are too many for groups."""
-    letters = seen.map(lambda word: bool(re.fullmatch(r"[^\W\d_]+([ .'\u2019-]+[^\W\d_]*)*", word)))
-    return len(seen) >= _LEAST_DIFFERENT and bool(letters.mean() > _NEARLY_ALL)
+    letters = distinct.map(
+        lambda word: bool(re.fullmatch(r"[^\W\d_]+([ .'\u2019-]+[^\W\d_]*)*", word))
+    )
+    return len(distinct) >= _MIN_DISTINCT and bool(letters.mean() > _LARGE_MAJORITY)
 
 
 def _are_full_names(present: "pd.Series[Any]") -> bool:
     """True if values have a title, or the form of a name with first names among them."""
-    seen = present.drop_duplicates()
-    if len(seen) < max(2 * _LEAST_DIFFERENT, _LEAST_SHARE_OF_NAMES * len(present)):
+    distinct = present.drop_duplicates()
+    if len(distinct) < max(2 * _MIN_DISTINCT, _MIN_DISTINCT_PROPORTION * len(present)):
         return False
-    seen = seen.head(_LOOKED_AT)
-    if seen.map(lambda word: bool(_TITLE.search(word))).mean() > _MOSTLY:
+    distinct = distinct.head(_SAMPLE_SIZE)
+    if distinct.map(lambda word: bool(_TITLE.search(word))).mean() > _MAJORITY:
         return True
-    formed = seen.map(lambda word: bool(_FULL_NAME.fullmatch(word))).mean() > _NEARLY_ALL
-    first = seen.map(lambda word: not _FIRST_NAMES.isdisjoint(_list_words(word))).mean() > _SOME
+    formed = distinct.map(lambda word: bool(_FULL_NAME.fullmatch(word))).mean() > _LARGE_MAJORITY
+    first = (
+        distinct.map(lambda word: not _FIRST_NAMES.isdisjoint(_list_words(word))).mean()
+        > _MIN_FIRST_NAMES
+    )
     return bool(formed and first)
 
 
@@ -139,15 +146,15 @@ def _list_words(text: str) -> list[str]:
 
 
 def _find_parts(
-    table: pd.DataFrame, readings: Mapping[str, InferredFormat], found: Mapping[str, str]
+    table: pd.DataFrame, formats_by_column: Mapping[str, InferredFormat], reasons: Mapping[str, str]
 ) -> dict[str, str]:
     """Columns whose words stand in those of a found column, row by row, or hold them."""
-    words = [name for name, reading in readings.items() if reading.kind == "string"]
-    names = [name for name in words if name in found and _holds_names(name, table[name])]
+    words = [name for name, inferred in formats_by_column.items() if inferred.kind == "string"]
+    names = [name for name in words if name in reasons and _holds_names(name, table[name])]
     parts = {}
     for name in words:
         for whole in names:
-            if name not in found and _share_words(table[name], table[whole]) > _NEARLY_ALL:
+            if name not in reasons and _share_words(table[name], table[whole]) > _LARGE_MAJORITY:
                 parts[name] = f"it shares its words with '{whole}', which names persons"
     return parts
 
@@ -160,9 +167,9 @@ def _holds_names(name: str, values: "pd.Series[Any]") -> bool:
 
 
 def _share_words(one: "pd.Series[Any]", other: "pd.Series[Any]") -> float:
-    """Share of the rows in which all words of one value stand in the other one."""
-    both = pd.DataFrame({"one": one, "other": other}).dropna().head(_LOOKED_AT)
-    if len(both) < _LEAST_DIFFERENT or both["one"].nunique() < _LEAST_DIFFERENT:
+    """Proportion of the rows in which all words of one value stand in the other one."""
+    both = pd.DataFrame({"one": one, "other": other}).dropna().head(_SAMPLE_SIZE)
+    if len(both) < _MIN_DISTINCT or both["one"].nunique() < _MIN_DISTINCT:
         return 0.0
     shared = [
         _is_part(_list_words(left), _list_words(right))

@@ -9,41 +9,41 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlchassis.adoption.columns.persons import find_persons
-from mlchassis.adoption.formats.infer import InferredFormat
+from mlchassis.adoption.columns.persons import find_personal_columns
+from mlchassis.adoption.inference.models import InferredFormat
 from mlchassis.config.source_params import ColumnFormat
 from mlchassis.contract.model import Kind
 from mlchassis.data.dependence import LEAST_REPEATS, LEAST_THINGS
 
-MOST_COUNTED = 50
-"""Of a column with more different words the commonest alone are counted."""
-MOST_LISTED = 10
-"""A longer list of words is rarely complete, so the contract allows others too."""
-LEAST_SEEN_LISTED = 10
-"""A word seen less often hints at others that were not seen yet, so the list stays open."""
-MOST_CATEGORIES = 200
-"""Of a column with more categories, the rarer ones count as one: a graph grows with each."""
-LEAST_SEEN = 5
-"""A slice of fewer rows says nothing."""
+MAX_COUNTED = 50
+"""Only this many of the most common values of a column are counted."""
+MAX_LISTED = 10
+"""A longer list of categories is rarely complete, so the contract allows others too."""
+MIN_LISTED_COUNT = 10
+"""A rarer category suggests others that were not seen yet, so the list stays open."""
+MAX_CATEGORIES = 200
+"""Rarer categories are merged into one, since the ONNX graph grows with each."""
+MIN_CATEGORY_ROWS = 5
+"""Rows below which a slice shows nothing."""
 LONG_TEXT = 60
-"""Words of this mean length are sentences, which this project does not read."""
+"""Strings of this mean length are sentences, which are not used as features."""
 
 _KEY_NAME = re.compile(r"(?i:(^|[\W_])(id|key|uuid|guid|nr|no|number))$|[a-z](Id|ID|Key)$")
 _COUNTER_NAME = re.compile(
     r"(?i:unnamed: \d+|column \d+|level_\d+|(row[ _])?index|row[ _.]?(names?|id|no|nr|num(ber)?)"
     r"|x|x\.?1|\.\.\.1)"
 )
-"""What pandas, R and others call the column that has no name; blank ones are called `column 1`."""
+"""Names of pandas, R and others for a column without one; blank ones are called `column 1`."""
 _TIME_NAME = re.compile(
     r"time|date|day|created|start|stamp|zeit|datum|when|event|month|[._ ]at$", re.IGNORECASE
 )
 _OTHER_TIME_NAME = re.compile(
     r"birth|born|dob|geb|end|clos|finish|updat|modif|delet|expir", re.IGNORECASE
 )
-_TREND = 0.95
+_MIN_TREND_CORRELATION = 0.95
 """Rank correlation with the time, from which on a column's values grow as time goes by."""
 _ROWS_OF_TREND = 2000
-_MOST_CODES_WITH_TREND = 20
+_MAX_CODES = 20
 """Fewer different numbers than this are codes or counts, whatever order they stand in."""
 
 Positions = NDArray[np.intp]
@@ -67,12 +67,12 @@ class ColumnFacts:
         rises: True if numbers grow in the order of rows or times.
         falls: True if they shrink in that order.
         settled: True if every category occurs in both halves of the rows, in each of their orders.
-        words: The commonest values of words, or of a few whole numbers, with their counts.
-        tail: Rows of the commonest word beyond those that a model may tell apart.
-        every: True if `words` holds all values.
-        length: Longest word, in characters.
-        mean_length: Mean length of words.
-        person: Why it may be about a person; empty if nothing says so.
+        common_values: Most common categories, or few whole numbers, with their counts.
+        tail: Rows of the most common category beyond those that a model can distinguish.
+        lists_all: True if `common_values` holds every value.
+        length: Length of the longest string.
+        mean_length: Mean length of strings.
+        person: Reason to suspect personal data; empty without one.
         undecided: True if it is text only because its format is ambiguous.
     """
 
@@ -90,9 +90,9 @@ class ColumnFacts:
     rises: bool = False
     falls: bool = False
     settled: bool = False
-    words: tuple[tuple[Any, int], ...] = ()
+    common_values: tuple[tuple[Any, int], ...] = ()
     tail: int = 0
-    every: bool = False
+    lists_all: bool = False
     length: int = 0
     mean_length: float = 0.0
     person: str = ""
@@ -114,7 +114,7 @@ class ColumnFacts:
         return self.complete and self.distinct == self.rows
 
     @property
-    def unique_words(self) -> bool:
+    def has_unique_strings(self) -> bool:
         """True if no two rows share a string."""
         return self.unique and self.kind == "string"
 
@@ -154,76 +154,84 @@ class ColumnFacts:
         return several and self.named_as_key and self.kind in ("string", "integer")
 
     @property
-    def is_text(self) -> bool:
+    def has_sentences(self) -> bool:
         """True if it holds sentences rather than categories."""
         return self.kind == "string" and self.mean_length >= LONG_TEXT
 
     @property
-    def has_few_words(self) -> bool:
+    def has_few_categories(self) -> bool:
         """True if it has few categories, each in several rows."""
-        return self.kind == "string" and self.every and self.words[-1][1] >= LEAST_SEEN
+        return (
+            self.kind == "string"
+            and self.lists_all
+            and self.common_values[-1][1] >= MIN_CATEGORY_ROWS
+        )
 
     @property
     def is_closed_list(self) -> bool:
         """True if all its categories were clearly seen: few, often, and at all times."""
         return (
-            self.has_few_words
-            and self.distinct <= MOST_LISTED
-            and self.words[-1][1] >= LEAST_SEEN_LISTED
+            self.has_few_categories
+            and self.distinct <= MAX_LISTED
+            and self.common_values[-1][1] >= MIN_LISTED_COUNT
             and self.settled
-            and not any(re.search(r"\d\d", str(word)) for word, _ in self.words)
+            and not any(re.search(r"\d\d", str(word)) for word, _ in self.common_values)
         )
 
 
-def profile(table: pd.DataFrame, readings: Mapping[str, InferredFormat]) -> dict[str, ColumnFacts]:
+def profile(
+    table: pd.DataFrame, formats_by_column: Mapping[str, InferredFormat]
+) -> dict[str, ColumnFacts]:
     """The facts of every column.
 
     Args:
         table: Columns as they were read.
-        readings: Inferred format of each column.
+        formats_by_column: Inferred format of each column.
     """
-    orders = _find_orders(table, readings)
-    persons = find_persons(table, readings)
+    orders = _find_orders(table, formats_by_column)
+    persons = find_personal_columns(table, formats_by_column)
     return {
-        name: replace(_profile_column(table[name], reading, orders), person=persons.get(name, ""))
-        for name, reading in readings.items()
+        name: replace(_profile_column(table[name], inferred, orders), person=persons.get(name, ""))
+        for name, inferred in formats_by_column.items()
     }
 
 
-def _find_orders(table: pd.DataFrame, readings: Mapping[str, InferredFormat]) -> list[Positions]:
+def _find_orders(
+    table: pd.DataFrame, formats_by_column: Mapping[str, InferredFormat]
+) -> list[Positions]:
     """Positions of the rows as they stand, and by each time that every row has."""
-    times = [name for name, reading in readings.items() if reading.kind == "timestamp"]
+    times = [name for name, inferred in formats_by_column.items() if inferred.kind == "timestamp"]
     complete = [name for name in times if table[name].notna().all()]
     by_time = [np.argsort(table[name].to_numpy(), kind="stable") for name in complete]
     return [np.arange(len(table)), *by_time]
 
 
 def _profile_column(
-    values: "pd.Series[Any]", reading: InferredFormat, orders: Sequence[Positions]
+    values: "pd.Series[Any]", inferred: InferredFormat, orders: Sequence[Positions]
 ) -> ColumnFacts:
     common: dict[str, Any] = {
         "name": str(values.name),
-        "kind": reading.kind,
-        "form": reading.form,
-        "note": reading.note,
-        "undecided": reading.undecided,
+        "kind": inferred.kind,
+        "form": inferred.form,
+        "note": inferred.note,
+        "undecided": inferred.undecided,
         "rows": len(values),
     }
     present = values.dropna()
-    if reading.kind is None or present.empty:
+    if inferred.kind is None or present.empty:
         return ColumnFacts(**common, present=0, distinct=0)
     facts: dict[str, Any] = {"present": len(present), "distinct": int(present.nunique())}
-    if reading.kind in ("integer", "number"):
-        facts |= _measure_numbers(present, whole=reading.kind == "integer")
+    if inferred.kind in ("integer", "number"):
+        facts |= _measure_numbers(present, whole=inferred.kind == "integer")
         facts |= _find_trend(values, orders)
-    if reading.kind == "timestamp":
+    if inferred.kind == "timestamp":
         facts["median_time"] = _find_middle(present).isoformat()
-    if reading.kind in ("string", "integer"):
-        facts |= _count_words(present)
-    if reading.kind == "string":
+    if inferred.kind in ("string", "integer"):
+        facts |= _count_values(present)
+    if inferred.kind == "string":
         lengths = present.str.len()
         facts |= {"length": int(lengths.max()), "mean_length": float(lengths.mean())}
-        facts["settled"] = facts["every"] and _is_settled(values, orders, facts["distinct"])
+        facts["settled"] = facts["lists_all"] and _is_settled(values, orders, facts["distinct"])
     return ColumnFacts(**common, **facts)
 
 
@@ -243,16 +251,16 @@ def _find_middle(values: "pd.Series[Any]") -> Any:
 
 def _find_trend(values: "pd.Series[Any]", orders: Sequence[Positions]) -> dict[str, bool]:
     """Detect numbers that grow or shrink in the order of rows or times."""
-    found = {"rises": False, "falls": False}
+    directions = {"rises": False, "falls": False}
     for order in orders:
         picked = order[np.linspace(0, len(order) - 1, min(len(order), _ROWS_OF_TREND)).astype(int)]
         part = values.iloc[picked].astype(float).reset_index(drop=True).dropna()
-        if part.nunique() <= _MOST_CODES_WITH_TREND:
-            return found
+        if part.nunique() <= _MAX_CODES:
+            return directions
         trend = float(np.corrcoef(part.index.to_numpy(float), part.rank())[0, 1])
-        found["rises"] |= trend > _TREND
-        found["falls"] |= trend < -_TREND
-    return found
+        directions["rises"] |= trend > _MIN_TREND_CORRELATION
+        directions["falls"] |= trend < -_MIN_TREND_CORRELATION
+    return directions
 
 
 def _is_settled(values: "pd.Series[Any]", orders: Sequence[Positions], distinct: int) -> bool:
@@ -265,13 +273,15 @@ def _is_settled(values: "pd.Series[Any]", orders: Sequence[Positions], distinct:
     )
 
 
-def _count_words(present: "pd.Series[Any]") -> dict[str, Any]:
+def _count_values(present: "pd.Series[Any]") -> dict[str, Any]:
     counts = present.value_counts()
-    listed = tuple((_plain(word), int(count)) for word, count in counts.head(MOST_COUNTED).items())
-    every, crowded = len(counts) <= MOST_COUNTED, len(counts) > MOST_CATEGORIES
-    tail = int(counts.iloc[MOST_CATEGORIES]) if crowded else 0
-    return {"words": listed, "every": every, "tail": tail}
+    common = counts.head(MAX_COUNTED)
+    return {
+        "common_values": tuple((_plain(value), int(count)) for value, count in common.items()),
+        "lists_all": len(counts) <= MAX_COUNTED,
+        "tail": int(counts.iloc[MAX_CATEGORIES]) if len(counts) > MAX_CATEGORIES else 0,
+    }
 
 
-def _plain(word: Any) -> str | int:
-    return word if isinstance(word, str) else int(word)
+def _plain(value: Any) -> str | int:
+    return value if isinstance(value, str) else int(value)

@@ -4,11 +4,11 @@ import re
 
 from mlchassis.adoption.columns.profile import ColumnFacts
 
-_MOST_CODES = 31
-"""More whole numbers than this are no set of codes, such as weekdays, flags or grades."""
-_LEAST_SEEN = 10
-_POPULATED = 0.3
-"""Share of the mean count: unlike a count of things, a set of codes has no thin end."""
+_MAX_CODE_RANGE = 31
+"""Largest set of codes, such as weekdays, flags or grades."""
+_MIN_CODE_ROWS = 10
+_MIN_COVERAGE = 0.3
+"""Rows of the rarest code as a proportion of the mean: counts of things have a thin tail."""
 _YEARS = (1800, 2100)
 """Whole numbers between these in every row are years, or may be."""
 _YEAR_NAME = re.compile(
@@ -61,7 +61,7 @@ def find_code_range(facts: ColumnFacts) -> tuple[int, int] | None:
 
 
 def _find_calendar_range(facts: ColumnFacts, low: int, high: int) -> tuple[int, int] | None:
-    name = _JOINED.sub(lambda found: "of" + found[1], facts.name)
+    name = _JOINED.sub(lambda match: "of" + match[1], facts.name)
     if _DURATION_NAME.search(name):
         return None
     for pattern, first, last in _CALENDAR:
@@ -72,9 +72,9 @@ def _find_calendar_range(facts: ColumnFacts, low: int, high: int) -> tuple[int, 
 
 
 def _find_complete_range(facts: ColumnFacts, low: int, high: int) -> tuple[int, int] | None:
-    complete = facts.every and facts.distinct == high - low + 1 <= _MOST_CODES
+    complete = facts.lists_all and facts.distinct == high - low + 1 <= _MAX_CODE_RANGE
     if not complete or facts.constant or is_year(facts):
         return None
-    least = max(_LEAST_SEEN, _POPULATED * facts.present / facts.distinct)
+    least = max(_MIN_CODE_ROWS, _MIN_COVERAGE * facts.present / facts.distinct)
     is_flag = (low, high) == (0, 1)
-    return (low, high) if is_flag or facts.words[-1][1] >= least else None
+    return (low, high) if is_flag or facts.common_values[-1][1] >= least else None

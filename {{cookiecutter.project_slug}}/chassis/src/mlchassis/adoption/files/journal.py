@@ -5,26 +5,25 @@ import shutil
 from pathlib import Path
 
 from mlchassis.errors import ProjectError
-from mlchassis.files import clear_scratch, replacing
+from mlchassis.files import clear_scratch, write_text
 from mlchassis.paths import Paths
 from mlchassis.workspace.repository import find_repository, run_git
 
 Changes = dict[str, str | None]
-"""By path from the project's folder, a file's new text; None deletes a file or a folder."""
+"""New text of each file, keyed by path in the project; None deletes a file or a folder."""
 
 _DONE = "adopted.json"
-"""What the last adoption changed, beside the note of one that goes on."""
+"""Changes of the last adoption, beside the note of one that goes on."""
 
 
-def carry_out(paths: Paths, changes: Changes) -> None:
-    """Makes all changes; where it is killed, `finish` makes the rest."""
-    with replacing(paths.adopting) as scratch:
-        scratch.write_text(json.dumps(changes), encoding="utf-8")
-    finish(paths)
+def apply_changes(paths: Paths, changes: Changes) -> None:
+    """Make all changes; where it is killed, `finish_interrupted` makes the rest."""
+    write_text(paths.adopting, json.dumps(changes))
+    finish_interrupted(paths)
 
 
-def finish(paths: Paths) -> bool:
-    """Makes the changes that are noted, and says whether there were any."""
+def finish_interrupted(paths: Paths) -> bool:
+    """Make the changes that are noted; return True if there were any."""
     if not paths.adopting.exists():
         return False
     changes: Changes = json.loads(paths.adopting.read_text(encoding="utf-8"))
@@ -35,14 +34,12 @@ def finish(paths: Paths) -> bool:
         if text is None:
             _delete(paths.root, path)
             continue
-        with replacing(path) as scratch:
-            scratch.write_text(text, encoding="utf-8")
+        write_text(path, text)
     # What adopt takes out of the requirements needs no new environment: make's marks stay fresh.
     for mark in (".venv/.dependencies", ".venv/.project"):
         if (paths.root / mark).exists():
             (paths.root / mark).touch()
-    with replacing(paths.var / _DONE) as scratch:
-        scratch.write_text(json.dumps(_read_done(paths) | changes), encoding="utf-8")
+    write_text(paths.var / _DONE, json.dumps(_read_done(paths) | changes))
     paths.adopting.unlink()
     return True
 
@@ -91,8 +88,8 @@ def _list_foreign(paths: Paths) -> list[str]:
 
 
 def _read_done(paths: Paths) -> Changes:
-    found: Changes = json.loads(_read(paths.var / _DONE) or "{}")
-    return found
+    changes: Changes = json.loads(_read(paths.var / _DONE) or "{}")
+    return changes
 
 
 def _read(path: Path) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from mlchassis.adoption.files.remove_sample import list_folders
-from mlchassis.adoption.formats.detect_source import QUERY, Place, draft_query
+from mlchassis.adoption.formats.detect_source import QUERY, DataLocation, draft_query
 from mlchassis.config.source_params import FilesParams, OwnParams, S3Params, SqlParams
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
@@ -14,33 +14,33 @@ from mlchassis.sources.location import PLACEHOLDER, SETTING, VARIABLE
 from mlchassis.workspace.repository import find_repository
 
 
-def check_placement(paths: Paths, place: Place) -> None:
+def check_placement(paths: Paths, location: DataLocation) -> None:
     """Refuse a source or a query that lies among the files of the project's own verbs.
 
     Raises:
         ProjectError: It does, or it is a folder that holds such files.
     """
-    for given in filter(None, (_find_file(place.data), place.query)):
-        source = (paths.root / Path(given).expanduser()).resolve()
+    for path in filter(None, (_find_file(location.data), location.query)):
+        source = (paths.root / Path(path).expanduser()).resolve()
         for folder in _list_reserved(paths):
             reserved = folder.resolve()
             if source.is_relative_to(reserved):
                 raise ProjectError(
-                    f"{given} lies in {_show(paths, folder)}, which the project's own verbs fill "
+                    f"{path} lies in {_show(paths, folder)}, which the project's own verbs fill "
                     "and empty; move it elsewhere, such as into the project's folder, and name "
                     "that place."
                 )
             if reserved.is_relative_to(source):
                 raise ProjectError(
-                    f"{given} is a folder around {_show(paths, folder)}, so the project would read "
+                    f"{path} is a folder around {_show(paths, folder)}, so the project would read "
                     "its own outputs as rows; name a folder that holds the table's files alone."
                 )
 
 
 def _find_file(address: str) -> str | None:
     """The path that an address names; None where the table lies on a server."""
-    scheme, found, rest = address.partition("://")
-    if not found:
+    scheme, separator, rest = address.partition("://")
+    if not separator:
         return address
     # SQLAlchemy writes sqlite:///PATH, and a fourth slash where the path is absolute.
     return rest.removeprefix("/") if scheme.startswith("sqlite") and rest.strip("/") else None
@@ -55,7 +55,7 @@ def _show(paths: Paths, folder: Path) -> str:
     return folder.relative_to(paths.root).as_posix()
 
 
-def settle_location(source: OwnParams, root: Path) -> tuple[OwnParams, str | None]:
+def make_portable(source: OwnParams, root: Path) -> tuple[OwnParams, str | None]:
     """Take a path that holds on this machine alone out of a source.
 
     Returns:
@@ -76,20 +76,20 @@ def settle_location(source: OwnParams, root: Path) -> tuple[OwnParams, str | Non
     return changed, str((root / str(path)).absolute()) if inside is None else None
 
 
-def collect_query(place: Place, root: Path) -> str | None:
+def collect_query(location: DataLocation, root: Path) -> str | None:
     """Return the query that the project must hold itself: for a whole table, or from elsewhere.
 
     Raises:
         ProjectError: The file of the query cannot be read.
     """
-    drafted = draft_query(place, root)
-    if drafted is not None or place.query is None or _relate(place.query, root) is not None:
+    drafted = draft_query(location, root)
+    if drafted is not None or location.query is None or _relate(location.query, root) is not None:
         return drafted
     try:
-        return (root / Path(place.query).expanduser()).read_text(encoding="utf-8")
+        return (root / Path(location.query).expanduser()).read_text(encoding="utf-8")
     except (OSError, UnicodeError):
         raise ProjectError(
-            f"{place.query} is no file of text that can be read; write the query into it."
+            f"{location.query} is no file of text that can be read; write the query into it."
         ) from None
 
 
@@ -102,14 +102,14 @@ def _settle_query(source: SqlParams, root: Path) -> SqlParams:
 def note_location(outside: str | None) -> list[str]:
     """Note for colleagues who work in a clone."""
     remote = (
-        "the rows are in data/raw and in var/dvc-remote of this folder alone: name a DVC remote "
-        "that colleagues and CI reach (README.md: Another DVC remote), then `make push`; they "
-        "`make pull`"
+        "the rows are stored only in data/raw and var/dvc-remote of this folder: configure a DVC "
+        "remote that colleagues and CI can reach (README.md: Another DVC remote), then run "
+        "`make push`; they run `make pull`"
     )
     table = (
-        f"the table lies outside the repository, so params.yaml says {PLACEHOLDER} and git holds "
-        f"no path: {SETTING} says it for this machine; a colleague sets {VARIABLE} or that file, "
-        "or goes on from data/raw"
+        f"the table is outside the repository, so params.yaml contains {PLACEHOLDER} in place of "
+        f"its path, which {SETTING} sets on this machine; colleagues set {VARIABLE} or that file, "
+        "or continue from data/raw"
     )
     return [remote] if outside is None else [table, remote]
 
@@ -118,9 +118,9 @@ def _relate(path: str, root: Path) -> str | None:
     """A path from the project's folder, where it is inside the repository."""
     top = find_repository(root) or root
     # Without following links: who keeps a link in the repository means the link.
-    place = Path(os.path.normpath(root.absolute() / path))
+    normal = Path(os.path.normpath(root.absolute() / path))
     pairs = ((top, root.absolute()), (top.resolve(), root.resolve()))
     for folder, base in pairs:
-        if place.is_relative_to(folder):
-            return os.path.relpath(place, base)
+        if normal.is_relative_to(folder):
+            return os.path.relpath(normal, base)
     return None

@@ -47,7 +47,7 @@ class Encoding:
     """One encoding that a file may be written in.
 
     Attributes:
-        name: As Python knows it.
+        name: Name of its codec in Python.
         rarity: Rarity of the encoding relative to the most common one, in bits.
         languages: Letters beyond a to z by language, the commonest first, and the language's
             rarity among the files of this encoding, in bits.

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from mlchassis.adoption.formats.infer import InferredFormat
+from mlchassis.adoption.inference.models import InferredFormat
 from mlchassis.sources.composing import PARTS
 from mlchassis.sources.parsing import parse_column
 
@@ -21,33 +21,35 @@ Composed = dict[str, tuple[str, ...]]
 
 
 def find_composed(
-    words: pd.DataFrame, readings: Mapping[str, InferredFormat], event_time: str | None
+    strings: pd.DataFrame, formats_by_column: Mapping[str, InferredFormat], event_time: str | None
 ) -> Composed:
     """Find a time that lies in several columns of a table without another time.
 
     Args:
-        words: The table as it is written.
-        readings: Inferred format of each column.
+        strings: The table as it is written.
+        formats_by_column: Inferred format of each column.
         event_time: Value of the flag: a column's name or "none".
 
     Returns:
         The new column's name, and the columns that it is made of; empty if there is none.
     """
-    if event_time not in (None, NAME) or NAME in words:
+    if event_time not in (None, NAME) or NAME in strings:
         return {}
-    if event_time is None and any(reading.kind == "timestamp" for reading in readings.values()):
+    if event_time is None and any(
+        inferred.kind == "timestamp" for inferred in formats_by_column.values()
+    ):
         return {}
-    found = {
+    names = {
         part: name
-        for name, reading in readings.items()
+        for name, inferred in formats_by_column.items()
         for part in PARTS
-        if name.lower() == part and _holds_part(words[name], reading, part)
+        if name.lower() == part and _holds_part(strings[name], inferred, part)
     }
-    parts = [part for part in PARTS if part in found]
+    parts = [part for part in PARTS if part in names]
     # An hour without its day would be an hour of the month's first day.
     if len(parts) < 2 or parts != list(PARTS[: len(parts)]):
-        parts = [part for part in PARTS[:2] if part in found]
-    return {NAME: tuple(found[part] for part in parts)} if len(parts) > 1 else {}
+        parts = [part for part in PARTS[:2] if part in names]
+    return {NAME: tuple(names[part] for part in parts)} if len(parts) > 1 else {}
 
 
 def note_composed(composed: Composed) -> list[str]:
@@ -59,10 +61,10 @@ def note_composed(composed: Composed) -> list[str]:
     ]
 
 
-def _holds_part(written: "pd.Series[Any]", reading: InferredFormat, part: str) -> bool:
-    if reading.kind != "integer":
+def _holds_part(written: "pd.Series[Any]", inferred: InferredFormat, part: str) -> bool:
+    if inferred.kind != "integer":
         return False
-    values, _ = parse_column(written, "integer", reading.form)
+    values, _ = parse_column(written, "integer", inferred.form)
     low, high = _LIMITS[part]
     present = values.dropna()
     return bool(len(present)) and bool(present.between(low, high).all())

@@ -43,12 +43,12 @@ _EPOCH_SECONDS = (631_152_000, 2_208_988_800)
 _EXCEL = (18_264, 62_093)
 """From 1950 to 2069."""
 _YEARS = (1900, 2100)
-_LEAST_GAP = 5
-"""Years that must be free of values, or no hundred years can be told for years of two digits."""
-_SAMPLE = 1000
+_MIN_GAP_YEARS = 5
+"""Years without values that are needed to place years of two digits in a century."""
+_SAMPLE_SIZE = 1000
 _SHAPES = 8
 _PER_SHAPE = 3
-_LEAST_DIGITS = 2
+_MIN_DIGITS = 2
 _DIGIT = re.compile(r"[0-9]")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _MONTH_NAMES = frozenset(
@@ -56,9 +56,9 @@ _MONTH_NAMES = frozenset(
 )
 _DAY_NAMES = frozenset(["mon", "tue", "wed", "thu", "fri", "sat", "sun"])
 _MARKERS = frozenset({"t", "z", "am", "pm", "utc", "gmt", "w", "q"})
-_LEAST_DATES = 20
-"""Different words of digits, from which on it is no accident that all are dates."""
-_SHARE = 0.95
+_MIN_DATES = 20
+"""Different strings of digits, from which on it is no accident that all are dates."""
+_MIN_DATE_PROPORTION = 0.95
 _MONTH_NAME = re.compile("month|period|monat|ym|date", re.IGNORECASE)
 _TIME_WORDS = (
     "date|dates|datum|datetime|time|timestamp|stamp|zeit|zeitpunkt|zeitstempel|fecha|data|when|ts|dt|"
@@ -112,33 +112,33 @@ def is_surely_named_as_time(name: str) -> bool:
     return bool(_SURE_NAME.search(name)) and not _DURATION.search(name)
 
 
-def are_clocks(words: Iterable[str]) -> bool:
+def are_clocks(strings: Iterable[str]) -> bool:
     """True if strings are times of day or durations, such as 10:30 or 1:23:45."""
-    return all(_CLOCK_ALONE.fullmatch(word) for word in words)
+    return all(_CLOCK_ALONE.fullmatch(string) for string in strings)
 
 
 def guess_dates(
-    words: Sequence[str], name: str, *, day_first: bool, this_year: int
+    strings: Sequence[str], name: str, *, day_first: bool, this_year: int
 ) -> DateGuess | None:
-    """The forms of a column's times; None where too few words have any.
+    """Return the date formats of a column; None where too few strings have one.
 
     Args:
-        words: Its different words, without those for a missing value.
+        strings: Its different strings, without those for a missing value.
         name: Of the column.
         day_first: True to read ambiguous dates with the day first.
-        this_year: The year of today, which most dates do not lie beyond.
+        this_year: The year of today.
     """
-    sample = list(words[:_SAMPLE])
+    sample = list(strings[:_SAMPLE_SIZE])
     if 2 * sum(map(_is_signed_number, sample)) > len(sample):
         return None
-    digits = [word for word in sample if _is_digits(word)]
+    digits = [string for string in sample if _is_digits(string)]
     if 2 * len(digits) > len(sample):
         return _guess_digits(digits, name)
-    order, note, question = _choose_order(words, name, day_first=day_first)
-    dates = _find_forms(words, order)
+    order, note, question = _choose_order(strings, name, day_first=day_first)
+    dates = _find_forms(strings, order)
     if dates is None:
         return None
-    return _complete(words, name, dates, _Order(order, note, question), this_year)
+    return _complete(strings, name, dates, _Order(order, note, question), this_year)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,28 +149,28 @@ class _Order:
 
 
 def _complete(
-    words: Sequence[str], name: str, dates: tuple[str, ...], order: _Order, this_year: int
+    strings: Sequence[str], name: str, dates: tuple[str, ...], order: _Order, this_year: int
 ) -> DateGuess | None:
-    notes = [f"{len(dates)} forms of dates"] if len(dates) > 1 else []
+    notes = [f"{len(dates)} date formats"] if len(dates) > 1 else []
     form = ColumnFormat(dates=() if dates == ("ISO8601",) else dates)
     if any("%y" in date for date in dates):
-        newest = choose_newest_year(_short_years(words, form), this_year, named=name)
+        newest = choose_newest_year(_short_years(strings, form), this_year, named=name)
         if newest is None:
             return None
         form = form.model_copy(update={"newest_year": newest})
-        notes.append(_note_years(words, form, name))
+        notes.append(_note_years(strings, form, name))
     ambiguous = order.note and any(date.startswith(("%d", "%m")) for date in dates)
     other = _swap_order(form) if ambiguous else None
     if ambiguous:
         notes.append(order.note)
-    if _has_naive_clock(words, form):
+    if _has_naive_clock(strings, form):
         notes.append("times have no zone and are taken as UTC")
     return DateGuess(form, "; ".join(notes), order.question if ambiguous else "", other)
 
 
 def _swap_order(form: ColumnFormat) -> ColumnFormat:
     swap = {"%d": "%m", "%m": "%d"}
-    dates = tuple(re.sub("%[dm]", lambda found: swap[found[0]], date) for date in form.dates)
+    dates = tuple(re.sub("%[dm]", lambda match: swap[match[0]], date) for date in form.dates)
     return form.model_copy(update={"dates": dates})
 
 
@@ -185,23 +185,23 @@ def _candidates(order: Sequence[str]) -> Iterable[str]:
     yield "quarter"
 
 
-def _find_forms(words: Sequence[str], order: Sequence[str]) -> tuple[str, ...] | None:
-    """The forms that together read nearly all words."""
-    sample = [word for word in words[:_SAMPLE] if _shape(word)]
-    if 2 * len(sample) < len(words[:_SAMPLE]):
+def _find_forms(strings: Sequence[str], order: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the formats that together parse nearly all strings."""
+    sample = [string for string in strings[:_SAMPLE_SIZE] if _shape(string)]
+    if 2 * len(sample) < len(strings[:_SAMPLE_SIZE]):
         return None
     used, rest = _try_candidates(sample, order)
     if not used or len(rest) > len(sample) / 2:
         return None
-    if len(words) > _SAMPLE:
-        rare = [word for word in _unread(words, tuple(used)) if _shape(word)]
-        used += _try_candidates(rare[:_SAMPLE], order)[0]
+    if len(strings) > _SAMPLE_SIZE:
+        rare = [string for string in _unread(strings, tuple(used)) if _shape(string)]
+        used += _try_candidates(rare[:_SAMPLE_SIZE], order)[0]
     return tuple(used)
 
 
-def _try_candidates(words: Sequence[str], order: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Forms that read some words, and the words that none of them reads."""
-    rest, used = list(words), list[str]()
+def _try_candidates(strings: Sequence[str], order: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return formats that parse some strings, and the strings that none of them parses."""
+    rest, used = list(strings), list[str]()
     some = _pick_by_shape(rest)
     for candidate in _candidates(order):
         if not rest:
@@ -213,20 +213,20 @@ def _try_candidates(words: Sequence[str], order: Sequence[str]) -> tuple[list[st
     return used, rest
 
 
-def _pick_by_shape(words: Sequence[str]) -> list[str]:
-    """A few words of each of the commonest shapes: all forms on all words would take minutes."""
+def _pick_by_shape(strings: Sequence[str]) -> list[str]:
+    """Pick a few strings of each common shape: all forms on all strings would take minutes."""
     shapes: dict[str, list[str]] = {}
-    for word in words:
-        shapes.setdefault(_shape(word), []).append(word)
+    for string in strings:
+        shapes.setdefault(_shape(string), []).append(string)
     commonest = sorted(shapes.values(), key=len, reverse=True)[:_SHAPES]
-    return [word for group in commonest for word in group[:_PER_SHAPE]]
+    return [string for group in commonest for string in group[:_PER_SHAPE]]
 
 
-def _shape(word: str) -> str:
+def _shape(string: str) -> str:
     """Shape of a time: digits as 9, names of months and days as one; "" if it is no time."""
-    if sum(sign.isdigit() for sign in word) < _LEAST_DIGITS:
+    if sum(sign.isdigit() for sign in string) < _MIN_DIGITS:
         return ""
-    shape = _LETTERS.sub(lambda found: _name_shape(found[0]), _DIGIT.sub("9", word))
+    shape = _LETTERS.sub(lambda match: _name_shape(match[0]), _DIGIT.sub("9", string))
     return "" if "?" in shape else shape
 
 
@@ -239,29 +239,29 @@ def _name_shape(letters: str) -> str:
     return letters if letters.lower() in _MARKERS or "gmt" in letters.lower() else "?"
 
 
-def _unread(words: Sequence[str], dates: tuple[str, ...]) -> list[str]:
+def _unread(strings: Sequence[str], dates: tuple[str, ...]) -> list[str]:
     if not dates:
-        return list(words)
+        return list(strings)
     form = ColumnFormat(dates=dates)
-    return [word for word in words if try_time(word, form) is None]
+    return [string for string in strings if try_time(string, form) is None]
 
 
-def try_time(word: str, form: ColumnFormat) -> datetime | None:
-    """The time that a word means, or None."""
+def try_time(string: str, form: ColumnFormat) -> datetime | None:
+    """Return the parsed time, or None."""
     try:
-        return read_time(word, form)
+        return read_time(string, form)
     except ValueError:
         return None
 
 
 def _choose_order(
-    words: Sequence[str], name: str, *, day_first: bool
+    strings: Sequence[str], name: str, *, day_first: bool
 ) -> tuple[tuple[str, ...], str, str]:
     """Decide if numeric dates begin with the day: by days after the twelfth, or a fixed first."""
-    pairs = [(int(found[1]), int(found[2])) for found in map(_NUMERIC.match, words) if found]
+    pairs = [(int(match[1]), int(match[2])) for match in map(_NUMERIC.match, strings) if match]
     if not pairs:
         return _DAY_FIRST, "", ""
-    first, second = ([pair[place] for pair in pairs] for place in (0, 1))
+    first, second = ([pair[part] for pair in pairs] for part in (0, 1))
     late_first, late_second = sum(n > 12 for n in first), sum(n > 12 for n in second)
     if late_first or late_second:
         return (_DAY_FIRST if late_first >= late_second else _MONTH_FIRST), "", ""
@@ -271,55 +271,59 @@ def _choose_order(
         return _MONTH_FIRST, "", ""
     part = "day" if day_first else "month"
     flag = "--month-first" if day_first else "no --month-first"
-    note = f"dates read with the {part} first; they could be either: {flag} reads the other"
-    question = f"'{name}': dates such as '{words[0]}' could be either. Does the {part} come first?"
+    note = f"dates read with the {part} first; they are ambiguous: {flag} reads the other order"
+    question = f"'{name}': dates such as '{strings[0]}' are ambiguous. Does the {part} come first?"
     return (_DAY_FIRST if day_first else _MONTH_FIRST), note, question
 
 
-def _short_years(words: Sequence[str], form: ColumnFormat) -> list[int]:
+def _short_years(strings: Sequence[str], form: ColumnFormat) -> list[int]:
     wide = form.model_copy(update={"newest_year": None})
-    times = (try_time(word, wide) for word in words)
+    times = (try_time(string, wide) for string in strings)
     return [time.year % 100 for time in times if time is not None]
 
 
 def choose_newest_year(years: Sequence[int], this_year: int, *, named: str = "") -> int | None:
-    """The last of the hundred years that years of two digits lie in; None where it cannot be told.
+    """Return the last of the hundred years of two-digit years; None where it is not clear.
 
-    The hundred begins after the longest run of years that no value has, and the newest value is
-    not in the future, or in the near one.
+    The hundred begins after the longest run of years without values. The newest value lies at most
+    ten years in the future; a year of birth does not lie in the future.
     """
-    seen = sorted(set(years))
-    if not seen:
+    distinct = sorted(set(years))
+    if not distinct:
         return None
     gaps = [
         (after - before) % 100 or 100
-        for before, after in zip(seen, [*seen[1:], seen[0]], strict=True)
+        for before, after in zip(distinct, [*distinct[1:], distinct[0]], strict=True)
     ]
     gap = max(gaps)
-    if gap <= _LEAST_GAP:
+    if gap <= _MIN_GAP_YEARS:
         return None
-    newest = seen[gaps.index(gap)]
+    newest = distinct[gaps.index(gap)]
     near = this_year if _BIRTH.search(named) else this_year + 10
     year = near - (near - newest) % 100
     # Tomorrow's rows are newer: they get the free years that lie between.
     return year + (gap - 1) // 2
 
 
-def _note_years(words: Sequence[str], form: ColumnFormat, name: str) -> str:
-    years = [time.year for time in (try_time(word, form) for word in words) if time is not None]
+def _note_years(strings: Sequence[str], form: ColumnFormat, name: str) -> str:
+    years = [
+        time.year for time in (try_time(string, form) for string in strings) if time is not None
+    ]
     return (
         f"years of two digits are read as {min(years)} to {max(years)}; if that is wrong, run "
         f"again with --newest-year '{name}={form.newest_year}' and the right year"
     )
 
 
-def _has_naive_clock(words: Sequence[str], form: ColumnFormat) -> bool:
-    some = words[:_SAMPLE]
-    return any(":" in word for word in some) and any(is_naive_time(word, form) for word in some)
+def _has_naive_clock(strings: Sequence[str], form: ColumnFormat) -> bool:
+    some = strings[:_SAMPLE_SIZE]
+    return any(":" in string for string in some) and any(
+        is_naive_time(string, form) for string in some
+    )
 
 
 def _guess_digits(digits: Sequence[str], name: str) -> DateGuess | None:
-    """Times in digits alone: only where the name says that they are times."""
+    """Infer times from digits, only where the column is named like a time."""
     if not is_named_as_time(name):
         return None
     dates = _find_digit_form(digits)
@@ -332,42 +336,46 @@ def _guess_digits(digits: Sequence[str], name: str) -> DateGuess | None:
     return DateGuess(form, f"digits are read as dates ({dates}){zone}")
 
 
-def find_digit_form(words: Sequence[str]) -> str:
-    """The form of dates that all words of digits have, whatever the name; empty without one."""
-    digits = [word for word in words[:_SAMPLE] if _is_digits(word)]
-    if len(digits) < max(_LEAST_DATES, len(words[:_SAMPLE])):
+def find_digit_form(strings: Sequence[str]) -> str:
+    """Return the date format that all strings of digits have, whatever the name; else empty."""
+    digits = [string for string in strings[:_SAMPLE_SIZE] if _is_digits(string)]
+    if len(digits) < max(_MIN_DATES, len(strings[:_SAMPLE_SIZE])):
         return ""
-    found = _find_digit_form(digits)
-    return "" if found in ("excel", "%Y%m") else found
+    dates = _find_digit_form(digits)
+    return "" if dates in ("excel", "%Y%m") else dates
 
 
-def _is_signed_number(word: str) -> bool:
-    """True for numbers that no time looks like: with a sign, or a short fraction."""
-    whole, point, _ = word.lstrip("+-").partition(".")
-    return _is_digits(word.lstrip("+-")) and (word[0] in "+-" or (bool(point) and len(whole) < 5))
+def _is_signed_number(string: str) -> bool:
+    """Return True for numbers that cannot be times: with a sign, or a short fraction."""
+    whole, point, _ = string.lstrip("+-").partition(".")
+    return _is_digits(string.lstrip("+-")) and (
+        string[0] in "+-" or (bool(point) and len(whole) < 5)
+    )
 
 
-def _is_digits(word: str) -> bool:
-    return word.isascii() and word.replace(".", "", 1).isdigit()
+def _is_digits(string: str) -> bool:
+    return string.isascii() and string.replace(".", "", 1).isdigit()
 
 
 def _find_digit_form(digits: Sequence[str]) -> str:
     for dates in _DIGITS:
-        if _most_fit(_is_date(word, dates) for word in digits):
+        if _most_fit(_is_date(string, dates) for string in digits):
             return dates
     low, high = _EPOCH_SECONDS
     for dates, unit in _EPOCHS:
-        if _most_fit(low <= float(word) / unit <= high for word in digits):
+        if _most_fit(low <= float(string) / unit <= high for string in digits):
             return dates
-    return "excel" if _most_fit(_EXCEL[0] <= float(word) <= _EXCEL[1] for word in digits) else ""
+    return (
+        "excel" if _most_fit(_EXCEL[0] <= float(string) <= _EXCEL[1] for string in digits) else ""
+    )
 
 
 def _most_fit(fits: Iterable[bool]) -> bool:
     """True if all fit except placeholders such as 0 or 99991231."""
     verdicts = list(fits)
-    return sum(verdicts) >= _SHARE * len(verdicts)
+    return sum(verdicts) >= _MIN_DATE_PROPORTION * len(verdicts)
 
 
-def _is_date(word: str, dates: str) -> bool:
-    found = try_time(word, ColumnFormat(dates=(dates,)))
-    return found is not None and _YEARS[0] <= found.year <= _YEARS[1]
+def _is_date(string: str, dates: str) -> bool:
+    time = try_time(string, ColumnFormat(dates=(dates,)))
+    return time is not None and _YEARS[0] <= time.year <= _YEARS[1]

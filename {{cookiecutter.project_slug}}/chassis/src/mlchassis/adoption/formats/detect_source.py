@@ -30,7 +30,7 @@ from mlchassis.sources.s3 import fetched
 from mlchassis.sources.sql import resolve_url
 
 QUERY = "source.sql"
-"""Where the query of a table is written."""
+"""File of the query that reads a table."""
 _HEAD_BYTES = 4096
 _SAMPLE_BYTES = 64 * 1024
 _DELIMITERS = ",;\t|"
@@ -38,14 +38,14 @@ _SQLITE = b"SQLite format 3\0"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DataLocation:
     """Location of a table, as a person writes it.
 
     Attributes:
-        data: A file, a folder, s3://BUCKET/KEY, or the address of a database.
+        data: A file, a folder, s3://BUCKET/KEY, or the URL of a database.
         query: A `.sql` file, for a database.
         table: Or a table of it.
-        incremental: Column of the event time, for a database that is asked for new months alone.
+        incremental: Column of the event time, for a database from which only new months are read.
         endpoint: Of S3-compatible storage that is not Amazon's.
     """
 
@@ -82,34 +82,34 @@ class OpenedSource:
 
 
 def open_source(
-    place: Place, root: Path, formats: FormatOverrides, ask: Callable[[str, bool], bool]
+    location: DataLocation, root: Path, formats: FormatOverrides, ask: Callable[[str, bool], bool]
 ) -> OpenedSource:
-    """Find out how a source is opened.
+    """Detect the settings that open a source.
 
     Args:
-        place: Location of the table.
+        location: Location of the table.
         root: The project's folder.
         formats: Format flags.
-        ask: Settles what cannot be told.
+        ask: Callback for the user's answer where the encoding is ambiguous.
 
     Raises:
-        ProjectError: It is not there, cannot be opened, or nobody said what to query.
+        ProjectError: It does not exist or cannot be opened, or a database has no query or table.
     """
-    _check_secrets(place, root)
-    if place.is_database:
-        return OpenedSource(_open_database(place, root))
-    if not place.data.startswith("s3://"):
-        return inspect_files(place.data, root, formats, ask)
-    remote = S3Params(kind="s3", path=place.data, endpoint=place.endpoint)
+    _check_secrets(location, root)
+    if location.is_database:
+        return OpenedSource(_open_database(location, root))
+    if not location.data.startswith("s3://"):
+        return inspect_files(location.data, root, formats, ask)
+    remote = S3Params(kind="s3", path=location.data, endpoint=location.endpoint)
     with fetched(remote) as folder:
-        found = inspect_files(str(folder), root, formats, ask)
-    read = found.params.model_dump(exclude={"kind", "path"}, exclude_defaults=True)
-    return OpenedSource(remote.model_copy(update=read), found.encoding)
+        inspected = inspect_files(str(folder), root, formats, ask)
+    read = inspected.params.model_dump(exclude={"kind", "path"}, exclude_defaults=True)
+    return OpenedSource(remote.model_copy(update=read), inspected.encoding)
 
 
-def _check_secrets(place: Place, root: Path) -> None:
-    """Refuse an address with a secret before anything of it is written or repeated."""
-    for address in filter(None, (place.data, place.endpoint)):
+def _check_secrets(location: DataLocation, root: Path) -> None:
+    """Reject an address with a secret before any part of it is written or repeated."""
+    for address in filter(None, (location.data, location.endpoint)):
         secret = name_secret(address)
         if secret and not (root / address).exists():
             raise ProjectError(
@@ -119,41 +119,41 @@ def _check_secrets(place: Place, root: Path) -> None:
             )
 
 
-def _open_database(place: Place, root: Path) -> SqlParams:
-    if (place.query is None) == (place.table is None):
+def _open_database(location: DataLocation, root: Path) -> SqlParams:
+    if (location.query is None) == (location.table is None):
         raise ProjectError(
-            "Say what to ask the database for: --query orders.sql, or --table orders for all of "
-            "a table."
+            "A database needs a query or a table: add --query orders.sql, or --table orders for "
+            "all of a table."
         )
-    resolve_url(place.data, root)
-    query = place.query or QUERY
-    return SqlParams(kind="sql", url=place.data, query=query, incremental=place.incremental)
+    resolve_url(location.data, root)
+    query = location.query or QUERY
+    return SqlParams(kind="sql", url=location.data, query=query, incremental=location.incremental)
 
 
-def draft_query(place: Place, root: Path) -> str | None:
-    """The query for a whole table of a database; None where the table lies elsewhere."""
-    if place.table is None or not place.is_database:
+def draft_query(location: DataLocation, root: Path) -> str | None:
+    """Return the query for a whole table of a database; None for other sources."""
+    if location.table is None or not location.is_database:
         return None
-    quote = resolve_url(place.data, root).get_dialect()().identifier_preparer.quote
-    return f"SELECT *\nFROM {'.'.join(map(quote, place.table.split('.')))}\n"
+    quote = resolve_url(location.data, root).get_dialect()().identifier_preparer.quote
+    return f"SELECT *\nFROM {'.'.join(map(quote, location.table.split('.')))}\n"
 
 
 def open_files(data: str, root: Path) -> FilesParams:
     """Detect the `files` section of params.yaml; see `inspect_files`."""
-    found = inspect_files(data, root, FormatOverrides(), lambda _question, safe: safe).params
-    return FilesParams.model_validate(found.model_dump())
+    params = inspect_files(data, root, FormatOverrides(), lambda _question, safe: safe).params
+    return FilesParams.model_validate(params.model_dump())
 
 
 def inspect_files(
     data: str, root: Path, formats: FormatOverrides, ask: Callable[[str, bool], bool]
 ) -> OpenedSource:
-    """Find out how files are opened.
+    """Detect the settings that open files.
 
     Args:
         data: A file or a folder; relative to the project's folder, or absolute.
         root: The project's folder.
         formats: Format flags.
-        ask: Settles what cannot be told.
+        ask: Callback for the user's answer where the encoding is ambiguous.
 
     Raises:
         ProjectError: There is no such file, or its header cannot be used.
@@ -182,7 +182,7 @@ def inspect_files(
 
 
 def _check_is_text(path: Path, data: str) -> None:
-    """Refuse a file that is no text, or cannot be unpacked to its end.
+    """Reject a file that is not text, or cannot be unpacked to its end.
 
     Raises:
         ProjectError: It is of another format.
@@ -211,25 +211,25 @@ def _choose_encoding(
     """The encoding of all files.
 
     Raises:
-        ProjectError: It cannot be told, or files differ in it.
+        ProjectError: It is not certain, or files differ in it.
     """
     if formats.encoding is not None:
         for file in files:
             check_encoding(file, formats.encoding)
         return describe_encoding(files, formats.encoding)
-    found = detect_encodings(files)
-    if found.certain:
-        return found
-    readings = [(found.name, found.words), *found.others]
-    for name, words in readings:
+    detected = detect_encodings(files)
+    if detected.certain:
+        return detected
+    candidates = [(detected.name, detected.words), *detected.others]
+    for name, words in candidates:
         if name == formats.known_encoding or ask(
             f"{_list_words(words)}: are these words right (encoding {name})?", False
         ):
             return FileEncoding(name, words)
-    listed = "; ".join(f"in {name} it reads {_list_words(words)}" for name, words in readings)
+    listed = "; ".join(f"in {name} it reads {_list_words(words)}" for name, words in candidates)
     raise ProjectError(
-        f"{files[0].name} is not UTF-8, and its encoding cannot be told for certain: {listed}; "
-        f"name the right one, such as --encoding {found.name}."
+        f"{files[0].name} is not UTF-8, and its encoding is not certain: {listed}; "
+        f"name the right one, such as --encoding {detected.name}."
     )
 
 
@@ -261,7 +261,7 @@ def _read_header(path: Path, encoding: str, delimiter: str | None) -> tuple[str,
 
 
 def detect_delimiter(lines: list[str]) -> str:
-    """The delimiter that parts the header and the next lines into equally many cells, or none."""
+    """Return the delimiter that splits header and rows into equally many cells, or none."""
     best, most = "", 1
     for delimiter in _DELIMITERS:
         rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
@@ -274,7 +274,7 @@ def detect_delimiter(lines: list[str]) -> str:
 
 
 def rename_impossible(names: list[str]) -> dict[str, str]:
-    """New names for those that a contract cannot hold: blank, or beginning with an underscore."""
+    """Return new names for those that a contract rejects: blank, or with a leading underscore."""
     renamed = {}
     for position, name in enumerate(names, start=1):
         bare = name.lstrip("_").strip()

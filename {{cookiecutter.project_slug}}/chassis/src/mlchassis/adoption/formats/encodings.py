@@ -1,8 +1,8 @@
-"""The character encoding of a file without a mark of its own: by the words that it would give.
+"""Character encoding of a file without a byte order mark, by the words that it decodes to.
 
-UTF-8 and UTF-16 are told by their own rules. Any other file decodes in many encodings; each of them
-is priced by how many bits its words take under the letters of its languages, so that "München" is
-cheap, while "MЁnchen" and "M▒nchen" are expensive.
+UTF-8 and UTF-16 are recognized by their own rules. Any other file decodes in many encodings; the
+cost of each is the number of bits of its words under the letter frequencies of its languages, so
+that "München" is cheap, while "MЁnchen" and "M▒nchen" are expensive.
 """
 
 import codecs
@@ -25,13 +25,13 @@ _BOMS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_MOST_WORDS = 500
-"""Different words by which an encoding is told; more tell nothing new."""
+_MAX_WORDS = 500
+"""Distinct words that are examined; more show nothing new."""
 _MARGIN = 6.0
 """Bits by which the best encoding must be cheaper than the next that gives other words."""
 _PLAUSIBLE = 8.0
 """Bits per letter beyond a to z that words of a real language stay below."""
-_SHOWN_WORDS = 5
+_MAX_SHOWN = 5
 _ENDINGS = re.compile(rb'[\s,;"]+')
 _MULTI_BYTE = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
@@ -57,13 +57,13 @@ _HALF_WIDTH = 9.0
 
 @dataclass(frozen=True, slots=True)
 class FileEncoding:
-    """The encoding of a file as it was told.
+    """Detected encoding of a file.
 
     Attributes:
-        name: As Python knows it.
-        words: Some words with letters beyond a to z, as they read in it.
-        others: Encodings that would do nearly as well, each with words as they read in it; empty
-            where one is clearly right.
+        name: Name of its codec in Python.
+        words: Some decoded words with letters beyond a to z.
+        others: Encodings that are nearly as likely, each with decoded words; empty where one is
+            clearly right.
     """
 
     name: str
@@ -77,7 +77,7 @@ class FileEncoding:
 
 
 def detect_encodings(files: Sequence[Path]) -> FileEncoding:
-    """Tell the one encoding of all CSV files of a table.
+    """Detect the one encoding of all CSV files of a table.
 
     Raises:
         ProjectError: A file is UTF-8 except for some bytes, or files differ in their encoding.
@@ -111,7 +111,7 @@ def _agree(marked: Mapping[str, Path]) -> FileEncoding:
 
 
 def _detect_unicode(path: Path) -> str | None:
-    """The form of Unicode that a file is in; "ascii" where every form of it would do; or None.
+    """Return the Unicode encoding of a file; "ascii" where any of them works; or None.
 
     Raises:
         ProjectError: It is UTF-8 except for some bytes.
@@ -132,11 +132,11 @@ def _detect_unicode(path: Path) -> str | None:
 
 
 def describe_encoding(files: Sequence[Path], name: str) -> FileEncoding:
-    """An encoding that is known, with words of the files as they read in it."""
+    """Return a known encoding, with decoded words of the files."""
     words: list[bytes] = []
     if not codecs.lookup(name).name.startswith("utf"):
         words = [word for file in files for word in _collect_words(file)]
-    return FileEncoding(name, tuple(_decode(words, name)[:_SHOWN_WORDS]))
+    return FileEncoding(name, tuple(_decode(words, name)[:_MAX_SHOWN]))
 
 
 def check_encoding(path: Path, name: str) -> None:
@@ -178,7 +178,7 @@ def find_invalid_line(path: Path, encoding: str) -> int | None:
 
 
 def rank_encodings(words: list[bytes], files: Sequence[Path] = ()) -> FileEncoding:
-    """The encoding in which words are cheapest, with those that come close.
+    """Return the encoding in which words are cheapest, with those that come close.
 
     Args:
         words: Different words with bytes beyond ASCII.
@@ -215,7 +215,7 @@ class _Priced:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        return self.texts[:_SHOWN_WORDS]
+        return self.texts[:_MAX_SHOWN]
 
 
 def _is_far(priced: _Priced, best: _Priced, letters: int) -> bool:
@@ -263,14 +263,14 @@ def _price_alphabet(letters: str) -> Mapping[str, float]:
 
 def _price_letters(text: str, prices: Mapping[str, float]) -> float:
     cost = 0.0
-    for place, sign in enumerate(text):
+    for position, sign in enumerate(text):
         if sign.isascii():
             continue
         lower = sign.lower() if sign != "\u0130" else "\u0131"
         if lower in prices:
             cost += prices[lower]
         elif sign in _MARKS:
-            cost += _price_mark(text, place)
+            cost += _price_mark(text, position)
         elif sign.isalpha():
             cost += _STRANGE_LETTER
         else:
@@ -278,12 +278,12 @@ def _price_letters(text: str, prices: Mapping[str, float]) -> float:
     return cost
 
 
-def _price_mark(text: str, place: int) -> float:
-    sides = (text[place - 1 : place] if place else "", text[place + 1 : place + 2])
-    if text[place] in _UNITS and not sides[0].isalpha():
+def _price_mark(text: str, position: int) -> float:
+    sides = (text[position - 1 : position] if position else "", text[position + 1 : position + 2])
+    if text[position] in _UNITS and not sides[0].isalpha():
         return _UNIT_AT_NUMBER
     if all(side.isalpha() for side in sides):
-        return _UNIT_AT_NUMBER if text[place] == "\u2019" else _MARK_INSIDE
+        return _UNIT_AT_NUMBER if text[position] == "\u2019" else _MARK_INSIDE
     return _MARK_AT_EDGE
 
 
@@ -368,6 +368,6 @@ def _collect_words(path: Path) -> list[bytes]:
             for word in _ENDINGS.split(line):
                 if not word.isascii():
                     words[word] = None
-            if len(words) >= _MOST_WORDS:
+            if len(words) >= _MAX_WORDS:
                 break
-    return list(words)[:_MOST_WORDS]
+    return list(words)[:_MAX_WORDS]

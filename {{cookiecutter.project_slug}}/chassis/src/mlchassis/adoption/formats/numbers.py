@@ -23,22 +23,24 @@ _WHOLE = re.compile(r"[0-9]+")
 _WHOLE_EXPONENT = re.compile(r"[0-9]+[eE][0-9]+")
 _WESTERN = re.compile(r"[1-9]\d{0,2}(,\d{3})+")
 _INDIAN = re.compile(r"[1-9]\d?(,\d{2})*,\d{3}")
-_LONG = 15
+_FLOAT_DIGITS = 15
 """Digits that a float holds for certain; longer whole numbers are identifiers."""
-_FEW = 3
+_CONVINCING = 3
 """So many different numbers without and with a mark show what the mark is."""
 _INT64_DIGITS = 18
 _RARE = 0.05
-"""Share of a column's different numbers that may be written in another way than the rest."""
+"""Proportion of a column's different numbers that may be written in another way than the rest."""
 
 _POINTED = frozenset({"$", "£"})
 """Currencies of countries that write a decimal point."""
+
+_MARK_NAMES = {".": "point", ",": "comma"}
 
 Negative = Literal["minus", "parentheses", "trailing"]
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class FormatCandidate:
     """A format that is one of several, with the question that settles it.
 
     Attributes:
@@ -58,12 +60,12 @@ class NumberGuess:
 
     Attributes:
         form: The format that is clearly right; None where none is.
-        doubts: Formats of which somebody must choose one.
+        candidates: Formats of which somebody must choose one.
         note: Note on the format, for a person.
     """
 
     form: ColumnFormat | None
-    doubts: tuple[Doubt, ...] = ()
+    candidates: tuple[FormatCandidate, ...] = ()
     note: str = ""
 
 
@@ -106,7 +108,7 @@ class Marks:
         """Different numbers with a mark that can be both."""
         return self.either.total()
 
-    def settle(self) -> None:
+    def drop_contradictions(self) -> None:
         """Drop marks of a few numbers that contradict those of all others."""
         for one, other in ((self.decimal, self.decimal), (self.decimal, self.thousands)):
             for sign in [*one]:
@@ -118,12 +120,12 @@ class Marks:
                 del self.thousands[sign]
 
 
-def split_number(word: str) -> NumberParts | None:
-    """A word as a number with what stands around its digits; None if it is none."""
-    found = _SPLIT.fullmatch(word)
-    if found is None:
+def split_number(string: str) -> NumberParts | None:
+    """A string as a number with what stands around its digits; None if it is none."""
+    match = _SPLIT.fullmatch(string)
+    if match is None:
         return None
-    head, tail = found["head"].strip(), found["tail"].strip()
+    head, tail = match["head"].strip(), match["tail"].strip()
     negative: Negative = "minus"
     if "(" in head and ")" in tail:
         negative = "parentheses"
@@ -135,12 +137,12 @@ def split_number(word: str) -> NumberParts | None:
         negative = "trailing"
     prefix = f"{before['outer']}{before['inner']}".strip()
     suffix = f"{after['inner']}{after['outer']}".strip()
-    return NumberParts(found["body"], prefix, suffix, negative)
+    return NumberParts(match["body"], prefix, suffix, negative)
 
 
-def looks_like_number(word: str) -> bool:
+def looks_like_number(string: str) -> bool:
     """True if a string is digits with at most a currency or a unit around them."""
-    parts = split_number(word)
+    parts = split_number(string)
     if parts is None:
         return False
     marks = Marks()
@@ -149,19 +151,19 @@ def looks_like_number(word: str) -> bool:
     return known and (not parts.suffix or parts.suffix in SUFFIXES) and not marks.invalid
 
 
-def find_code(words: Sequence[str]) -> str:
+def find_code(strings: Sequence[str]) -> str:
     """Why whole numbers are codes rather than magnitudes; empty where nothing says so."""
-    if any(word[:1] in "+-" for word in words):
+    if any(string[:1] in "+-" for string in strings):
         return ""
-    for word in words:
-        if _CODE.fullmatch(word):
-            return f"'{word}' begins with a zero, as codes do"
-    whole = [word for word in words if _WHOLE.fullmatch(word)]
-    exponents = [word for word in words if _WHOLE_EXPONENT.fullmatch(word)]
-    if whole and exponents and len(whole) + len(exponents) == len(words):
+    for string in strings:
+        if _CODE.fullmatch(string):
+            return f"'{string}' begins with a zero, as codes do"
+    whole = [string for string in strings if _WHOLE.fullmatch(string)]
+    exponents = [string for string in strings if _WHOLE_EXPONENT.fullmatch(string)]
+    if whole and exponents and len(whole) + len(exponents) == len(strings):
         return f"'{exponents[0]}' among whole numbers is a code rather than a power of ten"
-    lengths = {len(word) for word in whole}
-    if len(whole) == len(words) and lengths and max(lengths) > _LONG:
+    lengths = {len(string) for string in whole}
+    if len(whole) == len(strings) and lengths and max(lengths) > _FLOAT_DIGITS:
         if len(lengths) == 1:
             return f"all have {max(lengths)} digits, as identifiers do"
         if max(lengths) > _INT64_DIGITS:
@@ -169,15 +171,15 @@ def find_code(words: Sequence[str]) -> str:
     return ""
 
 
-def measure_marks(words: Iterable[str]) -> Marks:
+def measure_marks(strings: Iterable[str]) -> Marks:
     """Return the possible meanings of the separators."""
     marks = Marks()
-    for word in words:
-        parts = split_number(word)
+    for string in strings:
+        parts = split_number(string)
         if parts is not None:
             marks.numbers += 1
             _read_marks(re.split("[eE]", parts.body)[0], marks)
-    marks.settle()
+    marks.drop_contradictions()
     return marks
 
 
@@ -215,21 +217,25 @@ def _read_groups(whole: str, sign: str, marks: Marks) -> None:
 
 
 def guess_numbers(
-    words: Sequence[str], name: str, overrides: ColumnOverrides, decimal: str | None, delimiter: str
+    strings: Sequence[str],
+    name: str,
+    overrides: ColumnOverrides,
+    decimal: str | None,
+    delimiter: str,
 ) -> NumberGuess | None:
     """The format of a column's numbers.
 
     Args:
-        words: Its different words, without those for a missing value.
+        strings: Its different strings, without those for a missing value.
         name: Of the column.
         overrides: Flags for the column.
         decimal: The decimal mark that the other columns of the table show, if they show one.
         delimiter: Between the cells of the table.
 
     Returns:
-        None where the words are no numbers in any format.
+        None where the strings are no numbers in any format.
     """
-    parts = [found for found in map(split_number, words) if found is not None]
+    parts = [part for part in map(split_number, strings) if part is not None]
     if not parts:
         return None
     affixes = _choose_affixes(parts, name)
@@ -238,12 +244,12 @@ def guess_numbers(
     signs = Counter(part.negative for part in parts if part.negative != "minus")
     negative = signs.most_common(1)[0][0] if signs else "minus"
     base = ColumnFormat(affixes=affixes.affixes, negative=negative)
-    marks = measure_marks(words)
+    marks = measure_marks(strings)
     if marks.invalid > _RARE * marks.numbers:
         return None
     guess = _choose_marks(base, marks, name, overrides, decimal, delimiter)
     if affixes.doubt and guess.form is not None:
-        doubt = Doubt(guess.form, affixes.question, affixes.doubt)
+        doubt = FormatCandidate(guess.form, affixes.question, affixes.doubt)
         return NumberGuess(None, (doubt,) if affixes.question else (), affixes.doubt)
     return guess
 
@@ -265,38 +271,40 @@ def _choose_affixes(parts: Sequence[NumberParts], name: str) -> _Affixes | None:
     suffixes = Counter({sign: n for sign, n in suffixes.items() if n > rare or sign in SUFFIXES})
     if any(sign not in CURRENCIES for sign in prefixes):
         return None
-    found = tuple(sorted({*prefixes, *suffixes}))
+    affixes = tuple(sorted({*prefixes, *suffixes}))
     unknown = [sign for sign in suffixes if sign not in SUFFIXES]
     if unknown:
-        return _judge_unknown(unknown, found, parts, name)
-    units = {SUFFIXES[sign] for sign in found}
+        return _judge_unknown(unknown, affixes, parts, name)
+    units = {SUFFIXES[sign] for sign in affixes}
     if len(units) > 1:
-        listed = ", ".join(f"'{sign}'" for sign in found[:4])
-        return _Affixes(found, f"holds numbers in several units ({listed}), left as text; {_ONE}")
-    if units & PROPORTIONS and plain > rare:
-        sign = found[0]
+        listed = ", ".join(f"'{sign}'" for sign in affixes[:4])
         return _Affixes(
-            found,
+            affixes, f"holds numbers in several units ({listed}), left as text; {_USE_ONE_UNIT}"
+        )
+    if units & PROPORTIONS and plain > rare:
+        sign = affixes[0]
+        return _Affixes(
+            affixes,
             f"holds numbers with and without '{sign}', left as text; write all in one form, or run "
             f"again with --number '{name}' if '{sign}' changes nothing",
             f"'{name}' holds numbers with and without '{sign}'. Does it make no difference?",
         )
-    return _Affixes(found)
+    return _Affixes(affixes)
 
 
-_ONE = "write them in one unit"
+_USE_ONE_UNIT = "write them in one unit"
 
 
 def _judge_unknown(
-    unknown: Sequence[str], found: tuple[str, ...], parts: Sequence[NumberParts], name: str
+    unknown: Sequence[str], affixes: tuple[str, ...], parts: Sequence[NumberParts], name: str
 ) -> _Affixes | None:
-    """A word behind all numbers may be a unit; several words make names of them."""
-    if len(unknown) > 1 or len(found) > 1 or len(unknown[0]) > 12:
+    """A string behind all numbers may be a unit; several strings make names of them."""
+    if len(unknown) > 1 or len(affixes) > 1 or len(unknown[0]) > 12:
         return None
     if sum(part.suffix == unknown[0] for part in parts) < 0.95 * len(parts):
         return None
     return _Affixes(
-        found,
+        affixes,
         f"looks like numbers with '{unknown[0]}', left as text; if it is a unit, run again with "
         f"--number '{name}'",
         f"'{name}' looks like numbers with the unit '{unknown[0]}'. Read them as numbers?",
@@ -347,11 +355,11 @@ def _by_override(
 ) -> ColumnFormat | None:
     """The marks that flags name; the other mark follows where only one is named."""
     decimal, thousands = overrides.decimal, overrides.thousands
-    seen = {*marks.thousands, *marks.either, *marks.decimal}
+    used = {*marks.thousands, *marks.either, *marks.decimal}
     if decimal is None:
         decimal = "," if thousands == "." else "."
     if thousands is None:
-        rest = sorted(seen - {decimal}, key=".,' ".find)
+        rest = sorted(used - {decimal}, key=".,' ".find)
         thousands = rest[0] if rest else None
     if decimal == thousands:
         return None
@@ -361,37 +369,45 @@ def _by_override(
 def _judge_mark(
     base: ColumnFormat, sign: str, marks: Marks, name: str, decimal: str | None, delimiter: str
 ) -> NumberGuess:
-    """A mark before three digits each time: the other columns or the numbers beside it tell."""
+    """Decide about a mark that always has three digits after it, by other columns and numbers."""
     as_decimal = _with_marks(base, {sign}, set())
     as_thousands = _with_marks(base, set(), {sign})
     other = "," if sign == "." else "."
-    word = "point" if sign == "." else "comma"
     if decimal is not None and not marks.small + marks.large:
         return NumberGuess(as_decimal if decimal == sign else as_thousands)
-    if decimal == other:
-        return NumberGuess(as_thousands, note=f"the {word} groups thousands")
-    mixed = marks.small >= _FEW and marks.grouped >= _FEW and not marks.large
-    if mixed:
-        # Of decimals with three digits one in ten would end with a zero and be shorter.
-        return NumberGuess(as_thousands, note=f"the {word} groups thousands")
-    if decimal == sign or marks.large >= _FEW:
+    if decimal == other or _is_grouping(marks):
+        return NumberGuess(as_thousands, note=f"the {_MARK_NAMES[sign]} groups thousands")
+    if decimal == sign or marks.large >= _CONVINCING:
         return NumberGuess(as_decimal)
-    money = [affix for affix in base.affixes if affix in CURRENCIES]
-    if money and sign == ",":
+    currencies = [CURRENCIES[affix] for affix in base.affixes if affix in CURRENCIES]
+    if currencies and sign == ",":
         return NumberGuess(as_thousands)
-    pointed = not money or CURRENCIES[money[0]] in _POINTED
-    if sign == "." and delimiter != ";" and not marks.small and pointed:
+    with_point = not currencies or currencies[0] in _POINTED
+    if sign == "." and delimiter != ";" and not marks.small and with_point:
         note = f"read with a decimal point; if it groups thousands, --thousands '{name}=.'"
         return NumberGuess(as_decimal, note=note)
+    return _offer_both(sign, name, as_decimal, as_thousands)
+
+
+def _is_grouping(marks: Marks) -> bool:
+    """Return True if small whole numbers without the mark stand beside numbers with it.
+
+    Of decimals with three digits one in ten would end with a zero and be shorter.
+    """
+    return marks.small >= _CONVINCING and marks.grouped >= _CONVINCING and not marks.large
+
+
+def _offer_both(
+    sign: str, name: str, as_decimal: ColumnFormat, as_thousands: ColumnFormat
+) -> NumberGuess:
+    """Leave the meaning of a mark to a person."""
+    mark = _MARK_NAMES[sign]
     advice = (
-        f"holds numbers whose {word} can be a decimal mark or group thousands, left as text; run "
+        f"holds numbers whose {mark} can be a decimal mark or group thousands, left as text; run "
         f"again with --decimal '{name}={sign}' or --thousands '{name}={sign}'"
     )
-    return NumberGuess(
-        None,
-        (
-            Doubt(as_thousands, f"'{name}': does the {word} group thousands?", advice),
-            Doubt(as_decimal, f"'{name}': is the {word} a decimal mark?", advice),
-        ),
-        advice,
+    candidates = (
+        FormatCandidate(as_thousands, f"'{name}': does the {mark} group thousands?", advice),
+        FormatCandidate(as_decimal, f"'{name}': is the {mark} a decimal mark?", advice),
     )
+    return NumberGuess(None, candidates, advice)

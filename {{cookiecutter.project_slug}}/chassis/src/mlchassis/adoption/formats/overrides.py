@@ -49,13 +49,13 @@ class FormatOverrides:
         """
         if self.delimiter is None:
             return None
-        found = _NAMED_DELIMITERS.get(self.delimiter, self.delimiter)
-        if len(found) != 1:
+        delimiter = _NAMED_DELIMITERS.get(self.delimiter, self.delimiter)
+        if len(delimiter) != 1:
             raise ProjectError(
                 f"--delimiter is '{self.delimiter}', but a delimiter is one character; write "
                 "--delimiter ';' or --delimiter tab."
             )
-        return found
+        return delimiter
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +88,26 @@ class ResolvedOverrides:
         return self.columns.get(name, ColumnOverrides())
 
 
-def resolve_overrides(given: FormatOverrides, names: Collection[str]) -> ResolvedOverrides:
+def resolve_overrides(overrides: FormatOverrides, names: Collection[str]) -> ResolvedOverrides:
     """Assign flags to the columns of a table.
 
     Raises:
         ProjectError: A flag names a column that is not there, or a value that cannot be.
     """
-    for flag, named in (("--text", given.text), ("--number", given.number)):
+    for flag, named in (("--text", overrides.text), ("--number", overrides.number)):
         for name in named:
             _check_column(flag, name, names)
-    decimal = _split("--decimal", given.decimal, names)
-    thousands = _split("--thousands", given.thousands, names)
-    dates = _split("--date-format", given.date_format, names)
-    years = _split("--newest-year", given.newest_year, names)
-    missing = _split("--missing", given.missing, names, bare_may_hold_equals=True)
+    decimal = _split("--decimal", overrides.decimal, names)
+    thousands = _split("--thousands", overrides.thousands, names)
+    dates = _split("--date-format", overrides.date_format, names)
+    years = _split("--newest-year", overrides.newest_year, names)
+    missing = _split("--missing", overrides.missing, names, bare_may_hold_equals=True)
     _check_marks("--decimal", decimal)
     _check_marks("--thousands", thousands)
     columns = {
         name: ColumnOverrides(
-            text=name in given.text,
-            number=name in given.number,
+            text=name in overrides.text,
+            number=name in overrides.number,
             decimal=_last(decimal, name),
             thousands=_last(thousands, name),
             dates=tuple(dates.get(name, ()) or dates.get(None, ())),
@@ -126,18 +126,18 @@ def _split(
     flag: str, values: Iterable[str], names: Collection[str], *, bare_may_hold_equals: bool = False
 ) -> _Values:
     """Values by column; None for every column."""
-    found: _Values = {}
+    by_column: _Values = {}
     for value in values:
-        cuts = [place for place, sign in enumerate(value) if sign == "="]
+        cuts = [position for position, sign in enumerate(value) if sign == "="]
         columns = [value[:cut] for cut in cuts if value[:cut] in names]
         if columns:
             name = max(columns, key=len)
-            found.setdefault(name, []).append(value[len(name) + 1 :])
+            by_column.setdefault(name, []).append(value[len(name) + 1 :])
         elif cuts and cuts[0] and not bare_may_hold_equals:
             _check_column(flag, value[: cuts[0]], names)
         else:
-            found.setdefault(None, []).append(value)
-    return found
+            by_column.setdefault(None, []).append(value)
+    return by_column
 
 
 def _check_column(flag: str, name: str, names: Collection[str]) -> None:
@@ -159,8 +159,8 @@ def _check_marks(flag: str, values: _Values) -> None:
 
 
 def _last(values: _Values, name: str) -> str | None:
-    given = values.get(name) or values.get(None)
-    return given[-1] if given else None
+    matching = values.get(name) or values.get(None)
+    return matching[-1] if matching else None
 
 
 def _year(value: str | None) -> int | None:

@@ -114,6 +114,6 @@ _UNITS = (
 CURRENCIES = {sign: group[0] for group in _CURRENCIES for sign in group}
 """Signs and codes of currencies, each to one sign of the same currency."""
 SUFFIXES = CURRENCIES | {unit: group[0] for group in _UNITS for unit in group}
-"""What may stand behind a number, each to one way of writing the same."""
+"""Units and currencies behind a number, each to one way of writing the same."""
 PROPORTIONS = frozenset({"%", "‰"})
 """Behind these a number means another one than without."""

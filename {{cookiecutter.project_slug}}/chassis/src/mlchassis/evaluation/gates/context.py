@@ -1,18 +1,25 @@
 """Input and result of a release gate."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from mlchassis.config.custom_params import read_custom_limit
 from mlchassis.config.params import Params
 from mlchassis.contract.model import Contract
-from mlchassis.errors import ProjectError
 from mlchassis.evaluation.bootstrap import Interval
+from mlchassis.evaluation.results import Evaluation
 from mlchassis.formatting import format_number
 
-GateVerdict = Literal["passed", "refused", "not tested"]
+
+def _read_verdict(verdict: Any) -> Any:
+    """Return the present name of a verdict: judgements before 0.2.0 say "refused"."""
+    return "rejected" if verdict == "refused" else verdict
+
+
+GateVerdict = Annotated[Literal["passed", "rejected", "not tested"], BeforeValidator(_read_verdict)]
+JudgementVerdict = Annotated[Literal["passed", "rejected"], BeforeValidator(_read_verdict)]
 
 
 class GateResult(BaseModel):
@@ -47,16 +54,24 @@ class GateResult(BaseModel):
             limit: The least value that passes.
             sentence: The finding, for a person; by default it has value and limit.
         """
-        said = f"The value is {format_number(value)}; {format_number(limit)} is the least allowed."
-        verdict: GateVerdict = "passed" if value >= limit else "refused"
-        return cls(name=name, value=value, limit=limit, verdict=verdict, sentence=sentence or said)
+        default = (
+            f"The value is {format_number(value)}; {format_number(limit)} is the least allowed."
+        )
+        verdict: GateVerdict = "passed" if value >= limit else "rejected"
+        return cls(
+            name=name, value=value, limit=limit, verdict=verdict, sentence=sentence or default
+        )
 
     @classmethod
     def at_most(cls, name: str, value: float, limit: float, sentence: str = "") -> Self:
         """Return a result that passes up to a limit; NaN does not pass. See `at_least`."""
-        said = f"The value is {format_number(value)}; {format_number(limit)} is the most allowed."
-        verdict: GateVerdict = "passed" if value <= limit else "refused"
-        return cls(name=name, value=value, limit=limit, verdict=verdict, sentence=sentence or said)
+        default = (
+            f"The value is {format_number(value)}; {format_number(limit)} is the most allowed."
+        )
+        verdict: GateVerdict = "passed" if value <= limit else "rejected"
+        return cls(
+            name=name, value=value, limit=limit, verdict=verdict, sentence=sentence or default
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +97,16 @@ class GateContext:
     """All that a gate may look at.
 
     Attributes:
-        facts: Evaluation of the bundle, as `evaluate` wrote it.
+        evaluation: Evaluation of the bundle, as `evaluate` wrote it.
         contract: Contract in the bundle.
-        microseconds: Time for one record on this machine.
+        latency_us: Time for one record on this machine.
     """
 
-    facts: Mapping[str, Any]
+    evaluation: Evaluation
     contract: Contract
     params: Params
     champion: ChampionFacts | None
-    microseconds: float
+    latency_us: float
 
     def limit(self, name: str) -> float:
         """Return a limit of the project's own gates: `judge.custom.NAME` in params.yaml.
@@ -99,10 +114,4 @@ class GateContext:
         Raises:
             ProjectError: It is not there.
         """
-        custom = self.params.judge.custom
-        if name not in custom:
-            raise ProjectError(
-                f"params.yaml: judge.custom has no '{name}', which a gate of the project needs; "
-                "add it, with its unit and reason beside it."
-            )
-        return custom[name]
+        return read_custom_limit(self.params.judge.custom, "judge", name, "a gate")

@@ -4,27 +4,36 @@ The pessimistic end of the interval must meet the limit. Slices and groups of pe
 small: their gates reject only if the optimistic end misses the limit.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 from mlchassis.contract.compatibility import find_breaking_changes, join_changes
 from mlchassis.evaluation.bootstrap import LEAST_UNITS, Interval, spell_units
 from mlchassis.evaluation.gates.context import GateContext, GateResult, GateVerdict
+from mlchassis.evaluation.results import (
+    Disparity,
+    Evaluation,
+    Fairness,
+    GroupResult,
+    SliceResult,
+    Units,
+)
+from mlchassis.evaluation.slices import name_rows
 from mlchassis.formatting import format_number
 
 
 def better_than_baselines(context: GateContext) -> Iterator[GateResult]:
     """The gain over the prior is shown; the linear model is not as good as the trees."""
     metric = context.params.judge.metric
-    for baseline, gains in context.facts["gains"].items():
+    for baseline, gains in context.evaluation.gains.items():
         judge = _worth_its_complexity if baseline == "linear" else _shown_better
-        yield judge(context, baseline, Interval(**gains[metric]))
+        yield judge(context, baseline, gains[metric].interval)
 
 
 def _shown_better(context: GateContext, baseline: str, gain: Interval) -> GateResult:
     """The interval of the gain lies above the limit: chance is excluded."""
-    metric, limit = context.params.judge.metric, context.params.judge.min_gain
+    metric = context.params.judge.metric
+    limit = context.params.judge.min_gain
     return _on_interval(
         f"better than {baseline}",
         gain,
@@ -40,9 +49,10 @@ def _worth_its_complexity(context: GateContext, baseline: str, gain: Interval) -
 
     On a small table neither may be shown to be better; then the better estimate is served.
     """
-    metric, margin = context.params.judge.metric, context.params.judge.max_regression
+    metric = context.params.judge.metric
+    margin = context.params.judge.max_regression
     shown_better = gain.low > context.params.judge.min_gain
-    # Written so that NaN, which compares false with everything, is refused.
+    # Written so that NaN, which compares false with everything, is rejected.
     may_be_better = gain.value > 0 and gain.low <= gain.value and gain.high >= margin
     return _on_interval(
         f"better than {baseline}",
@@ -57,11 +67,12 @@ def _worth_its_complexity(context: GateContext, baseline: str, gain: Interval) -
 
 def not_worse_than_champion(context: GateContext) -> Iterator[GateResult]:
     """Non-inferiority: the interval of the difference does not reach beyond the margin."""
-    name, champion = "not worse than champion", context.champion
+    name = "not worse than champion"
+    champion = context.champion
     margin = context.params.judge.max_regression
     if champion is None:
         yield _without_value(name, True, "There is no champion yet to be worse than.")
-    elif champion.digest == context.facts["digest"]:
+    elif champion.digest == context.evaluation.digest:
         sentence = f"This bundle is the champion itself (version {champion.version})."
         yield _without_value(name, True, sentence)
     elif champion.gain is None:
@@ -79,79 +90,81 @@ def not_worse_than_champion(context: GateContext) -> Iterator[GateResult]:
 
 
 def units_suffice(context: GateContext) -> Iterator[GateResult]:
-    """Say where intervals are by rows, since the test window holds too few days."""
-    found = context.facts.get("units")
-    if found and found["count"] < LEAST_UNITS:
+    """Say where intervals are by rows, since the test split holds too few days."""
+    units = context.evaluation.units
+    if units.count < LEAST_UNITS:
         yield _untested(
             "units",
-            f"The test window holds only {spell_units(found['count'], found['unit'])}: the "
+            f"The test split holds only {spell_units(units.count, units.unit)}: the "
             "intervals are those of its rows and say nothing about how others differ; bring more "
             "data, or raise split.test_days in params.yaml.",
         )
 
 
-def untouched(context: GateContext) -> Iterator[GateResult]:
-    """Contamination: the model has not seen the test window, by its dates and by its gain there.
+def uncontaminated(context: GateContext) -> Iterator[GateResult]:
+    """Contamination: the model has not seen the test split, by its dates and by its gain there.
 
-    A model that has learned the window by heart gains more there over a baseline than it did on
-    the validation window. What is refused is what was shown to be too good to be true.
+    A model that has learned the test split by heart gains more there over a baseline than it did on
+    the validation split. What is rejected is what was shown to be too good to be true.
     """
-    facts, share = context.facts, context.params.judge.max_surprise
-    begin, seen = facts["window"].get("from"), facts["seen_until"]
+    begin = context.evaluation.test_period.begin
+    seen = context.evaluation.seen_until
     if begin and seen and datetime.fromisoformat(seen) >= datetime.fromisoformat(begin):
-        sentence = f"The model has seen rows until {seen}, but its test window begins at {begin}."
+        sentence = f"The model has seen rows until {seen}, but its test split begins at {begin}."
         yield _without_value("contamination", False, sentence)
         return
-    surprise = facts["surprise"]
-    units = surprise.get("units", {"count": LEAST_UNITS, "unit": "row"})
-    if units["count"] < LEAST_UNITS:
+    contamination = context.evaluation.contamination
+    units = contamination.units
+    if units is not None and units.count < LEAST_UNITS:
         sentence = (
-            f"One of the windows valid and test holds only "
-            f"{spell_units(units['count'], units['unit'])}, too few to compare the gain in both."
+            "One of the validation and test splits has only "
+            f"{spell_units(units.count, units.unit)}, too few to compare the gain in both."
         )
         yield _untested("contamination", sentence)
         return
-    rise = Interval(**{end: surprise[end] for end in ("value", "low", "high")})
-    limit = share * max(surprise["valid_gain_over_prior"], 0.0)
-    passed = rise.low <= limit
-    yield _on_interval(
-        "contamination", rise, limit, passed, _spell_rise(facts, rise, limit, passed)
-    )
+    whole = max(contamination.validation_gain_over_prior, 0.0)
+    limit = context.params.judge.max_contamination * whole
+    difference = contamination.interval
+    passed = difference.low <= limit
+    sentence = _spell_contamination(context.evaluation, limit, passed)
+    yield _on_interval("contamination", difference, limit, passed, sentence)
 
 
-def _spell_rise(facts: Mapping[str, Any], rise: Interval, limit: float, passed: bool) -> str:
-    """Spell the difference of two gains; where it is refused, with every cause that it may have."""
-    found = (
-        f"The gain over the baseline '{facts['surprise']['baseline']}' is {_signed(rise)} on the "
-        "test window than on the validation window"
+def _spell_contamination(evaluation: Evaluation, limit: float, passed: bool) -> str:
+    """Spell the difference of two gains, after a rejection with every possible cause."""
+    contamination = evaluation.contamination
+    finding = (
+        f"The gain over the baseline '{contamination.baseline}' is "
+        f"{_signed(contamination.interval)} on the test split than on the validation split"
     )
     if passed:
-        return f"{found}; up to {limit:.4f} is within the limit (judge.max_surprise)."
-    unit = (facts.get("units") or {}).get("unit", "row")
+        return f"{finding}; up to {limit:.4f} is within the limit (judge.max_contamination)."
     together = (
-        "rows of one person or thing lie in several windows (set split.strategy: group and "
+        "rows of one person or thing lie in several splits (set split.strategy: group and "
         "split.group), "
-        if unit == "row"
+        if evaluation.units.unit == "row"
         else ""
     )
     return (
-        f"{found}, shown to be above {limit:.4f}. Either the model has seen rows of the test "
-        f"window, or one of these holds: {together}the test window has another mix of rows, its "
+        f"{finding}, shown to be above {limit:.4f}. Either the model has seen rows of the test "
+        f"split, or one of these holds: {together}the test split has another mix of rows, its "
         "outcome has changed (see the chart of the outcome in reports/data.html), or the "
-        "validation window is too small (raise split.valid_days or split.valid_share). If that "
-        "explains it, raise judge.max_surprise in params.yaml."
+        "validation split is too small (raise split.validation_days or "
+        "split.validation_proportion). If that explains it, raise judge.max_contamination in "
+        "params.yaml."
     )
 
 
 def cheapest_threshold(context: GateContext) -> Iterator[GateResult]:
-    """The threshold is the cheapest on the validation window: it was chosen on no other rows."""
-    excess = (context.facts["decision"] or {}).get("excess_cost")
+    """The threshold is the cheapest on the validation split: it was chosen on no other rows."""
+    decision = context.evaluation.decision
+    excess = decision.excess_cost if decision else None
     if excess is not None:
         limit = context.params.judge.max_excess_cost
         sentence = (
-            f"At the bundle's threshold errors cost {excess:.2%} more on the validation window "
+            f"At the bundle's threshold errors cost {excess:.2%} more on the validation split "
             f"than at the cheapest one; {limit:.2%} is allowed: a threshold is chosen there, never "
-            "on the test window."
+            "on the test split."
         )
         yield _on_value("threshold", excess, limit, sentence)
 
@@ -159,23 +172,16 @@ def cheapest_threshold(context: GateContext) -> Iterator[GateResult]:
 def calibrated(context: GateContext) -> Iterator[GateResult]:
     """Probabilities mean what they say; numbers of a regression are no probabilities.
 
-    The upper end of the interval counts. Resampling adds its own noise to a mean of absolute gaps,
-    so that end errs on the strict side, and the day-to-day spread of the calibration is in it.
+    The upper end of the interval counts. Resampling adds its own noise to a mean of absolute
+    differences, so that end errs on the strict side; it includes the day-to-day spread.
     """
-    if "ece" not in context.facts["metrics"]:
+    if "ece" not in context.evaluation.metrics:
         return
-    error, limit = (
-        Interval(**context.facts["metrics"]["ece"]),
-        context.params.judge.max_calibration_error,
-    )
-    units = context.facts.get("units") or {"interval": "bootstrap"}
-    if units["interval"] == "t" and error.low <= limit < error.high:
-        yield _untested(
-            "calibration",
-            f"The expected calibration error is {error.value:.4f} ({error.low:.4f} to "
-            f"{error.high:.4f}); {spell_units(units['count'], units['unit'])} are too few to tell "
-            f"whether it is beyond {limit:g} (judge.max_calibration_error).",
-        )
+    error = context.evaluation.metrics["ece"].interval
+    limit = context.params.judge.max_calibration_error
+    units = context.evaluation.units
+    if units.interval == "t" and error.low <= limit < error.high:
+        yield _leave_calibration_open(error, limit, units)
         return
     yield _on_interval(
         "calibration",
@@ -188,139 +194,200 @@ def calibrated(context: GateContext) -> Iterator[GateResult]:
     )
 
 
-def no_bad_slice(context: GateContext) -> Iterator[GateResult]:
-    """No slice is shown to lack more of the model's gain than is allowed.
-
-    The intervals hold for all slices at once, and their favourable end counts: small slices are
-    uncertain, and who refuses for what may be refuses every model.
-    """
-    slices, metric = context.facts["slices"], context.params.judge.metric
-    if not slices:
-        columns = context.facts.get("slice_columns", [])
-        least = context.params.evaluate.min_slice_rows
-        sentence = (
-            f"No slice by {', '.join(columns)} has {least} rows (evaluate.min_slice_rows) and a "
-            "value of the metric, so none was compared."
-            if columns
-            else "No column is tagged 'slice' in contract.yaml, so no slices were compared."
-        )
-        yield _untested("slices", sentence)
-        return
-    worst = min(slices, key=lambda found: found["gap"]["high"])
-    gap, value = Interval(**worst["gap"]), worst["value"]["value"]
-    whole = context.facts["gains"]["prior"][metric]["value"]
-    limit = -context.params.judge.max_slice_gap * max(whole, 0.0)
-    yield _on_interval(
-        "slices",
-        gap,
-        limit,
-        gap.high >= limit,
-        f"Of {len(slices)} slices the weakest is {name_rows(worst['where'])} ({worst['rows']} "
-        f"rows): {metric} is {format_number(value)}, {_signed(gap)} than the whole; the interval, "
-        f"corrected for {len(slices)} slices, must reach {format_number(limit)} "
-        "(judge.max_slice_gap).",
+def _leave_calibration_open(error: Interval, limit: float, units: Units) -> GateResult:
+    """Return the result for an interval that is too wide for a verdict."""
+    return _untested(
+        "calibration",
+        f"The expected calibration error is {error.value:.4f} ({error.low:.4f} to "
+        f"{error.high:.4f}); {spell_units(units.count, units.unit)} are too few to tell whether it "
+        f"is beyond {limit:g} (judge.max_calibration_error).",
     )
 
 
-def treats_groups_alike(context: GateContext) -> Iterator[GateResult]:
+def no_bad_slice(context: GateContext) -> Iterator[GateResult]:
+    """No slice is shown to be served worse than by a baseline, beyond the margin.
+
+    Some slices are harder than others for any model, so a slice is compared with the baselines on
+    the same rows and not with the other rows. The intervals hold for all comparisons at once, and
+    their optimistic end counts: small slices are uncertain.
+    """
+    slices = context.evaluation.slices
+    comparisons = [
+        (part, name, baseline.gain.interval)
+        for part in slices
+        for name, baseline in part.baselines.items()
+    ]
+    if not comparisons:
+        yield _untested("slices", _explain_no_slice(context))
+        return
+    part, baseline, gain = min(comparisons, key=lambda comparison: comparison[2].high)
+    metric = context.params.judge.metric
+    whole = context.evaluation.gains["prior"][metric].value
+    limit = -context.params.judge.max_slice_regression * max(whole, 0.0)
+    yield _on_interval(
+        "slices",
+        gain,
+        limit,
+        gain.high >= limit,
+        f"Of {len(slices)} slices the model compares worst in {name_rows(part.where)} "
+        f"({part.rows} rows): {metric} is {format_number(part.value.value)}, "
+        f"{_signed(gain)} than the baseline '{baseline}' on the same rows; the interval, "
+        f"corrected for {len(comparisons)} comparisons, must reach {format_number(limit)} "
+        f"(judge.max_slice_regression). {_name_hardest(slices, metric)}",
+    )
+
+
+def _explain_no_slice(context: GateContext) -> str:
+    columns = context.evaluation.slice_columns
+    if not columns:
+        return "No column is tagged 'slice' in contract.yaml, so no slices were compared."
+    return (
+        f"No slice by {', '.join(columns)} has {context.params.evaluate.min_slice_rows} rows "
+        "(evaluate.min_slice_rows) and a value of the metric, so none was compared."
+    )
+
+
+def _name_hardest(slices: Sequence[SliceResult], metric: str) -> str:
+    """Name the slice with the lowest metric, and what the baselines reach there."""
+    hardest = min(slices, key=lambda part: part.difference.value)
+    values = " and ".join(
+        f"{format_number(baseline.value)} by '{name}'"
+        for name, baseline in hardest.baselines.items()
+    )
+    return (
+        f"The hardest slice is {name_rows(hardest.where)}: {metric} "
+        f"{format_number(hardest.value.value)}, against {values}."
+    )
+
+
+def treats_groups_equally(context: GateContext) -> Iterator[GateResult]:
     """No two groups of people are shown to be treated too differently, measure by measure.
 
-    As for slices the favourable end of intervals counts that hold for all gaps at once.
+    The optimistic end of intervals counts that hold for all disparities at once, as for slices.
     """
-    found = context.facts.get("fairness")
-    if not found:
+    fairness = context.evaluation.fairness
+    if fairness is None:
         return
-    compared = {tuple(g["where"]) for gap in found["gaps"] for g in gap["groups"]}
-    absent = [column for column in found["columns"] if (column,) not in compared]
-    if absent:
-        yield _untested(
-            f"groups by {', '.join(absent)}",
-            f"No two groups by {' or '.join(absent)} have {found['min_rows']} rows each, so they "
-            "were not compared; bring more rows of them, or lower evaluate.min_slice_rows.",
-        )
-    for kind, limit in context.params.judge.max_group_gap:
-        gaps = [gap for gap in found["gaps"] if gap["kind"] == kind]
-        if not gaps and found["gaps"] and context.facts.get("decision"):
+    yield from _list_missing_groups(fairness)
+    for kind, limit in context.params.judge.max_disparity:
+        name = f"groups: {kind.replace('_', ' ')}"
+        disparities = [each for each in fairness.disparities if each.kind == kind]
+        if disparities:
+            yield _limit_disparity(name, kind, disparities, limit, len(fairness.disparities))
+        elif fairness.disparities and context.evaluation.decision:
             yield _untested(
-                f"groups: {kind.replace('_', ' ')}",
-                "No two groups have enough rows for which the answer is true to be compared.",
+                name, "No two groups have enough rows for which the answer is true to be compared."
             )
-        if gaps:
-            worst = max(gaps, key=lambda gap: gap["gap"]["low"])
-            gap, (one, other) = Interval(**worst["gap"]), map(_name_group, worst["groups"])
-            yield _on_interval(
-                f"groups: {kind.replace('_', ' ')}",
-                gap,
-                limit,
-                gap.low <= limit,
-                f"The {worst['measure']} differs most between {one} and {other}: by "
-                f"{gap.value:.3f} ({gap.low:.3f} to {gap.high:.3f}); the interval, corrected for "
-                f"{len(found['gaps'])} gaps between groups, must reach down to {limit:g} "
-                f"(judge.max_group_gap.{kind}).",
-            )
+
+
+def _list_missing_groups(fairness: Fairness) -> Iterator[GateResult]:
+    """Yield a result that names the columns of which no two groups were compared."""
+    compared = {
+        tuple(group.where) for disparity in fairness.disparities for group in disparity.groups
+    }
+    missing = [column for column in fairness.columns if (column,) not in compared]
+    if missing:
+        yield _untested(
+            f"groups by {', '.join(missing)}",
+            f"No two groups by {' or '.join(missing)} have {fairness.min_rows} rows each, so "
+            "they were not compared; bring more rows of them, or lower evaluate.min_slice_rows.",
+        )
+
+
+def _limit_disparity(
+    name: str, kind: str, disparities: Sequence[Disparity], limit: float, compared: int
+) -> GateResult:
+    """Compare the largest disparity of one kind with its limit.
+
+    Args:
+        name: The gate's name.
+        kind: The kind of measure.
+        disparities: The disparities of this kind.
+        limit: The largest value that passes.
+        compared: Number of disparities, of all kinds, for which the intervals are corrected.
+    """
+    worst = max(disparities, key=lambda disparity: disparity.disparity.low)
+    disparity = worst.disparity.interval
+    one, other = (_name_group(group) for group in worst.groups)
+    return _on_interval(
+        name,
+        disparity,
+        limit,
+        disparity.low <= limit,
+        f"The {worst.measure} differs most between {one} and {other}: by "
+        f"{disparity.value:.3f} ({disparity.low:.3f} to {disparity.high:.3f}); the interval, "
+        f"corrected for {compared} disparities between groups, must reach down to {limit:g} "
+        f"(judge.max_disparity.{kind}).",
+    )
 
 
 def ignores_group(context: GateContext) -> Iterator[GateResult]:
     """Nobody gets another answer for belonging to another group, all else equal."""
-    limit = context.params.judge.max_flips
-    for found in (context.facts.get("fairness") or {}).get("flips", []):
-        share = Interval(**found["share"])
+    limit = context.params.judge.max_counterfactual_flip_rate
+    fairness = context.evaluation.fairness
+    for flips in fairness.counterfactual_flips if fairness else ():
+        rate = flips.rate.interval
         yield _on_interval(
-            f"flips: {found['column']}",
-            share,
+            f"counterfactual flip rate: {flips.column}",
+            rate,
             limit,
-            share.high <= limit,
-            f"{share.value:.1%} ({share.low:.1%} to {share.high:.1%}) of {found['rows']} rows get "
-            f"another answer when {found['column']} alone is changed; the interval must not reach "
-            f"beyond {limit:.1%} (judge.max_flips).",
+            rate.high <= limit,
+            f"{rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%}) of {flips.rows} rows get "
+            f"another answer when {flips.column} alone is changed; the interval must not reach "
+            f"beyond {limit:.1%} (judge.max_counterfactual_flip_rate).",
         )
 
 
 def behaves(context: GateContext) -> Iterator[GateResult]:
     """Behavioral tests: enough rows answer as a domain expert expects."""
-    for test in context.facts["behaviour"]:
-        share, limit = test["share"], test["limit"]
+    for test in context.evaluation.behavior:
         yield GateResult(
-            name=f"behaviour: {test['name']}",
-            value=share,
-            limit=limit,
-            verdict=_verdict(share >= limit),
-            sentence=f"{share:.1%} of {test['rows']} rows behave ({test['kind']}); at least "
-            f"{limit:.1%} must.",
+            name=f"behavior: {test.name}",
+            value=test.proportion,
+            limit=test.limit,
+            verdict=_verdict(test.proportion >= test.limit),
+            sentence=f"{test.proportion:.1%} of {test.rows} rows behave ({test.kind}); at least "
+            f"{test.limit:.1%} must.",
         )
 
 
-def fresh(context: GateContext) -> Iterator[GateResult]:
-    """Data recency: the newest labelled row is close to the newest available data."""
-    age, limit = context.facts["age_days"], context.params.judge.max_age_days
-    if age is not None:
+def recent_enough(context: GateContext) -> Iterator[GateResult]:
+    """Data recency: the newest labeled row is close to the newest available data."""
+    staleness = context.evaluation.staleness_days
+    limit = context.params.judge.max_staleness_days
+    if staleness is not None:
         sentence = (
-            f"The newest labelled row is {age} days older than the data that should have arrived; "
-            f"{limit} days are allowed (judge.max_age_days)."
+            f"The newest labeled row is {staleness} days older than the data that should have "
+            f"arrived; {limit} days are allowed (judge.max_staleness_days)."
         )
-        yield _on_value("data recency", age, limit, sentence)
+        yield _on_value("data recency", staleness, limit, sentence)
 
 
 def fast_enough(context: GateContext) -> Iterator[GateResult]:
     """One record is answered in time."""
-    found, limit = context.microseconds, context.params.judge.max_microseconds
+    latency = context.latency_us
+    limit = context.params.judge.max_latency_us
     sentence = (
-        f"One record takes {found:.0f} µs on this machine; {limit:g} µs are allowed "
-        "(judge.max_microseconds)."
+        f"One record takes {latency:.0f} µs on this machine; {limit:g} µs are allowed "
+        "(judge.max_latency_us)."
     )
-    yield _on_value("latency", found, limit, sentence)
+    yield _on_value("latency", latency, limit, sentence)
 
 
 def graph_equals_model(context: GateContext) -> Iterator[GateResult]:
     """The exported graph answers as the trained model did."""
-    error, limit = context.facts["parity"]["max_error"], context.facts["parity"]["limit"]
-    sentence = f"The graph is off the trained model by {error:.1e} at most; {limit:g} is allowed."
-    yield _on_value("parity", error, limit, sentence)
+    parity = context.evaluation.parity
+    sentence = (
+        f"The graph is off the trained model by {parity.max_error:.1e} at most; {parity.limit:g} "
+        "is allowed."
+    )
+    yield _on_value("parity", parity.max_error, parity.limit, sentence)
 
 
 def small_enough(context: GateContext) -> Iterator[GateResult]:
     """A large graph loads slowly and crowds the cache."""
-    size, limit = context.facts["bundle_bytes"] / 1e6, context.params.export.max_megabytes
+    size = context.evaluation.bundle_bytes / 1e6
+    limit = context.params.export.max_megabytes
     sentence = f"The graph has {size:.2g} MB; {limit:g} MB are allowed."
     yield _on_value("size", size, limit, sentence)
 
@@ -349,14 +416,14 @@ GATES: tuple[Callable[[GateContext], Iterator[GateResult]], ...] = (
     better_than_baselines,
     not_worse_than_champion,
     units_suffice,
-    untouched,
+    uncontaminated,
     cheapest_threshold,
     calibrated,
     no_bad_slice,
-    treats_groups_alike,
+    treats_groups_equally,
     ignores_group,
     behaves,
-    fresh,
+    recent_enough,
     fast_enough,
     graph_equals_model,
     small_enough,
@@ -364,13 +431,8 @@ GATES: tuple[Callable[[GateContext], Iterator[GateResult]], ...] = (
 )
 
 
-def name_rows(where: Mapping[str, str]) -> str:
-    """Describe a slice in words, for messages and tables."""
-    return ", ".join(f"{column} {label}" for column, label in where.items())
-
-
-def _name_group(group: Mapping[str, Any]) -> str:
-    return f"{name_rows(group['where'])} ({group['value']:.3f} in {group['rows']} rows)"
+def _name_group(group: GroupResult) -> str:
+    return f"{name_rows(group.where)} ({group.value:.3f} in {group.rows} rows)"
 
 
 def _signed(gain: Interval) -> str:
@@ -380,14 +442,16 @@ def _signed(gain: Interval) -> str:
 
 
 def _on_interval(
-    name: str, found: Interval, limit: float, passed: bool, sentence: str
+    name: str, interval: Interval, limit: float, passed: bool, sentence: str
 ) -> GateResult:
     verdict = _verdict(passed)
-    return GateResult(name=name, **found.as_dict(), limit=limit, verdict=verdict, sentence=sentence)
+    return GateResult(
+        name=name, **interval.as_dict(), limit=limit, verdict=verdict, sentence=sentence
+    )
 
 
 def _on_value(name: str, value: float, limit: float, sentence: str) -> GateResult:
-    # Written so that NaN, which compares false with everything, is refused.
+    # Written so that NaN, which compares false with everything, is rejected.
     verdict = _verdict(value <= limit)
     return GateResult(name=name, value=value, limit=limit, verdict=verdict, sentence=sentence)
 
@@ -401,4 +465,4 @@ def _untested(name: str, sentence: str) -> GateResult:
 
 
 def _verdict(passed: bool) -> GateVerdict:
-    return "passed" if passed else "refused"
+    return "passed" if passed else "rejected"

@@ -5,21 +5,18 @@ Pure: facts in, a judgement out; `gates` has what is asked.
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from mlchassis.errors import ProjectError
-from mlchassis.evaluation.gates.context import GateContext, GateResult
+from mlchassis.evaluation.gates.context import GateContext, GateResult, JudgementVerdict
 from mlchassis.evaluation.gates.gates import GATES
-from mlchassis.extensions.gates import CustomGate
-from mlchassis.extensions.signatures import describe_place
-
-Verdict = Literal["passed", "refused"]
+from mlchassis.extensions.gates import GATE, CustomGate
+from mlchassis.team_code.signatures import describe
 
 
-class RefusedError(ProjectError):
-    """At least one gate refuses the bundle."""
+class RejectedError(ProjectError):
+    """At least one gate rejects the bundle."""
 
 
 class Judgement(BaseModel):
@@ -34,15 +31,15 @@ class Judgement(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     digest: str
-    verdict: Verdict
+    verdict: JudgementVerdict
     champion: str | None
     metric: str
     gates: tuple[GateResult, ...]
 
     @property
-    def refusals(self) -> tuple[GateResult, ...]:
-        """The gates that refuse."""
-        return tuple(gate for gate in self.gates if gate.verdict == "refused")
+    def rejections(self) -> tuple[GateResult, ...]:
+        """The gates that reject the bundle."""
+        return tuple(gate for gate in self.gates if gate.verdict == "rejected")
 
     @property
     def summary(self) -> str:
@@ -50,7 +47,11 @@ class Judgement(BaseModel):
         counts = Counter(gate.verdict for gate in self.gates)
         every = "all " if counts["passed"] == len(self.gates) else ""
         parts = [f"{every}{counts['passed']} gate{'s' if counts['passed'] != 1 else ''} passed"]
-        parts += [f"{counts[v]} {v}" for v in ("refused", "not tested") if counts[v]]
+        parts += [
+            f"{counts[verdict]} {verdict}"
+            for verdict in ("rejected", "not tested")
+            if counts[verdict]
+        ]
         return ", ".join(parts)
 
 
@@ -61,16 +62,16 @@ def judge(context: GateContext, custom: Sequence[CustomGate] = ()) -> Judgement:
         ProjectError: `judge.metric` names what was not measured.
     """
     metric = context.params.judge.metric
-    if metric not in context.facts["metrics"]:
+    if metric not in context.evaluation.metrics:
         raise ProjectError(
             f"params.yaml: judge.metric is '{metric}', which was not measured; known are: "
-            f"{', '.join(context.facts['metrics'])}."
+            f"{', '.join(context.evaluation.metrics)}."
         )
     built_in = [gate for find in GATES for gate in find(context)]
     gates = (*built_in, *(_ask_gate(gate, context) for gate in custom))
     return Judgement(
-        digest=context.facts["digest"],
-        verdict="refused" if any(gate.verdict == "refused" for gate in gates) else "passed",
+        digest=context.evaluation.digest,
+        verdict="rejected" if any(gate.verdict == "rejected" for gate in gates) else "passed",
         champion=context.champion.digest if context.champion else None,
         metric=metric,
         gates=gates,
@@ -81,7 +82,7 @@ def _ask_gate(gate: CustomGate, context: GateContext) -> GateResult:
     result = gate(context)
     if not isinstance(result, GateResult):
         raise ProjectError(
-            f"{describe_place(gate.function)} returned {type(result).__name__} as a gate; write "
-            f"`{gate.signature}`, and return GateResult.at_least(name, value, limit)."
+            f"{describe(gate.function)} returned {type(result).__name__} as a gate; write "
+            f"`def my_gate{GATE.text}`, and return GateResult.at_least(name, value, limit)."
         )
     return result

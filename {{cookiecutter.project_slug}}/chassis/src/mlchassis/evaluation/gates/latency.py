@@ -27,10 +27,10 @@ def measure_latency(
     kept the machine busy may have ended.
 
     Args:
-        scorer: Answers the bundle's own golden requests, one at a time.
+        scorer: Scorer of the bundle's own golden requests, one at a time.
         enough: Microseconds; a batch that is as fast needs no further one.
         clock: Nanoseconds.
-        wait: Waits for so many seconds.
+        wait: Function that waits for so many seconds.
     """
     records = [[golden.request] for golden in scorer.bundle.metadata.golden]
     scorer.score_rows(records[0])

@@ -1,1 +1,1 @@
-"""Requests answered together."""
+"""Micro-batching of predictions, and load shedding."""

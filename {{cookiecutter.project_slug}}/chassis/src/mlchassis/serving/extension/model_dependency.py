@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from mlchassis.serving.loading import Champion, ServedModel
+from mlchassis.serving.loading import LoadedModel, ModelHolder
 
 
-async def find_model(request: Request) -> ServedModel:
+async def find_model(request: Request) -> LoadedModel:
     """Return the model that answers now; during one request it stays the same."""
-    champion: Champion = request.app.state.champion
-    return champion.current
+    holder: ModelHolder = request.app.state.holder
+    return holder.current
 
 
-ModelDep = Annotated[ServedModel, Depends(find_model)]
+ModelDep = Annotated[LoadedModel, Depends(find_model)]
 """Type of a route's argument: `async def airlines(model: ModelDep) -> list[str]`."""

@@ -35,11 +35,6 @@ def mount(app: FastAPI, service: Service | None) -> None:
         app.add_middleware(kind, **options)
 
 
-def has_middleware(service: Service | None) -> bool:
-    """Return True if own middleware has to see every request."""
-    return service is not None and bool(service.middleware)
-
-
 async def reject_arguments(request: Request, error: Exception) -> Response:
     """Answer a request whose arguments an own route does not take, without repeating them."""
     if not isinstance(error, RequestValidationError):

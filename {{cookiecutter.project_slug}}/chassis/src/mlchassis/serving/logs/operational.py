@@ -55,7 +55,7 @@ def make_logger(stream: TextIO) -> FilteringBoundLogger:
 
 
 def _render_lines(render: Processor) -> Processor:
-    """Renders an event with `lines` as a line for each of them: much of the cost is the event's."""
+    """Render an event with `lines` as a line for each of them: much of the cost is the event's."""
 
     def render_lines(logger: Any, method: str, event: Any) -> Any:
         lines = event.pop("lines", [{}])
@@ -74,14 +74,14 @@ def _dump(event: Any, default: Callable[[Any], Any]) -> str:
 
 
 class StructuredHandler(logging.Handler):
-    """Passes what libraries log on to a structured logger."""
+    """Handler that forwards log records of libraries to a structured logger."""
 
     def __init__(self, logger: FilteringBoundLogger) -> None:
         super().__init__(logging.WARNING)
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Logs a record; a traceback stays out, since its message may repeat a request's value."""
+        """Log a record without its traceback, whose message may repeat a request's value."""
         details: dict[str, Any] = {"logger": record.name}
         if record.exc_info and record.exc_info[0] is not None:
             details["error"] = record.exc_info[0].__name__

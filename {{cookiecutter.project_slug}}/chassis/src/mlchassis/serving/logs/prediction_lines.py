@@ -10,7 +10,7 @@ from mlchassis.contract.model import Contract
 from mlchassis.features.encoding import pick_values
 from mlchassis.serving.protocols.decoding import are_plain, define_record
 from mlchassis.serving.protocols.messages import ModelIdentity
-from mlchassis.serving.protocols.types import Prediction, Question
+from mlchassis.serving.protocols.types import Prediction, PredictRequest
 
 LOG_FORMAT = 1
 
@@ -30,10 +30,11 @@ class LogLine(msgspec.Struct, gc=False):
     digest: str
     model_version: str
     contract_version: str
+    trace_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class LineWriter:
-    """Writes the lines of one model's answers; personal columns stay out of them."""
+    """Writer of one model's log lines, without personal columns."""
 
     def __init__(self, contract: Contract, identity: ModelIdentity) -> None:
         loggable = {c.name: i for i, c in enumerate(contract.request_columns)}
@@ -48,16 +49,16 @@ class LineWriter:
         self._origin = (identity.digest, identity.version, identity.contract_version)
         self._encoder = msgspec.json.Encoder()
 
-    def write(self, questions: Sequence[Question], predictions: Sequence[Prediction]) -> bytes:
-        """A line per row of all these questions, each with its line end."""
+    def write(self, requests: Sequence[PredictRequest], predictions: Sequence[Prediction]) -> bytes:
+        """A line per row of all these requests, each with its line end."""
         time, key, moment = datetime.now(UTC).isoformat(), self._key, self._time
-        found = iter(predictions)
+        remaining = iter(predictions)
         return self._encoder.encode_lines(
             [
                 LogLine(
                     LOG_FORMAT,
                     time,
-                    question.request_id,
+                    request.request_id,
                     i,
                     None if key is None else row[key],
                     None if moment is None else row[moment],
@@ -65,9 +66,10 @@ class LineWriter:
                     prediction.prediction,
                     prediction.probabilities or None,
                     *self._origin,
+                    request.trace_id or msgspec.UNSET,
                 )
-                for question in questions
-                for i, (row, prediction) in enumerate(zip(question.rows, found, strict=False))
+                for request in requests
+                for i, (row, prediction) in enumerate(zip(request.rows, remaining, strict=False))
             ]
         )
 

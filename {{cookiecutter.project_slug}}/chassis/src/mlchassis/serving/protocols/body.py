@@ -41,13 +41,14 @@ class ContentType:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-def check_headers(
-    scope: Scope, max_bytes: int, media_types: Sequence[bytes], *, required: bool = True
-) -> ContentType:
-    """Refuses what its headers already condemn, before a byte of the body is read.
+def check_headers(scope: Scope, max_bytes: int, media_types: Sequence[bytes]) -> ContentType:
+    """Return the content type of a body, before a byte of it is read.
 
-    Returns:
-        The content type; the first of `media_types` where it may be missing and is.
+    A page in a browser can send a body without a type to any address, without being asked by the
+    browser whether it may; so every request has to name one.
+
+    Raises:
+        ProblemError: The type is missing or not read here, or the body is compressed or too large.
     """
     content_type: ContentType | None = None
     for name, value in scope["headers"]:
@@ -63,17 +64,17 @@ def check_headers(
             raise ProblemError(
                 UNSUPPORTED_MEDIA_TYPE, "Tensors are read as JSON, not as binary data.", _CLOSE
             )
-    if content_type is None and required:
+    if content_type is None:
         raise ProblemError(
             UNSUPPORTED_MEDIA_TYPE,
             f"The header Content-Type is missing; send {media_types[0].decode()}.",
             _CLOSE,
         )
-    return content_type or ContentType(media_types[0])
+    return content_type
 
 
 async def read_body(receive: Receive, max_bytes: int) -> bytes:
-    """Collects the body, and stops where it grows beyond the limit.
+    """Read the body, and stop when it exceeds the limit.
 
     Raises:
         ProblemError: The body is larger than `max_bytes`.
@@ -113,18 +114,18 @@ def _read_content_type(value: bytes, allowed: Sequence[bytes]) -> ContentType:
 
 
 def _read_parameters(text: bytes) -> dict[str, str] | None:
-    """The parameters after a media type, or None where they are malformed or one comes twice."""
-    found: dict[str, str] = {}
+    """Return the parameters of a media type; None if they are malformed or repeated."""
+    parameters: dict[str, str] = {}
     position = 0
     while position < len(text):
         match = _PARAMETER.match(text, position)
         name = match and (match[1] or b"").decode("latin-1").lower()
-        if match is None or name in found:
+        if match is None or name in parameters:
             return None
         if name:
-            found[name] = match[2].decode("latin-1").strip('"')
+            parameters[name] = match[2].decode("latin-1").strip('"')
         position = match.end()
-    return found
+    return parameters
 
 
 def _is_utf8(parameters: Mapping[str, str]) -> bool:

@@ -11,10 +11,10 @@ from typing import Any
 from mlchassis.config.source_params import TableFormat
 from mlchassis.contract.cells import CellParser, keep_escaped_null, normalize_text
 from mlchassis.contract.schemas import text_parser
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.problems import MALFORMED_BODY, UNSUPPORTED_MEDIA_TYPE, ProblemError
 from mlchassis.serving.protocols.messages import Location, write_pointer
-from mlchassis.serving.protocols.types import Incoming, Rows, refuse, validate_rows
+from mlchassis.serving.protocols.types import RawRequest, Rows, refuse, validate_rows
 
 Lines = list[list[str]]
 
@@ -40,10 +40,10 @@ class _Table:
     data: Lines
 
 
-def read_csv(model: ServedModel, incoming: Incoming) -> Rows:
-    """Reads a table in the format of the model's own.
+def read_csv(model: LoadedModel, raw: RawRequest) -> Rows:
+    """Read a table in the format of the training data.
 
-    Its first line names the columns, unless the media type's parameter `header` says `absent`:
+    The first line names the columns, unless the media type's parameter `header` says `absent`:
     the fields are then in the contract's order. Columns may be parted by commas whatever the
     format's delimiter is, since that is what CSV means to most clients.
 
@@ -51,12 +51,13 @@ def read_csv(model: ServedModel, incoming: Incoming) -> Rows:
         ProblemError: It is no table, or its rows do not keep the contract.
     """
     try:
-        text = incoming.body.decode("utf-8-sig")
+        text = raw.body.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ProblemError(MALFORMED_BODY, "This is no table: it is not in UTF-8.") from None
     formats = model.scorer.bundle.metadata.formats
-    table = _split_table(model, text, formats, incoming.parameters.get("header"))
-    names, data = table.names, _drop_blank_lines(table)
+    table = _split_table(model, text, formats, raw.parameters.get("header"))
+    names = table.names
+    data = _drop_blank_lines(table)
     if len(set(names)) < len(names) or any(len(line) != len(names) for line in data):
         raise refuse("", "Each column must have a name of its own, and each line a field for each.")
     parsers = {c.name: text_parser(c, formats) for c in model.contract.request_columns}
@@ -67,7 +68,7 @@ def read_csv(model: ServedModel, incoming: Incoming) -> Rows:
         }
         for position, line in enumerate(data)
     ]
-    return validate_rows(model, rows, lambda found: ("rows", *found[1:]))
+    return validate_rows(model, rows, lambda location: ("rows", *location[1:]))
 
 
 def _drop_blank_lines(table: _Table) -> Lines:
@@ -82,8 +83,8 @@ def _drop_blank_lines(table: _Table) -> Lines:
     return rows
 
 
-def _split_table(model: ServedModel, text: str, formats: TableFormat, header: str | None) -> _Table:
-    """Parts the names from the rows.
+def _split_table(model: LoadedModel, text: str, formats: TableFormat, header: str | None) -> _Table:
+    """Separate the column names from the rows.
 
     Args:
         model: Request model with the expected columns.
@@ -109,7 +110,7 @@ def _split_table(model: ServedModel, text: str, formats: TableFormat, header: st
 
 def _split_lines(text: str, delimiters: Iterable[str], escape: str | None) -> list[Lines]:
     """The fields of each line from the first that is not blank, by each delimiter that fits."""
-    found = []
+    tables = []
     reason = "it is empty"
     for delimiter in delimiters:
         reader = csv.reader(
@@ -125,20 +126,21 @@ def _split_lines(text: str, delimiters: Iterable[str], escape: str | None) -> li
             reason = "it is misquoted"
             continue
         if lines:
-            found.append(lines)
-    if not found:
+            tables.append(lines)
+    if not tables:
         raise ProblemError(MALFORMED_BODY, f"This is no table: {reason}.")
-    return found
+    return tables
 
 
-def _name_columns(_model: ServedModel, lines: Lines, formats: TableFormat) -> _Table:
+def _name_columns(_model: LoadedModel, lines: Lines, formats: TableFormat) -> _Table:
     names = map(normalize_text, lines[0])
     return _Table([formats.rename.get(name, name) for name in names], lines[1:])
 
 
-def _order(model: ServedModel, lines: Lines) -> _Table:
+def _order(model: LoadedModel, lines: Lines) -> _Table:
     """A table without a header; the key and the event time may be left out of it."""
-    contract, width = model.contract, len(lines[0])
+    contract = model.contract
+    width = len(lines[0])
     columns = contract.features if width == len(contract.features) else contract.request_columns
     ordered = [column.name for column in contract.columns if column in columns]
     return _Table(ordered if width == len(ordered) else [], lines)

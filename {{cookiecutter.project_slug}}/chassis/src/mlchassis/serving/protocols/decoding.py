@@ -28,13 +28,13 @@ Decoded = tuple[list[tuple[Any, ...]], bool]
 """Rows of the contract's request columns, in their order, and whether to explain the answers."""
 Decode = Callable[[bytes], Decoded | None]
 Check = tuple[int, Callable[[Any], Any]]
-"""Where in a row a value stands, and what reads or refuses it."""
+"""Position of a value in a row, and the function that reads or rejects it."""
 
 
 def compile_decoder(
     contract: Contract, max_rows: int, formats: TableFormat | None = None
 ) -> Decode:
-    """Makes a function that reads what is plainly a request of the contract, and else gives None.
+    """Return a decoder of plain requests of the contract; it returns None for others.
 
     Args:
         contract: Contract of the rows.
@@ -48,19 +48,20 @@ def compile_decoder(
     records: Any = Annotated[list[record], msgspec.Meta(min_length=1, max_length=max_rows)]
     fields: list[Any] = [("records", records), ("explain", bool, False)]
     request = msgspec.defstruct("Request", fields, forbid_unknown_fields=True)
-    decoder: Any = msgspec.json.Decoder(request)
-    checks = _make_checks(contract, formats)
+    return _make_decode(msgspec.json.Decoder(request), _make_checks(contract, formats))
 
+
+def _make_decode(decoder: Any, checks: Sequence[Check]) -> Decode:
     def decode(body: bytes) -> Decoded | None:
         try:
-            found = decoder.decode(body)
-            rows = list(map(msgspec.structs.astuple, found.records))
+            request = decoder.decode(body)
+            rows = list(map(msgspec.structs.astuple, request.records))
             if checks:
                 rows = [_check(row, checks) for row in rows]
         # Pydantic's errors and those of text that is no UTF-8 are ValueErrors as well.
         except (ValueError, RecursionError):
             return None
-        return rows, found.explain
+        return rows, request.explain
 
     return decode
 
@@ -112,14 +113,14 @@ def _make_checks(contract: Contract, formats: TableFormat | None) -> list[Check]
 
     These are text that is not normalized, times, patterns, and enumerations of anything but words.
     """
-    found: list[Check] = []
+    checks: list[Check] = []
     for position, column in enumerate(contract.request_columns):
         parser = text_parser(column, formats)
         if column.kind in ("string", "timestamp") and not _lists_plain_words(column, parser):
-            found.append((position, _plain_text(parser)))
+            checks.append((position, _plain_text(parser)))
         if column.kind == "timestamp" or column.pattern is not None or _lists_others(column):
-            found.append((position, _make_reader(column)))
-    return found
+            checks.append((position, _make_reader(column)))
+    return checks
 
 
 def _lists_plain_words(column: Column, parser: CellParser) -> bool:

@@ -20,31 +20,26 @@ from mlchassis.features.encoding import MISSING, Columns
 MOST_ROWS = 10
 """Rows to explain at once: each costs about as much as a hundred rows to predict."""
 _SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
-"""Which quantiles of a number stand for what is usual."""
+"""Quantiles that represent the usual values of a number."""
 
 
 def explain_answers(scorer: Scorer, columns: Columns, answers: Answers) -> list[dict[str, Any]]:
-    """Says for each row what every input did to its answer, the largest effect first.
+    """Return the effect of every input on each row's prediction, the largest first.
 
     For a binary answer it is the probability of the positive class that is explained, for several
     classes that of the predicted one. All changed rows are answered in one call of the model.
     """
-    contract, reference = scorer.bundle.contract, scorer.bundle.metadata.reference
+    contract = scorer.bundle.contract
+    reference = scorer.bundle.metadata.reference
     usual = {c.name: _list_usual(c, reference.get(c.name) or {}) for c in contract.features}
-    usual = {name: found for name, found in usual.items() if len(found[0])}
-    chosen, rows = _choose_classes(answers), len(answers.values)
-    scores = scorer.score(
-        _replace_each(columns, {name: v for name, (v, _) in usual.items()})
-    ).scores
-    effects, start = {}, 0
-    for name, (values, weights) in usual.items():
-        block = scores[start : start + len(values) * rows].reshape(len(values), rows, -1)
-        start += len(values) * rows
-        mean = np.average(block, axis=0, weights=weights)
-        effects[name] = _pick(answers.scores - mean, chosen)
+    usual = {name: weighted for name, weighted in usual.items() if len(weighted[0])}
+    chosen = _choose_classes(answers)
+    rows = len(answers.values)
+    effects = _measure_effects(scorer, columns, usual, answers, chosen)
+    explained = [class_name(contract.classes[k]) for k in chosen] if contract.classes else None
     return [
         {
-            **({"class": class_name(contract.classes[chosen[i]])} if contract.classes else {}),
+            **({} if explained is None else {"class": explained[i]}),
             "effects": [
                 {"input": name, "effect": float(effects[name][i])}
                 for name in sorted(effects, key=lambda name: -abs(effects[name][i]))
@@ -52,6 +47,27 @@ def explain_answers(scorer: Scorer, columns: Columns, answers: Answers) -> list[
         }
         for i in range(rows)
     ]
+
+
+def _measure_effects(
+    scorer: Scorer,
+    columns: Columns,
+    usual: Mapping[str, tuple[NDArray[Any], NDArray[np.float64]]],
+    answers: Answers,
+    chosen: NDArray[np.intp],
+) -> dict[str, NDArray[np.float64]]:
+    """Return the effect of each input on each row, by one call of the model."""
+    rows = len(answers.values)
+    replaced = _replace_each(columns, {name: values for name, (values, _) in usual.items()})
+    scores = scorer.score(replaced).scores
+    effects = {}
+    start = 0
+    for name, (values, weights) in usual.items():
+        block = scores[start : start + len(values) * rows].reshape(len(values), rows, -1)
+        start += len(values) * rows
+        mean = np.average(block, axis=0, weights=weights)
+        effects[name] = _pick(answers.scores - mean, chosen)
+    return effects
 
 
 def _replace_each(columns: Columns, usual: Mapping[str, NDArray[Any]]) -> Columns:
@@ -75,28 +91,30 @@ def _list_usual(
     if column.is_numeric:
         quantiles = seen.get("quantiles") or ()
         last = len(quantiles) - 1
-        found = [
+        weighted = [
             (quantiles[round(share * last)], 1 / len(_SHARES)) for share in _SHARES if quantiles
         ]
     else:
-        found = list(seen.get("shares", {}).items())
-        found = sorted(found, key=lambda pair: -pair[1])[: len(_SHARES)]
+        weighted = list(seen.get("shares", {}).items())
+        weighted = sorted(weighted, key=lambda pair: -pair[1])[: len(_SHARES)]
     absent = seen.get("missing", 0.0)
-    if absent or (not found and not column.required):
+    if absent or (not weighted and not column.required):
         # The shares of words are of all rows, the quantiles of those that have a number.
         scale = 1 - absent if column.is_numeric else 1.0
-        found = [(value, weight * scale) for value, weight in found]
-        found.append((np.nan if column.is_numeric else MISSING, absent or 1.0))
+        weighted = [(value, weight * scale) for value, weight in weighted]
+        weighted.append((np.nan if column.is_numeric else MISSING, absent or 1.0))
     kind: Any = np.float64 if column.is_numeric else object
-    return np.array([value for value, _ in found], dtype=kind), np.array([w for _, w in found])
+    return np.array([value for value, _ in weighted], dtype=kind), np.array(
+        [w for _, w in weighted]
+    )
 
 
 def _choose_classes(answers: Answers) -> NDArray[np.intp]:
     scores = answers.scores
     if scores.shape[1] == 2:
         return np.ones(len(scores), dtype=np.intp)
-    found: NDArray[np.intp] = scores.argmax(axis=1)
-    return found
+    classes: NDArray[np.intp] = scores.argmax(axis=1)
+    return classes
 
 
 def _pick(scores: NDArray[np.float64], chosen: NDArray[np.intp]) -> NDArray[np.float64]:

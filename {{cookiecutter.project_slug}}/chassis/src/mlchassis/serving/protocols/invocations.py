@@ -1,4 +1,4 @@
-"""The dialect of `POST /invocations`: what clients of `mlflow models serve` and SageMaker speak.
+"""The protocol of `POST /invocations`: that of `mlflow models serve` and SageMaker.
 
 The forms are those of MLflow 2 and later. Stricter here: NaN is no JSON, unknown columns and fields
 are refused, and so are `params`, which the model does not take.
@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.logs.prediction_lines import list_values
 from mlchassis.serving.protocols.csv_body import read_csv
 from mlchassis.serving.protocols.messages import Location
 from mlchassis.serving.protocols.types import (
-    Answered,
-    Incoming,
-    Question,
+    PredictRequest,
+    PredictResult,
+    RawRequest,
     parse_object,
     refuse,
     rows_from_columns,
@@ -33,31 +33,30 @@ class Invocations:
     """Data frames in several forms in, a record of prediction and probabilities per row out."""
 
     media_types: tuple[bytes, ...] = (b"application/json", b"text/csv")
-    needs_media_type = True
 
-    def decode(self, model: ServedModel, incoming: Incoming) -> Question:
-        """Reads any of the forms.
+    def decode(self, model: LoadedModel, raw: RawRequest) -> PredictRequest:
+        """Read a request in any of the forms.
 
         Raises:
             ProblemError: It is none of them, or its rows do not keep the contract.
         """
-        if incoming.media_type == b"text/csv":
-            rows = read_csv(model, incoming)
+        if raw.media_type == b"text/csv":
+            rows = read_csv(model, raw)
         else:
-            rows = validate_rows(model, *read_form(parse_object(incoming.body), FORMS))
-        return Question(rows, incoming.request_id)
+            rows = validate_rows(model, *read_form(parse_object(raw.body), FORMS))
+        return PredictRequest(rows, raw.request_id, trace_id=raw.trace_id)
 
-    def encode(self, answered: Answered) -> bytes:
-        """Writes what the registered model's own frame of answers looks like."""
-        return msgspec.json.encode({"predictions": flatten_predictions(answered)})
+    def encode(self, result: PredictResult) -> bytes:
+        """Write the predictions in the form of the registered model's output."""
+        return msgspec.json.encode({"predictions": flatten_predictions(result)})
 
 
-def flatten_predictions(answered: Answered) -> list[dict[str, Any]]:
+def flatten_predictions(result: PredictResult) -> list[dict[str, Any]]:
     """Predictions as rows of the registered model's answer."""
-    names = answered.model.contract.outputs
+    names = result.model.contract.outputs
     return [
         dict(zip(names, (p.prediction, *list_values(p.probabilities or {})), strict=True))
-        for p in answered.predictions
+        for p in result.predictions
     ]
 
 
@@ -80,7 +79,7 @@ def read_form(document: Mapping[str, Any], forms: Sequence[str]) -> tuple[Record
         return _read_columns(content)
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise refuse(f"/{form}", "This must be a list of objects: the model's columns have names.")
-    return content, lambda found: (form, *found[1:])
+    return content, lambda location: (form, *location[1:])
 
 
 def _read_split(content: Any) -> tuple[Records, Locate]:
@@ -91,7 +90,8 @@ def _read_split(content: Any) -> tuple[Records, Locate]:
         "index",
     }:
         raise refuse(pointer, "This must be an object of columns, data and perhaps index.")
-    names, data = content["columns"], content["data"]
+    names = content["columns"]
+    data = content["data"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise refuse(f"{pointer}/columns", "This must be a list of names.")
     if len(set(names)) < len(names):
@@ -101,11 +101,11 @@ def _read_split(content: Any) -> tuple[Records, Locate]:
     ):
         raise refuse(f"{pointer}/data", "This must be a list of rows with a value per column.")
 
-    def locate(found: Location) -> Location:
-        if len(found) > 2 and found[2] not in names:
+    def locate(location: Location) -> Location:
+        if len(location) > 2 and location[2] not in names:
             # A column that is missing has no place among the values, but a name.
-            return ("dataframe_split", "columns", found[2])
-        return ("dataframe_split", "data", *found[1:2], *map(names.index, found[2:3]))
+            return ("dataframe_split", "columns", location[2])
+        return ("dataframe_split", "data", *location[1:2], *map(names.index, location[2:3]))
 
     return [dict(zip(names, row, strict=True)) for row in data], locate
 
@@ -114,4 +114,4 @@ def _read_columns(content: Mapping[str, Any]) -> tuple[Records, Locate]:
     if not all(isinstance(values, list) for values in content.values()):
         raise refuse("/inputs", "This must be a list of records, or an object of lists.")
     rows = rows_from_columns(content, "/inputs")
-    return rows, lambda found: ("inputs", *found[2:3], *found[1:2])
+    return rows, lambda location: ("inputs", *location[2:3], *location[1:2])

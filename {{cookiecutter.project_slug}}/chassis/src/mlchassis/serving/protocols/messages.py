@@ -12,9 +12,9 @@ from mlchassis.serving.problems import INVALID_RECORDS, MALFORMED_BODY, ProblemE
 from mlchassis.serving.protocols.explanation import MOST_ROWS
 
 Location = tuple[int | str, ...]
-"""Where in a document something stands: names and positions, from the outside in."""
+"""Path in a document: names and positions, from the outside in."""
 
-_MOST_ERRORS = 20
+_MAX_ERRORS = 20
 _LISTABLE_ERRORS = 1000
 _LONGEST_NAME = 64
 _LONGEST_DETAIL = 300
@@ -93,7 +93,7 @@ def predict_response(contract: Contract) -> type[BaseModel]:
 def explain_invalid(
     error: ValidationError, locate: Callable[[Location], Location] = tuple
 ) -> ProblemError:
-    """Says what is wrong with a body, without repeating its values.
+    """Describe the errors in a body, without repeating its values.
 
     Args:
         error: Validation error of the request model.
@@ -101,13 +101,13 @@ def explain_invalid(
             the location itself.
     """
     count = error.error_count()
-    found: Sequence[Any] = ()
+    errors: Sequence[Any] = ()
     # Every finding is built to list a few of them, so a flood is only counted.
     if count <= _LISTABLE_ERRORS:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-    if found and found[0]["type"] == "json_invalid":
-        return ProblemError(MALFORMED_BODY, f"{_shorten(found[0]['msg'])}.")
-    listed = [_describe(entry, locate) for entry in found[:_MOST_ERRORS]]
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+    if errors and errors[0]["type"] == "json_invalid":
+        return ProblemError(MALFORMED_BODY, f"{_shorten(errors[0]['msg'])}.")
+    listed = [_describe(entry, locate) for entry in errors[:_MAX_ERRORS]]
     detail = f"{listed[0]['pointer']}: {listed[0]['detail']}" if listed else "Far too many errors"
     more = f" (and {count - 1} more)" if count > 1 else ""
     return ProblemError(INVALID_RECORDS, f"{detail}{more}.", errors=listed)

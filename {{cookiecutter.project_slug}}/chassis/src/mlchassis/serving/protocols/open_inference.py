@@ -1,9 +1,9 @@
-"""The dialect of `/v2/…`: the Open Inference Protocol that KServe, Triton and MLServer speak.
+"""The protocol of `/v2/…`: the Open Inference Protocol that KServe, Triton and MLServer speak.
 
 https://github.com/kserve/open-inference-protocol describes it. A tensor per column, of shape [rows]
 or [rows, 1], as MLServer's codec of pandas' frames sends it. JSON alone: the extension for binary
-tensors is refused, and where binary answers are wished, JSON is sent, as a client can tell from the
-headers. A missing value is null, which the protocol leaves open and MLServer's own client sends.
+tensors is refused, and where binary answers are requested, JSON is sent, as a client can tell from
+the headers. A missing value is null, which the protocol leaves open and MLServer's client sends.
 
 Parameters may change what data mean: MLServer's `content_type` is read, and a parameter that is not
 known here is refused rather than passed over.
@@ -11,20 +11,20 @@ known here is refused rather than passed over.
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from mlchassis.contract.model import Column, Contract, Kind
-from mlchassis.serving.loading import ServedModel
+from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.problems import NO_SUCH_MODEL, ProblemError
 from mlchassis.serving.protocols.invocations import flatten_predictions
 from mlchassis.serving.protocols.messages import Location
 from mlchassis.serving.protocols.types import (
-    Answered,
-    Incoming,
-    Question,
+    PredictRequest,
+    PredictResult,
+    RawRequest,
     parse_object,
     refuse,
     rows_from_columns,
@@ -41,7 +41,8 @@ DATATYPES: Mapping[Kind, tuple[str, ...]] = {
     "string": ("BYTES",),
     "timestamp": ("BYTES",),
 }
-"""What a tensor of a column may be; the first is what the model's metadata say."""
+"""Datatypes that a tensor of a column may have; the model's metadata name the first."""
+_REQUEST_MEMBERS = frozenset({"id", "parameters", "inputs", "outputs"})
 _TENSOR_MEMBERS = frozenset({"name", "shape", "datatype", "parameters", "data"})
 _TEXT_TYPES = ("str", "np", "pd")
 """MLServer's content types of BYTES that are plain text."""
@@ -54,44 +55,26 @@ class OpenInference:
     """Tensors in, tensors out."""
 
     media_types: tuple[bytes, ...] = (b"application/json",)
-    needs_media_type = False
 
-    def decode(self, model: ServedModel, incoming: Incoming) -> Question:
-        """Reads an inference request.
+    def decode(self, model: LoadedModel, raw: RawRequest) -> PredictRequest:
+        """Read an inference request.
 
         Raises:
             ProblemError: It asks another model, is none, or its rows do not keep the contract.
         """
-        check_model(model, incoming.path)
-        document = parse_object(incoming.body)
-        extra = set(document) - {"id", "parameters", "inputs", "outputs"}
-        if extra:
-            raise refuse("", "Only id, parameters, inputs and outputs may be here.")
-        if not isinstance(document.get("id", ""), str):
-            raise refuse("/id", "This must be a string.")
-        _check_parameters(document, _REQUEST_PARAMETERS, "")
+        check_model(model, raw.path)
+        document = _parse_request(raw.body)
         names = _read_outputs(document.get("outputs"), model.contract)
         columns = _read_inputs(document.get("inputs"), model.contract)
-        order = list(columns)
-
-        def locate(found: Location) -> Location:
-            if len(found) > 2 and found[2] not in order:
-                # A tensor that is missing has no place, but a name.
-                return ("inputs", found[2])
-            return (
-                "inputs",
-                *((order.index(str(found[2])), "data") if found[2:] else ()),
-                *found[1:2],
-            )
-
+        locate = _locate_in_tensors(list(columns))
         rows = validate_rows(model, rows_from_columns(columns, "/inputs"), locate)
-        wishes = {"id": document.get("id", incoming.request_id), "names": names}
-        return Question(rows, incoming.request_id, wishes=wishes)
+        options = {"id": document.get("id", raw.request_id), "names": names}
+        return PredictRequest(rows, raw.request_id, options=options, trace_id=raw.trace_id)
 
-    def encode(self, answered: Answered) -> bytes:
-        """Writes a tensor per column of the registered model's answer."""
-        answers = flatten_predictions(answered)
-        datatypes = output_datatypes(answered.model.contract)
+    def encode(self, result: PredictResult) -> bytes:
+        """Write a tensor per column of the registered model's output."""
+        answers = flatten_predictions(result)
+        datatypes = output_datatypes(result.model.contract)
         tensors = [
             {
                 "name": name,
@@ -99,16 +82,16 @@ class OpenInference:
                 "datatype": datatypes[name],
                 "data": [answer[name] for answer in answers],
             }
-            for name in answered.question.wishes["names"]
+            for name in result.request.options["names"]
         ]
-        identity = answered.model.identity
+        identity = result.model.identity
         return msgspec.json.encode(
             {
                 "model_name": identity.name,
                 "model_version": identity.version,
-                "id": answered.question.wishes["id"],
+                "id": result.request.options["id"],
                 "parameters": {
-                    "request_id": answered.question.request_id,
+                    "request_id": result.request.request_id,
                     "digest": identity.digest,
                 },
                 "outputs": tensors,
@@ -116,8 +99,32 @@ class OpenInference:
         )
 
 
-def check_model(model: ServedModel, path: Mapping[str, str]) -> None:
-    """Refuses a path that names another model or version than the one that answers."""
+def _parse_request(body: bytes) -> dict[str, Any]:
+    """Parse a request and check its members, but for the tensors."""
+    document = parse_object(body)
+    if set(document) - _REQUEST_MEMBERS:
+        raise refuse("", "Only id, parameters, inputs and outputs may be here.")
+    if not isinstance(document.get("id", ""), str):
+        raise refuse("/id", "This must be a string.")
+    _check_parameters(document, _REQUEST_PARAMETERS, "")
+    return document
+
+
+def _locate_in_tensors(names: list[str]) -> Callable[[Location], Location]:
+    """Return the function from a record's location to one in tensors of this order."""
+
+    def locate(place: Location) -> Location:
+        if len(place) > 2 and place[2] not in names:
+            # A tensor that is missing has no place, but a name.
+            return ("inputs", place[2])
+        tensor = (names.index(str(place[2])), "data") if place[2:] else ()
+        return ("inputs", *tensor, *place[1:2])
+
+    return locate
+
+
+def check_model(model: LoadedModel, path: Mapping[str, str]) -> None:
+    """Reject a path that names another model or version than the loaded one."""
     identity = model.identity
     if path["name"] != identity.name or path.get("version", identity.version) != identity.version:
         raise ProblemError(
@@ -125,7 +132,7 @@ def check_model(model: ServedModel, path: Mapping[str, str]) -> None:
         )
 
 
-def describe_model(model: ServedModel) -> dict[str, Any]:
+def describe_model(model: LoadedModel) -> dict[str, Any]:
     """The model's metadata: its tensors."""
     return {
         "name": model.identity.name,
@@ -153,15 +160,15 @@ def output_datatypes(contract: Contract) -> dict[str, str]:
     return dict.fromkeys(contract.outputs, "FP64") | {"prediction": DATATYPES[kind][0]}
 
 
-def _read_outputs(wished: Any, contract: Contract) -> list[str]:
+def _read_outputs(requested: Any, contract: Contract) -> list[str]:
     known = list(output_datatypes(contract))
-    if not wished and isinstance(wished, list | None):
+    if not requested and isinstance(requested, list | None):
         return known
-    if not isinstance(wished, list) or not all(isinstance(entry, dict) for entry in wished):
+    if not isinstance(requested, list) or not all(isinstance(entry, dict) for entry in requested):
         raise refuse("/outputs", "This must be a list of objects with a name.")
-    for position, entry in enumerate(wished):
+    for position, entry in enumerate(requested):
         _check_parameters(entry, _OUTPUT_PARAMETERS, f"/outputs/{position}")
-    names = [entry.get("name") for entry in wished]
+    names = [entry.get("name") for entry in requested]
     if any(name not in known for name in names) or len(set(names)) < len(names):
         raise refuse("/outputs", f"The names may be {', '.join(known)}, each once.")
     return [name for name in known if name in names]
@@ -236,7 +243,7 @@ def _decode_base64(value: Any, pointer: str) -> str:
 def _check_parameters(
     document: Mapping[str, Any], known: Mapping[str, Sequence[Any]], pointer: str
 ) -> None:
-    """Refuses parameters that would change what data mean and are not read here."""
+    """Reject unknown parameters: they might change the meaning of the data."""
     parameters = document.get("parameters")
     if parameters is None:
         return

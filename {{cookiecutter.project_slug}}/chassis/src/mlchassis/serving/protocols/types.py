@@ -1,4 +1,4 @@
-"""A dialect: how one protocol asks for predictions, and how its answers are written."""
+"""Types of one request in any protocol, and the interface of a protocol."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,20 +12,21 @@ from mlchassis.serving.problems import INVALID_RECORDS, MALFORMED_BODY, ProblemE
 from mlchassis.serving.protocols.messages import Location, explain_invalid
 
 if TYPE_CHECKING:
-    from mlchassis.serving.loading import ServedModel
+    from mlchassis.serving.loading import LoadedModel
 
 Rows = Sequence[tuple[Any, ...]]
 """Rows that keep the contract: the values of its request columns, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
+class RawRequest:
     """A request as it arrived.
 
     Attributes:
         media_type: Of the body, in lower case and without parameters.
         parameters: Of the media type, such as `header` of text/csv.
         path: The values in its path.
+        trace_id: Trace id of the client's `traceparent`, if it sent a valid one.
     """
 
     body: bytes
@@ -33,23 +34,26 @@ class Incoming:
     media_type: bytes = b"application/json"
     parameters: Mapping[str, str] = field(default_factory=dict)
     path: Mapping[str, str] = field(default_factory=dict)
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PredictRequest:
     """Parsed prediction request of any protocol.
 
     Attributes:
         rows: With None for what is absent.
         explain: True if each prediction needs an explanation.
         request_id: Of the HTTP exchange.
-        wishes: Options that the protocol needs again for its response.
+        options: Options that the protocol needs again for its response.
+        trace_id: Of the HTTP exchange, if there is one.
     """
 
     rows: Rows
     request_id: str
     explain: bool = False
-    wishes: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    trace_id: str | None = None
 
 
 class Prediction(msgspec.Struct, gc=False):
@@ -67,32 +71,29 @@ class Prediction(msgspec.Struct, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A question with its answers, one per row."""
+class PredictResult:
+    """A request with its answers, one per row."""
 
-    model: "ServedModel"
-    question: Question
+    model: "LoadedModel"
+    request: PredictRequest
     predictions: Sequence[Prediction]
 
 
-class Dialect(Protocol):
-    """Reads a protocol's requests and writes its answers; pure."""
+class InferenceProtocol(Protocol):
+    """Reader of a protocol's requests and writer of its responses; without side effects."""
 
     media_types: tuple[bytes, ...]
-    """What bodies may be."""
+    """Media types of a request's body, one of which it has to name."""
 
-    needs_media_type: bool
-    """Whether a request must say; else the first is taken."""
-
-    def decode(self, model: "ServedModel", incoming: Incoming) -> Question:
-        """Reads a request.
+    def decode(self, model: "LoadedModel", raw: RawRequest) -> PredictRequest:
+        """Read a request.
 
         Raises:
             ProblemError: It is not of the protocol, or its rows do not keep the contract.
         """
 
-    def encode(self, answered: Answered) -> bytes:
-        """Writes the answer."""
+    def encode(self, result: PredictResult) -> bytes:
+        """Write the response."""
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def validate_rows(
-    model: "ServedModel", rows: Sequence[Mapping[str, Any]], locate: Callable[[Location], Location]
+    model: "LoadedModel", rows: Sequence[Mapping[str, Any]], locate: Callable[[Location], Location]
 ) -> Rows:
     """Validate rows of JSON values by the contract, exactly as `POST /predict` does.
 
@@ -127,16 +128,16 @@ def validate_rows(
 
 
 def read_records(
-    model: "ServedModel", body: bytes, locate: Callable[[Location], Location] = tuple
+    model: "LoadedModel", body: bytes, locate: Callable[[Location], Location] = tuple
 ) -> tuple[Rows, bool]:
-    """Reads the body of `POST /predict`: its rows, and whether they are to be explained.
+    """Return the rows of a body of `POST /predict`, and whether to explain their predictions.
 
     Raises:
         ProblemError: It is no JSON, or its records do not keep the contract.
     """
-    found = model.decode(body)
-    if found is not None:
-        return found
+    rows = model.decode(body)
+    if rows is not None:
+        return rows
     try:
         request: Any = model.request.__pydantic_validator__.validate_json(body)
     except ValidationError as error:
@@ -145,7 +146,7 @@ def read_records(
 
 
 def rows_from_columns(columns: Mapping[str, Sequence[Any]], pointer: str) -> list[dict[str, Any]]:
-    """Turns columns of one length into rows.
+    """Turn columns of equal length into rows.
 
     Raises:
         ProblemError: Their lengths differ, or there is none.
@@ -159,5 +160,5 @@ def rows_from_columns(columns: Mapping[str, Sequence[Any]], pointer: str) -> lis
 
 def refuse(pointer: str, detail: str) -> ProblemError:
     """A problem with the part of the request at `pointer`."""
-    found = {"pointer": pointer or "/", "detail": detail}
-    return ProblemError(INVALID_RECORDS, f"{found['pointer']}: {detail}", errors=[found])
+    problem = {"pointer": pointer or "/", "detail": detail}
+    return ProblemError(INVALID_RECORDS, f"{problem['pointer']}: {detail}", errors=[problem])

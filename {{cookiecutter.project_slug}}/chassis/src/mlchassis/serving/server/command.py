@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from mlchassis.config.settings import load_service_settings
-from mlchassis.errors import ProjectError
 from mlchassis.masking import mask_secrets
 from mlchassis.printable import printable
 from mlchassis.serving.server.process import serve
-from mlchassis.team_code.errors import describe_team_error
+from mlchassis.team_code.errors import describe_failure
+from mlchassis.workspace.api_version import check_api
 
 
 def main(reference: str, arguments: Sequence[str]) -> None:
@@ -23,18 +23,18 @@ def main(reference: str, arguments: Sequence[str]) -> None:
     """
     given = {name: value for name, value in _parse(arguments).items() if value is not None}
     try:
+        check_api(Path.cwd())
         serve(load_service_settings(**given), reference)
-    except (ProjectError, OSError) as error:
-        _fail(str(error))
     except Exception as error:
-        sentence = describe_team_error(error, Path.cwd())
-        if sentence is None:
+        lines = describe_failure(error) or ([str(error)] if isinstance(error, OSError) else None)
+        if lines is None:
             raise
-        _fail(sentence)
+        _fail(lines)
 
 
-def _fail(sentence: str) -> NoReturn:
-    sys.stderr.write(f"error: {printable(mask_secrets(sentence))}\n")
+def _fail(lines: Sequence[str]) -> NoReturn:
+    for line in (*lines[:-1], f"error: {lines[-1]}"):
+        sys.stderr.write(f"{printable(mask_secrets(line))}\n")
     sys.exit(1)
 
 

@@ -13,7 +13,7 @@ from mlchassis.telemetry import silence_telemetry
 
 
 def serve(settings: ServiceSettings, reference: str) -> None:
-    """Serves until SIGTERM or SIGINT, then lets accepted requests finish.
+    """Serve until SIGTERM or SIGINT, then finish accepted requests.
 
     Args:
         settings: Limits and places.
@@ -57,8 +57,8 @@ def _listener(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, kind, protocol, _, address = found[0]
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = addresses[0]
     listener = socket.socket(family, kind, protocol)
     try:
         # Without it, the port of a service that just ended is taken for another minute.

@@ -22,7 +22,7 @@ from structlog.typing import FilteringBoundLogger
 
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.errors import ProjectError
-from mlchassis.serving.server.worker_status import Place, Roster
+from mlchassis.serving.server.worker_status import Slot, WorkerStatus
 from mlchassis.serving.service import load_service
 
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -47,14 +47,14 @@ class Supervisor:
         self._reference = reference
         self._listener = listener
         self._logger = logger
-        self._roster = Roster(_SPAWN.RawArray(Place, settings.workers))
+        self._worker_status = WorkerStatus(_SPAWN.RawArray(Slot, settings.workers))
         self._workers: dict[Connection, tuple[int, SpawnProcess]] = {}
         self._starting: set[Connection] = set()
         self._failure = ""
         self._serving = self._stopping = False
 
     def run(self, announce: Callable[[], None]) -> None:
-        """Keeps the workers running until SIGTERM or SIGINT, and ends with the last of them.
+        """Keep the workers running until SIGTERM or SIGINT, and end with the last of them.
 
         Args:
             announce: Called once all of them answer.
@@ -75,43 +75,43 @@ class Supervisor:
         while self._workers or not self._stopping:
             if not self._stopping and time.monotonic() - tried >= _PAUSE:
                 tried = time.monotonic()
-                self._fill_places()
+                self._fill_slots()
             for connection in wait(list(self._workers), _PAUSE):
                 self._hear(connection)  # type: ignore[arg-type]
             if not (self._serving or self._stopping or self._starting):
                 self._serving = True
                 announce()
 
-    def _fill_places(self) -> None:
-        for place in set(range(self._settings.workers)) - {p for p, _ in self._workers.values()}:
+    def _fill_slots(self) -> None:
+        for slot in set(range(self._settings.workers)) - {p for p, _ in self._workers.values()}:
             ours, theirs = _SPAWN.Pipe(duplex=False)
-            roster = replace(self._roster, own=place)
-            given = (self._settings, self._reference, self._listener, roster, theirs)
+            worker_status = replace(self._worker_status, own=slot)
+            given = (self._settings, self._reference, self._listener, worker_status, theirs)
             worker = _SPAWN.Process(target=_work, args=given)
             worker.start()
             theirs.close()
-            self._workers[ours] = (place, worker)
+            self._workers[ours] = (slot, worker)
             self._starting.add(ours)
 
     def _hear(self, connection: Connection) -> None:
-        """Takes what a worker said: nothing once it answers, why it cannot, or that it ended."""
+        """Handle a worker's message: empty once it serves, else its error; or its end."""
         try:
-            said = connection.recv_bytes().decode()
+            message = connection.recv_bytes().decode()
         except EOFError:
             self._bury(connection)
             return
-        if not said:
+        if not message:
             self._starting.discard(connection)
         elif self._serving:
-            self._logger.error("worker failed", reason=said)
+            self._logger.error("worker failed", reason=message)
         else:
-            self._give_up(said)
+            self._give_up(message)
 
     def _bury(self, connection: Connection) -> None:
-        place, worker = self._workers.pop(connection)
+        slot, worker = self._workers.pop(connection)
         connection.close()
         worker.join()
-        replace(self._roster, own=place).enter("")
+        replace(self._worker_status, own=slot).enter("")
         # Its gauges leave the metrics; what it counted stays.
         mark_process_dead(worker.pid, os.environ[METRICS_VARIABLE])  # type: ignore[no-untyped-call]
         if not self._stopping:
@@ -137,8 +137,8 @@ def _work(
     settings: ServiceSettings,
     reference: str,
     listener: socket.socket,
-    roster: Roster,
-    said: Connection,
+    worker_status: WorkerStatus,
+    messages: Connection,
 ) -> None:
     # A terminal's Ctrl-C comes through the parent alone: twice would be an order to hurry.
     os.setpgrp()
@@ -147,6 +147,6 @@ def _work(
     try:
         # Routers cannot be sent to another process, so each worker imports the service itself.
         service = load_service(reference)
-        run_server(settings, service, listener, lambda: said.send_bytes(b""), roster)
+        run_server(settings, service, listener, lambda: messages.send_bytes(b""), worker_status)
     except ProjectError as error:
-        said.send_bytes(str(error).encode())
+        messages.send_bytes(str(error).encode())

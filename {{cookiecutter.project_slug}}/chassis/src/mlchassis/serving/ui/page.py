@@ -11,14 +11,14 @@ from pydantic_core import to_json
 
 from mlchassis.contract.model import Column, class_name
 from mlchassis.contract.schemas import example_record
-from mlchassis.serving.loading import Champion, ServedModel
-from mlchassis.serving.openapi import page_headers
+from mlchassis.serving.loading import LoadedModel, ModelHolder
+from mlchassis.serving.ui.policy import page_headers
 
 _PAGE = Path(__file__).with_name("page.html")
 _FACTS = '<script type="application/json" id="facts">{}</script>'
 
 
-def page_route(champion: Champion) -> APIRouter:
+def page_route(holder: ModelHolder) -> APIRouter:
     """The page about the model that answers now."""
     router = APIRouter(include_in_schema=False)
     page = _PAGE.read_text(encoding="utf-8")
@@ -27,13 +27,13 @@ def page_route(champion: Champion) -> APIRouter:
     @router.get("/")
     async def show() -> HTMLResponse:
         # Data, not script: the policy lets it stand, and `<` cannot end it early.
-        facts = to_json(describe(champion.current)).decode().replace("<", "\\u003c")
+        facts = to_json(describe(holder.current)).decode().replace("<", "\\u003c")
         return HTMLResponse(page.replace(_FACTS, _FACTS.replace("{}", facts)), headers=headers)
 
     return router
 
 
-def make_door() -> HTMLResponse:
+def make_login_page() -> HTMLResponse:
     """Return the page without data; it asks the browser for an API key.
 
     Nothing of a model is in it, and it is a refusal all the same.
@@ -42,9 +42,11 @@ def make_door() -> HTMLResponse:
     return HTMLResponse(page, 401, {"WWW-Authenticate": "Bearer", **page_headers(page)})
 
 
-def describe(model: ServedModel) -> dict[str, Any]:
+def describe(model: LoadedModel) -> dict[str, Any]:
     """Data of the page: the fields, an example, and the model card."""
-    contract, identity, metadata = model.contract, model.identity, model.scorer.bundle.metadata
+    contract = model.contract
+    identity = model.identity
+    metadata = model.scorer.bundle.metadata
     card = {
         "Name": identity.name,
         "Version": identity.version,
@@ -70,7 +72,7 @@ def describe(model: ServedModel) -> dict[str, Any]:
     }
 
 
-def _suggest(model: ServedModel, column: Column) -> list[str]:
+def _suggest(model: LoadedModel, column: Column) -> list[str]:
     """The words that training saw most in a column, unless they could tell of a person."""
     if column.kind != "string" or column.values or column in model.contract.pii:
         return []

@@ -1,0 +1,156 @@
+"""One status and one sentence from all windows."""
+
+import pytest
+
+from mlchassis.config.params import MonitorParams
+from mlchassis.monitoring.decision import decide
+from mlchassis.monitoring.labels import LabelTable
+from mlchassis.monitoring.results import (
+    EXIT_CODES,
+    CustomSignal,
+    DriftTest,
+    FeatureSkew,
+    Performance,
+    Quality,
+    Skew,
+    Window,
+)
+
+LABELS = LabelTable()
+PARAMS = MonitorParams()
+MATCHING = Skew(rows=10_000)
+GOOD = Quality(rows=1000, invalid=0, reasons={}, lacking=[])
+
+
+def make_window(
+    day: int,
+    *,
+    drift: bool = False,
+    loss: float | None = 0.2,
+    estimated: float = 0.2,
+    enough: bool = True,
+) -> Window:
+    performance = Performance(
+        answered=1000,
+        labeled=0 if loss is None else 1000,
+        value=loss,
+        low=loss,
+        high=loss,
+        limit=None if loss is None else 0.25,
+        estimated=estimated,
+        estimated_limit=0.25,
+        reference=0.2,
+    )
+    test = DriftTest(
+        column="size", statistic="distribution", value=0.3 if drift else 0.01, limit=0.1
+    )
+    return Window(
+        start=f"2024-01-{day:02d}",
+        end=f"2024-01-{day + 6:02d}",
+        rows=1000,
+        enough=enough,
+        tests=[test],
+        performance=performance,
+    )
+
+
+def decide_drift(*alarms: bool) -> str:
+    windows = [make_window(1 + 7 * place, drift=alarm) for place, alarm in enumerate(alarms)]
+    return decide(windows, GOOD, MATCHING, [], LABELS, PARAMS)[0]
+
+
+def test_windows_without_an_alarm_are_ok() -> None:
+    status, sentence = decide([make_window(1), make_window(8)], GOOD, MATCHING, [], LABELS, PARAMS)
+    assert (status, sentence) == ("ok", "No signal exceeds its limit in 2024-01-08 to 2024-01-14.")
+
+
+@pytest.mark.parametrize(
+    ("alarms", "status"),
+    [
+        ((False, False, True), "watch"),
+        ((True, True, False), "watch"),
+        ((True, False, True), "retrain"),
+        ((False, True, True), "retrain"),
+        ((True, True, True), "retrain"),
+    ],
+)
+def test_enough_windows_and_the_newest_must_agree(alarms: tuple[bool, ...], status: str) -> None:
+    assert decide_drift(*alarms) == status
+
+
+def test_worse_performance_asks_for_retraining_when_labels_are_in() -> None:
+    # The newest window has no labels yet: the newest one with labels decides.
+    windows = [make_window(1, loss=0.3), make_window(8, loss=0.3), make_window(15, loss=None)]
+    status, sentence = decide(windows, GOOD, MATCHING, [], LABELS, PARAMS)
+    assert status == "retrain"
+    assert "mean loss is 0.3 in 2024-01-08 to 2024-01-14, above its limit 0.25" in sentence
+
+
+def test_a_worse_estimate_alone_is_watched() -> None:
+    status, sentence = decide(
+        [make_window(1, loss=None, estimated=0.3)], GOOD, MATCHING, [], LABELS, PARAMS
+    )
+    assert status == "watch"
+    assert "labels will tell" in sentence
+
+
+def test_too_few_rows_are_watched() -> None:
+    status, sentence = decide([make_window(1, enough=False)], GOOD, MATCHING, [], LABELS, PARAMS)
+    assert status == "watch"
+    assert sentence.startswith("Too few rows")
+
+
+def test_an_empty_log_is_watched() -> None:
+    assert decide([], GOOD, MATCHING, [], LABELS, PARAMS)[0] == "watch"
+
+
+def test_a_lacking_column_is_broken() -> None:
+    lacking = GOOD.model_copy(update={"lacking": ["size"]})
+    status, sentence = decide(
+        [make_window(1, drift=True)] * 3, lacking, MATCHING, [], LABELS, PARAMS
+    )
+    assert (status, sentence) == ("broken", "Logged rows lack 'size', which the contract has.")
+
+
+def test_many_invalid_rows_are_broken_and_few_are_not() -> None:
+    many = GOOD.model_copy(update={"invalid": 20, "reasons": {"size: is required": 20}})
+    few = GOOD.model_copy(update={"invalid": 5, "reasons": {"size: is required": 5}})
+    assert decide([make_window(1)], many, MATCHING, [], LABELS, PARAMS)[0] == "broken"
+    assert decide([make_window(1)], few, MATCHING, [], LABELS, PARAMS)[0] == "ok"
+
+
+def test_one_row_with_another_feature_asks_for_retraining() -> None:
+    found = FeatureSkew(feature="price", rows=1, example="K-7")
+    skew = Skew(rows=10_000, mismatched=1, features=[found])
+    status, sentence = decide([make_window(1)], GOOD, skew, [], LABELS, PARAMS)
+    assert status == "retrain"
+    assert sentence == (
+        "Value skew: 1 of 10,000 logged rows have other features than their raw data: 'price' "
+        "(1 rows, such as that with the key 'K-7')."
+    )
+    tolerant = PARAMS.model_copy(update={"max_skew": 0.0001})
+    assert decide([make_window(1)], GOOD, skew, [], LABELS, tolerant)[0] == "ok"
+    more = skew.model_copy(update={"mismatched": 2})
+    assert decide([make_window(1)], GOOD, more, [], LABELS, tolerant)[0] == "retrain"
+
+
+def test_schema_skew_is_broken_and_an_unchecked_one_is_not() -> None:
+    broken = Skew(rows=10, violations=["3 of 10 logged rows lack the column 'price'."])
+    assert decide([make_window(1)], GOOD, broken, [], LABELS, PARAMS) == (
+        "broken",
+        "Schema skew: 3 of 10 logged rows lack the column 'price'.",
+    )
+    unknown = Skew(statement="The source is not on this machine.")
+    assert decide([make_window(1)], GOOD, unknown, [], LABELS, PARAMS)[0] == "ok"
+
+
+def test_an_own_monitor_decides_too() -> None:
+    signal = CustomSignal(name="revenue", status="retrain", sentence="It halved.")
+    assert decide([make_window(1)], GOOD, MATCHING, [signal], LABELS, PARAMS) == (
+        "retrain",
+        "revenue: It halved.",
+    )
+
+
+def test_exit_codes_tell_a_decision_from_a_crash() -> None:
+    assert EXIT_CODES == {"ok": 0, "watch": 10, "retrain": 20, "broken": 30}

@@ -1,0 +1,287 @@
+"""The verb `monitor`: from a deployed bundle, a log and a table of labels to a report."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from mlchassis import CustomSignal, MonitorContext
+from mlchassis import monitor as own_monitor
+from mlchassis.bundle.bundle import Bundle, deploy_bundle, write_bundle
+from mlchassis.config.params import MonitorParams, Params
+from mlchassis.config.source_params import FilesParams, SqlParams
+from mlchassis.contract.model import parse_contract
+from mlchassis.errors import ProjectError
+from mlchassis.extensions.monitors import CustomMonitor
+from mlchassis.features.code import load_feature_code
+from mlchassis.monitoring.labels import LabelTable, read_labels
+from mlchassis.monitoring.monitor import monitor
+from mlchassis.monitoring.page import render_report
+from mlchassis.monitoring.results import MonitorReport
+from mlchassis.monitoring.source_rows import SourceRows
+from mlchassis.project import Project, Workspace
+from mlchassis.sources.registry import read_source
+
+GRADE = "{name: returned, logicalType: string, enum: [{value: low}, {value: high}],"
+START = pd.Timestamp("2024-04-20", tz="UTC").to_pydatetime()
+Run = Callable[..., MonitorReport]
+
+
+def take_size(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {"size": columns["size"]}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monitored_bundle: Bundle) -> Workspace:
+    """A project whose deployed bundle has the reference of the tests."""
+    paths = Workspace(tmp_path / "project", Project(features=take_size))
+    text = (monitored_bundle.path / "contract.yaml").read_text()
+    metadata = monitored_bundle.metadata.model_copy(
+        update={"features_digest": paths.features.digest}
+    )
+    write_bundle(tmp_path / "bundle", monitored_bundle.model, text, metadata)
+    deploy_bundle(tmp_path / "bundle", paths.store, "shop", "3", paths.features)
+    return paths
+
+
+@pytest.fixture
+def run(workspace: Workspace, fixed_params: Params, write_log: Callable[..., Path]) -> Run:
+    """Function that logs rows for the deployed bundle and monitors them."""
+
+    def call(
+        rows: pd.DataFrame,
+        labels: Any = None,
+        monitors: Sequence[CustomMonitor] = (),
+        raw: pd.DataFrame | None = None,
+        source: str = "raw.parquet",
+    ) -> MonitorReport:
+        paths = Workspace(workspace.root, replace(workspace.project, monitors=monitors))
+        if len(rows):
+            (raw if raw is not None else rows).to_parquet(workspace.root / "raw.parquet")
+        pointer = json.loads((workspace.store / "current.json").read_text())
+        write_log(workspace.predictions, rows, digest=pointer["digest"])
+        settings = MonitorParams(draws=200, labels=labels)
+        table = FilesParams(kind="files", path=source)
+        params = fixed_params.model_copy(update={"monitor": settings, "source": table})
+        return monitor(paths, params, workspace.store, workspace.predictions)
+
+    return call
+
+
+def write_labels(folder: Path, rows: pd.DataFrame, kind: str) -> FilesParams | SqlParams:
+    """Write the outcomes as a table of some kind."""
+    labels = rows[["order_id", "returned"]].assign(note="not needed")
+    if kind == "sql":
+        import sqlalchemy
+
+        address = f"sqlite:///{folder / 'labels.db'}"
+        # Without a pool the connection ends here.
+        engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool)
+        with engine.begin() as connection:
+            labels.to_sql("outcomes", connection, index=False)
+        query = folder / "labels.sql"
+        word = "case when returned then 'true' else 'false' end"
+        query.write_text(f"select order_id, {word} as returned from outcomes")  # noqa: S608 - no input
+        return SqlParams(kind="sql", url=address, query=str(query))
+    path = folder / f"labels.{kind}"
+    if kind == "csv":
+        labels.to_csv(path, index=False)
+    else:
+        labels.to_parquet(path, index=False)
+    return FilesParams(kind="files", path=str(path))
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize("kind", ["csv", "parquet", "sql"])
+def test_late_labels_give_the_realized_performance(
+    kind: str, run: Run, make_rows: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    rows = make_rows(21, seed=50, start=START)
+    report = run(rows, write_labels(tmp_path, rows[:-700], kind))
+    assert report.status == "ok", report.sentence
+    maturity = [w.performance.maturity for w in report.windows if w.performance is not None]
+    assert maturity == [1.0, 1.0, 0.5]
+    assert report.labels == ""
+
+
+@pytest.mark.parametrize("personal", [False, True])
+def test_an_outcome_that_is_no_class_is_counted_and_named(
+    personal: bool, fixed_params: Params, monitored_bundle: Bundle, tmp_path: Path
+) -> None:
+    written = (monitored_bundle.path / "contract.yaml").read_text()
+    text = written.replace("{name: returned, logicalType: boolean,", GRADE)
+    contract = parse_contract(text.replace("[target]", "[target, pii]") if personal else text)
+    outcomes = {"order_id": ["a", "b", "c"], "returned": ["low", "hgih", None]}
+    pd.DataFrame(outcomes).to_csv(tmp_path / "labels.csv", index=False)
+    table = FilesParams(kind="files", path="labels.csv")
+    params = fixed_params.model_copy(update={"monitor": MonitorParams(labels=table)})
+    workspace = Workspace(tmp_path, Project(features=take_size))
+    labels = read_labels(SourceRows(workspace, params, contract))
+    shown = "a value that is not repeated here" if personal else "'hgih'"
+    assert labels == LabelTable(
+        by_key={"a": 0.0},
+        invalid=1,
+        statement=(
+            "labels.csv: 1 of 2 labels are left out, since they are none of the 2 classes of the "
+            f"deployed contract, such as {shown} in the column 'returned'; correct the table, or "
+            "train and deploy a model with the new values."
+        ),
+    )
+
+
+@pytest.mark.one_python
+def test_invalid_labels_in_the_source_end_in_the_report_and_not_in_an_error(
+    run: Run, make_rows: Callable[..., pd.DataFrame], workspace: Workspace
+) -> None:
+    rows = make_rows(7, seed=56, start=START)
+    raw = rows.assign(returned=rows["returned"].map({True: "true", False: "false"}))
+    raw.loc[[3, 9], "returned"] = "perhaps"
+    report = run(rows, raw=raw)
+    assert (report.status, report.invalid_labels) == ("watch", 2)
+    assert report.sentence == report.labels
+    assert "2 of 1,400 labels are left out" in report.labels
+    assert report.windows[-1].performance is not None
+    assert report.windows[-1].performance.labeled == 1398
+    assert "2 of 1,400 labels" in (workspace.reports / "monitor.html").read_text()
+
+
+@pytest.mark.one_python
+def test_the_source_is_read_once(
+    run: Run, make_rows: Callable[..., pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+
+    def count(*arguments: Any) -> pd.DataFrame:
+        reads.append(arguments)
+        return read_source(*arguments)
+
+    monkeypatch.setattr("mlchassis.monitoring.source_rows.read_source", count)
+    report = run(make_rows(7, seed=57, start=START))
+    assert report.skew.rows == 1400
+    assert len(reads) == 1
+
+
+@pytest.mark.parametrize("path", ["$SOURCE_PATH", "elsewhere.csv"])
+def test_without_the_source_the_log_is_monitored_and_the_report_says_so(
+    path: str, run: Run, make_rows: Callable[..., pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SOURCE_PATH", raising=False)
+    report = run(make_rows(7, seed=59, start=START), source=path)
+    assert report.status == "ok"
+    assert "which has the labels, is not on this machine" in report.labels
+    assert report.skew.statement.startswith("The source is not on this machine")
+
+
+def test_a_table_of_labels_that_is_not_there_ends_the_monitor(
+    run: Run, make_rows: Callable[..., pd.DataFrame]
+) -> None:
+    with pytest.raises(ProjectError, match=r"gone\.csv is not there"):
+        run(make_rows(7, seed=59, start=START), FilesParams(kind="files", path="gone.csv"))
+
+
+def test_a_table_of_labels_without_the_outcome_is_one_sentence(
+    run: Run, make_rows: Callable[..., pd.DataFrame]
+) -> None:
+    rows = make_rows(7, seed=58, start=START)
+    with pytest.raises(ProjectError, match=r"raw\.parquet lacks the column 'returned'"):
+        run(rows, raw=rows.drop(columns="returned"))
+
+
+@pytest.mark.one_python
+def test_the_report_is_written_as_json_and_as_a_page(
+    run: Run, make_rows: Callable[..., pd.DataFrame], workspace: Workspace, tmp_path: Path
+) -> None:
+    rows = make_rows(21, seed=51, start=START)
+    labels = write_labels(tmp_path, rows, "csv")
+    report = run(rows.assign(price=rows["price"] * 2), labels)
+    assert report.status == "retrain"
+    assert report.sentence.endswith("3 of 3 windows agree.")
+    written = (workspace.reports / "monitor.json").read_text()
+    assert MonitorReport.model_validate_json(written) == report
+    page = (workspace.reports / "monitor.html").read_text()
+    assert page.count("<svg") == 8
+    assert 'class="above"' in page
+    assert "http" not in page.partition("<body>")[2]
+
+    # Names of columns are shown as they are.
+    hostile = written.replace("price", "<script>alert(1)</script>")
+    page = render_report("orders", MonitorReport.model_validate_json(hostile))
+    assert "<script>" not in page
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 3
+
+
+@pytest.mark.one_python
+def test_a_monitor_of_the_project_decides_and_is_shown(
+    workspace: Workspace, run: Run, make_rows: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    @own_monitor
+    def revenue(context: MonitorContext) -> CustomSignal:
+        rows = sum(1 for _ in context.read_newest())
+        return CustomSignal(name="revenue", status="retrain", sentence=f"It halved in {rows} rows.")
+
+    rows = make_rows(7, seed=53, start=START)
+    report = run(rows, write_labels(tmp_path, rows, "csv"), [revenue])
+    assert (report.status, report.sentence) == ("retrain", "revenue: It halved in 1400 rows.")
+    assert "It halved in 1400 rows." in (workspace.reports / "monitor.html").read_text()
+
+
+@pytest.mark.one_python
+def test_a_planted_difference_to_the_raw_data_asks_for_retraining(
+    run: Run, make_rows: Callable[..., pd.DataFrame], workspace: Workspace
+) -> None:
+    rows = make_rows(7, seed=54, start=START)
+    raw = rows.copy()
+    raw.loc[17, "size"] = np.nextafter(np.float32(rows["size"][17]), np.float32(1e9))
+    report = run(rows, raw=raw)
+    assert (report.status, report.skew.rows, report.skew.mismatched) == ("retrain", 1400, 1)
+    assert report.sentence == (
+        "Value skew: 1 of 1,400 logged rows have other features than their raw data: 'size' "
+        "(1 rows, such as that with the key 'K-54-17')."
+    )
+    assert "1,400 logged rows were recomputed" in (workspace.reports / "monitor.html").read_text()
+
+
+def test_raw_data_without_a_column_are_broken(
+    run: Run, make_rows: Callable[..., pd.DataFrame]
+) -> None:
+    rows = make_rows(7, seed=55, start=START)
+    report = run(rows, raw=rows.drop(columns="shop"))
+    assert report.status == "broken"
+    assert report.sentence.startswith("Schema skew: The source lacks the column 'shop'")
+
+
+@pytest.mark.one_python
+def test_equal_inputs_give_an_equal_report(
+    run: Run, make_rows: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    rows = make_rows(7, seed=52, start=START)
+    labels = write_labels(tmp_path, rows, "csv")
+    first = run(rows, labels)
+    again = run(rows[:0], labels)
+    assert first == again
+
+
+def test_nothing_deployed_is_one_sentence(
+    workspace: Workspace, fixed_params: Params, tmp_path: Path
+) -> None:
+    with pytest.raises(ProjectError, match="Nothing is deployed"):
+        monitor(workspace, fixed_params, tmp_path / "empty", workspace.predictions)
+
+
+def test_a_bundle_without_a_reference_is_one_sentence(
+    workspace: Workspace, fixed_params: Params, monitored_bundle: Bundle, tmp_path: Path
+) -> None:
+    features = load_feature_code(take_size)
+    text = (monitored_bundle.path / "contract.yaml").read_text()
+    update = {"features_digest": features.digest, "monitoring": None}
+    metadata = monitored_bundle.metadata.model_copy(update=update)
+    write_bundle(tmp_path / "old", monitored_bundle.model, text, metadata)
+    deploy_bundle(tmp_path / "old", workspace.store, "shop", "4", features)
+    with pytest.raises(ProjectError, match="has no reference for monitoring"):
+        monitor(workspace, fixed_params, workspace.store, workspace.predictions)

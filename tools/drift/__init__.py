@@ -1,0 +1,1 @@
+"""Drift tests of a project and of Evidently on the same windows."""

@@ -1,0 +1,212 @@
+"""Counts of values by day: the form in which a bundle keeps its reference for monitoring.
+
+The values of a column are divided into cells: ranges between quantiles, or the most common
+categories, and one cell for a missing value. A bundle holds, for each day, how many rows lie in
+each cell. So windows of production can be compared with windows of the reference, and no row can be
+put together again.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from mlchassis.features.encoding import MISSING
+
+Counts = NDArray[np.int64]
+"""Rows by day and cell, shape (days, cells)."""
+
+NO_DAY = ""
+"""Day of rows without an event time."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Cells(_Record):
+    """Division of the values of one column; the last cell is that of missing values.
+
+    Attributes:
+        kind: Numbers have ranges; strings have categories and a cell for all others.
+        edges: Upper ends of the ranges, which belong to them; a further range lies above the last.
+        means: Mean of the reference's values in each range, in the unit of the column.
+        categories: Most common categories of the reference.
+    """
+
+    kind: Literal["numeric", "categorical"]
+    edges: tuple[float, ...] = ()
+    means: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of cells, with that of missing values."""
+        return len(self.edges) + len(self.categories) + 2
+
+    def assign(self, values: NDArray[Any]) -> NDArray[np.intp]:
+        """Return the cell of each value, shape (rows,)."""
+        if self.kind == "numeric":
+            cells = np.searchsorted(np.array(self.edges), values, side="left")
+            return np.where(np.isnan(values), self.size - 1, cells)
+        places = {category: place for place, category in enumerate(self.categories)}
+        places[MISSING] = self.size - 1
+        others = self.size - 2
+        return np.fromiter((places.get(value, others) for value in values), np.intp, len(values))
+
+
+class Signal(_Record):
+    """Reference of one column.
+
+    Attributes:
+        cells: Division of its values.
+        daily: Rows in each cell, a line of numbers for each day.
+    """
+
+    cells: Cells
+    daily: tuple[str, ...]
+
+    @classmethod
+    def from_counts(cls, cells: Cells, counts: Counts) -> Self:
+        """Write counts as lines."""
+        return cls(cells=cells, daily=tuple(" ".join(map(str, day)) for day in counts.tolist()))
+
+    @property
+    def counts(self) -> Counts:
+        """Rows by day and cell."""
+        rows = [np.array(day.split(), dtype=np.int64) for day in self.daily]
+        return np.array(rows).reshape(len(rows), self.cells.size)
+
+
+class LossEffects(_Record):
+    """Estimate of a predicted number's error: the sum of an effect for each column's cell.
+
+    Attributes:
+        intercept: Mean error of the held-out rows.
+        prediction: Effect of each cell of the predicted number.
+        features: Effect of each cell of each feature column that is logged.
+    """
+
+    intercept: float
+    prediction: tuple[float, ...]
+    features: dict[str, tuple[float, ...]]
+
+    def estimate(
+        self, prediction: NDArray[np.intp], features: Mapping[str, NDArray[np.intp]]
+    ) -> NDArray[np.float64]:
+        """Return the estimated error of each row; no error is negative.
+
+        Args:
+            prediction: Cell of each row's predicted number.
+            features: Cells of each feature column of `self.features`.
+        """
+        total = self.intercept + np.array(self.prediction)[prediction]
+        for name, effects in self.features.items():
+            total = total + np.array(effects)[features[name]]
+        estimated: NDArray[np.float64] = np.maximum(total, 0.0)
+        return estimated
+
+
+class DailyReference(_Record):
+    """Reference of a model: what its rows and its answers to held-out rows were, day by day.
+
+    Attributes:
+        days: Days (UTC) of the rows of training, validation and test, in order.
+        features: Values of each feature column of the contract, on these days.
+        held_out_days: Days of the rows of validation and test.
+        prediction: Answers to these rows: probability of the positive class, class, or number.
+        loss: Loss of these answers: Brier score, or absolute error.
+        estimate: Division of a row's doubt (see `measure_doubt`), or of the predicted number; the
+            means are those of the loss, so they estimate the loss of a row without a label.
+        effects: Estimate for predicted numbers; it knows the features too. None for classes.
+        estimated_loss: Estimates for the held-out rows. None in bundles of older versions.
+    """
+
+    days: tuple[str, ...]
+    features: dict[str, Signal]
+    held_out_days: tuple[str, ...]
+    prediction: Signal
+    loss: Signal
+    estimate: Cells
+    effects: LossEffects | None = None
+    estimated_loss: Signal | None = None
+
+    def estimate_loss(
+        self, scores: NDArray[np.float64], features: Mapping[str, NDArray[np.intp]]
+    ) -> NDArray[np.float64]:
+        """Return the loss to expect of rows without a label.
+
+        Args:
+            scores: Answers, shape (rows, classes or 1).
+            features: Cells of each feature column of the effects.
+        """
+        if self.effects is None:
+            means: NDArray[np.float64] = np.array(self.estimate.means)
+            return means[self.estimate.assign(measure_doubt(scores))]
+        return self.effects.estimate(self.prediction.cells.assign(scores[:, 0]), features)
+
+
+def count_cells(
+    cells: NDArray[np.intp], days: NDArray[np.intp], day_count: int, size: int
+) -> Counts:
+    """Count rows by day and cell.
+
+    Args:
+        cells: Cell of each row.
+        days: Number of each row's day.
+        day_count: Number of days.
+        size: Number of cells.
+    """
+    flat = np.bincount(days * size + cells, minlength=day_count * size)
+    return flat.reshape(day_count, size).astype(np.int64)
+
+
+def measure_doubt(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the Brier score to expect if these probabilities are right, or the numbers themselves.
+
+    Args:
+        scores: Shape (rows, classes or 1).
+    """
+    if scores.shape[1] == 1:
+        return scores[:, 0]
+    doubt: NDArray[np.float64] = (1 - (scores**2).sum(axis=1)) / 2
+    return doubt
+
+
+def measure_loss(target: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the loss of each answer: the Brier score of probabilities, the error of numbers.
+
+    Args:
+        target: Positions of the classes, or numbers, shape (rows,).
+        scores: Shape (rows, classes or 1).
+    """
+    if scores.shape[1] == 1:
+        error: NDArray[np.float64] = np.abs(scores[:, 0] - target)
+        return error
+    missed = scores.copy()
+    missed[np.arange(len(target)), target.astype(int)] -= 1
+    brier: NDArray[np.float64] = (missed**2).sum(axis=1) / 2
+    return brier
+
+
+def name_days(seconds: NDArray[np.float64]) -> list[str]:
+    """Return the day (UTC) of each time in seconds since 1970; none where it is missing."""
+    numbers = np.floor_divide(seconds, 86400)
+    names = {
+        number: NO_DAY if np.isnan(number) else _name_day(number) for number in np.unique(numbers)
+    }
+    missing = NO_DAY
+    return [names.get(number, missing) for number in numbers]
+
+
+def _name_day(number: float) -> str:
+    return datetime.fromtimestamp(number * 86400, UTC).date().isoformat()
+
+
+def number_days(names: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+    """Return the days that occur, in order, and the number of each row's day."""
+    days, numbers = np.unique(np.array(names, dtype=str), return_inverse=True)
+    return tuple(days.tolist()), numbers.astype(np.intp)

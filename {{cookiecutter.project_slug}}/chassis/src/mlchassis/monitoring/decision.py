@@ -1,0 +1,151 @@
+"""Decision of the monitor: one status and one sentence from all windows."""
+
+from collections.abc import Sequence
+
+from mlchassis.config.params import MonitorParams
+from mlchassis.monitoring.labels import LabelTable
+from mlchassis.monitoring.results import (
+    SEVERITY,
+    CustomSignal,
+    DriftTest,
+    Quality,
+    Skew,
+    Status,
+    Window,
+)
+from mlchassis.printable import show_value
+
+_NAMED = 3
+
+Decision = tuple[Status, str]
+
+
+def decide(
+    windows: Sequence[Window],
+    quality: Quality,
+    skew: Skew,
+    custom: Sequence[CustomSignal],
+    labels: LabelTable,
+    params: MonitorParams,
+) -> Decision:
+    """Return the most severe status with its reason.
+
+    Args:
+        windows: Newest windows, the oldest first.
+        quality: Contract check of the newest window.
+        skew: Comparison of logged rows with their raw data.
+        custom: Results of the project's own monitors.
+        labels: Outcomes that have arrived.
+        params: Settings of the monitor.
+    """
+    decisions = [
+        *_decide_signals(windows, params),
+        _decide_quality(quality, params),
+        _decide_skew(skew, params),
+        _decide_labels(labels),
+        *((signal.status, f"{signal.name}: {signal.sentence}") for signal in custom),
+    ]
+    return max(decisions, key=lambda decision: SEVERITY.index(decision[0]))
+
+
+def _decide_labels(labels: LabelTable) -> Decision:
+    if labels.invalid:
+        return "watch", labels.statement
+    return "ok", "All labels are allowed by the contract."
+
+
+def _decide_quality(quality: Quality, params: MonitorParams) -> Decision:
+    if quality.lacking:
+        names = ", ".join(f"'{name}'" for name in quality.lacking[:_NAMED])
+        return "broken", f"Logged rows lack {names}, which the contract has."
+    if quality.proportion > params.max_invalid:
+        reason, _ = next(iter(quality.reasons.items()))
+        return "broken", (
+            f"{quality.proportion:.1%} of the newest rows break the contract, above "
+            f"monitor.max_invalid ({params.max_invalid:.1%}); most common: {reason}."
+        )
+    return "ok", "All logged rows satisfy the contract."
+
+
+def _decide_skew(skew: Skew, params: MonitorParams) -> Decision:
+    """Decide without a vote: features that differ are a fact, not a matter of chance."""
+    if skew.violations:
+        return "broken", f"Schema skew: {skew.violations[0]}"
+    if not skew.rows or skew.mismatched / skew.rows <= params.max_skew:
+        return "ok", "Logged rows have the features of their raw data."
+    named = ", ".join(
+        f"'{found.feature}' ({found.rows:,} rows, such as that with the key "
+        f"{show_value(found.example)})"
+        for found in skew.features[:_NAMED]
+    )
+    return "retrain", (
+        f"Value skew: {skew.mismatched:,} of {skew.rows:,} logged rows have other features than "
+        f"their raw data: {named}."
+    )
+
+
+def _decide_signals(windows: Sequence[Window], params: MonitorParams) -> list[Decision]:
+    """Decide on performance, drift and the estimate; first whether there are enough rows."""
+    if not windows:
+        return [("watch", "The prediction log is empty, so nothing can be shown.")]
+    newest = windows[-1]
+    if not newest.enough:
+        few = f"Too few rows: the newest window has {newest.rows:,} of {params.min_rows:,}."
+        return [("watch", few)]
+    return [
+        ("ok", f"No signal exceeds its limit in {newest.start} to {newest.end}."),
+        _decide_performance(windows, params),
+        _decide_drift(windows, params),
+        _decide_estimate(newest),
+    ]
+
+
+def _decide_performance(windows: Sequence[Window], params: MonitorParams) -> Decision:
+    """Decide on the newest window that has labels: they arrive late."""
+    judged = [
+        (window, window.performance)
+        for window in windows
+        if window.performance is not None and window.performance.value is not None
+    ]
+    alarms = [performance.alarm for _, performance in judged]
+    if not any(alarms):
+        return "ok", "The realized performance is within its limit."
+    window, performance = [pair for pair in judged if pair[1].alarm][-1]
+    sentence = (
+        f"The mean loss is {performance.value:.4g} in {window.start} to {window.end}, above its "
+        f"limit {performance.limit:.4g}"
+    )
+    return _vote(alarms, sentence, params)
+
+
+def _decide_drift(windows: Sequence[Window], params: MonitorParams) -> Decision:
+    alarms = [bool(window.alarms) for window in windows]
+    if not any(alarms):
+        return "ok", "No column drifts."
+    last = [w for w, alarm in zip(windows, alarms, strict=True) if alarm][-1]
+    names = ", ".join(describe_test(test) for test in last.alarms[:_NAMED])
+    return _vote(alarms, f"Drift in {last.start} to {last.end}: {names}", params)
+
+
+def _vote(alarms: Sequence[bool], sentence: str, params: MonitorParams) -> Decision:
+    """Ask for retraining only if enough windows and the newest agree."""
+    count = sum(alarms)
+    if alarms[-1] and count >= params.agreeing:
+        return "retrain", f"{sentence}; {count} of {len(alarms)} windows agree."
+    return "watch", f"{sentence}; {count} of {len(alarms)} windows, {params.agreeing} must agree."
+
+
+def _decide_estimate(newest: Window) -> Decision:
+    performance = newest.performance
+    if performance is None or not performance.expects_alarm:
+        return "ok", "The estimated performance is within its limit."
+    return "watch", (
+        f"The estimated mean loss is {performance.estimated:.4g} in {newest.start} to "
+        f"{newest.end}, above its limit {performance.estimated_limit:.4g}; labels will tell."
+    )
+
+
+def describe_test(test: DriftTest) -> str:
+    """Return a test as a part of a sentence."""
+    what = "missing values of " if test.statistic == "missing" else ""
+    return f"{what}'{test.column}' ({test.value:.2f}, limit {test.limit:.2f})"

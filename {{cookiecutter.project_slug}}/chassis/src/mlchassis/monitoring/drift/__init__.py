@@ -1,0 +1,1 @@
+"""Drift of windows of production: distances, their limits, and the windows themselves."""

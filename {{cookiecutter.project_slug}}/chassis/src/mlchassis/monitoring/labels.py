@@ -1,0 +1,133 @@
+"""Late labels: outcomes that arrived after the response, by the key of their row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from mlchassis.config.source_params import CustomParams, SqlParams
+from mlchassis.contract.model import Column, Contract
+from mlchassis.data.forgotten import spell_cell
+from mlchassis.data.tables import coerce
+from mlchassis.errors import ProjectError
+from mlchassis.evaluation.metrics import encode_target
+from mlchassis.monitoring.source_rows import SourceRows
+from mlchassis.printable import show_cell
+from mlchassis.sources.parsing import INVALID_CELLS
+
+Labels = Mapping[str, float]
+"""Encoded target by the spelled key: the position of the class, or the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """Outcomes that have arrived.
+
+    Attributes:
+        by_key: Encoded outcomes.
+        invalid: Number of outcomes that the contract does not allow; they are left out.
+        statement: Sentence on them, or on why there are no outcomes; else empty.
+    """
+
+    by_key: Labels = field(default_factory=dict)
+    invalid: int = 0
+    statement: str = ""
+
+
+def has_labels(contract: Contract) -> bool:
+    """Return whether rows of the log can be found in a table: they have a key that is logged."""
+    return contract.key is not None and contract.key not in contract.pii
+
+
+def read_labels(source: SourceRows) -> LabelTable:
+    """Read every known outcome from the table of labels, or from the source itself.
+
+    Raises:
+        ProjectError: The table cannot be read, or lacks the key or the target.
+    """
+    contract = source.contract
+    if contract.key is None:
+        return LabelTable()
+    key = contract.key
+    target = contract.target
+    rows = source.read_outcomes()
+    missing = [column.name for column in (key, target) if column.name not in rows.columns]
+    if missing:
+        raise ProjectError(
+            f"{_name_table(source)} lacks the column '{missing[0]}', by which labels are joined; "
+            "add it, or name another table in monitor.labels of params.yaml."
+        )
+    keys = coerce(rows, replace(contract, columns=(key,)))[key.name]
+    written = rows[target.name]
+    outcomes = read_outcomes(written, contract)
+    known = keys.notna() & outcomes.notna()
+    encoded = encode_target(outcomes[known].to_numpy(), contract.classes)
+    spelled = [spell_key(value, key) for value in keys[known].to_list()]
+    unreadable = rows.attrs.get(INVALID_CELLS, {}).get(target.name, [])
+    invalid = [*unreadable, *written[written.notna() & outcomes.isna()].to_list()]
+    total = int(written.notna().sum()) + len(unreadable)
+    return LabelTable(
+        by_key=dict(zip(spelled, encoded.tolist(), strict=True)),
+        invalid=len(invalid),
+        statement=_describe_invalid(invalid, source, total),
+    )
+
+
+def read_outcomes(written: "pd.Series[Any]", contract: Contract) -> "pd.Series[Any]":
+    """Return outcomes in the type of the target; missing where they are invalid.
+
+    Args:
+        written: Outcomes as the table writes them.
+        contract: Contract with the target and its classes.
+    """
+    codes, different = pd.factorize(written)
+    values = pd.Series(different, name=contract.target.name, dtype=object)
+    read = _read_values(values, contract)
+    if contract.classes:
+        read = read.where(read.isin(list(contract.classes)))
+    outcomes: pd.Series[Any] = read.reindex(codes).set_axis(written.index)
+    return outcomes
+
+
+def _read_values(values: "pd.Series[Any]", contract: Contract) -> "pd.Series[Any]":
+    """Return different outcomes in the type of the target; invalid ones are found by halves."""
+    target = replace(contract, columns=(contract.target,))
+    try:
+        table = coerce(values.infer_objects().to_frame(), target)
+    except ProjectError:
+        if len(values) == 1:
+            return pd.Series([None], index=values.index, dtype=object)
+        middle = len(values) // 2
+        halves = [_read_values(half, contract) for half in (values[:middle], values[middle:])]
+        joined: pd.Series[Any] = pd.concat(halves)
+        return joined
+    read = table[contract.target.name]
+    return read.astype(object).where(read.notna(), None)
+
+
+def _describe_invalid(invalid: Sequence[Any], source: SourceRows, total: int) -> str:
+    """Return a sentence about the outcomes that are left out; empty where there are none."""
+    if not invalid:
+        return ""
+    target = source.contract.target
+    classes = source.contract.classes
+    allowed = f"none of the {len(classes)} classes" if classes else f"no {target.kind}"
+    shown = show_cell(invalid[0], personal="pii" in target.roles)
+    return (
+        f"{_name_table(source)}: {len(invalid):,} of {total:,} labels are left out, since they are "
+        f"{allowed} of the deployed contract, such as {shown} in the column '{target.name}'; "
+        "correct the table, or train and deploy a model with the new values."
+    )
+
+
+def _name_table(source: SourceRows) -> str:
+    table = source.params.monitor.labels or source.params.source
+    if isinstance(table, CustomParams):
+        return "The source of project.py"
+    return table.query if isinstance(table, SqlParams) else table.path
+
+
+def spell_key(value: Any, key: Column) -> str:
+    """Return a key as text, equal for the log and for a table."""
+    return spell_cell(value, key.kind) or ""

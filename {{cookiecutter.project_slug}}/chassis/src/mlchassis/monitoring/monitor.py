@@ -1,0 +1,164 @@
+"""The verb `monitor`: read the log and labels, compare, decide, and write the report."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlchassis.bundle.bundle import Bundle, load_deployed, read_pointer
+from mlchassis.bundle.daily_counts import DailyReference
+from mlchassis.config.params import Params
+from mlchassis.contract.model import Contract
+from mlchassis.errors import ProjectError
+from mlchassis.files import write_text
+from mlchassis.monitoring.counting import LogCounter, LogCounts
+from mlchassis.monitoring.custom import MonitorContext, run_monitors
+from mlchassis.monitoring.decision import decide
+from mlchassis.monitoring.drift.windows import Reference, compare_window, list_windows
+from mlchassis.monitoring.labels import LabelTable, has_labels, read_labels
+from mlchassis.monitoring.page import render_report
+from mlchassis.monitoring.prediction_log import LogFacts, read_log
+from mlchassis.monitoring.quality import DayQuality, QualityCheck, summarize_quality
+from mlchassis.monitoring.results import LogSummary, MonitorReport, Window
+from mlchassis.monitoring.skew import SkewCheck, read_raw
+from mlchassis.monitoring.source_rows import SourceRows
+from mlchassis.project import Workspace
+from mlchassis.reports import write_report
+from mlchassis.sources.location import SourceMissingError
+
+REPORT = "monitor.json"
+PAGE = "monitor.html"
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """The prediction log, read once."""
+
+    summary: LogSummary
+    counts: LogCounts
+    quality: dict[str, DayQuality]
+
+
+def monitor(paths: Workspace, params: Params, store: Path, log: Path) -> MonitorReport:
+    """Compare production with the deployed bundle's reference, and write the report.
+
+    Args:
+        paths: The project.
+        params: Its parameters.
+        store: Folder of the deployed bundles.
+        log: Folder of the prediction log.
+
+    Raises:
+        ProjectError: Nothing is deployed, or the bundle has no reference.
+    """
+    bundle, version = _load_deployed(paths, store)
+    reference = _read_reference(bundle)
+    labels, skew_check = _read_source(paths, params, bundle)
+    counter = LogCounter(bundle, reference, labels.by_key)
+    now = datetime.now(UTC)
+    read = _read_log(log, now, bundle.contract, counter, skew_check)
+    periods = list_windows(list(read.counts.rows), params.monitor)
+    windows, blocks = _compare(bundle.contract, reference, read.counts, periods, params)
+    quality = summarize_quality(read.quality, periods[-1] if periods else [])
+    skew = skew_check.compare(windows[0].start if windows else "")
+    context = MonitorContext(windows, quality, skew, read.summary, bundle, params, log, now)
+    custom = run_monitors(paths.project.monitors, context)
+    status, sentence = decide(windows, quality, skew, custom, labels, params.monitor)
+    report = MonitorReport(
+        status=status,
+        sentence=sentence,
+        digest=bundle.digest,
+        model_version=version,
+        log=read.summary,
+        quality=quality,
+        skew=skew,
+        windows=windows,
+        blocks=blocks,
+        labels=labels.statement,
+        invalid_labels=labels.invalid,
+        custom=custom,
+    )
+    write(paths, bundle.contract.name, report)
+    return report
+
+
+def _read_log(
+    log: Path, now: datetime, contract: Contract, counter: LogCounter, skew: SkewCheck
+) -> _Read:
+    """Count and check every row of the log."""
+    facts = LogFacts()
+    quality = QualityCheck(contract)
+    for chunk in read_log(log, contract, now, facts):
+        counter.add(chunk)
+        quality.add(chunk)
+        skew.add(chunk)
+    return _Read(LogSummary.model_validate(asdict(facts)), counter.counts, quality.days)
+
+
+def _compare(
+    contract: Contract,
+    reference: DailyReference,
+    counts: LogCounts,
+    periods: Sequence[Sequence[str]],
+    params: Params,
+) -> tuple[list[Window], int]:
+    """Compare all windows; return them and the number of such windows in the reference."""
+    left_out = [*(column.name for column in contract.pii), *params.monitor.ignore]
+    compared = Reference.read(reference, left_out)
+    results = [
+        compare_window(days, counts, compared, params.monitor, params.seed) for days in periods
+    ]
+    return [window for window, _ in results], max((blocks for _, blocks in results), default=0)
+
+
+def _load_deployed(paths: Workspace, store: Path) -> tuple[Bundle, str]:
+    pointer = read_pointer(store)
+    if pointer is None:
+        raise ProjectError(f"Nothing is deployed in {store}; run `make deploy`.")
+    return load_deployed(store, pointer.digest, paths.features), pointer.model_version
+
+
+def _read_reference(bundle: Bundle) -> DailyReference:
+    if bundle.metadata.monitoring is None:
+        raise ProjectError(
+            f"Bundle {bundle.digest[:12]} has no reference for monitoring, since an older chassis "
+            "made it; run `make run` to train and deploy a new one."
+        )
+    return bundle.metadata.monitoring
+
+
+def _read_source(paths: Workspace, params: Params, bundle: Bundle) -> tuple[LabelTable, SkewCheck]:
+    """Return the labels and the check against raw data; the source is read once for both."""
+    source = SourceRows(paths, params, bundle.contract)
+    labels = _read_labels(source)
+    return labels, SkewCheck(bundle, paths.features, read_raw(source), params.monitor.skew_rows)
+
+
+def _read_labels(source: SourceRows) -> LabelTable:
+    """Return the labels, with a statement where there are none.
+
+    Raises:
+        ProjectError: The table that `monitor.labels` names cannot be read.
+    """
+    if not has_labels(source.contract):
+        statement = "The contract has no key that is logged, so labels cannot be joined."
+        return LabelTable(statement=statement)
+    try:
+        labels = read_labels(source)
+    except SourceMissingError as missing:
+        if source.params.monitor.labels is not None:
+            raise
+        statement = f"The source, which has the labels, is not on this machine ({missing})"
+        return LabelTable(statement=statement)
+    if labels.by_key or labels.statement:
+        return labels
+    return LabelTable(statement="The table of labels has no outcome yet.")
+
+
+def write(paths: Workspace, name: str, report: MonitorReport) -> Sequence[Path]:
+    """Write the report as JSON and as a page."""
+    facts = paths.reports / REPORT
+    page = paths.reports / PAGE
+    write_report(facts, report.model_dump(mode="json"))
+    write_text(page, render_report(name, report))
+    return facts, page

@@ -1,0 +1,1 @@
+"""Tables and picture of a simulation."""
