@@ -79,7 +79,7 @@ def write_yaml(path: Path, document: Any) -> None:
 
 def test_the_configurations_and_the_tests_of_the_alerts_pass(monitoring: Path) -> None:
     commands: list[list[str | Path]] = [
-        ["promtool", "check", "config", monitoring / "prometheus.yml"],
+        ["promtool", "check", "config", monitoring / "prometheus.yml", monitoring / "stack.yml"],
         ["promtool", "test", "rules", *find_tests(monitoring)],
         ["amtool", "check-config", monitoring / "alertmanager.yml"],
     ]
