@@ -1,7 +1,6 @@
 """Distributions on the data page equal plain counts."""
 
 import json
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ import pytest
 from mlchassis.contract.model import parse_contract
 from mlchassis.contract.partitions import MONTH
 from mlchassis.data.distributions import describe_columns
+from mlchassis.data.results.validation import CategoryFacts, ColumnFacts, NumberFacts
 from mlchassis.data.tables import coerce
 
 CONTRACT = parse_contract("""
@@ -52,62 +52,68 @@ def rows() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def told(rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
+def told(rows: pd.DataFrame) -> dict[str, ColumnFacts]:
     return describe_columns(rows, CONTRACT)
 
 
 def test_columns_about_a_person_and_names_of_rows_are_not_told(
-    told: dict[str, dict[str, Any]],
+    told: dict[str, ColumnFacts],
 ) -> None:
     assert list(told) == ["length", "weekday", "town", "booked", "nothing", "sex", "late"]
 
 
 def test_numbers_are_told_by_ranges_and_the_middle_of_each_month(
-    rows: pd.DataFrame, told: dict[str, dict[str, Any]]
+    rows: pd.DataFrame, told: dict[str, ColumnFacts]
 ) -> None:
     found, values = told["length"], rows["length"].dropna().to_numpy(dtype=float)
-    assert sum(found["proportions"]) == pytest.approx(1)
-    assert len(found["proportions"]) == len(found["edges"]) + 1
-    low, high = found["edges"][2:4]
-    assert found["proportions"][3] == pytest.approx(((values > low) & (values <= high)).mean())
+    assert isinstance(found, NumberFacts)
+    assert sum(found.proportions) == pytest.approx(1)
+    assert len(found.proportions) == len(found.edges) + 1
+    low, high = found.edges[2:4]
+    assert found.proportions[3] == pytest.approx(((values > low) & (values <= high)).mean())
     january = rows["length"][:500]
-    assert found["typical"]["2013-01"] == pytest.approx(january.dropna().astype(float).median())
-    assert found["missing"]["2013-01"] == pytest.approx(january.isna().mean())
+    assert found.typical["2013-01"] == pytest.approx(january.dropna().astype(float).median())
+    assert found.missing["2013-01"] == pytest.approx(january.isna().mean())
 
 
 def test_few_numbers_are_told_one_by_one_in_their_order(
-    rows: pd.DataFrame, told: dict[str, dict[str, Any]]
+    rows: pd.DataFrame, told: dict[str, ColumnFacts]
 ) -> None:
-    assert list(told["weekday"]["values"]) == ["1", "2", "3", "4", "5", "6", "7"]
-    assert told["weekday"]["values"]["3"] == pytest.approx((rows["weekday"] == 3).mean())
+    found = told["weekday"]
+    assert isinstance(found, CategoryFacts)
+    assert list(found.values) == ["1", "2", "3", "4", "5", "6", "7"]
+    assert found.values["3"] == pytest.approx((rows["weekday"] == 3).mean())
 
 
 def test_words_are_told_by_how_often_they_come(
-    rows: pd.DataFrame, told: dict[str, dict[str, Any]]
+    rows: pd.DataFrame, told: dict[str, ColumnFacts]
 ) -> None:
-    found = told["town"]
-    assert found["commonest"] == next(iter(found["values"])) == "town 0"
-    assert (len(found["values"]), found["distinct"]) == (8, 12)
+    found, late = told["town"], told["late"]
+    assert isinstance(found, CategoryFacts)
+    assert isinstance(late, CategoryFacts)
+    assert found.commonest == next(iter(found.values)) == "town 0"
+    assert (len(found.values), found.distinct) == (8, 12)
     february = (rows["town"][500:] == "town 0").mean()
-    assert found["typical"]["2013-02"] == pytest.approx(february)
-    assert told["late"]["values"]["True"] == pytest.approx(rows["late"].mean())
+    assert found.typical["2013-02"] == pytest.approx(february)
+    assert late.values["True"] == pytest.approx(rows["late"].mean())
 
 
 def test_a_column_without_a_value_or_of_times_has_its_gaps_alone(
-    told: dict[str, dict[str, Any]],
+    told: dict[str, ColumnFacts],
 ) -> None:
-    assert told["nothing"].keys() == told["booked"].keys() == {"description", "missing"}
-    assert told["nothing"]["missing"] == {"2013-01": 1.0, "2013-02": 1.0}
+    assert type(told["nothing"]) is type(told["booked"]) is ColumnFacts
+    assert told["nothing"].missing == {"2013-01": 1.0, "2013-02": 1.0}
 
 
 def test_the_largest_numbers_there_are_can_be_told(rows: pd.DataFrame) -> None:
     spread = np.finfo(float).max * np.tile([-1, 1], 500) * np.linspace(0.5, 1, 1000)
-    json.dumps(describe_columns(rows.assign(length=spread), CONTRACT), allow_nan=False)
+    found = describe_columns(rows.assign(length=spread), CONTRACT)["length"]
+    json.dumps(found.model_dump(), allow_nan=False)
 
 
 def test_no_rows_at_all_are_no_error() -> None:
     empty = coerce(pd.DataFrame(columns=[c.name for c in CONTRACT.columns]), CONTRACT)
     assert all(
-        found["missing"] == {}
+        found.missing == {}
         for found in describe_columns(empty.assign(**{MONTH: []}), CONTRACT).values()
     )

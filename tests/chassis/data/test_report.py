@@ -1,6 +1,5 @@
 """The page about the data: a verdict, figures for anybody, and nothing from outside."""
 
-import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 
 from mlchassis.contract.model import Contract, parse_contract
 from mlchassis.data.report import write_data_page
+from mlchassis.data.results.validation import ValidationReport
 
 FACTS: dict[str, Any] = {
     "rows": 100_000,
@@ -17,6 +17,7 @@ FACTS: dict[str, Any] = {
     "reasons": {"<b>length</b>: minimum 0": 2},
     "duplicates": 0,
     "shifts": [],
+    "accepted_shifts": [],
     "months": {
         "2013-01": {"rows": 60_000, "labeled": 1.0, "missing": 0.10, "target_mean": 0.2},
         "2013-02": {"rows": 39_998, "labeled": 0.9, "missing": 0.05, "target_mean": 0.3},
@@ -57,7 +58,8 @@ schema:
 
 def write(tmp_path: Path, contract: Contract, trouble: str = "", **changes: Any) -> str:
     place = tmp_path / "data.html"
-    write_data_page(place, contract, {**copy.deepcopy(FACTS), **changes}, trouble)
+    report = ValidationReport.model_validate({**FACTS, **changes})
+    write_data_page(place, contract, report, trouble)
     return place.read_text()
 
 

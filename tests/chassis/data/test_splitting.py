@@ -15,6 +15,9 @@ from mlchassis.config.params import Params, SplitParams, load_params
 from mlchassis.contract.checks import ContractError
 from mlchassis.contract.model import Contract, parse_contract
 from mlchassis.data import splitting as split
+from mlchassis.data.results.ingestion import IngestReport
+from mlchassis.data.results.splits import SplitReport
+from mlchassis.data.results.validation import ValidationReport
 from mlchassis.data.splitting import (
     account_rows,
     check_splits,
@@ -25,7 +28,7 @@ from mlchassis.data.splitting import (
 from mlchassis.data.tables import coerce, read_table, write_table
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
-from mlchassis.reports import read_report, write_report
+from mlchassis.reports import read_report
 
 ROOT = Path(ml_service.__file__).parents[2]
 TEXT = """
@@ -306,50 +309,72 @@ def test_a_test_split_of_few_days_or_groups_is_refused(
         check_splits(splits, contract, params)
 
 
-INGEST = {"offered": 100, "not_yet_arrived": 20}
-VALIDATION = {"accepted": 75, "quarantined": 5}
+INGEST = IngestReport(
+    offered=100,
+    arrived=80,
+    not_yet_arrived=20,
+    months={"2013-01": 80},
+    added={},
+    left_out=[],
+    read_as_missing={},
+)
+VALIDATION = ValidationReport(
+    rows=80,
+    accepted=75,
+    quarantined=5,
+    reasons={"stay: minimum 0": 5},
+    duplicates=0,
+    shifts=[],
+    accepted_shifts=[],
+    months={},
+    columns={},
+)
 
 
 def test_the_account_says_where_every_row_went() -> None:
     account = account_rows(INGEST, VALIDATION, unlabeled=15, used=60)
 
-    assert account == {
-        "offered": 100,
-        "not_yet_arrived": 20,
-        "quarantined": 5,
-        "unlabeled": 15,
-        "used": 60,
-    }
-    assert account.pop("offered") == sum(account.values())
+    assert account.spell() == [
+        ("offered", "100"),
+        ("not yet arrived", "20"),
+        ("quarantined", "5"),
+        ("unlabeled", "15"),
+        ("used", "60"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("ingest", "validation", "used"),
     [
-        (INGEST, VALIDATION, 59),
-        (INGEST, VALIDATION, 61),
-        ({**INGEST, "offered": 101}, VALIDATION, 60),
-        (INGEST, {**VALIDATION, "quarantined": 4}, 60),
-        (INGEST, {**VALIDATION, "accepted": 74}, 60),
-        ({**INGEST, "offered": 99}, {**VALIDATION, "accepted": 74}, 60),
+        ({}, {}, 59),
+        ({}, {}, 61),
+        ({"offered": 101}, {}, 60),
+        ({}, {"quarantined": 4}, 60),
+        ({}, {"accepted": 74}, 60),
+        ({"offered": 99}, {"accepted": 74}, 60),
     ],
 )
 def test_an_account_that_does_not_add_up_is_refused(
     ingest: dict[str, int], validation: dict[str, int], used: int
 ) -> None:
     with pytest.raises(ProjectError, match="rows were lost or doubled between the stages"):
-        account_rows(ingest, validation, unlabeled=15, used=used)
+        account_rows(
+            INGEST.model_copy(update=ingest),
+            VALIDATION.model_copy(update=validation),
+            unlabeled=15,
+            used=used,
+        )
 
 
 def test_splits_are_described_by_their_rows_times_and_target(
     rows: pd.DataFrame, visits: Contract
 ) -> None:
     splits = split_rows(rows, visits, settings(), seed=1)
-    facts = describe_splits(splits, visits)["test"]
+    facts = describe_splits(splits, visits).test
 
-    assert (facts["rows"], facts["from"]) == (300, "2013-03-12T00:00:00+00:00")
-    assert facts["until"] == splits["test"]["start"].max().isoformat()
-    assert facts["target_mean"] == pytest.approx(1 / 3, abs=0.01)
+    assert (facts.rows, facts.begin) == (300, "2013-03-12T00:00:00+00:00")
+    assert facts.until == splits["test"]["start"].max().isoformat()
+    assert facts.target_mean == pytest.approx(1 / 3, abs=0.01)
 
 
 def test_the_stage_writes_labeled_rows_and_accounts_for_the_others(
@@ -360,8 +385,8 @@ def test_the_stage_writes_labeled_rows_and_accounts_for_the_others(
     unlabeled = rows.assign(stay=rows["stay"].mask(rows.index % 10 == 0))
     write_table(paths.accepted / "a.parquet", unlabeled[:400])
     write_table(paths.accepted / "b.parquet", unlabeled[400:])
-    write_report(paths.reports / "ingest.json", {"offered": 1007, "not_yet_arrived": 4})
-    write_report(paths.reports / "validation.json", {"accepted": 1000, "quarantined": 3})
+    INGEST.model_copy(update={"offered": 1007, "not_yet_arrived": 4}).write(paths.reports)
+    VALIDATION.model_copy(update={"accepted": 1000, "quarantined": 3}).write(paths.reports)
     params: Params = load_params(ROOT / "params.yaml").model_copy(update={"split": settings()})
     split.run(paths, params)
 
@@ -379,4 +404,4 @@ def test_the_stage_writes_labeled_rows_and_accounts_for_the_others(
         "unlabeled": 100,
         "used": 900,
     }
-    assert report["splits"] == describe_splits(written, visits)
+    assert SplitReport.load(paths.reports).splits == describe_splits(written, visits)

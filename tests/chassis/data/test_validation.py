@@ -215,7 +215,7 @@ def test_a_month_without_labels_has_no_mean(rows: pd.DataFrame, trips: Contract)
     unlabeled = rows[:30].assign(**{MONTH: "2013-01"})
     unlabeled[trips.target.name] = pd.NA
 
-    assert "target_mean" not in summarize_months(unlabeled, trips)["2013-01"]
+    assert summarize_months(unlabeled, trips)["2013-01"].target_mean is None
 
 
 def test_a_row_that_breaks_two_rules_is_counted_once(rows: pd.DataFrame, trips: Contract) -> None:

@@ -23,6 +23,7 @@ from mlchassis.extensions.onnx import compose, encode_categories
 from mlchassis.training.estimator_files import load_estimator, save_estimator
 from mlchassis.training.estimators.candidate import fit_candidate
 from mlchassis.training.parity import check_parity, compare_scores
+from mlchassis.training.results import TrainingReport, ValidationMetrics
 from mlchassis.training.trained_model import TrainedModel, TrainingError
 
 ROOT = Path(ml_service.__file__).parents[2]
@@ -120,9 +121,14 @@ def test_an_exported_graph_takes_strings_and_answers_as_the_model_does() -> None
 
 def test_a_fitted_estimator_is_stored_with_its_hash(tmp_path: Path) -> None:
     record = save_estimator(fit_slope(), tmp_path, "candidate")
-    loaded = load_estimator(tmp_path, "candidate", {"estimators": {"candidate": record}})
+    training = TrainingReport(
+        single_feature_auc={},
+        validation=ValidationMetrics(prior={}, linear={}, candidate={}),
+        estimators={"candidate": record},
+    )
+    loaded = load_estimator(tmp_path, "candidate", training)
 
-    assert record["file"] == "candidate.joblib"
+    assert record.file == "candidate.joblib"
     assert loaded == fit_slope()
 
 

@@ -21,6 +21,7 @@ from mlchassis.training.estimators import lightgbm
 from mlchassis.training.estimators.candidate import fit_candidate
 from mlchassis.training.estimators.linear import LinearEstimator
 from mlchassis.training.estimators.prior import PriorEstimator
+from mlchassis.training.results import EstimatorFile, TrainingReport, ValidationMetrics
 from mlchassis.training.trained_model import TrainedModel, fit_model
 
 LINEAR = LinearParams(inverse_regularization=1.0, max_iterations=500)
@@ -96,6 +97,12 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
+def report(**estimators: EstimatorFile) -> TrainingReport:
+    """A report of training that names these files."""
+    metrics = ValidationMetrics(prior={}, linear={}, candidate={})
+    return TrainingReport(single_feature_auc={}, validation=metrics, estimators=estimators)
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_comes_back_exactly_from_json(
     name: str, tmp_path: Path, fixed_params: Params
@@ -104,7 +111,7 @@ def test_a_model_comes_back_exactly_from_json(
     dataset = draw(task, categories=30 if changes.get("categories") else 4)
     model = fit(kind, fixed_params, dataset, **changes)
     record = save_estimator(model, tmp_path, "candidate")
-    again = load_estimator(tmp_path, "candidate", {"estimators": {"candidate": record}})
+    again = load_estimator(tmp_path, "candidate", report(candidate=record))
 
     assert [path.name for path in tmp_path.iterdir()] == ["candidate.json"]
     np.testing.assert_array_equal(again.predict(dataset.features), model.predict(dataset.features))
@@ -118,7 +125,7 @@ def test_the_same_fit_gives_the_same_file(tmp_path: Path, fixed_params: Params) 
         save_estimator(fit("trees", fixed_params, dataset), tmp_path, name)
         for name in ("first", "second")
     ]
-    assert records[0]["sha256"] == records[1]["sha256"]
+    assert records[0].sha256 == records[1].sha256
 
 
 @dataclass
@@ -139,9 +146,9 @@ def test_an_estimator_of_another_kind_is_pickled_and_compared(tmp_path: Path) ->
     forest = RandomForestClassifier(n_estimators=2, random_state=1)
     model = OwnModel(forest.fit(dataset.features.numeric[:, :1], dataset.target))
     record = save_estimator(model, tmp_path, "candidate")
-    training = {"estimators": {"candidate": record}}
+    training = report(candidate=record)
 
-    assert record["file"] == "candidate.joblib"
+    assert record.file == "candidate.joblib"
     again = load_estimator(tmp_path, "candidate", training)
     np.testing.assert_array_equal(again.predict(dataset.features), model.predict(dataset.features))
     # A file of an earlier training does not stay beside the new one.
@@ -170,7 +177,7 @@ def test_a_replaced_estimator_is_refused_before_it_runs(kept: str, tmp_path: Pat
     joblib.dump(Hostile(mark), buffer)
     hostile = buffer.getvalue()
     (folder / kept).write_bytes(hostile)
-    training = {"estimators": {"prior": {**record, "file": kept}}}
+    training = report(prior=record.model_copy(update={"file": kept}))
 
     with pytest.raises(StorageError, match=f"{kept} does not match its SHA-256"):
         load_estimator(folder, "prior", training)
@@ -182,18 +189,18 @@ def test_a_replaced_estimator_is_refused_before_it_runs(kept: str, tmp_path: Pat
 
 @pytest.mark.parametrize(
     "file",
-    [None, "", "other.json", "../prior.joblib", "/tmp/prior.json", "prior.pkl"],  # noqa: S108
+    ["", "other.json", "../prior.joblib", "/tmp/prior.json", "prior.pkl"],  # noqa: S108
 )
-def test_a_report_that_names_another_file_is_refused(file: str | None, tmp_path: Path) -> None:
-    training = {"estimators": {"prior": {"file": file, "sha256": "0" * 64}}}
+def test_a_report_that_names_another_file_is_refused(file: str, tmp_path: Path) -> None:
+    training = report(prior=EstimatorFile(file=file, sha256="0" * 64))
     with pytest.raises(StorageError, match="names no file of the estimator 'prior'"):
         load_estimator(tmp_path, "prior", training)
     with pytest.raises(StorageError, match="names no file of the estimator 'prior'"):
-        load_estimator(tmp_path, "prior", {})
+        load_estimator(tmp_path, "prior", report())
 
 
 def test_a_missing_estimator_is_named(tmp_path: Path) -> None:
-    training = {"estimators": {"prior": {"file": "prior.json", "sha256": "0" * 64}}}
+    training = report(prior=EstimatorFile(file="prior.json", sha256="0" * 64))
     with pytest.raises(StorageError, match=r"prior\.json is missing; run `make pull`"):
         load_estimator(tmp_path, "prior", training)
 
@@ -202,6 +209,6 @@ def test_json_names_no_class_outside_the_closed_list(tmp_path: Path) -> None:
     for name in ("Hostile", "os.system", "builtins.eval", "RandomForestClassifier"):
         content = json.dumps({"estimator": {"class": name, "state": {}}}).encode()
         (tmp_path / "prior.json").write_bytes(content)
-        record = {"file": "prior.json", "sha256": hashlib.sha256(content).hexdigest()}
+        record = EstimatorFile(file="prior.json", sha256=hashlib.sha256(content).hexdigest())
         with pytest.raises(StorageError, match="holds a class that this project does not write"):
-            load_estimator(tmp_path, "prior", {"estimators": {"prior": record}})
+            load_estimator(tmp_path, "prior", report(prior=record))

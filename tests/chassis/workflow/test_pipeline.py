@@ -188,7 +188,20 @@ def test_the_summary_shows_the_account_and_the_candidate_beside_the_baselines(
     def interval(value: float) -> dict[str, dict[str, float]]:
         return {params.judge.metric: {"value": value, "low": value - 0.01, "high": value + 0.01}}
 
-    write_report(paths.reports / "split.json", {"account": {"offered": 1234567, "used": 7}})
+    part = {"rows": 7}
+    account = {
+        "offered": 1234567,
+        "not_yet_arrived": 1234000,
+        "quarantined": 60,
+        "unlabeled": 500,
+        "used": 7,
+    }
+    split = {
+        "account": account,
+        "splits": {"train": part, "validation": part, "test": part},
+        "explanation": "By time.",
+    }
+    write_report(paths.reports / "split.json", split)
     facts = {
         "digest": "a" * 64,
         "task": "binary",
@@ -216,7 +229,7 @@ def test_the_summary_shows_the_account_and_the_candidate_beside_the_baselines(
     write_report(paths.reports / "evaluation.json", facts)
 
     assert summarize(paths, params) == [
-        "rows: 1,234,567 offered, 7 used",
+        "rows: 1,234,567 offered, 1,234,000 not yet arrived, 60 quarantined, 500 unlabeled, 7 used",
         f"{params.judge.metric}: candidate         0.7000 (0.6900 to 0.7100)",
         f"{params.judge.metric}: linear            0.6500 (0.6400 to 0.6600)",
         f"{params.judge.metric}: gain over linear  0.0500 (0.0400 to 0.0600)",

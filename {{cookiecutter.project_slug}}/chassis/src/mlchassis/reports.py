@@ -2,14 +2,44 @@
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mlchassis.errors import ProjectError
 from mlchassis.files import write_text
 
 _Report = TypeVar("_Report", bound=BaseModel)
+
+
+class ReportPart(BaseModel):
+    """A part of a stage's report; a fact without a value is left out of the file."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", populate_by_name=True)
+
+
+class StageReport(ReportPart):
+    """Facts that one stage writes to a file in `reports/`, and later stages read.
+
+    Attributes:
+        file: Name of the file.
+    """
+
+    file: ClassVar[str]
+
+    def write(self, folder: Path) -> None:
+        """Write the facts to their file, atomically."""
+        write_report(folder / self.file, self.model_dump(by_alias=True, exclude_none=True))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read the facts from their file and validate them.
+
+        Raises:
+            ProjectError: The file is missing, cut short, or was edited so that a fact is not
+                usable.
+        """
+        return load_report(folder / cls.file, cls)
 
 
 def write_report(path: Path, facts: Any) -> None:

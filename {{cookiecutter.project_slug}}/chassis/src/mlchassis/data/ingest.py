@@ -8,7 +8,6 @@ no longer offers is kept.
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,12 +16,12 @@ from mlchassis.config.params import Params
 from mlchassis.contract.model import Contract, load_contract
 from mlchassis.contract.partitions import WHOLE, is_available, split_by_month
 from mlchassis.data.forgotten import Digests, drop_forgotten
+from mlchassis.data.results.ingestion import IngestReport, RowCounts
 from mlchassis.data.tables import coerce, read_table, write_table
 from mlchassis.errors import ProjectError
 from mlchassis.files import clear_scratch
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace
-from mlchassis.reports import write_report
 from mlchassis.sources.files import NOTES
 from mlchassis.sources.location import OFFLINE, SourceMissingError
 from mlchassis.sources.parsing import MISSING_COUNTS
@@ -65,13 +64,14 @@ def store_rows(paths: Paths, params: Params, read: pd.DataFrame, contract: Contr
         )
         for month in available
     }
-    report = {
-        **count_rows(paths.raw, offered, params.ingest.as_of),
-        "added": {month: count for month, count in added.items() if count},
-        "left_out": read.attrs.get(NOTES, []),
-        "read_as_missing": read.attrs.get(MISSING_COUNTS, {}),
-    }
-    write_report(paths.reports / "ingest.json", report)
+    counts = count_rows(paths.raw, offered, params.ingest.as_of)
+    report = IngestReport(
+        **dict(counts),
+        added={month: count for month, count in added.items() if count},
+        left_out=read.attrs.get(NOTES, []),
+        read_as_missing=read.attrs.get(MISSING_COUNTS, {}),
+    )
+    report.write(paths.reports)
     return summarize(report) + _name_forgotten(forgotten)
 
 
@@ -107,22 +107,22 @@ def _name_forgotten(count: int) -> str:
     )
 
 
-def summarize(report: Mapping[str, Any]) -> str:
+def summarize(report: IngestReport) -> str:
     """Number of rows read, and anything unexpected about them."""
     arrived = (
-        f"{report['arrived']:,} of {report['offered']:,} rows have arrived in "
-        f"{_spell_partitions(report)}, {report['not_yet_arrived']:,} are still to come"
+        f"{report.arrived:,} of {report.offered:,} rows have arrived in "
+        f"{_spell_partitions(report)}, {report.not_yet_arrived:,} are still to come"
     )
     sentences = [
         arrived,
         *(
             f"{_count_rows(count)} added to {'the table' if month == WHOLE else month}"
-            for month, count in report["added"].items()
+            for month, count in report.added.items()
         ),
-        *report["left_out"],
+        *report.left_out,
         *(
             f"'{name}': {sum(counts.values()):,} cells count as missing ({_list_counts(counts)})"
-            for name, counts in report["read_as_missing"].items()
+            for name, counts in report.read_as_missing.items()
         ),
     ]
     return "; ".join(sentences)
@@ -143,35 +143,35 @@ def is_offline(paths: Paths) -> bool:
     return bool(os.environ.get(OFFLINE)) and any(paths.raw.glob("*.parquet"))
 
 
-def _spell_partitions(report: Mapping[str, Any]) -> str:
+def _spell_partitions(report: IngestReport) -> str:
     """Spell the number of partitions: "1 partition", "8 partitions"."""
-    partitions = len(report["months"])
+    partitions = len(report.months)
     return f"{partitions:,} partition{'s' if partitions != 1 else ''}"
 
 
 def keep_stored(paths: Paths, params: Params, why: str) -> str:
     """Go on from the months in `data/raw`, and say why."""
-    nothing: dict[str, Any] = {"added": {}, "left_out": [], "read_as_missing": {}}
-    report = {**count_rows(paths.raw, {}, params.ingest.as_of), **nothing}
-    write_report(paths.reports / "ingest.json", report)
+    counts = count_rows(paths.raw, {}, params.ingest.as_of)
+    report = IngestReport(**dict(counts), added={}, left_out=[], read_as_missing={})
+    report.write(paths.reports)
     return (
-        f"{why}; going on from the {report['arrived']:,} rows in {_spell_partitions(report)} "
+        f"{why}; going on from the {report.arrived:,} rows in {_spell_partitions(report)} "
         "of data/raw"
     )
 
 
-def count_rows(raw: Path, offered: Mapping[str, pd.DataFrame], as_of: str | None) -> dict[str, Any]:
+def count_rows(raw: Path, offered: Mapping[str, pd.DataFrame], as_of: str | None) -> RowCounts:
     """Row counts, including stored rows that the source no longer offers."""
     gone = [path for path in raw.glob("*.parquet") if path.stem not in offered]
     counts = {month: len(batch) for month, batch in offered.items()}
     counts |= {path.stem: len(read_table(path)) for path in gone}
     arrived = {month: counts[month] for month in sorted(counts) if is_available(month, as_of)}
-    return {
-        "offered": sum(counts.values()),
-        "arrived": sum(arrived.values()),
-        "not_yet_arrived": sum(counts.values()) - sum(arrived.values()),
-        "months": arrived,
-    }
+    return RowCounts(
+        offered=sum(counts.values()),
+        arrived=sum(arrived.values()),
+        not_yet_arrived=sum(counts.values()) - sum(arrived.values()),
+        months=arrived,
+    )
 
 
 def store_partition(path: Path, rows: pd.DataFrame, *, may_grow: bool = False) -> int:

@@ -146,13 +146,26 @@ def _find_proportion_shifts(parts: _Parts, lag: int, label: ClassLabel) -> dict[
     return described
 
 
-def describe_target(values: "pd.Series[Any]", contract: Contract) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Outcomes of some rows in numbers; both are None without a label.
+
+    Attributes:
+        mean: Their mean, or the proportion of the last of two classes.
+        proportions: Proportion of each class, where there are more than two.
+    """
+
+    mean: float | None = None
+    proportions: dict[str, float] | None = None
+
+
+def describe_target(values: "pd.Series[Any]", contract: Contract) -> Outcome:
     """Describe outcomes: their mean, the proportion of the last class, or of every class."""
     if len(contract.classes) > 2:
         proportions = {class_name(c): float((values == c).mean()) for c in contract.classes}
-        return {"target_proportions": proportions}
+        return Outcome(proportions=proportions)
     outcomes = values.astype(float) if not contract.classes else values == contract.classes[-1]
-    return {"target_mean": float(outcomes.mean())}
+    return Outcome(mean=float(outcomes.mean()))
 
 
 def _part(month: str, values: "pd.Series[Any]", parts: int) -> _Parts:

@@ -11,6 +11,9 @@ from pandas.util import hash_array, hash_pandas_object
 from mlchassis.config.params import Params, SplitParams
 from mlchassis.contract.model import ClassLabel, Column, Contract, load_contract
 from mlchassis.data.dependence import measure_neighbors
+from mlchassis.data.results.ingestion import IngestReport
+from mlchassis.data.results.splits import RowAccount, SplitFacts, SplitReport, SplitsFacts
+from mlchassis.data.results.validation import ValidationReport
 from mlchassis.data.shifts import describe_target
 from mlchassis.data.tables import read_tables, write_table
 from mlchassis.errors import ProjectError
@@ -24,7 +27,6 @@ from mlchassis.evaluation.bootstrap import (
 from mlchassis.evaluation.metrics import encode_target
 from mlchassis.paths import Paths
 from mlchassis.printable import show_cell
-from mlchassis.reports import read_report, write_report
 
 SPLITS = ("train", "validation", "test")
 COPIES = 10
@@ -41,17 +43,17 @@ def run(paths: Paths, params: Params) -> str:
     for name, split in splits.items():
         write_table(paths.splits / f"{name}.parquet", split)
     account = account_rows(
-        read_report(paths.reports / "ingest.json"),
-        read_report(paths.reports / "validation.json"),
+        IngestReport.load(paths.reports),
+        ValidationReport.load(paths.reports),
         unlabeled=len(rows) - len(labeled),
         used=len(labeled),
     )
-    report = {
-        "account": account,
-        "splits": describe_splits(splits, contract),
-        "explanation": explain_split(labeled, contract, params.split),
-    }
-    write_report(paths.reports / "split.json", report)
+    report = SplitReport(
+        account=account,
+        splits=describe_splits(splits, contract),
+        explanation=explain_split(labeled, contract, params.split),
+    )
+    report.write(paths.reports)
     return ", ".join(f"{len(split):,} rows to {name}" for name, split in splits.items())
 
 
@@ -272,38 +274,48 @@ def _check_keys(splits: Mapping[str, pd.DataFrame], key: Column) -> None:
 
 
 def account_rows(
-    ingest: Mapping[str, int], validation: Mapping[str, int], unlabeled: int, used: int
-) -> dict[str, int]:
+    ingest: IngestReport, validation: ValidationReport, unlabeled: int, used: int
+) -> RowAccount:
     """Account for every row of the source: used, unlabeled, quarantined and so on.
 
     Raises:
         ProjectError: The parts do not add up, so rows were lost or duplicated on the way.
     """
-    account = {
-        "not_yet_arrived": ingest["not_yet_arrived"],
-        "quarantined": validation["quarantined"],
-        "unlabeled": unlabeled,
-        "used": used,
-    }
-    parts = sum(account.values())
-    if parts != ingest["offered"] or validation["accepted"] != unlabeled + used:
+    parts = ingest.not_yet_arrived + validation.quarantined + unlabeled + used
+    if parts != ingest.offered or validation.accepted != unlabeled + used:
         raise ProjectError(
-            f"{ingest['offered']} rows were offered and {validation['accepted']} accepted, but "
+            f"{ingest.offered} rows were offered and {validation.accepted} accepted, but "
             f"{parts} are accounted for and {unlabeled + used} reached the split: rows were lost "
             "or doubled between the stages; run `.venv/bin/dvc repro --force`."
         )
-    return {"offered": ingest["offered"], **account}
+    return RowAccount(
+        offered=ingest.offered,
+        not_yet_arrived=ingest.not_yet_arrived,
+        quarantined=validation.quarantined,
+        unlabeled=unlabeled,
+        used=used,
+    )
 
 
-def describe_splits(
-    splits: Mapping[str, pd.DataFrame], contract: Contract
-) -> dict[str, dict[str, Any]]:
+def describe_splits(splits: Mapping[str, pd.DataFrame], contract: Contract) -> SplitsFacts:
     """Describe each split: rows, event times, and the outcome's mean or proportions."""
-    described: dict[str, dict[str, Any]] = {}
-    for name, split in splits.items():
-        facts: dict[str, Any] = {"rows": len(split)}
-        if contract.event_time is not None:
-            timestamps = split[contract.event_time.name]
-            facts |= {"from": timestamps.min().isoformat(), "until": timestamps.max().isoformat()}
-        described[name] = facts | describe_target(split[contract.target.name], contract)
-    return described
+    return SplitsFacts(
+        train=_describe_part(splits["train"], contract),
+        validation=_describe_part(splits["validation"], contract),
+        test=_describe_part(splits["test"], contract),
+    )
+
+
+def _describe_part(split: pd.DataFrame, contract: Contract) -> SplitFacts:
+    begin, until = None, None
+    if contract.event_time is not None:
+        timestamps = split[contract.event_time.name]
+        begin, until = timestamps.min().isoformat(), timestamps.max().isoformat()
+    outcome = describe_target(split[contract.target.name], contract)
+    return SplitFacts(
+        rows=len(split),
+        begin=begin,
+        until=until,
+        target_mean=outcome.mean,
+        target_proportions=outcome.proportions,
+    )

@@ -1,8 +1,6 @@
 """Stage `validate`: the contract on every row; those that break it go to quarantine, with why."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -12,12 +10,18 @@ from mlchassis.contract.partitions import MONTH, is_available
 from mlchassis.contract.table_checks import find_reasons
 from mlchassis.data.distributions import describe_columns
 from mlchassis.data.report import write_data_page
-from mlchassis.data.shifts import Shift, describe_target, find_shifts, find_target_shifts
+from mlchassis.data.results.validation import MonthFacts, ValidationReport
+from mlchassis.data.shifts import (
+    Outcome,
+    Shift,
+    describe_target,
+    find_shifts,
+    find_target_shifts,
+)
 from mlchassis.data.tables import read_table, write_table
 from mlchassis.errors import ProjectError
 from mlchassis.files import make_folder
 from mlchassis.paths import Paths
-from mlchassis.reports import write_report
 
 REASON = "_reason"
 """Column of a row in quarantine that says why; no contract can name a column so."""
@@ -32,7 +36,7 @@ def run(paths: Paths, params: Params) -> str:
     accepted = rows.drop(index=reasons.index)
     report = _make_report(accepted, reasons, contract, params.validate_)
     # All of it is written even when the stage then stops: it tells why.
-    write_report(paths.reports / "validation.json", report)
+    report.write(paths.reports)
     _write_months(paths.quarantine, invalid)
     _write_months(paths.accepted, accepted)
     trouble = ""
@@ -48,28 +52,27 @@ def run(paths: Paths, params: Params) -> str:
 
 def _make_report(
     accepted: pd.DataFrame, reasons: "pd.Series[str]", contract: Contract, limits: ValidateParams
-) -> dict[str, Any]:
-    """Assemble `reports/validation.json`."""
-    return {
-        "rows": len(accepted) + len(reasons),
-        "accepted": len(accepted),
-        "quarantined": len(reasons),
-        "reasons": reasons.value_counts().to_dict(),
-        "duplicates": count_duplicates(accepted, contract),
-        "shifts": list_new_shifts(accepted, contract, limits),
-        "accepted_shifts": list_accepted_shifts(accepted, contract, limits),
-        "months": summarize_months(accepted, contract),
-        "columns": describe_columns(accepted, contract),
-    }
+) -> ValidationReport:
+    return ValidationReport(
+        rows=len(accepted) + len(reasons),
+        accepted=len(accepted),
+        quarantined=len(reasons),
+        reasons={str(reason): count for reason, count in reasons.value_counts().items()},
+        duplicates=count_duplicates(accepted, contract),
+        shifts=list_new_shifts(accepted, contract, limits),
+        accepted_shifts=list_accepted_shifts(accepted, contract, limits),
+        months=summarize_months(accepted, contract),
+        columns=describe_columns(accepted, contract),
+    )
 
 
 def _check_limits(
-    report: Mapping[str, Any], reasons: "pd.Series[str]", limits: ValidateParams
+    report: ValidationReport, reasons: "pd.Series[str]", limits: ValidateParams
 ) -> None:
     """Stop at a limit of `validate` in params.yaml that is exceeded."""
-    check_proportion(report["quarantined"], report["rows"], reasons, limits.max_quarantined)
-    check_duplicates(report["duplicates"], report["accepted"], limits.max_duplicates)
-    check_shifts(report["shifts"])
+    check_proportion(report.quarantined, report.rows, reasons, limits.max_quarantined)
+    check_duplicates(report.duplicates, report.accepted, limits.max_duplicates)
+    check_shifts(report.shifts)
 
 
 def _write_months(folder: Path, rows: pd.DataFrame) -> None:
@@ -90,23 +93,21 @@ def _read_months(paths: Paths, params: Params) -> pd.DataFrame:
     return pd.concat(months, names=[MONTH]).reset_index(level=MONTH).reset_index(drop=True)
 
 
-def summarize_months(rows: pd.DataFrame, contract: Contract) -> dict[str, dict[str, Any]]:
-    """Summarize each month: rows, mean of the target, proportions labeled and missing.
-
-    Of two classes the mean is the proportion of the last one.
-    """
+def summarize_months(rows: pd.DataFrame, contract: Contract) -> dict[str, MonthFacts]:
+    """Summarize each month: rows, outcome, proportions labeled and missing."""
     features = [column.name for column in contract.features]
     target = contract.target.name
-    summary: dict[str, dict[str, Any]] = {}
+    summary: dict[str, MonthFacts] = {}
     for month, partition in rows.groupby(MONTH):
         labeled = partition[target].dropna()
-        summary[str(month)] = {
-            "rows": len(partition),
-            "labeled": len(labeled) / len(partition),
-            "missing": float(partition[features].isna().to_numpy().mean()),
-        }
-        if len(labeled):
-            summary[str(month)] |= describe_target(labeled, contract)
+        outcome = describe_target(labeled, contract) if len(labeled) else Outcome()
+        summary[str(month)] = MonthFacts(
+            rows=len(partition),
+            labeled=len(labeled) / len(partition),
+            missing=float(partition[features].isna().to_numpy().mean()),
+            target_mean=outcome.mean,
+            target_proportions=outcome.proportions,
+        )
     return summary
 
 

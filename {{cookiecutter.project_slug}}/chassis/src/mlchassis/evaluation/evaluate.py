@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from mlchassis.bundle.scorer import Scorer
 from mlchassis.config.params import EvaluateParams, Params, SplitParams
 from mlchassis.contract.model import Contract, class_name
 from mlchassis.data.datasets import make_dataset
+from mlchassis.data.results.ingestion import IngestReport
+from mlchassis.data.results.splits import SplitReport
 from mlchassis.data.tables import read_table
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.behavior import load_tests, run_tests
@@ -61,8 +63,9 @@ from mlchassis.extensions.metrics import CustomMetric
 from mlchassis.formatting import format_interval
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace
-from mlchassis.reports import read_report, write_report
+from mlchassis.reports import write_report
 from mlchassis.training.estimator_files import load_estimator
+from mlchassis.training.results import ExportReport, TrainingReport
 
 BASELINES: Mapping[str, tuple[str, ...]] = {"linear": ("prior",)}
 ALL_BASELINES = ("prior", "linear")
@@ -148,7 +151,7 @@ class Evaluator:
     def evaluate(self) -> Evaluation:
         """Return all facts about the bundle."""
         measured = self._measure()
-        export = read_report(self.paths.reports / "export.json")
+        export = ExportReport.load(self.paths.reports)
         period = read_period(self.paths)
         return Evaluation(
             digest=self.scorer.bundle.digest,
@@ -170,8 +173,8 @@ class Evaluator:
             seen_until=self.scorer.bundle.metadata.seen_until,
             test_period=period,
             staleness_days=find_staleness(self.paths, self.params, period.until),
-            parity=find_parity(export),
-            bundle_bytes=export["bytes"],
+            parity=Parity(max_error=export.parity.max_error, limit=export.tolerance),
+            bundle_bytes=export.bytes,
             custom_metrics={metric.name: metric.description for metric in self.custom},
             predictions_hash=hash_scores(self.test.scores["candidate"]),
         )
@@ -232,7 +235,7 @@ def load_exported(paths: Workspace) -> Bundle:
     Raises:
         ProjectError: It is another one.
     """
-    digest = read_report(paths.reports / "export.json")["digest"]
+    digest = ExportReport.load(paths.reports).digest
     try:
         return load_bundle(paths.bundle, paths.features, digest)
     except OtherBundleError as error:
@@ -263,7 +266,7 @@ def score_split(paths: Workspace, params: Params, scorer: Scorer, name: str) -> 
     rows = read_table(paths.splits / f"{name}.parquet")
     dataset = make_dataset(rows, contract, paths.features)
     scores = {"candidate": scorer.score_frame(rows).scores}
-    training = read_report(paths.reports / "training.json")
+    training = TrainingReport.load(paths.reports)
     for model in BASELINES.get(params.train.candidate.kind, ALL_BASELINES):
         estimator = load_estimator(paths.models, model, training)
         scores[model] = np.asarray(estimator.predict(dataset.features))
@@ -393,20 +396,15 @@ def describe_units(rows: pd.DataFrame, contract: Contract, split: SplitParams) -
     return Units(unit=unit, count=count, interval="t" if count >= LEAST_UNITS else "rows")
 
 
-def find_parity(export: Mapping[str, Any]) -> Parity:
-    """Return the largest error of the ONNX graph that `export` measured, and its limit."""
-    worst = max(part["max_error"] for part in export["parity"].values())
-    return Parity(max_error=worst, limit=export["tolerance"])
-
-
 def read_period(paths: Paths) -> Period:
     """Return what `split` wrote about the test split: its begin, its end and more."""
-    return Period.model_validate(read_report(paths.reports / "split.json")["splits"]["test"])
+    test = SplitReport.load(paths.reports).splits.test
+    return Period.model_validate(test.model_dump(by_alias=True, exclude_none=True))
 
 
 def find_staleness(paths: Paths, params: Params, newest: str | None) -> int | None:
     """Return the age of the newest test row in days, or None."""
-    last = max(read_report(paths.reports / "ingest.json")["months"])
+    last = max(IngestReport.load(paths.reports).months)
     return count_stale_days(newest, params.ingest.as_of, last)
 
 

@@ -7,7 +7,6 @@ that Hugging Face reads.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import yaml
@@ -16,6 +15,7 @@ from mlchassis.bundle.bundle import Bundle
 from mlchassis.config.params import Params
 from mlchassis.contract.model import Contract, Task
 from mlchassis.data.left_out import describe_left_out
+from mlchassis.data.results.splits import SplitFacts, SplitReport
 from mlchassis.evaluation.bootstrap import spell_units
 from mlchassis.evaluation.gates.judgement import Judgement
 from mlchassis.evaluation.plausibility import spell_implausible
@@ -37,7 +37,7 @@ from mlchassis.reporting.findings import (
     spell_interval,
 )
 from mlchassis.reporting.sections import ReportContext, insert_sections
-from mlchassis.reports import load_report, read_report
+from mlchassis.reports import load_report
 from mlchassis.studies.results import StudyReport, VersionComparison
 from mlchassis.workspace.integrity import describe_fork
 from mlchassis.workspace.outputs import write_output
@@ -136,7 +136,7 @@ def describe(
         ("importance", describe_importance(study, bundle.metadata.data_hash)),
         ("comparison", describe_comparison(_read_comparison(paths), bundle.digest)),
         ("gates", [_describe_gates(judgement)]),
-        ("data", [Section("Data", _data(read_report(paths.reports / "split.json")))]),
+        ("data", [Section("Data", _data(SplitReport.load(paths.reports)))]),
         ("left_out", describe_left_out(bundle.contract)),
         ("limitations", [Section("Limitations", limits)]),
     ]
@@ -196,29 +196,45 @@ def _spell_resampling(evaluation: Evaluation) -> str:
     return f"by bootstrap of {units}"
 
 
-def _data(split: Mapping[str, Any]) -> list[Block]:
-    splits = split["splits"].items()
-    ends = [end for end in ("from", "until") if all(end in part for _, part in splits)]
-    rows = [(name, f"{part['rows']:,}", *(part[end][:10] for end in ends)) for name, part in splits]
-    outcome = _spell_outcome(split["splits"])
-    account = [(name.replace("_", " "), f"{count:,}") for name, count in split["account"].items()]
+def _data(report: SplitReport) -> list[Block]:
+    splits: dict[str, SplitFacts] = dict(report.splits)
+    timed = all(part.begin and part.until for part in splits.values())
+    rows = [
+        (name, f"{part.rows:,}", *(_days(part) if timed else ())) for name, part in splits.items()
+    ]
+    outcome = _spell_outcome(splits)
     return [
-        Table(("split", "rows", *ends), rows),
-        *(Text(text) for text in (split.get("explanation", ""), outcome) if text),
-        Table(("rows", "count"), account),
+        Table(("split", "rows", *(("from", "until") if timed else ())), rows),
+        *(Text(text) for text in (report.explanation, outcome) if text),
+        Table(("rows", "count"), report.account.spell()),
         Text("Statistics of every column are in reports/data.html."),
     ]
 
 
-def _spell_outcome(splits: Mapping[str, Any]) -> str:
+def _days(part: SplitFacts) -> tuple[str, str]:
+    """Return the first and the last day of a split."""
+    return (part.begin or "")[:10], (part.until or "")[:10]
+
+
+def _list_outcomes(splits: Mapping[str, SplitFacts]) -> dict[str, dict[str, float]]:
+    """Return the proportion of each class, or the mean, by split; empty where one is not known."""
+    proportions = {name: part.target_proportions for name, part in splits.items()}
+    known = {name: classes for name, classes in proportions.items() if classes is not None}
+    means = {n: part.target_mean for n, part in splits.items() if part.target_mean is not None}
+    if len(known) == len(splits):
+        labels = {label for classes in known.values() for label in classes}
+        return {
+            label: {name: classes.get(label, 0.0) for name, classes in known.items()}
+            for label in labels
+        }
+    return {"": means} if len(means) == len(splits) else {}
+
+
+def _spell_outcome(splits: Mapping[str, SplitFacts]) -> str:
     """Spell the outcome in each split: "36 % in train, 80 % in test"; empty if not known."""
-    if not all("target_mean" in part or "target_proportions" in part for part in splits.values()):
+    outcomes = _list_outcomes(splits)
+    if not outcomes:
         return ""
-    labels = {label for part in splits.values() for label in part.get("target_proportions", {})}
-    outcomes = {
-        label: {name: part["target_proportions"].get(label, 0.0) for name, part in splits.items()}
-        for label in labels
-    } or {"": {name: part["target_mean"] for name, part in splits.items()}}
     spread = {
         label: max(values.values()) - min(values.values()) for label, values in outcomes.items()
     }

@@ -30,10 +30,8 @@ from mlchassis.files import write_bytes
 from mlchassis.training.category_encoding import CategoryEncoder, MeanEncoder
 from mlchassis.training.estimators.base import FittedPipeline
 from mlchassis.training.log_target import LogTargetModel
+from mlchassis.training.results import EstimatorFile, TrainingReport
 from mlchassis.training.trained_model import TrainedModel
-
-Record = Mapping[str, str]
-"""The `file` of an estimator and its `sha256`, for `reports/training.json`."""
 
 _PLAIN = (type(None), bool, int, float, str)
 _ARRAYS = "biufOU"
@@ -48,11 +46,11 @@ class _UnknownTypeError(TypeError):
     """A value that has no form in JSON."""
 
 
-def save_estimator(estimator: FittedEstimator, folder: Path, name: str) -> Record:
+def save_estimator(estimator: FittedEstimator, folder: Path, name: str) -> EstimatorFile:
     """Write an estimator as `NAME.json`, or as `NAME.joblib` if it has no form in JSON.
 
     Returns:
-        What `load_estimator` needs.
+        Its file and checksum, for the report of the stage.
     """
     try:
         content = json.dumps(_write(estimator), indent=1).encode()
@@ -66,10 +64,10 @@ def save_estimator(estimator: FittedEstimator, folder: Path, name: str) -> Recor
         old.unlink()
     file = folder / f"{name}.{suffix}"
     write_bytes(file, content)
-    return {"file": file.name, "sha256": hashlib.sha256(content).hexdigest()}
+    return EstimatorFile(file=file.name, sha256=hashlib.sha256(content).hexdigest())
 
 
-def load_estimator(folder: Path, name: str, training: Mapping[str, Any]) -> FittedEstimator:
+def load_estimator(folder: Path, name: str, training: TrainingReport) -> FittedEstimator:
     """Read an estimator that training wrote.
 
     Args:
@@ -80,27 +78,26 @@ def load_estimator(folder: Path, name: str, training: Mapping[str, Any]) -> Fitt
     Raises:
         StorageError: The file is missing, or is not the one that training wrote.
     """
-    record = training.get("estimators", {}).get(name, {})
-    file = record.get("file")
-    if file not in (f"{name}.json", f"{name}.joblib"):
+    record = training.estimators.get(name)
+    if record is None or record.file not in (f"{name}.json", f"{name}.joblib"):
         raise StorageError(
             f"reports/training.json names no file of the estimator '{name}'; run `make repro` "
             "to write it again."
         )
     try:
-        content = (folder / file).read_bytes()
+        content = (folder / record.file).read_bytes()
     except OSError:
         raise StorageError(
-            f"{folder.name}/{file} is missing; run `make pull` or `make repro`."
+            f"{folder.name}/{record.file} is missing; run `make pull` or `make repro`."
         ) from None
-    if hashlib.sha256(content).hexdigest() != record.get("sha256"):
+    if hashlib.sha256(content).hexdigest() != record.sha256:
         raise StorageError(
-            f"{folder.name}/{file} does not match its SHA-256 in reports/training.json, so it was "
-            "changed after training; do not load it, find out who can write to the DVC remote, and "
-            "run `.venv/bin/dvc repro --force train`."
+            f"{folder.name}/{record.file} does not match its SHA-256 in reports/training.json, so "
+            "it was changed after training; do not load it, find out who can write to the DVC "
+            "remote, and run `.venv/bin/dvc repro --force train`."
         )
     # The bytes that were compared, not the file: that could be another one by now.
-    if file.endswith(".json"):
+    if record.file.endswith(".json"):
         estimator: FittedEstimator = _read(json.loads(content))
         return estimator
     pickled: FittedEstimator = joblib.load(io.BytesIO(content))

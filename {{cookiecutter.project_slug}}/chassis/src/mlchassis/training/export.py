@@ -23,7 +23,6 @@ from mlchassis.extensions.estimators import Dataset, FittedEstimator
 from mlchassis.features.code import FeatureCode
 from mlchassis.features.encoding import Columns, columns_from_frame
 from mlchassis.project import Workspace
-from mlchassis.reports import read_report, write_report
 from mlchassis.training.daily_reference.counts import describe_days
 from mlchassis.training.estimator_files import load_estimator
 from mlchassis.training.parity import (
@@ -34,6 +33,12 @@ from mlchassis.training.parity import (
     measure_unit,
 )
 from mlchassis.training.reference import describe_columns
+from mlchassis.training.results import (
+    ExportReport,
+    GraphParity,
+    ParityFacts,
+    TrainingReport,
+)
 from mlchassis.training.threshold import choose_threshold
 
 EDGE_ROWS = 200
@@ -47,7 +52,7 @@ def run(paths: Workspace, params: Params) -> str:
     """Convert, compare, and write the bundle; leave nothing behind when a check fails."""
     contract = load_contract(paths.contract)
     splits = {name: read_table(paths.splits / f"{name}.parquet") for name in SPLITS}
-    training = read_report(paths.reports / "training.json")
+    training = TrainingReport.load(paths.reports)
     model = load_estimator(paths.models, "candidate", training)
     _check_persons(splits["train"], contract, params, paths.features)
     graph = model.to_onnx(params.export.opset)
@@ -62,17 +67,18 @@ def run(paths: Workspace, params: Params) -> str:
     metadata = metadata.model_copy(update={"unit": unit, "monitoring": monitoring})
     digest = write_bundle(paths.bundle, graph, paths.contract.read_text(encoding="utf-8"), metadata)
     check_bundle(paths)
-    report = {
-        "digest": digest,
-        "bytes": len(graph),
-        "tolerance": params.export.tolerance,
-        "parity": {n: {"max_error": p.max_error, "rows": p.rows} for n, p in parities.items()},
-    }
-    write_report(paths.reports / "export.json", report)
-    worst = max(parity.max_error for parity in parities.values())
+    report = ExportReport(
+        digest=digest,
+        bytes=len(graph),
+        tolerance=params.export.tolerance,
+        parity=GraphParity(
+            **{n: ParityFacts(max_error=p.max_error, rows=p.rows) for n, p in parities.items()}
+        ),
+    )
+    report.write(paths.reports)
     return (
         f"bundle {digest[:12]}, {len(graph) / 1e6:.1f} MB, differs from the trained model by "
-        f"{worst:.1g} at most"
+        f"{report.parity.max_error:.1g} at most"
     )
 
 
@@ -148,7 +154,7 @@ def describe_model(
     contract: Contract,
     splits: Splits,
     params: Params,
-    training: Any,
+    training: TrainingReport,
     features: FeatureCode,
 ) -> Metadata:
     """Assemble the bundle's metadata."""
@@ -167,7 +173,7 @@ def describe_model(
         params_hash=params.digest(),
         seen_until=_latest(splits["validation"], contract, params.split),
         split=describe_split(contract, params.split, params.seed),
-        validation_metrics=training["validation"]["candidate"],
+        validation_metrics=training.validation.candidate,
         reference=describe_columns(columns_from_frame(contract, splits["train"]), contract),
         formats=_formats(params),
         tolerance=params.export.tolerance,

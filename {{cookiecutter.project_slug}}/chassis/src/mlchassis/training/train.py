@@ -16,12 +16,12 @@ from mlchassis.extensions.estimators import Dataset, Estimator, FittedEstimator
 from mlchassis.extensions.metrics import CustomMetric
 from mlchassis.formatting import format_number
 from mlchassis.project import Workspace
-from mlchassis.reports import write_report
 from mlchassis.training.estimator_files import save_estimator
 from mlchassis.training.estimators.candidate import fit_candidate
 from mlchassis.training.estimators.linear import LinearEstimator
 from mlchassis.training.estimators.prior import PriorEstimator
 from mlchassis.training.leakage import rank_single_features
+from mlchassis.training.results import TrainingReport, ValidationMetrics
 from mlchassis.training.trained_model import TrainedModel, fit_model
 
 
@@ -40,8 +40,10 @@ def run(paths: Workspace, params: Params) -> str:
     metrics = {
         name: measure(model, validation, contract, own.metrics) for name, model in models.items()
     }
-    report = {"single_feature_auc": auc, "validation": metrics, "estimators": files}
-    write_report(paths.reports / "training.json", report)
+    report = TrainingReport(
+        single_feature_auc=auc, validation=ValidationMetrics(**metrics), estimators=files
+    )
+    report.write(paths.reports)
     loss = next(iter(metrics_for(contract.task)))
     return ", ".join(
         f"{name} has {loss} {format_number(measured[loss])}" for name, measured in metrics.items()

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from mlchassis.config.params import Params
 from mlchassis.contract.model import load_contract
+from mlchassis.data.results.splits import SplitReport
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.gates.judgement import RejectedError
 from mlchassis.evaluation.plausibility import spell_implausible
@@ -19,7 +20,6 @@ from mlchassis.files import private_umask
 from mlchassis.formatting import format_interval
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace, read_params
-from mlchassis.reports import read_report
 from mlchassis.workflow.availability import check_rows
 from mlchassis.workspace.dvc_remotes import protect_rows
 from mlchassis.workspace.listings import fetch_listings
@@ -156,10 +156,10 @@ def _pass_on(lines: Iterable[str] | None, stream: TextIO) -> None:
 
 def summarize(paths: Paths, params: Params) -> list[str]:
     """Summary of a run: the account of every row, and the candidate against the baselines."""
-    account = read_report(paths.reports / "split.json")["account"]
+    account = SplitReport.load(paths.reports).account
     evaluation = load_evaluation(paths.reports / "evaluation.json")
     metric = params.judge.metric
-    rows = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in account.items())
+    rows = ", ".join(f"{count} {name}" for name, count in account.spell())
     models = {"candidate": evaluation.metrics, **evaluation.baselines}
     models |= {f"gain over {name}": gains for name, gains in evaluation.gains.items()}
     lines = [

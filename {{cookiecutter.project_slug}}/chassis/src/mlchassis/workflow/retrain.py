@@ -6,7 +6,7 @@ again.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -14,6 +14,7 @@ from mlchassis.bundle.bundle import Bundle, load_bundle
 from mlchassis.config.params import Params
 from mlchassis.config.yaml_edit import set_values
 from mlchassis.contract.model import load_contract
+from mlchassis.data.results.ingestion import IngestReport
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.gates.judgement import RejectedError
 from mlchassis.files import write_bytes, write_text
@@ -21,7 +22,7 @@ from mlchassis.paths import Paths
 from mlchassis.project import Workspace, read_params
 from mlchassis.registry.promotion import CHAMPION
 from mlchassis.registry.tracking import Tracker, connect
-from mlchassis.reports import format_report, read_report
+from mlchassis.reports import format_report
 from mlchassis.workflow import pipeline, release
 
 Outcome = Literal["nothing_new", "rejected", "registered", "promoted"]
@@ -209,13 +210,11 @@ def _read_champion(tracker: Tracker) -> str | None:
     return champion.digest if champion is not None else None
 
 
-def _read_months(paths: Paths) -> dict[str, Any] | None:
+def _read_months(paths: Paths) -> dict[str, int] | None:
     """Return the rows that have arrived by month; None before the first run."""
-    report = paths.reports / "ingest.json"
-    if not report.exists():
+    if not (paths.reports / IngestReport.file).exists():
         return None
-    months: dict[str, Any] = read_report(report)["months"]
-    return months
+    return IngestReport.load(paths.reports).months
 
 
 def _read_bytes(path: Path) -> bytes | None:

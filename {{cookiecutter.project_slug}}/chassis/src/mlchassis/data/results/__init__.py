@@ -1,0 +1,1 @@
+"""Shapes of the reports that the stages `ingest`, `validate` and `split` write."""
