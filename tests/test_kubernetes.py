@@ -15,6 +15,8 @@ from real.test_image import STRICT, USER
 VERSIONS = ("1.29", "1.31", "1.33", "1.35", "1.37")
 OVERLAYS = ("staging", "production")
 TOOL = ROOT / "build" / "kustomize"
+SLUG = "ml-service"
+JOBS = ("monitor", "retrain")
 DIGEST = "sha256:" + 64 * "0"
 WRITABLE = "/" + "tmp"
 
@@ -43,9 +45,27 @@ def text(project: Path, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def manifests(text: str) -> dict[str, Manifest]:
-    """The same by kind."""
-    return {manifest["kind"]: manifest for manifest in yaml.safe_load_all(text)}
+def every_manifest(text: str) -> dict[tuple[str, str], Manifest]:
+    """The same by kind and name."""
+    found = list(yaml.safe_load_all(text))
+    named = {(each["kind"], each["metadata"]["name"]): each for each in found}
+    assert len(named) == len(found)
+    return named
+
+
+@pytest.fixture(scope="module")
+def manifests(every_manifest: dict[tuple[str, str], Manifest]) -> dict[str, Manifest]:
+    """The service's own, by kind: those named after the project."""
+    return {kind: each for (kind, name), each in every_manifest.items() if name == SLUG}
+
+
+@pytest.fixture(scope="module", params=JOBS)
+def job(
+    every_manifest: dict[tuple[str, str], Manifest], request: pytest.FixtureRequest
+) -> Manifest:
+    """Specification of a scheduled job."""
+    spec: Manifest = every_manifest["CronJob", f"{SLUG}-{request.param}"]["spec"]
+    return spec
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +132,74 @@ def test_a_drained_node_leaves_a_replica_and_is_never_blocked(
     budget = manifests["PodDisruptionBudget"]["spec"]
     assert budget.get("minAvailable", 0) < fewest
     assert "maxUnavailable" in budget or fewest > 1
+
+
+def find_pod(job: Manifest) -> Manifest:
+    """Return the specification of a job's pods."""
+    spec: Manifest = job["jobTemplate"]["spec"]["template"]["spec"]
+    return spec
+
+
+def test_a_job_has_the_restrictions_of_the_service(job: Manifest, pod: Manifest) -> None:
+    own = find_pod(job)
+    assert own["securityContext"] == pod["securityContext"]
+    assert own["containers"][0]["securityContext"] == pod["containers"][0]["securityContext"]
+    assert own["automountServiceAccountToken"] is False
+    assert own["containers"][0]["image"].endswith(f"/{SLUG}-jobs@{DIGEST}")
+
+
+def test_a_job_is_suspended_and_bounded(job: Manifest) -> None:
+    assert job["suspend"] is True
+    assert job["concurrencyPolicy"] == "Forbid"
+    assert 0 < job["jobTemplate"]["spec"]["activeDeadlineSeconds"] <= 3 * 3600
+    assert job["jobTemplate"]["spec"]["backoffLimit"] <= 2
+    assert job["startingDeadlineSeconds"] > 100  # a controller that misses more gives up
+    assert job["successfulJobsHistoryLimit"] == job["failedJobsHistoryLimit"] == 3
+    resources = find_pod(job)["containers"][0]["resources"]
+    assert set(resources["requests"]) == {"cpu", "memory"}
+    assert resources["limits"]["memory"]
+
+
+def test_a_job_writes_to_volumes_of_its_own_and_reads_the_log(job: Manifest) -> None:
+    own = find_pod(job)
+    mounts = {mount["mountPath"]: mount for mount in own["containers"][0]["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in own["volumes"]}
+    assert "sizeLimit" in volumes[mounts["/srv/work"]["name"]]["emptyDir"]
+    assert {mount["name"] for mount in mounts.values()} == set(volumes)
+    log = mounts.get("/srv/predictions")
+    if own["containers"][0]["args"] == ["monitor"]:
+        assert log is not None
+        assert log["readOnly"] is True
+        assert volumes[log["name"]]["persistentVolumeClaim"]["readOnly"] is True
+    else:
+        assert log is None
+
+
+def test_a_result_is_not_tried_again_and_an_error_is(job: Manifest) -> None:
+    spec = job["jobTemplate"]["spec"]
+    (container,) = find_pod(job)["containers"]
+    drained, result = spec["podFailurePolicy"]["rules"]
+    condition = {"type": "DisruptionTarget", "status": "True"}
+    assert drained == {"action": "Ignore", "onPodConditions": [condition]}
+    assert result["action"] == "FailJob"
+    assert result["onExitCodes"]["containerName"] == container["name"] == container["args"][0]
+    codes = {"monitor": [20, 30], "retrain": [10]}[container["name"]]
+    assert result["onExitCodes"]["values"] == codes
+    assert spec["backoffLimit"] >= 1
+    # The policy is refused with any other.
+    assert find_pod(job)["restartPolicy"] == "Never"
+
+
+def test_no_request_and_no_rule_of_the_service_reaches_a_job(
+    every_manifest: dict[tuple[str, str], Manifest], manifests: dict[str, Manifest], job: Manifest
+) -> None:
+    labels = job["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
+    service = manifests["Service"]["spec"]["selector"]
+    assert not service.items() <= labels.items()
+    policy = every_manifest["NetworkPolicy", f"{SLUG}-jobs"]["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert policy["ingress"] == []
+    assert policy["policyTypes"] == ["Ingress"]
 
 
 def test_kserve_runs_the_same_container(project: Path, pod: Manifest) -> None:

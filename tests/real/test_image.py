@@ -5,8 +5,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from demo import read_question
-from engine import COMPOSE, Engine, run_engine
+from engine import COMPOSE, Engine
 from project_copy import make_environment
 from service import ServiceError, fetch, find_port, serve
 from summary import Parts
@@ -68,14 +67,6 @@ class Container:
 
     def inspect(self, template: str) -> str:
         return self.engine.docker("inspect", "--format", template, self.name)
-
-
-@pytest.fixture(scope="module")
-def engine(parts: Parts) -> Iterator[Engine]:
-    with ExitStack() as stack:
-        with parts.measure("the engine with its base image"):
-            engine = stack.enter_context(run_engine())
-        yield engine
 
 
 def build(engine: Engine, project: Path, tag: str, *options: str) -> str:

@@ -2,6 +2,8 @@
 # The image and the released service, by docker; DOCKER_HOST names another machine. `make` calls it:
 #   service.sh image         build the image with the deployed bundle, as $IMAGE, and check its size
 #   service.sh publish       build it with an SBOM and provenance, and push it to $IMAGE
+#   service.sh image-jobs    build the image of the jobs from the commit that is checked out, as $IMAGE
+#   service.sh publish-jobs  build that with an SBOM and provenance, and push it to $IMAGE
 #   service.sh release       run the image $IMAGE until it is healthy
 #   service.sh released      print the image that runs
 #   service.sh fetch-log     copy the prediction log to var/predictions
@@ -35,11 +37,29 @@ build_image() {
     echo "image: $IMAGE has $megabytes MB of at most $MAX_MB"
 }
 
-publish_image() {
-    need_bundle
+# Clone the commit into build/jobs: models of the jobs name it, so nothing else may be in their image.
+clone_commit() {
+    test -z "$(git status --porcelain)" || fail "git status lists changes, which an image of the commit would lack; commit them first"
+    rm -rf build/jobs
     mkdir -p build
-    docker buildx build --file deploy/Dockerfile --target with-bundle --sbom=true --provenance=mode=max \
-        --tag "$IMAGE" --push --metadata-file build/image.json .
+    git clone --quiet --depth 1 --no-local -- "$(git rev-parse --show-toplevel)" build/jobs
+    git -C build/jobs remote remove origin
+}
+
+build_jobs() {
+    clone_commit
+    docker build --file deploy/Dockerfile --target jobs --tag "$IMAGE" \
+        --build-arg "FOLDER=$(git rev-parse --show-prefix)" --build-arg "EXTRAS=${EXTRAS:-}" .
+    echo "image: $IMAGE runs monitor and retrain of commit $(git rev-parse --short HEAD)"
+}
+
+# Build a target with an SBOM and push it: publish_image TARGET, and further options of the build.
+publish_image() {
+    target=$1
+    shift
+    mkdir -p build
+    docker buildx build --file deploy/Dockerfile --target "$target" --sbom=true --provenance=mode=max \
+        --tag "$IMAGE" --push --metadata-file build/image.json "$@" .
     digest=$(sed -n 's/.*"containerimage.digest": *"\(sha256:[0-9a-f]*\)".*/\1/p' build/image.json)
     test -n "$digest" || fail "docker reported no digest for $IMAGE; see build/image.json"
     echo "image: ${IMAGE%:*}@$digest"
@@ -58,7 +78,15 @@ print_released() {
 
 case $1 in
 image) build_image ;;
-publish) publish_image ;;
+publish)
+    need_bundle
+    publish_image with-bundle
+    ;;
+image-jobs) build_jobs ;;
+publish-jobs)
+    clone_commit
+    publish_image jobs --build-arg "FOLDER=$(git rev-parse --show-prefix)" --build-arg "EXTRAS=${EXTRAS:-}"
+    ;;
 release)
     compose up --detach --wait --wait-timeout 120
     echo "release: $IMAGE runs and is healthy"
