@@ -83,7 +83,7 @@ clean:  ## remove the environment and everything that was built
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 help:  ## list the verbs
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
+	@awk -F ':.*## +' '/^[a-z-]+:.*##/ { printf "%-15s %s\n", $$1, $$2 }' Makefile
 
 # uv installs what is pinned; where it reaches no index (only pip was told of one), pip does.
 $(READY): requirements/bootstrap.txt requirements/dev.txt

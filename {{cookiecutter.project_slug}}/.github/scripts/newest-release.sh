@@ -10,10 +10,14 @@ if [ -z "${TEMPLATE:-}" ]; then
   output newer false
   exit 0
 fi
+# The newest of some versions, one a line.
+find_newest() {
+  sort -t . -k 1,1n -k 2,2n -k 3,3n | tail -n 1
+}
 tags=$(git ls-remote --tags --refs "$TEMPLATE" 'v*')
-newest=$(printf '%s\n' "$tags" | sed -n 's#.*refs/tags/v\([0-9][0-9]*\.[0-9][0-9]*\.[0-9][0-9]*\)$#\1#p' | sort -V | tail -n 1)
+newest=$(printf '%s\n' "$tags" | sed -n 's#.*refs/tags/v\([0-9][0-9]*\.[0-9][0-9]*\.[0-9][0-9]*\)$#\1#p' | find_newest)
 own=$(sed -n 's/.*"version": *"\([^"]*\)".*/\1/p' chassis/MANIFEST.json)
-if [ -n "$newest" ] && [ "$newest" != "$own" ] && [ "$(printf '%s\n%s\n' "$newest" "$own" | sort -V | tail -n 1)" = "$newest" ]; then
+if [ -n "$newest" ] && [ "$newest" != "$own" ] && [ "$(printf '%s\n%s\n' "$newest" "$own" | find_newest)" = "$newest" ]; then
   echo "chassis: $own here, $newest at $TEMPLATE"
   output newer true
   output from "$TEMPLATE@v$newest"
