@@ -18,7 +18,7 @@ PREVIEW := build/preview
 LOCK = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --upgrade --python-version 3.11
 ARGS ?=
 
-.PHONY: demo test faults prove docs preview manifest test-chassis lint bench bench-tables bench-monitor bench-demo bench-overload lock clean help
+.PHONY: demo test faults prove docs pictures preview manifest test-chassis lint bench bench-tables bench-monitor bench-demo bench-overload lock clean help
 
 demo: $(READY)  ## generate a project into build/demo, run it, request one prediction
 	@$(BIN)/python tools/demo.py
@@ -35,6 +35,10 @@ prove: $(READY)  ## run the long tests: all faults, more random inputs and kills
 
 docs: $(READY)  ## build the documentation site into build/site; a warning is an error
 	@$(BIN)/python tools/doc_site.py
+
+pictures: $(READY)  ## take the pictures of the documentation from build/demo (needs Chromium)
+	@test -e build/demo/.venv/.project || $(MAKE) --no-print-directory demo
+	@PYTHONPATH=tools $(BIN)/python tools/pictures.py $(ARGS)
 
 preview: $(READY)  ## bake the defaults into build/preview, linked to the payload's package
 	@$(BIN)/python tools/preview.py

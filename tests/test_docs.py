@@ -42,8 +42,9 @@ def find_broken_links(file: Path) -> list[str]:
     broken = []
     for name, anchor in LINK.findall(file.read_text(encoding="utf-8")):
         target = file.parent / name if name else file
-        known = target.is_file() and find_anchors(target.read_text(encoding="utf-8"))
-        if not target.exists() or (anchor and (not known or anchor not in known)):
+        known = target.suffix == ".md" and target.is_file()
+        anchors = find_anchors(target.read_text(encoding="utf-8")) if known else set()
+        if not target.exists() or (anchor and anchor not in anchors):
             broken.append(f"{name}#{anchor}" if anchor else name)
     return broken
 

@@ -19,7 +19,7 @@ FOLDER = ROOT / "build" / "site"
 SOURCE, PAGES = FOLDER / "source", FOLDER / "html"
 ENVIRONMENT = FOLDER / "environment"
 CONFIGURATION = "docs/site"
-PLACES = (".md", ".svg", ".png", "LICENSE")
+PLACES = (".md", ".svg", ".webp", "LICENSE")
 _ANCHOR = re.compile(r'^<a id="([\w-]+)"></a>$', re.MULTILINE)
 
 
