@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import shutil
 import signal
@@ -256,3 +257,19 @@ def test_what_is_no_http_gets_a_problem_and_the_end(start: Callable[..., Any]) -
         head, _, body = answer.partition(b"\r\n\r\n")
         # A reset may overtake the answer to what was never read.
         assert (head.startswith(b"HTTP/1.1 400 ") and json.loads(body)) or request == endless
+
+
+def test_the_event_loop_is_asyncios_even_where_uvloop_is_installed(
+    start: Callable[..., Any],
+    web: httpx2.Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    imported = tmp_path / "imported"
+    (tmp_path / "uvloop.py").write_text(f"open({str(imported)!r}, 'w').close()\n", encoding="utf-8")
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    )
+    url = start().wait_until_serving()
+    assert web.get(f"{url}/health/ready").status_code == 200
+    assert not imported.exists()

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from pydantic import BaseModel
 
@@ -34,16 +35,14 @@ class AnswerError(ProjectError):
     """The model gave something that is no answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class BatchItem:
+class BatchItem(msgspec.Struct, frozen=True):
     """A request of a batch, and the protocol of its response."""
 
     protocol: InferenceProtocol
     request: PredictRequest
 
 
-@dataclass(frozen=True, slots=True)
-class BatchResponse:
+class BatchResponse(msgspec.Struct, frozen=True):
     """Response bodies and log lines of one batch.
 
     Attributes:

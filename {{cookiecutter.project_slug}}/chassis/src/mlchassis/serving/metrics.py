@@ -18,6 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.logs.prediction_log import Backlog
+from mlchassis.serving.prediction_histogram import PredictionHistogram, ShownMetrics
 from mlchassis.serving.protocols.messages import ModelIdentity
 from mlchassis.serving.statistics import BatchStatistics
 
@@ -34,12 +35,13 @@ class Metrics:
     """
 
     def __init__(self, *, shared: bool = False) -> None:
-        self.registry = self._shown = CollectorRegistry()
+        self.registry = shown = CollectorRegistry()
         if shared:
-            self._shown = CollectorRegistry()
-            MultiProcessCollector(self._shown)  # type: ignore[no-untyped-call]
+            shown = CollectorRegistry()
+            MultiProcessCollector(shown)  # type: ignore[no-untyped-call]
         else:
             ProcessCollector(registry=self.registry)
+        self._shown = ShownMetrics(shown)
         labels = ["route", "method", "status"]
         self._requests = self._add(Counter, "service_requests", "Requests", labels)
         text = "Time from a request's headers to the end of its answer"
@@ -76,7 +78,7 @@ class Metrics:
         self._segments = self._add(Gauge, "service_prediction_log_segments", text, **newest)
         text = "Bytes of these segments"
         self._backlog = self._add(Gauge, "service_prediction_log_backlog_bytes", text, **newest)
-        self._scores: Histogram | None = None
+        self._scores: PredictionHistogram | None = None
         # Looking a series up by its label takes longer than counting.
         self._nulls_of: dict[str, Counter] = {}
         self._rows_of: dict[str, Counter] = {}
@@ -104,8 +106,7 @@ class Metrics:
         for name, count in statistics.classes.items():
             (self._rows_of.get(name) or self._classes.labels(name)).inc(count)
         if self._scores is not None:
-            for score in statistics.scores:
-                self._scores.observe(score)
+            self._scores.observe(statistics.scores)
 
     def count_log_failure(self) -> None:
         """Count a request that was rejected since its rows could not be logged."""
@@ -135,8 +136,7 @@ class Metrics:
         buckets = find_buckets(model)
         if self._scores is None and buckets:
             # Buckets stay those of the first model, since a histogram cannot change them.
-            text = "Probability of the positive class, or predicted number"
-            self._scores = self._add(Histogram, "service_prediction", text, buckets=buckets)
+            self._scores = PredictionHistogram(buckets, self.registry)
 
     def show_backlog(self, backlog: Backlog) -> None:
         """Set the gauges of the log's segments that are not compacted."""

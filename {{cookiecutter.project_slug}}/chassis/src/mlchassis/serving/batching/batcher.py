@@ -8,7 +8,8 @@ request by itself, and only the log write is shared.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from mlchassis.serving.batching.recording import PredictionRecorder
 from mlchassis.serving.loading import BatchItem, LoadedModel
@@ -17,8 +18,7 @@ MAX_BATCH_ROWS = 1000
 """Rows that are scored before responses leave: nobody waits long for others."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pending:
+class _Pending(msgspec.Struct, frozen=True):
     """A request that waits for its response's body."""
 
     item: BatchItem

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
@@ -28,8 +28,7 @@ _CHARSETS = frozenset(
 _CSV_PARAMETERS = {"charset", "header"}
 
 
-@dataclass(frozen=True, slots=True)
-class ContentType:
+class ContentType(msgspec.Struct, frozen=True):
     """The header Content-Type.
 
     Attributes:
@@ -38,7 +37,7 @@ class ContentType:
     """
 
     media_type: bytes
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def check_headers(scope: Scope, max_bytes: int, media_types: Sequence[bytes]) -> ContentType:

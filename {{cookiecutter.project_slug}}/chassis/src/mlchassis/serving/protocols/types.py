@@ -1,7 +1,6 @@
 """Types of one request in any protocol, and the interface of a protocol."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -18,8 +17,7 @@ Rows = Sequence[tuple[Any, ...]]
 """Rows that keep the contract: the values of its request columns, in their order."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawRequest:
+class RawRequest(msgspec.Struct, frozen=True):
     """A request as it arrived.
 
     Attributes:
@@ -32,13 +30,12 @@ class RawRequest:
     body: bytes
     request_id: str
     media_type: bytes = b"application/json"
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    path: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = msgspec.field(default_factory=dict)
+    path: Mapping[str, str] = msgspec.field(default_factory=dict)
     trace_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PredictRequest:
+class PredictRequest(msgspec.Struct, frozen=True):
     """Parsed prediction request of any protocol.
 
     Attributes:
@@ -52,7 +49,7 @@ class PredictRequest:
     rows: Rows
     request_id: str
     explain: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = msgspec.field(default_factory=dict)
     trace_id: str | None = None
 
 
@@ -70,8 +67,7 @@ class Prediction(msgspec.Struct, gc=False):
     explanation: Any = msgspec.UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class PredictResult:
+class PredictResult(msgspec.Struct, frozen=True):
     """A request with its answers, one per row."""
 
     model: "LoadedModel"

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
 import httptools
+import msgspec
 
 _PIECE = 16 * 1024
 """Bytes that are parsed at once, so that limits hold within one read."""
@@ -16,8 +16,7 @@ class FramingError(ValueError):
     """Headers that leave open where a request ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class Framing:
+class Framing(msgspec.Struct, frozen=True):
     """The way in which the body of a request arrives.
 
     Attributes:
