@@ -31,8 +31,11 @@ UNCHANGED = ("unchanged", "unchanged, later")
 DAYS = 7
 NORMAL_QUANTILE = 1.96
 """Of an interval with 95 % confidence."""
-TOOLS = ("own", "evidently")
-RELATED = "related"
+TOOLS: dict[str, Sequence[str]] = {
+    "own": ("own", "columns", "whole"),
+    "evidently": ("evidently",),
+}
+"""Files of alarms that the script of each tool writes."""
 HALF = 0.5
 """Proportion of columns above which Evidently calls a dataset drifted."""
 
@@ -45,11 +48,13 @@ class Rule:
         title: Its name in the tables.
         tool: Name of the alarms that it reads.
         half: True if half of the columns must alarm.
+        counts_faults: False if it is shown for unchanged windows alone.
     """
 
     title: str
     tool: str
     half: bool = False
+    counts_faults: bool = True
 
     def has_alarm(self, drifting: int, columns: int) -> bool:
         """Return whether a window alarms in which so many of its columns drift."""
@@ -58,7 +63,8 @@ class Rule:
 
 RULES = (
     Rule("this template", "own"),
-    Rule("residuals of trees (not in the monitor)", RELATED),
+    Rule("the same, days of the window in the reference", "whole", counts_faults=False),
+    Rule("the same, each column alone", "columns"),
     Rule("Evidently, any column", "evidently"),
     Rule("Evidently, half of the columns", "evidently", half=True),
 )
@@ -138,14 +144,19 @@ def main() -> int:
     parser.add_argument("--windows", type=int, default=200, help="unchanged windows")
     parser.add_argument("--seeds", type=int, default=20, help="windows of each fault and size")
     parser.add_argument(
-        "--related", action="store_true", help="test residuals of related columns too (slow)"
+        "--no-evidently",
+        dest="tools",
+        action="store_const",
+        const=["own"],
+        default=list(TOOLS),
+        help="test this template alone",
     )
     parser.add_argument("--write", action="store_true", help=f"into {DOCUMENT.name}")
     chosen = parser.parse_args()
     try:
-        install(ROOT / "requirements" / "bench-evidently.txt", EVIDENTLY)
-        tools = (*TOOLS, RELATED) if chosen.related else TOOLS
-        results = [run(project, chosen, tools) for project in chosen.projects]
+        if "evidently" in chosen.tools:
+            install(ROOT / "requirements" / "bench-evidently.txt", EVIDENTLY)
+        results = [run(project, chosen, chosen.tools) for project in chosen.projects]
     except (BenchError, CommandError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -184,9 +195,9 @@ def read_result(project: Project, tools: Sequence[str]) -> Result:
     folder = FOLDER / project.root.name
     read = {
         name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("windows", *tools)
+        for name in ("windows", *(name for tool in tools for name in TOOLS[tool]))
     }
-    return Result(project, read["windows"], {name: read[name] for name in tools})
+    return Result(project, read.pop("windows"), read)
 
 
 @dataclass(frozen=True)
@@ -245,6 +256,7 @@ def render(result: Result) -> str:
                 render_fault(result, fault, rule)
                 for fault in result.faults
                 for rule in result.rules
+                if rule.counts_faults
             ),
             "",
         ]

@@ -20,6 +20,7 @@ pytest_plugins = (
     "fixtures.pipeline",
     "fixtures.service",
     "fixtures.settings",
+    "fixtures.weather",
 )
 
 ROOT = Path(ml_service.__file__).parents[2]

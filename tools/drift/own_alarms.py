@@ -1,25 +1,157 @@
 """Test windows that were drawn by the monitor of their project.
 
-Runs with the project's interpreter, in its folder. Writes `own.json`: for each window, the columns
-that alarm, their number, and whether the broken one is among them.
+Runs with the project's interpreter, in its folder. For each window, these files have the columns
+that alarm, their number, and whether the broken one is among them:
+
+- `columns.json`: each column by itself;
+- `own.json`: related columns too, as the monitor does;
+- `whole.json`: the same, with the days of the window in the reference and in the fits.
+
+A window has few rows in the bench, so limits are drawn as `compare_window` draws them, and once for
+the windows of the same days, rows and seed.
 """
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from draw_windows import LATER, read_rows
 from mlchassis.bundle.bundle import Bundle, read_bundle
-from mlchassis.bundle.daily_counts import DailyReference, count_cells
+from mlchassis.bundle.daily_counts import DailyReference, number_days
+from mlchassis.bundle.relations import NumberRelation, PairRelation, Relation, Relations
 from mlchassis.config.params import MonitorParams
-from mlchassis.features.encoding import columns_from_frame
-from mlchassis.monitoring.counting import LogCounts
-from mlchassis.monitoring.drift.thresholds import History
-from mlchassis.monitoring.drift.windows import Reference, compare_window
+from mlchassis.features.encoding import Columns, columns_from_frame
+from mlchassis.monitoring.drift.thresholds import History, Limits, find_limits, find_nearest
+from mlchassis.training.daily_reference.counts import find_relations
+
+FOLDS = 6
+"""Blocks of days; the fits of relations lack the whole blocks that a window touches."""
+PARAMS = MonitorParams()
+BOTH = ("distribution", "missing")
+RELATED = ("distribution",)
+
+Window = Mapping[str, Any]
+Counts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Signals whose limits are found together.
+
+    Attributes:
+        histories: Reference of each signal.
+        named: Columns that each signal names.
+        statistics: Statistics that are tested.
+    """
+
+    histories: Mapping[str, History]
+    named: Mapping[str, tuple[str, ...]]
+    statistics: tuple[str, ...]
+
+    def leave_out(self, kept: Any) -> "Family":
+        """Return the family without some days of the reference."""
+        histories = {
+            name: History(history.cells, history.counts[kept])
+            for name, history in self.histories.items()
+        }
+        return Family(histories, self.named, self.statistics)
+
+
+@dataclass
+class Tester:
+    """Test of windows by one family of signals.
+
+    Attributes:
+        limits: Limits that have been found, by the window's days, rows and seed.
+    """
+
+    family: Family
+    days: Sequence[str]
+    limits: dict[Any, Limits] = field(default_factory=dict)
+
+    def find_alarms(self, window: Window, counts: Counts, *, whole: bool) -> set[str]:
+        """Return the columns that are named by an alarm."""
+        period = ("", "") if whole else window["left_out"]
+        kept = np.array([not within(day, period) for day in self.days])
+        family = self.family.leave_out(kept)
+        length = sum(within(day, window["days"]) for day in self.days)
+        key = (tuple(period), window["size"], 0 if whole else window["seed"])
+        if family.histories and key not in self.limits:
+            self.limits[key] = find_limits(
+                family.histories,
+                length,
+                window["size"],
+                PARAMS.draws,
+                PARAMS.false_alarms,
+                np.random.default_rng(key[2]),
+            )
+        named: set[str] = set()
+        for name, history in family.histories.items():
+            nearest = find_nearest(history, length, counts[name][np.newaxis])
+            limits = self.limits[key].by_test
+            if any(nearest[each][0] > limits[name, each] for each in family.statistics):
+                named.update(family.named[name])
+        return named
+
+
+@dataclass
+class Fits:
+    """Relations that were fitted without some blocks of days.
+
+    Attributes:
+        bundle: The bundle, whose relations know all days.
+        rows: Rows of the reference.
+        days: Its days.
+        numbers: Number of each row's day.
+    """
+
+    bundle: Bundle
+    reference: DailyReference
+    rows: pd.DataFrame
+    days: Sequence[str]
+    numbers: Any
+    known: dict[Any, Relations] = field(default_factory=dict)
+
+    def find(self, window: Window) -> Mapping[str, Relation]:
+        """Return the bundle's relations, fitted without the days that a window leaves out."""
+        out = np.array([within(day, window["left_out"]) for day in self.days])
+        if window["kind"] != LATER:
+            folds = np.arange(len(out)) * FOLDS // len(out)
+            out = np.isin(folds, folds[out])
+        key = tuple(out)
+        if key not in self.known:
+            self.known[key] = self._fit(~out[self.numbers])
+        fitted = {name_relation(each): each for each in self.known[key].every}
+        return {
+            name_relation(each): replace_fit(each, fitted.get(name_relation(each)))
+            for each in self.reference.relations.every
+        }
+
+    def _fit(self, chosen: Any) -> Relations:
+        rows = self.rows[chosen]
+        _, numbers = number_days(rows["day"].to_list())
+        columns = read_columns(self.bundle, rows)
+        return find_relations(self.bundle.contract, columns, self.reference.features, numbers)
+
+
+def name_relation(relation: Relation) -> str:
+    """Return the key of a relation; a number may have another partner in another fit."""
+    return relation.column if isinstance(relation, NumberRelation) else " ".join(relation.columns)
+
+
+def replace_fit(relation: Relation, fitted: Relation | None) -> Relation:
+    """Return a relation that assigns rows as another fit does."""
+    if isinstance(relation, PairRelation) and isinstance(fitted, PairRelation):
+        return relation.model_copy(update={"levels": fitted.levels})
+    if isinstance(relation, NumberRelation) and isinstance(fitted, NumberRelation):
+        update = {"scales": fitted.scales, "prediction": fitted.prediction}
+        return relation.model_copy(update=update)
+    return relation
 
 
 def main(folder: Path) -> None:
@@ -29,19 +161,32 @@ def main(folder: Path) -> None:
     if reference is None:
         raise SystemExit("error: the bundle has no reference for monitoring.")
     facts = json.loads((folder / "windows.json").read_text(encoding="utf-8"))
-    # Windows of fewer rows than usual are tested too, to see what they show.
-    params = MonitorParams(min_rows=1)
+    rows = read_rows(bundle.contract, reference)
+    fits = Fits(bundle, reference, rows, *number_days(rows["day"].to_list()))
+    testers = {name: make_testers(reference, facts["columns"]) for name in ("own", "whole")}
+    unfitted = {name_relation(each): each for each in reference.relations.every}
     windows = pd.read_parquet(folder / "windows.parquet").groupby("window")
-    alarms = []
+    alarms: dict[str, list[dict[str, Any]]] = {"columns": [], "own": [], "whole": []}
     for number, window in enumerate(facts["windows"]):
-        days = [day for day in reference.days if within(day, window["days"])]
-        counts = count_window(bundle, reference, windows.get_group(number), days[0])
-        rest = leave_out(reference, facts["columns"], window["left_out"])
-        compared, _ = compare_window(days, counts, rest, params, seed=window["seed"])
-        columns = sorted({test.column for test in compared.alarms})
-        broken = window["column"] in columns
-        alarms.append({"count": len(columns), "broken": broken, "columns": columns})
-    (folder / "own.json").write_text(json.dumps(alarms, indent=1), encoding="utf-8")
+        columns = read_columns(bundle, windows.get_group(number))
+        counts = count_inputs(reference, columns, facts["columns"])
+        for name, (inputs, related) in testers.items():
+            whole = name == "whole"
+            relations = unfitted if whole else fits.find(window)
+            levels = count_related(reference, columns, relations)
+            alone = inputs.find_alarms(window, counts, whole=whole)
+            more = related.find_alarms(window, levels, whole=whole)
+            alarms[name].append(describe(window, alone | more))
+            if not whole:
+                alarms["columns"].append(describe(window, alone))
+    for name, found in alarms.items():
+        (folder / f"{name}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+def describe(window: Window, named: set[str]) -> dict[str, Any]:
+    """Return what alarms in a window."""
+    columns = sorted(named)
+    return {"count": len(columns), "broken": window["column"] in named, "columns": columns}
 
 
 def within(day: str, period: Sequence[str]) -> bool:
@@ -49,35 +194,64 @@ def within(day: str, period: Sequence[str]) -> bool:
     return period[0] <= day <= period[1]
 
 
-def leave_out(
-    reference: DailyReference, columns: Sequence[str], period: Sequence[str]
-) -> Reference:
-    """Return the reference of some columns without some days."""
-    kept = np.array([not within(day, period) for day in reference.days])
-    whole = Reference.read(reference, [name for name in reference.features if name not in columns])
-    inputs = {
-        name: History(history.cells, history.counts[kept]) for name, history in whole.inputs.items()
+def make_testers(reference: DailyReference, columns: Sequence[str]) -> tuple[Tester, Tester]:
+    """Return the tests of single columns, and of related ones."""
+    return (
+        Tester(read_inputs(reference, columns), reference.days),
+        Tester(read_related(reference), reference.days),
+    )
+
+
+def read_inputs(reference: DailyReference, columns: Sequence[str]) -> Family:
+    """Return the signals of single columns."""
+    histories = {
+        name: History(reference.features[name].cells, reference.features[name].counts)
+        for name in columns
     }
-    return replace(whole, days=tuple(np.array(reference.days)[kept].tolist()), inputs=inputs)
+    return Family(histories, {name: (name,) for name in columns}, BOTH)
 
 
-def count_window(
-    bundle: Bundle, reference: DailyReference, rows: pd.DataFrame, day: str
-) -> LogCounts:
-    """Return the counts of a window's rows, all on its first day."""
-    counts = LogCounts()
-    counts.rows[day] = len(rows)
+def read_related(reference: DailyReference) -> Family:
+    """Return the signals of related columns."""
+    relations = {name_relation(each): each for each in reference.relations.every}
+    histories = {
+        name: History(each.signal.cells, each.signal.counts) for name, each in relations.items()
+    }
+    named = {name: each.names for name, each in relations.items()}
+    return Family(histories, named, RELATED)
+
+
+def read_columns(bundle: Bundle, rows: pd.DataFrame) -> Columns:
+    """Return all feature columns; those that are not tested are empty."""
     absent: dict[str, Any] = {
         column.name: None for column in bundle.contract.features if column.name not in rows
     }
-    columns = columns_from_frame(bundle.contract, rows.assign(**absent))
-    for name in set(rows.columns) & set(columns):
-        cells = reference.features[name].cells
-        numbers = np.zeros(len(rows), dtype=np.intp)
-        counts.features[name][day] = count_cells(
-            cells.assign(columns[name]), numbers, 1, cells.size
-        )[0]
-    return counts
+    return columns_from_frame(bundle.contract, rows.assign(**absent))
+
+
+def count_inputs(reference: DailyReference, columns: Columns, names: Sequence[str]) -> Counts:
+    """Return the rows of a window by cell of each column."""
+    return {
+        name: np.bincount(
+            reference.features[name].cells.assign(columns[name]),
+            minlength=reference.features[name].cells.size,
+        ).astype(np.float64)
+        for name in names
+    }
+
+
+def count_related(
+    reference: DailyReference, columns: Columns, relations: Mapping[str, Relation]
+) -> Counts:
+    """Return the rows of a window by cell of each relation."""
+    cells = {name: reference.features[name].cells.assign(columns[name]) for name in columns}
+    numbers = {name: values for name, values in columns.items() if values.dtype.kind == "f"}
+    return {
+        name: np.bincount(
+            relation.assign(numbers, cells), minlength=relation.signal.cells.size
+        ).astype(np.float64)
+        for name, relation in relations.items()
+    }
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from mlchassis.monitoring.results import (
     FeatureSkew,
     Performance,
     Quality,
+    RelatedTest,
     Skew,
     Window,
 )
@@ -154,3 +155,31 @@ def test_an_own_monitor_decides_too() -> None:
 
 def test_exit_codes_tell_a_decision_from_a_crash() -> None:
     assert EXIT_CODES == {"ok": 0, "watch": 10, "retrain": 20, "broken": 30}
+
+
+def relate(window: Window, *, alarm: bool) -> Window:
+    test = RelatedTest(
+        columns=("size", "shop"),
+        value=0.3 if alarm else 0.01,
+        limit=0.1,
+        unusual=0.25,
+        unusual_before=0.01,
+    )
+    return window.model_copy(update={"related": [test]})
+
+
+@pytest.mark.parametrize(
+    ("alarms", "status"),
+    [((False, False), "ok"), ((True, False), "watch"), ((True, True), "retrain")],
+)
+def test_related_columns_vote_like_drift(alarms: tuple[bool, ...], status: str) -> None:
+    windows = [relate(make_window(1 + 7 * k), alarm=alarm) for k, alarm in enumerate(alarms)]
+    found, sentence = decide(windows, GOOD, MATCHING, [], LABELS, PARAMS)
+    assert found == status
+    assert ("'size' no longer fits 'shop' (unusual together in 25.0%" in sentence) == any(alarms)
+
+
+def test_a_column_that_drifts_and_related_ones_agree() -> None:
+    windows = [make_window(1, drift=True), relate(make_window(8), alarm=True)]
+    status, _ = decide(windows, GOOD, MATCHING, [], LABELS, PARAMS)
+    assert status == "retrain"

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from mlchassis.bundle.daily_counts import Cells
+from mlchassis.bundle.cells import Cells
 from mlchassis.monitoring.drift.distances import measure_distances
 
 DRAW = np.random.default_rng(5)

@@ -23,7 +23,7 @@ from mlchassis.features.code import load_feature_code
 from mlchassis.monitoring.labels import LabelTable, read_labels
 from mlchassis.monitoring.monitor import monitor
 from mlchassis.monitoring.page import render_report
-from mlchassis.monitoring.results import MonitorReport
+from mlchassis.monitoring.results import MonitorReport, RelatedTest
 from mlchassis.monitoring.source_rows import SourceRows
 from mlchassis.project import Project, Workspace
 from mlchassis.sources.registry import read_source
@@ -214,6 +214,23 @@ def test_the_report_is_written_as_json_and_as_a_page(
     page = render_report("orders", MonitorReport.model_validate_json(hostile))
     assert "<script>" not in page
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 3
+
+
+@pytest.mark.one_python
+def test_the_page_names_columns_that_no_longer_fit(
+    run: Run, make_rows: Callable[..., pd.DataFrame]
+) -> None:
+    report = run(make_rows(7, seed=53, start=START))
+    assert report.windows[-1].related == []
+    assert "The reference has no related columns" in render_report("orders", report)
+    test = RelatedTest(
+        columns=("size", "shop"), value=0.3, limit=0.1, unusual=0.25, unusual_before=0.01
+    )
+    window = report.windows[-1].model_copy(update={"related": [test]})
+    page = render_report("orders", report.model_copy(update={"windows": [window]}))
+    assert "no longer fits" in page
+    assert "size and shop" in page
+    assert "The reference has no related columns" not in page
 
 
 @pytest.mark.one_python

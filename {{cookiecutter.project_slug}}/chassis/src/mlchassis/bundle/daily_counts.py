@@ -1,23 +1,18 @@
 """Counts of values by day: the form in which a bundle keeps its reference for monitoring.
 
-The values of a column are divided into cells: ranges between quantiles, or the most common
-categories, and one cell for a missing value. A bundle holds, for each day, how many rows lie in
-each cell. So windows of production can be compared with windows of the reference, and no row can be
-put together again.
+A bundle holds, for each day, how many rows lie in each cell of a column. So windows of production
+can be compared with windows of the reference, and no row can be put together again.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from mlchassis.features.encoding import MISSING
-
-Counts = NDArray[np.int64]
-"""Rows by day and cell, shape (days, cells)."""
+from mlchassis.bundle.cells import Cells, Signal
+from mlchassis.bundle.relations import Relations
 
 NO_DAY = ""
 """Day of rows without an event time."""
@@ -25,60 +20,6 @@ NO_DAY = ""
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class Cells(_Record):
-    """Division of the values of one column; the last cell is that of missing values.
-
-    Attributes:
-        kind: Numbers have ranges; strings have categories and a cell for all others.
-        edges: Upper ends of the ranges, which belong to them; a further range lies above the last.
-        means: Mean of the reference's values in each range, in the unit of the column.
-        categories: Most common categories of the reference.
-    """
-
-    kind: Literal["numeric", "categorical"]
-    edges: tuple[float, ...] = ()
-    means: tuple[float, ...] = ()
-    categories: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Number of cells, with that of missing values."""
-        return len(self.edges) + len(self.categories) + 2
-
-    def assign(self, values: NDArray[Any]) -> NDArray[np.intp]:
-        """Return the cell of each value, shape (rows,)."""
-        if self.kind == "numeric":
-            cells = np.searchsorted(np.array(self.edges), values, side="left")
-            return np.where(np.isnan(values), self.size - 1, cells)
-        places = {category: place for place, category in enumerate(self.categories)}
-        places[MISSING] = self.size - 1
-        others = self.size - 2
-        return np.fromiter((places.get(value, others) for value in values), np.intp, len(values))
-
-
-class Signal(_Record):
-    """Reference of one column.
-
-    Attributes:
-        cells: Division of its values.
-        daily: Rows in each cell, a line of numbers for each day.
-    """
-
-    cells: Cells
-    daily: tuple[str, ...]
-
-    @classmethod
-    def from_counts(cls, cells: Cells, counts: Counts) -> Self:
-        """Write counts as lines."""
-        return cls(cells=cells, daily=tuple(" ".join(map(str, day)) for day in counts.tolist()))
-
-    @property
-    def counts(self) -> Counts:
-        """Rows by day and cell."""
-        rows = [np.array(day.split(), dtype=np.int64) for day in self.daily]
-        return np.array(rows).reshape(len(rows), self.cells.size)
 
 
 class LossEffects(_Record):
@@ -123,6 +64,8 @@ class DailyReference(_Record):
             means are those of the loss, so they estimate the loss of a row without a label.
         effects: Estimate for predicted numbers; it knows the features too. None for classes.
         estimated_loss: Estimates for the held-out rows. None in bundles of older versions.
+        relations: Relations between columns. Empty in bundles of older versions, and where no
+            column is related to another.
     """
 
     days: tuple[str, ...]
@@ -133,6 +76,7 @@ class DailyReference(_Record):
     estimate: Cells
     effects: LossEffects | None = None
     estimated_loss: Signal | None = None
+    relations: Relations = Relations()
 
     def estimate_loss(
         self, scores: NDArray[np.float64], features: Mapping[str, NDArray[np.intp]]
@@ -147,21 +91,6 @@ class DailyReference(_Record):
             means: NDArray[np.float64] = np.array(self.estimate.means)
             return means[self.estimate.assign(measure_doubt(scores))]
         return self.effects.estimate(self.prediction.cells.assign(scores[:, 0]), features)
-
-
-def count_cells(
-    cells: NDArray[np.intp], days: NDArray[np.intp], day_count: int, size: int
-) -> Counts:
-    """Count rows by day and cell.
-
-    Args:
-        cells: Cell of each row.
-        days: Number of each row's day.
-        day_count: Number of days.
-        size: Number of cells.
-    """
-    flat = np.bincount(days * size + cells, minlength=day_count * size)
-    return flat.reshape(day_count, size).astype(np.int64)
 
 
 def measure_doubt(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,14 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlchassis.bundle.bundle import Bundle
-from mlchassis.bundle.daily_counts import (
-    Cells,
-    Counts,
-    DailyReference,
-    count_cells,
-    measure_loss,
-    number_days,
-)
+from mlchassis.bundle.cells import Cells, Counts, count_cells
+from mlchassis.bundle.daily_counts import DailyReference, measure_loss, number_days
+from mlchassis.bundle.relations import Relation
 from mlchassis.contract.model import Column, class_name
 from mlchassis.features.encoding import MISSING
 from mlchassis.monitoring.labels import Labels, spell_key
@@ -53,12 +48,14 @@ class LogCounts:
         features: Of each feature column that is logged.
         prediction: Answers of the deployed model.
         losses: Losses of the deployed model.
+        relations: Of related columns, by the names of both.
     """
 
     rows: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     features: dict[str, Daily] = field(default_factory=lambda: defaultdict(dict))
     prediction: Daily = field(default_factory=dict)
     losses: dict[str, DayLoss] = field(default_factory=lambda: defaultdict(DayLoss))
+    relations: dict[tuple[str, str], Daily] = field(default_factory=lambda: defaultdict(dict))
 
 
 class LogCounter:
@@ -85,6 +82,8 @@ class LogCounter:
         for column in self._contract.features:
             if column not in self._contract.pii:
                 self._add_feature(column, rows)
+        for relation in self._reference.relations.every:
+            self._add_relation(relation, rows)
         answered = [row for row in rows if row.digest == self._bundle.digest]
         if answered:
             self._add_answers(answered)
@@ -98,6 +97,29 @@ class LogCounter:
         days = [row.day for row, is_readable in zip(logged, readable, strict=True) if is_readable]
         cells = self._reference.features[column.name].cells
         add_counts(self.counts.features[column.name], cells, values, days)
+
+    def _add_relation(self, relation: Relation, rows: Sequence[LoggedRow]) -> None:
+        """Count a relation in the rows that have all its columns, in the type of today's."""
+        usable = [row for row in rows if self._has_columns(row, relation.columns)]
+        if not usable:
+            return
+        numbers = {}
+        cells = {}
+        for name in relation.columns:
+            column = self._contract.column(name)
+            values, _ = read_values(column, [row.inputs[name] for row in usable])
+            cells[name] = self._reference.features[name].cells.assign(values)
+            if column.is_numeric:
+                numbers[name] = values
+        assigned = relation.assign(numbers, cells)
+        days = [row.day for row in usable]
+        add_cells(self.counts.relations[relation.names], assigned, relation.signal.cells.size, days)
+
+    def _has_columns(self, row: LoggedRow, names: Sequence[str]) -> bool:
+        return all(
+            name in row.inputs and _is_readable(self._contract.column(name), row.inputs[name])
+            for name in names
+        )
 
     def _add_answers(self, rows: Sequence[LoggedRow]) -> None:
         scores = read_scores(rows, self._class_names)
@@ -167,8 +189,7 @@ def read_values(column: Column, values: Sequence[Any]) -> tuple[NDArray[Any], li
 
     An older contract may have had numbers where this one has strings.
     """
-    expected: tuple[type, ...] = (str,) if column.kind in ("string", "timestamp") else (int, float)
-    readable = [value is None or isinstance(value, expected) for value in values]
+    readable = [_is_readable(column, value) for value in values]
     kept = [value for value, is_readable in zip(values, readable, strict=True) if is_readable]
     if column.kind == "string":
         return np.array([MISSING if v is None else v for v in kept], dtype=object), readable
@@ -178,12 +199,22 @@ def read_values(column: Column, values: Sequence[Any]) -> tuple[NDArray[Any], li
     return np.array(kept, dtype=np.float64), readable
 
 
+def _is_readable(column: Column, value: Any) -> bool:
+    expected: tuple[type, ...] = (str,) if column.kind in ("string", "timestamp") else (int, float)
+    return value is None or isinstance(value, expected)
+
+
 def add_counts(daily: Daily, cells: Cells, values: NDArray[Any], names: Sequence[str]) -> None:
     """Add values to the counts of their days."""
     if not len(values):
         return
+    add_cells(daily, cells.assign(values), cells.size, names)
+
+
+def add_cells(daily: Daily, assigned: NDArray[np.intp], size: int, names: Sequence[str]) -> None:
+    """Add rows that have been divided into cells to the counts of their days."""
     days, numbers = number_days(names)
-    counts = count_cells(cells.assign(values), numbers, len(days), cells.size)
+    counts = count_cells(assigned, numbers, len(days), size)
     for day, row in zip(days, counts, strict=True):
         daily[day] = daily[day] + row if day in daily else row
 

@@ -119,11 +119,15 @@ def _decide_performance(windows: Sequence[Window], params: MonitorParams) -> Dec
 
 
 def _decide_drift(windows: Sequence[Window], params: MonitorParams) -> Decision:
-    alarms = [bool(window.alarms) for window in windows]
+    alarms = [window.drifts for window in windows]
     if not any(alarms):
         return "ok", "No column drifts."
     last = [w for w, alarm in zip(windows, alarms, strict=True) if alarm][-1]
-    names = ", ".join(describe_test(test) for test in last.alarms[:_NAMED])
+    found = [
+        *(describe_test(test) for test in last.alarms[:_NAMED]),
+        *(test.sentence for test in last.related_alarms[:_NAMED]),
+    ]
+    names = ", ".join(found)
     return _vote(alarms, f"Drift in {last.start} to {last.end}: {names}", params)
 
 

@@ -28,7 +28,8 @@ def _lead(name: str, report: MonitorReport) -> Lead:
     tiles = [(f"{report.log.rows:,}", "rows in the prediction log")]
     if newest is not None:
         tiles.append((f"{newest.rows:,}", f"rows from {newest.start} to {newest.end}"))
-        tiles.append((str(len(newest.alarms)), "drift tests above their limit in these days"))
+        alarms = len(newest.alarms) + len(newest.related_alarms)
+        tiles.append((str(alarms), "drift tests above their limit in these days"))
         if newest.performance is not None:
             maturity = f"{newest.performance.maturity:.0%}"
             tiles.append((maturity, "of these days' responses have a label"))
@@ -44,6 +45,7 @@ def _list_sections(report: MonitorReport) -> Iterator[Section]:
     yield Section("Performance", list(_describe_performance(report)))
     if enough:
         yield Section("Drift", list(_describe_drift(report, enough)))
+        yield Section("Related columns", list(_describe_related(enough[-1])))
         yield Section("Newest window", list(_describe_newest(enough[-1])))
     yield Section("Training/serving skew", list(_describe_skew(report.skew)))
     if report.custom:
@@ -115,6 +117,33 @@ def _draw_test(test: DriftTest, windows: Sequence[Window]) -> Timeline:
 
 def _name(test: DriftTest) -> str:
     return test.column if test.statistic == STATISTICS[0] else f"{test.column}: missing"
+
+
+def _describe_related(window: Window) -> Iterator[Block]:
+    yield Text(
+        "Residuals of numbers that other columns predict, and combinations of two columns' values, "
+        "compared with the most similar days of the reference. A change is seen here though each "
+        "column alone looks ordinary."
+    )
+    if not window.related:
+        yield Text("The reference has no related columns, or the window too few rows of them.")
+        return
+    for test in window.related_alarms:
+        yield Text(f"{test.sentence}.")
+    header = ("columns", "distance", "limit", "unusual rows", "in the reference")
+    yield Table(
+        header,
+        [
+            (
+                " and ".join(test.columns),
+                _spell(test.value),
+                _spell(test.limit),
+                f"{test.unusual:.1%}",
+                f"{test.unusual_before:.1%}",
+            )
+            for test in sorted(window.related, key=lambda test: -test.ratio)
+        ],
+    )
 
 
 def _describe_newest(window: Window) -> Iterator[Block]:

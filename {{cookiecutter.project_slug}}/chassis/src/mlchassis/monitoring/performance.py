@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlchassis.bundle.daily_counts import Counts
+from mlchassis.bundle.cells import Counts
 from mlchassis.config.params import MonitorParams
 from mlchassis.evaluation.bootstrap import Interval, bootstrap
 from mlchassis.evaluation.metrics import proportion

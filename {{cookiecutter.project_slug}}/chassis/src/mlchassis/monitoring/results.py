@@ -46,6 +46,45 @@ class DriftTest(_Record):
         return self.value / self.limit
 
 
+class RelatedTest(_Record):
+    """One test of two related columns in one window.
+
+    Attributes:
+        columns: Names of both.
+        value: Kolmogorov-Smirnov statistic of the residuals of a number that is predicted, or of
+            how ordinary the combinations of two values are.
+        limit: Largest value without an alarm.
+        unusual: Proportion of rows with residuals or combinations that the reference hardly has.
+        unusual_before: The same in the reference.
+    """
+
+    columns: tuple[str, str]
+    value: float
+    limit: float
+    unusual: float
+    unusual_before: float
+
+    @property
+    def alarm(self) -> bool:
+        """True if the value exceeds its limit."""
+        return self.value > self.limit
+
+    @property
+    def ratio(self) -> float:
+        """The value in units of its limit."""
+        return self.value / self.limit
+
+    @property
+    def sentence(self) -> str:
+        """Part of a sentence that names both columns."""
+        first, second = self.columns
+        return (
+            f"'{first}' no longer fits '{second}' (unusual together in {self.unusual:.1%} of the "
+            f"rows, {self.unusual_before:.1%} in the reference; distance {self.value:.2f}, limit "
+            f"{self.limit:.2f})"
+        )
+
+
 class ColumnDistances(_Record):
     """Distances of one column's window from the reference; None where one does not apply."""
 
@@ -128,6 +167,7 @@ class Window(_Record):
         start: First day.
         end: Last day.
         enough: False if the rows are too few to show anything; there are no tests then.
+        related: Tests of related columns.
     """
 
     start: str
@@ -136,6 +176,7 @@ class Window(_Record):
     enough: bool
     tests: list[DriftTest] = []
     distances: list[ColumnDistances] = []
+    related: list[RelatedTest] = []
     season: Season | None = None
     performance: Performance | None = None
 
@@ -143,6 +184,16 @@ class Window(_Record):
     def alarms(self) -> list[DriftTest]:
         """Tests that exceed their limit, the largest first."""
         return sorted((t for t in self.tests if t.alarm), key=lambda test: -test.ratio)
+
+    @property
+    def related_alarms(self) -> list[RelatedTest]:
+        """Tests of related columns that exceed their limit, the largest first."""
+        return sorted((t for t in self.related if t.alarm), key=lambda test: -test.ratio)
+
+    @property
+    def drifts(self) -> bool:
+        """True if any test exceeds its limit."""
+        return bool(self.alarms or self.related_alarms)
 
 
 class Quality(_Record):

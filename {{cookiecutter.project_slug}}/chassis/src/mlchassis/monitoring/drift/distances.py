@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import entr
 from scipy.stats import wasserstein_distance
 
-from mlchassis.bundle.daily_counts import Cells
+from mlchassis.bundle.cells import Cells
 
 Floats = NDArray[np.float64]
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mlchassis.bundle.daily_counts import Cells, Counts
+from mlchassis.bundle.cells import Cells, Counts
 from mlchassis.monitoring.drift.distances import (
     Floats,
     find_jensen_shannon,

@@ -7,10 +7,12 @@ from datetime import date, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from mlchassis.bundle.daily_counts import NO_DAY, Counts, DailyReference, Signal
+from mlchassis.bundle.cells import Counts, Signal
+from mlchassis.bundle.daily_counts import NO_DAY, DailyReference
 from mlchassis.config.params import MonitorParams
 from mlchassis.monitoring.counting import Daily, LogCounts, sum_days
 from mlchassis.monitoring.drift.distances import Floats, measure_distances
+from mlchassis.monitoring.drift.related import RelatedHistory, compare_related, read_related
 from mlchassis.monitoring.drift.thresholds import (
     History,
     Limits,
@@ -44,6 +46,7 @@ class Reference:
         prediction: Answers to the held-out rows, by the name PREDICTION.
         loss: Losses of the held-out rows.
         estimated_loss: Estimates of these losses.
+        related: Related columns that are tested, by their names.
     """
 
     days: tuple[str, ...]
@@ -51,6 +54,7 @@ class Reference:
     prediction: dict[str, History]
     loss: LossReference
     estimated_loss: LossReference
+    related: dict[tuple[str, str], RelatedHistory]
 
     @classmethod
     def read(cls, daily: DailyReference, left_out: Sequence[str]) -> "Reference":
@@ -64,7 +68,8 @@ class Reference:
         realized = _read_losses(daily.loss)
         # A bundle of an older version has no estimates.
         estimated = _read_losses(daily.estimated_loss or daily.loss)
-        return cls(daily.days, inputs, prediction, realized, estimated)
+        related = read_related(daily.relations.every, left_out)
+        return cls(daily.days, inputs, prediction, realized, estimated, related)
 
 
 def _read_losses(signal: Signal) -> LossReference:
@@ -121,6 +126,7 @@ def compare_window(
             *_measure(reference.inputs, inputs),
             *_measure(reference.prediction, answers),
         ],
+        "related": compare_related(reference.related, counts.relations, days, params, generator),
         "season": compare_season(days, inputs, reference),
         "performance": measure_performance(
             days, counts.losses, reference.loss, reference.estimated_loss, params, generator

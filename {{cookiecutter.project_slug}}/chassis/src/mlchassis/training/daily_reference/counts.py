@@ -8,21 +8,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mlchassis.bundle.cells import Cells, Signal, count_cells
 from mlchassis.bundle.daily_counts import (
     NO_DAY,
-    Cells,
     DailyReference,
     LossEffects,
-    Signal,
-    count_cells,
     measure_doubt,
     measure_loss,
     number_days,
 )
+from mlchassis.bundle.relations import Relations
 from mlchassis.contract.model import Column, Contract, class_name
 from mlchassis.evaluation.metrics import Floats, encode_target
-from mlchassis.features.encoding import MISSING, columns_from_frame
+from mlchassis.features.encoding import MISSING, Columns, columns_from_frame
 from mlchassis.training.daily_reference.effects import CellColumn, fit_effects
+from mlchassis.training.daily_reference.numbers import RelatedColumns, find_numbers
+from mlchassis.training.daily_reference.pairs import CodedColumn, find_pairs
 
 RANGES = 20
 """Ranges between quantiles of a numeric column."""
@@ -52,7 +53,8 @@ def describe_days(
     target = encode_target(held_out[contract.target.name].to_numpy(), contract.classes)
     loss = measure_loss(target, scores)
     predictions = read_predictions(contract, scores)
-    features = _count_features(contract, rows, numbers)
+    columns = columns_from_frame(contract, rows)
+    features = _count_features(contract, columns, numbers)
     reference = DailyReference(
         days=days,
         features=features,
@@ -60,6 +62,7 @@ def describe_days(
         prediction=_count(_divide(predictions), predictions, held_out_numbers),
         loss=_count(divide_numbers(loss), loss, held_out_numbers),
         estimate=_divide_losses(measure_doubt(scores), loss),
+        relations=find_relations(contract, columns, features, numbers),
     )
     cells = _assign_logged(contract, held_out, features)
     if not contract.classes:
@@ -71,10 +74,9 @@ def describe_days(
 
 
 def _count_features(
-    contract: Contract, rows: pd.DataFrame, days: NDArray[np.intp]
+    contract: Contract, columns: Columns, days: NDArray[np.intp]
 ) -> dict[str, Signal]:
     """Count the values of each feature column by day and cell."""
-    columns = columns_from_frame(contract, rows)
     return {
         column.name: _count(
             divide_column(column, columns[column.name], personal=column in contract.pii),
@@ -83,6 +85,41 @@ def _count_features(
         )
         for column in contract.features
     }
+
+
+def find_relations(
+    contract: Contract,
+    columns: Columns,
+    features: Mapping[str, Signal],
+    days: NDArray[np.intp],
+) -> Relations:
+    """Find related columns among those that the service logs.
+
+    Args:
+        contract: Contract of the rows.
+        columns: Values of each feature column.
+        features: Their cells.
+        days: Number of each row's day.
+    """
+    coded = _code_columns(contract, columns, features)
+    strings = {column.name: column for column in coded if column.is_categorical}
+    values = {column.name: columns[column.name] for column in coded if not column.is_categorical}
+    related = RelatedColumns(values, strings, days)
+    return Relations(pairs=find_pairs(coded, days), numbers=find_numbers(related))
+
+
+def _code_columns(
+    contract: Contract, columns: Columns, features: Mapping[str, Signal]
+) -> list[CodedColumn]:
+    """Return the cells of the columns that may be related: those of persons are not logged."""
+    coded = []
+    for column in contract.features:
+        if column in contract.pii or column.kind == "timestamp":
+            continue
+        cells = features[column.name].cells
+        assigned = cells.assign(columns[column.name])
+        coded.append(CodedColumn(column.name, assigned, cells.size, not column.is_numeric))
+    return coded
 
 
 def _assign_logged(

@@ -60,7 +60,7 @@ def fit_effects(columns: Sequence[CellColumn], loss: Floats, days: Indices) -> E
     chosen = np.unique(np.linspace(0, len(loss) - 1, min(MAX_ROWS, len(loss))).astype(np.intp))
     columns = _select(columns, chosen)
     loss = loss[chosen]
-    folds = _divide_into_folds(days[chosen])
+    folds = divide_into_folds(days[chosen], FOLDS)
     errors = [_cross_validate(columns, loss, folds, penalty) for penalty in PENALTIES]
     return _fit(columns, loss, PENALTIES[int(np.argmin(errors))])
 
@@ -109,10 +109,10 @@ def _select(columns: Sequence[CellColumn], rows: Indices) -> list[CellColumn]:
     return [CellColumn(column.assigned[rows], column.size) for column in columns]
 
 
-def _divide_into_folds(days: Indices) -> Indices:
+def divide_into_folds(days: Indices, folds: int) -> Indices:
     """Return the fold of each row: blocks of consecutive days, or of rows if the days are few."""
     _, numbers = np.unique(days, return_inverse=True)
     count = int(numbers.max()) + 1
-    if count < FOLDS:
-        return np.arange(len(days)) % FOLDS
-    return numbers * FOLDS // count
+    if count < folds:
+        return np.arange(len(days)) % folds
+    return numbers * folds // count
