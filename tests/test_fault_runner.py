@@ -52,7 +52,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 def test_a_caught_fault_has_no_problem_and_its_evidence(
     stand_in: Path, write: Write, apply: object
 ) -> None:
-    outcome = run_fault(load_fault(write(apply=apply)), stand_in)
+    outcome = run_fault(load_fault(write(apply=apply)), stand_in, set())
     assert (outcome.problem, outcome.evidence) == ("", "it is red")
     assert "green" in (stand_in / "src" / "ml_service" / "__main__.py").read_text()
 
@@ -77,14 +77,27 @@ def test_a_caught_fault_has_no_problem_and_its_evidence(
 def test_what_is_not_caught_says_why(
     stand_in: Path, write: Write, changes: dict[str, object], problem: str
 ) -> None:
-    outcome = run_fault(load_fault(write(**changes)), stand_in)
+    outcome = run_fault(load_fault(write(**changes)), stand_in, set())
     assert re.match(problem, outcome.problem), outcome.problem
+
+
+@pytest.mark.parametrize(("status", "runs"), [(0, 3), (1, 2)], ids=["green", "red"])
+def test_faults_share_the_green_run_of_their_guard_and_no_red_one(
+    status: int, runs: int, stand_in: Path, write: Write, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    command = f"echo run >>'{log}'; python -m ml_service; exit {status}"
+    fault = load_fault(write(guard={"command": command, "says": "it is red"}))
+    green: set[str] = set()
+    problems = [run_fault(fault, stand_in, green).problem for _ in range(2)]
+    assert log.read_text().count("run") == runs
+    assert [bool(problem) for problem in problems] == [bool(status)] * 2
 
 
 def test_a_patch_that_no_longer_applies_is_a_problem(stand_in: Path, write: Write) -> None:
     folder = write(apply={"patch": "fault.patch"})
     (stand_in / "src" / "ml_service" / "__main__.py").write_text("print('other')")
-    assert "patch does not apply" in run_fault(load_fault(folder), stand_in).problem
+    assert "patch does not apply" in run_fault(load_fault(folder), stand_in, set()).problem
 
 
 def test_a_guard_that_hangs_is_a_problem(
@@ -92,7 +105,7 @@ def test_a_guard_that_hangs_is_a_problem(
 ) -> None:
     monkeypatch.setattr(faults, "WITHIN", 0.1)
     folder = write(guard={"command": "sleep 60", "says": "red"})
-    assert "'sleep 60' did not end within" in run_fault(load_fault(folder), stand_in).problem
+    assert "'sleep 60' did not end within" in run_fault(load_fault(folder), stand_in, set()).problem
 
 
 @pytest.mark.parametrize(

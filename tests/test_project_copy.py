@@ -1,5 +1,6 @@
 """A copy of a project runs its own code, and leaves the original alone."""
 
+import os
 import subprocess
 import venv
 from pathlib import Path
@@ -26,6 +27,21 @@ def test_a_copy_runs_its_own_code(stand_in: Path, tmp_path: Path) -> None:
     (copy / "src" / "ml_service" / "__main__.py").write_text("print('changed')")
     assert run(copy, "python", "-m", "ml_service") == "changed"
     assert run(stand_in, "python", "-m", "ml_service") == "green"
+
+
+def test_a_copy_keeps_the_bytecode_and_compiles_what_changes(
+    stand_in: Path, tmp_path: Path
+) -> None:
+    module = stand_in / "src" / "ml_service" / "answer.py"
+    module.write_text("print('old', __file__)")
+    os.utime(module, (0, 0))
+    run(stand_in, "python", "-c", "import ml_service.answer")
+    copy = copy_project(stand_in, tmp_path / "copy")
+    moved = copy / module.relative_to(stand_in)
+    assert list(moved.parent.glob("__pycache__/answer.*"))
+    assert run(copy, "python", "-c", "import ml_service.answer") == f"old {moved}"
+    moved.write_text("print('new', __file__)")
+    assert run(copy, "python", "-c", "import ml_service.answer") == f"new {moved}"
 
 
 def test_a_copys_tools_run_its_own_code(stand_in: Path, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Break a project that runs, one fault at a time, and require that the fault's guard goes red.
 
 The project must have been run whole (`make run SERVE=0`); it is copied for each fault and itself
-never changed. faults/README.md says what a fault is.
+never changed. Faults with the same guard share its run on the unbroken project. faults/README.md
+says what a fault is.
 """
 
 import argparse
@@ -195,18 +196,21 @@ def shorten(output: str) -> str:
     return "\n".join(f"    {line}" for line in output.rstrip().splitlines()[-SHOWN:])
 
 
-def try_fault(fault: Fault, project: Path, scratch: Path) -> tuple[str, str]:
+def try_fault(fault: Fault, project: Path, scratch: Path, green: set[str]) -> tuple[str, str]:
     """Run the guard on a copy of the project, break the copy, run the guard again.
 
     Returns:
         What went wrong, if anything, and the line in which the guard said why it is red.
     """
+    command = fault.guard.command
     copy = copy_project(project, scratch / "project")
-    status, output = run_command(fault.guard.command, copy)
-    if status:
-        return f"the guard is red without the fault ({status}):\n{shorten(output)}", ""
+    if command not in green:
+        status, output = run_command(command, copy)
+        if status:
+            return f"the guard is red without the fault ({status}):\n{shorten(output)}", ""
+        green.add(command)
     apply_fault(fault, copy)
-    status, output = run_command(fault.guard.command, copy)
+    status, output = run_command(command, copy)
     matches = [line.strip() for line in output.splitlines() if re.search(fault.guard.says, line)]
     if not status:
         return f"the guard stays green with the fault:\n{shorten(output)}", ""
@@ -216,12 +220,18 @@ def try_fault(fault: Fault, project: Path, scratch: Path) -> tuple[str, str]:
     return "", matches[-1]
 
 
-def run_fault(fault: Fault, project: Path) -> Outcome:
-    """Try one fault on a scratch copy, which is removed afterwards."""
+def run_fault(fault: Fault, project: Path, green: set[str]) -> Outcome:
+    """Try one fault on a scratch copy, which is removed afterwards.
+
+    Args:
+        fault: The fault.
+        project: Project that was run whole.
+        green: Commands that succeeded in a copy of this project; the guard's is added.
+    """
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="fault-") as scratch:
         try:
-            problem, evidence = try_fault(fault, project, Path(scratch).resolve())
+            problem, evidence = try_fault(fault, project, Path(scratch).resolve(), green)
         except (FaultError, CopyError) as error:
             problem, evidence = str(error), ""
     return Outcome(fault, problem, evidence, time.perf_counter() - started)
@@ -250,8 +260,9 @@ def main() -> int:
                 print(f"{fault.name:<20} {fault.title}")
             return 0
         outcomes = []
+        green: set[str] = set()
         for fault in faults:
-            outcome = run_fault(fault, arguments.project.resolve())
+            outcome = run_fault(fault, arguments.project.resolve(), green)
             result = outcome.problem or f"green before, red after: {outcome.evidence}"
             print(f"{fault.name}: {result}", flush=True)
             outcomes.append(outcome)

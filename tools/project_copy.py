@@ -11,13 +11,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+# Bytecode comes along: files keep their times, so Python knows what a change has outdated.
 CACHES = (
     ".hypothesis",
     ".import_linter_cache",
     ".mypy_cache",
     ".pytest_cache",
     ".ruff_cache",
-    "__pycache__",
 )
 # What one program says to another, or a person to the template's own make: no project's business.
 FOREIGN = (
