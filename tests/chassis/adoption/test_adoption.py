@@ -27,6 +27,7 @@ from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
 from mlchassis.sources.registry import read_as_text, read_source
 
+pytestmark = pytest.mark.one_python
 ROOT = Path(ml_service.__file__).parents[2]
 
 WRITTEN = [

@@ -16,6 +16,8 @@ from mlchassis.contract.model import load_contract, parse_contract
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
 
+pytestmark = pytest.mark.one_python
+
 
 def adopt(paths: Paths, table: pd.DataFrame) -> tuple[Adoption, Params]:
     table.to_csv(paths.root / "table.csv", index=False)

@@ -25,6 +25,7 @@ from mlchassis.contract.table_checks import frame_schema
 from mlchassis.paths import Paths
 from mlchassis.sources.registry import read_source
 
+pytestmark = pytest.mark.one_python
 ROOT = Path(ml_service.__file__).parents[2]
 ROWS = 400
 TABLES = int(os.environ.get("ADOPTION_TABLES", "10"))
@@ -97,7 +98,6 @@ def test_a_flag_of_the_first_time_holds_the_second_time(paths: Paths) -> None:
     assert adopt(paths, table, again=True, **flags).contract == first.contract
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize("positive", ["yes", "no"])
 def test_the_positive_class_stays_whichever_becomes_rarer(paths: Paths, positive: str) -> None:
     table = make_trips()
@@ -200,7 +200,6 @@ def test_formats_that_a_flag_or_a_person_chose_stay(paths: Paths) -> None:
     assert not parse_contract(again.contract).column("kind 0").required
 
 
-@pytest.mark.one_python
 def test_another_target_takes_the_roles_of_the_first_one_away(paths: Paths) -> None:
     adopt(paths, make_trips())
     again = adopt(paths, make_trips(), again=True, target="gender")
@@ -244,7 +243,6 @@ def find_broken(paths: Paths, contract: Contract) -> Any:
     return frame_schema(contract).validate(rows, lazy=True)
 
 
-@pytest.mark.one_python
 @given(COLUMNS, st.integers(0, 2**16), st.sampled_from(["yes/no", "number", "classes"]))
 @settings(
     max_examples=TABLES,
@@ -311,7 +309,6 @@ def adopt_aloud(paths: Paths, table: pd.DataFrame) -> list[str]:
     return lines
 
 
-@pytest.mark.one_python
 def test_a_breaking_change_is_announced_before_anything_is_written(paths: Paths) -> None:
     table = make_trips()
     adopt(paths, table)
@@ -322,7 +319,6 @@ def test_a_breaking_change_is_announced_before_anything_is_written(paths: Paths)
     assert "gate `contract`" in line
 
 
-@pytest.mark.one_python
 def test_a_table_that_lost_its_gaps_makes_no_optional_column_required(paths: Paths) -> None:
     table = make_trips()
     holed = table.copy()

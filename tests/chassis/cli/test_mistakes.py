@@ -405,6 +405,7 @@ for stage in sys.argv[2:]:
 """
 
 
+@pytest.mark.one_python
 def test_a_disk_that_is_full_while_a_stage_writes_gets_a_sentence_and_leaves_nothing_half_written(
     orders: Paths, tmp_path: Path
 ) -> None:

@@ -284,6 +284,7 @@ def vary_each(contract: Contract, step: int = 1) -> list[Row]:
     ]
 
 
+@pytest.mark.one_python
 def test_every_door_takes_the_same_rows_of_this_projects_contract(
     open_doors: Any, contract_text: str
 ) -> None:
@@ -381,6 +382,7 @@ def draw_case(draw: st.DrawFn) -> tuple[str, list[Row]]:
     return text, [row | dict(changed) for row, changed in zip(rows, changes, strict=True)]
 
 
+@pytest.mark.one_python
 @settings(
     max_examples=CONTRACTS,
     deadline=None,

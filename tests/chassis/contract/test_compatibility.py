@@ -144,6 +144,7 @@ PRICE = contract(column("a"), column("b"), target=column("price", "number", "tar
 ZERO_ONE = replace(column("late", "integer", "target"), values=(0, 1))
 
 
+@pytest.mark.one_python
 @given(pair=pairs(), chosen=st.sets(st.sampled_from("abcd")))
 @example(pair=(OPTIONAL, REQUIRED), chosen=set())
 @example(pair=(REQUIRED, OPTIONAL), chosen=set())

@@ -603,6 +603,7 @@ def write_rows(rows: Sequence[Mapping[str, str]], delimiter: str) -> bytes:
     return table.getvalue().encode()
 
 
+@pytest.mark.one_python
 @settings(
     max_examples=CELLS,
     derandomize=CELLS < 1000,
@@ -627,6 +628,7 @@ def test_a_cell_in_a_request_is_taken_as_training_takes_it(
     assert found == judge_as_training(model, case.row)
 
 
+@pytest.mark.one_python
 @settings(
     max_examples=max(1, CELLS // 30),
     derandomize=CELLS < 1000,
@@ -653,6 +655,7 @@ def test_cells_in_a_file_are_taken_as_training_takes_them(
         assert scores.tolist() == pytest.approx(expected[position], rel=0, abs=1e-6)
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("column", ["text", "listed", "time"])
 @pytest.mark.parametrize("text", SAMPLES)
 def test_text_in_json_is_taken_as_training_takes_it(

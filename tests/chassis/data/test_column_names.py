@@ -95,6 +95,7 @@ def choose_params(path: Path, columns: list[str], strategy: str) -> Params:
     return params.model_copy(update=changes)
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("first", range(0, len(AWKWARD), 12))
 def test_awkward_names_go_through_the_stages(first: int) -> None:
     # Others are the key, the time and the target each time.

@@ -115,6 +115,7 @@ def test_no_name_reaches_a_bundle_or_the_registry(
     assert facts["reference"]["salary"]["quantiles"] == []
 
 
+@pytest.mark.one_python
 def test_adoption_asks_whether_names_may_be_stored(guests: Paths) -> None:
     cautious, agreed = adopt_guests(guests, store=False), adopt_guests(guests, store=True)
     assert any("'secret_name'" in q and "export refuses" in q for q in cautious.open_questions)
@@ -214,6 +215,7 @@ def test_slices_by_a_personal_column_are_not_reported() -> None:
     assert [column.name for column in contract.reported_slices] == ["size"]
 
 
+@pytest.mark.one_python
 def test_a_key_that_names_a_person_is_tagged(guests: Paths) -> None:
     rows = make_guests().assign(guest_id=[f"G-{number}" for number in range(1200)])
     rows.to_csv(guests.root / "guests.csv", index=False)

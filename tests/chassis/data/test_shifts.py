@@ -10,6 +10,7 @@ import pytest
 from mlchassis.contract.model import Column, Contract, Kind, parse_contract
 from mlchassis.data.shifts import LEAST_VALUES, find_shifts, find_target_shifts, measure_distance
 
+pytestmark = pytest.mark.one_python
 ROWS = 2000
 MONTHS = [f"2013-{month:02d}" for month in range(1, 13)]
 KINDS: dict[str, Kind] = {

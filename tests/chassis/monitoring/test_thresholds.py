@@ -136,6 +136,7 @@ def detect(
     return float(np.mean(hits))
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_detected_in_a_thousand_rows(
     name: str,

@@ -28,6 +28,7 @@ from mlchassis.registry.reproduce import (
 from mlchassis.registry.tracking import Tracker, Version, connect
 from mlchassis.workflow import release
 
+pytestmark = pytest.mark.one_python
 FEATURES = load_feature_code(compute_features)
 
 STORED = {"predictions_hash": "a" * 64, "rows": 900}
