@@ -4,6 +4,7 @@ import os
 import sys
 import venv
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from bake import BakeError, bake_defaults, copy_template, write_config
 from bake import bake as run_bake
+from suites import FOUND, are_wanted, run_tests
 from summary import Parts
 from whole_run import WholeRun, run_whole
 
@@ -57,6 +59,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def parts(pytestconfig: pytest.Config) -> Parts:
     return pytestconfig.stash[PARTS]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def suites(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, parts: Parts
+) -> Iterator[dict[str, Future[None]]]:
+    """The suites by the version of their Python: those of the other Pythons begin at once.
+
+    They run one after another beside the other tests, of which most use one core.
+    """
+    started: dict[str, Future[None]] = {}
+    with ThreadPoolExecutor(1) as lane:
+        if are_wanted(request.session):
+            folder = tmp_path_factory.mktemp("pythons")
+            for version, interpreter in FOUND.items():
+                if interpreter:
+                    project = folder / version / "ml-service"
+                    started[version] = lane.submit(run_tests, project, version, interpreter, parts)
+        yield started
+        lane.shutdown(cancel_futures=True)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from bake import ROOT, bake_defaults
 from pythons import VERSIONS, find_python
 from summary import Parts
@@ -13,6 +15,11 @@ RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 FOUND = {version: find_python(version) for version in VERSIONS if version != RUNNING}
 INSTALLERS = {"3.11": "pip", "3.12": "uv", "3.13": "pip"}
 """Each way to set a project up is taken; the whole run takes uv."""
+
+
+def are_wanted(session: pytest.Session) -> bool:
+    """True if a test of this session asks for the results of the suites."""
+    return any(item.path.name == "test_suites.py" for item in session.items)
 
 
 def run_gate(whole_run: WholeRun, parts: Parts) -> None:
