@@ -40,6 +40,7 @@ def side_by_side(paths: Workspace, params: Params, a: str, b: str) -> VersionCom
     return compare(paths, params, tracker, a, b)
 
 
+@pytest.mark.one_python
 def test_a_version_beside_itself_has_no_difference(two: Workspace, params: Params) -> None:
     facts = side_by_side(two, params, "1", "1")
     assert facts.churn.rows == 0

@@ -100,6 +100,7 @@ def test_there_is_a_notebook() -> None:
     assert NOTEBOOKS
 
 
+@pytest.mark.one_python
 def test_a_notebook_outside_a_project_and_one_before_the_first_run_say_so(
     project: Workspace, tmp_path: Path
 ) -> None:

@@ -353,6 +353,7 @@ def test_tags_that_were_changed_at_a_run_do_not_reach_its_version(
         assert version.tags[name] == true[name] != "f" * 64
 
 
+@pytest.mark.one_python
 def test_code_without_a_digest_in_the_registry_is_not_run(
     project: Workspace,
     params: Params,
@@ -378,6 +379,7 @@ def test_code_without_a_digest_in_the_registry_is_not_run(
     assert not mark.exists()
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("name", ["../judgement", "/etc/passwd", "", "A" * 64])
 def test_a_judgement_is_named_by_its_digest_and_by_no_path(
     name: str,
@@ -457,6 +459,7 @@ def test_a_judgement_of_another_format_is_named(
         release.promote(project, None, "a test")
 
 
+@pytest.mark.one_python
 def test_a_judgement_against_a_former_champion_does_not_count(
     project: Workspace, params: Params, replace_bundle: Replace
 ) -> None:
@@ -534,6 +537,7 @@ def test_a_promotion_that_died_after_the_alias_moved_is_finished(
     assert "interrupted" not in release.deploy(project).sentence
 
 
+@pytest.mark.one_python
 def test_a_promotion_that_died_before_the_alias_moved_is_undone(
     project: Workspace, params: Params, open_registry: OpenRegistry, replace_bundle: Replace
 ) -> None:
@@ -549,6 +553,7 @@ def test_a_promotion_that_died_before_the_alias_moved_is_undone(
     assert champion_of(project, open_registry) == "2"
 
 
+@pytest.mark.one_python
 def test_a_promotion_that_fails_leaves_the_champion(
     project: Workspace,
     params: Params,
@@ -638,6 +643,7 @@ def test_a_rollback_restores_and_deploys_the_version_before(
     assert champion_of(project, open_registry) == "1"
 
 
+@pytest.mark.one_python
 def test_what_was_rolled_back_from_returns_by_name_alone(
     project: Workspace, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
 ) -> None:
@@ -659,6 +665,7 @@ def test_without_a_champion_there_is_nothing_to_go_back_to(project: Workspace) -
         release.rollback(project, "a test")
 
 
+@pytest.mark.one_python
 def test_a_rollback_that_died_before_it_deployed_is_finished_and_goes_no_further(
     project: Workspace, params: Params, replace_bundle: Replace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -678,6 +685,7 @@ def test_a_rollback_that_died_before_it_deployed_is_finished_and_goes_no_further
     assert release.rollback(project, "a test").pointer.model_version == "1"
 
 
+@pytest.mark.one_python
 def test_a_version_that_the_code_here_cannot_serve_is_not_gone_back_to(
     project: Workspace,
     params: Params,
