@@ -150,7 +150,7 @@ def test_a_release_that_edits_training_code_trains_again(
 ) -> None:
     project = copy_project(whole_run.project, tmp_path / "ml-service")
     release_chassis(project, "training/estimators/linear.py")
-    printed = run_in(project, "dvc", "repro")
+    printed = run_in(project, "dvc", "repro", "train")
     assert "Running stage 'train'" in printed
     for stage in ("ingest", "validate", "split"):
         assert f"Running stage '{stage}'" not in printed
