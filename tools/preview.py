@@ -14,6 +14,9 @@ from bake import PAYLOAD, ROOT, BakeError, bake_defaults
 from project_copy import make_environment
 
 PREVIEW = ROOT / "build" / "preview"
+CACHES = ROOT / "build"
+# One for all: most of the time mypy reads packages, with equal settings in each folder.
+TYPES = CACHES / ".mypy_cache"
 
 
 def make_preview() -> Path:
@@ -60,18 +63,18 @@ def lint(package: Path) -> int:
 
 def check_tests() -> int:
     """Run the linters on the chassis' tests; return the number of failures."""
-    caches, tools = ROOT / "build", PREVIEW / ".venv" / "bin"
+    tools = PREVIEW / ".venv" / "bin"
     config = PAYLOAD / "chassis" / "pyproject.toml"
     environment = {
         **os.environ,
-        "RUFF_CACHE_DIR": str(caches / ".ruff_cache"),
+        "RUFF_CACHE_DIR": str(CACHES / ".ruff_cache"),
         "MYPYPATH": f"{PREVIEW}/src:{PREVIEW}/chassis/src",
     }
     types = [str(tools / "mypy"), "--config-file", str(config), "--explicit-package-bases"]
     commands = (
         [str(tools / "ruff"), "check", "tests/chassis"],
         [str(tools / "ruff"), "format", "--check", "tests/chassis"],
-        [*types, "--cache-dir", str(caches / ".mypy_cache_tests"), "tests/chassis"],
+        [*types, "--cache-dir", str(TYPES), "tests/chassis"],
     )
     failures = 0
     for command in commands:
@@ -82,13 +85,11 @@ def check_tests() -> int:
 
 def check(folder: Path, source: str) -> int:
     """Run every linter in a folder, with its pyproject.toml; return the number of failures."""
-    caches = ROOT / "build"
-    environment = {**os.environ, "RUFF_CACHE_DIR": str(caches / ".ruff_cache")}
-    cache = caches / f".mypy_cache_{folder.name}"
+    environment = {**os.environ, "RUFF_CACHE_DIR": str(CACHES / ".ruff_cache")}
     commands = (
         ["ruff", "check", "--no-respect-gitignore", source],
         ["ruff", "format", "--check", "--no-respect-gitignore", source],
-        ["mypy", "--strict", "--cache-dir", str(cache), source],
+        ["mypy", "--strict", "--cache-dir", str(TYPES), source],
         ["lint-imports", "--no-cache"],
     )
     failures = 0
