@@ -108,6 +108,7 @@ def forget(paths: Paths) -> None:
     paths.dvc_lock.unlink(missing_ok=True)
 
 
+@pytest.mark.one_python
 def test_a_run_that_was_killed_at_any_moment_ends_as_an_undisturbed_one(project: Workspace) -> None:
     chance = random.Random(2013)
     durations = time_stages(project)

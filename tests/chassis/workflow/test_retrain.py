@@ -22,6 +22,7 @@ from mlchassis.registry.tracking import connect
 from mlchassis.workflow.retrain import Retraining, read_retraining
 from mlchassis.workspace.repository import ensure_repository
 
+pytestmark = pytest.mark.one_python
 MOMENTS = int(os.environ.get("KILL_MOMENTS", "3"))
 AS_OF_COMMENT = " last month (UTC) that has arrived; null takes all that the files hold"
 LASTS = 8.0  # seconds of a retraining on a quiet machine

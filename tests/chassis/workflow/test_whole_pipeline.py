@@ -245,6 +245,7 @@ def test_a_changed_parameter_reruns_what_depends_on_it_alone(whole: Whole) -> No
     assert concerned == ["evaluate"]
 
 
+@pytest.mark.one_python
 def test_going_back_to_an_earlier_parameter_gives_the_same_bundle(
     whole: Whole, digest: str
 ) -> None:
@@ -291,6 +292,7 @@ def test_a_bundle_that_was_replaced_in_a_store_is_not_evaluated(
         evaluate.run(paths, load_params(paths.params))
 
 
+@pytest.mark.one_python
 def test_a_fresh_clone_pulls_the_same_files(whole: Whole, workplace: Path) -> None:
     clone = workplace / "clone"
     me = ("-c", "user.name=Somebody", "-c", "user.email=somebody@localhost")
@@ -317,6 +319,7 @@ def test_a_fresh_clone_pulls_the_same_files(whole: Whole, workplace: Path) -> No
     assert len(made) > 20
 
 
+@pytest.mark.one_python
 def test_the_same_data_parameters_and_code_give_the_same_bundle_and_answers(
     whole: Whole, digest: str, tmp_path: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
