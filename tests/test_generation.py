@@ -3,13 +3,25 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
 from bake import copy_template
+from summary import Parts
+
+TOOLS = Path(sys.executable).parent
+INSTALLED = (sys.executable, "-m", "cookiecutter")
+UVX = (str(TOOLS / "uvx"), "--python", sys.executable)
+PIPX = ("pipx", "run", "--backend", "uv", "--python", sys.executable)
+VERSIONS = "cookiecutter>=2.7,<3"
+"""As in pyproject.toml; what these programs install comes from the package index."""
+PROGRAMS = {
+    "uvx": (*UVX, "--from", VERSIONS, "cookiecutter"),
+    "pipx": (*UVX, *PIPX, "--spec", VERSIONS, "cookiecutter"),
+}
 
 
 def list_files(folder: Path) -> dict[str, bytes]:
@@ -42,13 +54,13 @@ def generate(
     *options: str,
     home: Path | None = None,
     variables: Mapping[str, str] = MappingProxyType({}),
+    program: Sequence[str] = INSTALLED,
 ) -> Path:
     """Run cookiecutter as a person with an empty home folder does; return the project."""
     output = folder / "an output"
     output.mkdir()
-    command = [sys.executable, "-m", "cookiecutter", "--no-input", "-o", str(output), *options]
     done = subprocess.run(
-        [*command, str(template)],
+        [*program, "--no-input", "-o", str(output), *options, str(template)],
         env={"PATH": os.environ["PATH"], "HOME": str(home or folder), **variables},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -88,6 +100,24 @@ def test_every_origin_gives_the_same_files(
 ) -> None:
     template = ORIGINS[origin](repository, tmp_path)
     assert list_files(generate(tmp_path, template)) == expected
+
+
+def find_index() -> dict[str, str]:
+    """Return the variables under which uv and pipx reach the package index from here."""
+    prefixes = ("PIP_", "SSL_", "UV_", "HTTP", "http", "NO_PROXY", "no_proxy", "ALL_PROXY")
+    kept = {name: value for name, value in os.environ.items() if name.startswith(prefixes)}
+    path = f"{TOOLS}{os.pathsep}{os.environ['PATH']}"  # pipx looks for uv there
+    cache = str(Path.home() / ".cache" / "uv")
+    return {"PATH": path, "UV_SYSTEM_CERTS": "1", "UV_CACHE_DIR": cache, **kept}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_that_installs_cookiecutter_for_one_run_gives_the_same_files(
+    program: str, repository: Path, expected: dict[str, bytes], tmp_path: Path, parts: Parts
+) -> None:
+    with parts.measure(f"generation by {program}"):
+        project = generate(tmp_path, repository, variables=find_index(), program=PROGRAMS[program])
+    assert list_files(project) == expected
 
 
 @pytest.mark.parametrize(
