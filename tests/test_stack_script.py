@@ -16,8 +16,8 @@ version*)
 "compose version") test -z "${NO_COMPOSE:-}" ;;
 "volume ls"*) printf '%s' "${VOLUME:-}" ;;
 compose*" up "*) test -z "${REFUSED:-}" || { echo "$REFUSED" >&2; exit 1; } ;;
-compose*" ps "*) echo container-4711 ;;
-compose*" port "*) echo 127.0.0.1:5001 ;;
+"ps "*) echo container-4711 ;;
+"port "*) echo 127.0.0.1:5001 ;;
 inspect*) echo "${HEALTH:-healthy}" ;;
 esac
 """

@@ -70,17 +70,26 @@ start() {
     fail "compose could not start the stack, for the reason above; make down stops the services that run"
 }
 
+# Print the container of a service. Asking docker itself is several times as fast as asking compose.
+find_container() {
+    docker ps --all --quiet --filter "label=com.docker.compose.project=$PROJECT" --filter "label=com.docker.compose.service=$1"
+}
+
 await_healthy() {
-    container=$(compose ps --quiet "$1")
+    container=$(find_container "$1")
     until test "$(docker inspect --format '{{.State.Health.Status}}' "$container")" = healthy; do
         test "$(date +%s)" -lt "$2" || fail "$1 is not healthy after $WITHIN s; read its log: docker logs $container"
         sleep 1
     done
 }
 
+find_address() {
+    docker port "$(find_container "$1")" "$2"
+}
+
 # Print the address of a service: NAME PORT TITLE.
 print_address() {
-    printf 'stack: %-14s http://%s\n' "$3" "$(compose port "$1" "$2")"
+    printf 'stack: %-14s http://%s\n' "$3" "$(find_address "$1" "$2")"
 }
 
 up() {
@@ -93,7 +102,7 @@ up() {
     start $services
     deadline=$(($(date +%s) + WITHIN))
     for name in $services; do await_healthy "$name" "$deadline"; done
-    mlflow=$(compose port mlflow 5000)
+    mlflow=$(find_address mlflow 5000)
     case $services in
     *service) print_address service 8000 Service ;;
     *) echo "stack: nothing is deployed, so the service does not run; after make run SERVE=0 with the variable below, run make up again" ;;

@@ -52,12 +52,15 @@ _REQUIREMENTS = (
     *("pandas", "pydantic", "pyyaml"),
 )
 # Without these a dead server costs four minutes, every upload draws a progress bar, and MLflow
-# talks of its tables, of pip and of itself.
+# talks of its tables, of pip and of itself. The last two send files through the server: it would
+# otherwise name the storage by an address that may exist in its own network alone.
 _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
 }
 
 _P = ParamSpec("_P")
