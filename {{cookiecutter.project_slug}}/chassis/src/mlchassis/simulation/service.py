@@ -20,6 +20,8 @@ from mlchassis.errors import ProjectError
 from mlchassis.project import Workspace
 from mlchassis.simulation.rows import Records
 
+_ATTACHED = "mlchassis.simulation.attached"
+"""Module that runs a verb and ends it with this process."""
 _HOST = "127.0.0.1"
 _START_SECONDS = 60.0
 _ANSWER_SECONDS = 60.0
@@ -65,12 +67,13 @@ class LocalService:
         Raises:
             ProjectError: It ends, or does not listen in time.
         """
-        command = [sys.executable, "-m", self._workspace.package, "serve", "--port", "0"]
+        command = [sys.executable, "-m", _ATTACHED, self._workspace.package, "serve"]
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                [*command, "--host", _HOST],
+                [*command, "--port", "0", "--host", _HOST],
                 cwd=self._workspace.root,
                 env={**os.environ, **_SETTINGS},
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
             )
@@ -97,12 +100,12 @@ class LocalService:
         """End the service: after its requests, or at once."""
         if self._process is None:
             return
-        self._process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-        try:
-            self._process.wait(timeout=_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        with self._process as process:
+            process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+            try:
+                process.wait(timeout=_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
         self._process = None
 
     def predict(self, records: Records) -> list[Answer]:
