@@ -1,9 +1,11 @@
 """One status and one sentence from all windows."""
 
+from datetime import UTC, datetime, timedelta, timezone
+
 import pytest
 
 from mlchassis.config.params import MonitorParams
-from mlchassis.monitoring.decision import decide
+from mlchassis.monitoring.decision import decide, decide_silence
 from mlchassis.monitoring.labels import LabelTable
 from mlchassis.monitoring.results import (
     EXIT_CODES,
@@ -19,6 +21,8 @@ from mlchassis.monitoring.results import (
 
 LABELS = LabelTable()
 PARAMS = MonitorParams()
+NOW = datetime(2024, 1, 15, 0, 30, tzinfo=UTC)
+RECENT = None
 MATCHING = Skew(rows=10_000)
 GOOD = Quality(rows=1000, invalid=0, reasons={}, lacking=[])
 
@@ -57,11 +61,13 @@ def make_window(
 
 def decide_drift(*alarms: bool) -> str:
     windows = [make_window(1 + 7 * place, drift=alarm) for place, alarm in enumerate(alarms)]
-    return decide(windows, GOOD, MATCHING, [], LABELS, PARAMS)[0]
+    return decide(windows, GOOD, MATCHING, [], LABELS, RECENT, PARAMS)[0]
 
 
 def test_windows_without_an_alarm_are_ok() -> None:
-    status, sentence = decide([make_window(1), make_window(8)], GOOD, MATCHING, [], LABELS, PARAMS)
+    status, sentence = decide(
+        [make_window(1), make_window(8)], GOOD, MATCHING, [], LABELS, RECENT, PARAMS
+    )
     assert (status, sentence) == ("ok", "No signal exceeds its limit in 2024-01-08 to 2024-01-14.")
 
 
@@ -82,33 +88,35 @@ def test_enough_windows_and_the_newest_must_agree(alarms: tuple[bool, ...], stat
 def test_worse_performance_asks_for_retraining_when_labels_are_in() -> None:
     # The newest window has no labels yet: the newest one with labels decides.
     windows = [make_window(1, loss=0.3), make_window(8, loss=0.3), make_window(15, loss=None)]
-    status, sentence = decide(windows, GOOD, MATCHING, [], LABELS, PARAMS)
+    status, sentence = decide(windows, GOOD, MATCHING, [], LABELS, RECENT, PARAMS)
     assert status == "retrain"
     assert "mean loss is 0.3 in 2024-01-08 to 2024-01-14, above its limit 0.25" in sentence
 
 
 def test_a_worse_estimate_alone_is_watched() -> None:
     status, sentence = decide(
-        [make_window(1, loss=None, estimated=0.3)], GOOD, MATCHING, [], LABELS, PARAMS
+        [make_window(1, loss=None, estimated=0.3)], GOOD, MATCHING, [], LABELS, RECENT, PARAMS
     )
     assert status == "watch"
     assert "labels will tell" in sentence
 
 
 def test_too_few_rows_are_watched() -> None:
-    status, sentence = decide([make_window(1, enough=False)], GOOD, MATCHING, [], LABELS, PARAMS)
+    status, sentence = decide(
+        [make_window(1, enough=False)], GOOD, MATCHING, [], LABELS, RECENT, PARAMS
+    )
     assert status == "watch"
     assert sentence.startswith("Too few rows")
 
 
 def test_an_empty_log_is_watched() -> None:
-    assert decide([], GOOD, MATCHING, [], LABELS, PARAMS)[0] == "watch"
+    assert decide([], GOOD, MATCHING, [], LABELS, RECENT, PARAMS)[0] == "watch"
 
 
 def test_a_lacking_column_is_broken() -> None:
     lacking = GOOD.model_copy(update={"lacking": ["size"]})
     status, sentence = decide(
-        [make_window(1, drift=True)] * 3, lacking, MATCHING, [], LABELS, PARAMS
+        [make_window(1, drift=True)] * 3, lacking, MATCHING, [], LABELS, RECENT, PARAMS
     )
     assert (status, sentence) == ("broken", "Logged rows lack 'size', which the contract has.")
 
@@ -116,38 +124,38 @@ def test_a_lacking_column_is_broken() -> None:
 def test_many_invalid_rows_are_broken_and_few_are_not() -> None:
     many = GOOD.model_copy(update={"invalid": 20, "reasons": {"size: is required": 20}})
     few = GOOD.model_copy(update={"invalid": 5, "reasons": {"size: is required": 5}})
-    assert decide([make_window(1)], many, MATCHING, [], LABELS, PARAMS)[0] == "broken"
-    assert decide([make_window(1)], few, MATCHING, [], LABELS, PARAMS)[0] == "ok"
+    assert decide([make_window(1)], many, MATCHING, [], LABELS, RECENT, PARAMS)[0] == "broken"
+    assert decide([make_window(1)], few, MATCHING, [], LABELS, RECENT, PARAMS)[0] == "ok"
 
 
 def test_one_row_with_another_feature_asks_for_retraining() -> None:
     found = FeatureSkew(feature="price", rows=1, example="K-7")
     skew = Skew(rows=10_000, mismatched=1, features=[found])
-    status, sentence = decide([make_window(1)], GOOD, skew, [], LABELS, PARAMS)
+    status, sentence = decide([make_window(1)], GOOD, skew, [], LABELS, RECENT, PARAMS)
     assert status == "retrain"
     assert sentence == (
         "Value skew: 1 of 10,000 logged rows have other features than their raw data: 'price' "
         "(1 rows, such as that with the key 'K-7')."
     )
     tolerant = PARAMS.model_copy(update={"max_skew": 0.0001})
-    assert decide([make_window(1)], GOOD, skew, [], LABELS, tolerant)[0] == "ok"
+    assert decide([make_window(1)], GOOD, skew, [], LABELS, RECENT, tolerant)[0] == "ok"
     more = skew.model_copy(update={"mismatched": 2})
-    assert decide([make_window(1)], GOOD, more, [], LABELS, tolerant)[0] == "retrain"
+    assert decide([make_window(1)], GOOD, more, [], LABELS, RECENT, tolerant)[0] == "retrain"
 
 
 def test_schema_skew_is_broken_and_an_unchecked_one_is_not() -> None:
     broken = Skew(rows=10, violations=["3 of 10 logged rows lack the column 'price'."])
-    assert decide([make_window(1)], GOOD, broken, [], LABELS, PARAMS) == (
+    assert decide([make_window(1)], GOOD, broken, [], LABELS, RECENT, PARAMS) == (
         "broken",
         "Schema skew: 3 of 10 logged rows lack the column 'price'.",
     )
     unknown = Skew(statement="The source is not on this machine.")
-    assert decide([make_window(1)], GOOD, unknown, [], LABELS, PARAMS)[0] == "ok"
+    assert decide([make_window(1)], GOOD, unknown, [], LABELS, RECENT, PARAMS)[0] == "ok"
 
 
 def test_an_own_monitor_decides_too() -> None:
     signal = CustomSignal(name="revenue", status="retrain", sentence="It halved.")
-    assert decide([make_window(1)], GOOD, MATCHING, [signal], LABELS, PARAMS) == (
+    assert decide([make_window(1)], GOOD, MATCHING, [signal], LABELS, RECENT, PARAMS) == (
         "retrain",
         "revenue: It halved.",
     )
@@ -174,12 +182,50 @@ def relate(window: Window, *, alarm: bool) -> Window:
 )
 def test_related_columns_vote_like_drift(alarms: tuple[bool, ...], status: str) -> None:
     windows = [relate(make_window(1 + 7 * k), alarm=alarm) for k, alarm in enumerate(alarms)]
-    found, sentence = decide(windows, GOOD, MATCHING, [], LABELS, PARAMS)
+    found, sentence = decide(windows, GOOD, MATCHING, [], LABELS, RECENT, PARAMS)
     assert found == status
     assert ("'size' no longer fits 'shop' (unusual together in 25.0%" in sentence) == any(alarms)
 
 
 def test_a_column_that_drifts_and_related_ones_agree() -> None:
     windows = [make_window(1, drift=True), relate(make_window(8), alarm=True)]
-    status, _ = decide(windows, GOOD, MATCHING, [], LABELS, PARAMS)
+    status, _ = decide(windows, GOOD, MATCHING, [], LABELS, RECENT, PARAMS)
     assert status == "retrain"
+
+
+def test_a_silent_service_is_watched_with_its_last_day_and_the_setting() -> None:
+    silence = decide_silence("2024-01-07T23:59:59.5+00:00", NOW, PARAMS)
+    assert silence is not None
+    status, sentence = silence
+    assert status == "watch"
+    assert sentence == (
+        "The newest response in the prediction log is of 2024-01-07, 8 days ago, above "
+        "monitor.max_silent_days (7): check that the service gets requests and logs them here; "
+        "the newest windows end then."
+    )
+    few = [make_window(1, enough=False)]
+    assert decide(few, GOOD, MATCHING, [], LABELS, silence, PARAMS) == silence
+    alarms = [make_window(1, drift=True), make_window(8, drift=True)]
+    assert decide(alarms, GOOD, MATCHING, [], LABELS, silence, PARAMS)[0] == "retrain"
+
+
+@pytest.mark.parametrize(
+    ("newest", "now", "limit", "silent"),
+    [
+        ("2024-01-08T00:00:00+00:00", NOW, 7, False),
+        ("2024-01-08T00:00:00+00:00", NOW, 6, True),
+        # The same moment in another zone is of another day there.
+        ("2024-01-08T01:00:00+02:00", NOW, 7, True),
+        ("2024-01-07T23:00:00+00:00", NOW.astimezone(timezone(-timedelta(hours=8))), 7, True),
+        # The clock of another host may be ahead.
+        ("2024-02-01T00:00:00+00:00", NOW, 1, False),
+        ("2013-01-01T00:00:00+00:00", NOW, None, False),
+        ("", NOW, 1, False),
+        ("yesterday", NOW, 1, False),
+    ],
+)
+def test_the_age_of_the_log_counts_in_days_of_utc(
+    newest: str, now: datetime, limit: int | None, silent: bool
+) -> None:
+    params = MonitorParams(max_silent_days=limit)
+    assert (decide_silence(newest, now, params) is not None) == silent

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from mlchassis.sources.registry import read_source
 
 GRADE = "{name: returned, logicalType: string, enum: [{value: low}, {value: high}],"
 START = pd.Timestamp("2024-04-20", tz="UTC").to_pydatetime()
+NOW = datetime(2024, 6, 2, tzinfo=UTC)
+"""A day after the responses in the log."""
 Run = Callable[..., MonitorReport]
 
 
@@ -60,6 +63,7 @@ def run(workspace: Workspace, fixed_params: Params, write_log: Callable[..., Pat
         monitors: Sequence[CustomMonitor] = (),
         raw: pd.DataFrame | None = None,
         source: str = "raw.parquet",
+        now: datetime = NOW,
     ) -> MonitorReport:
         paths = Workspace(workspace.root, replace(workspace.project, monitors=monitors))
         if len(rows):
@@ -69,7 +73,7 @@ def run(workspace: Workspace, fixed_params: Params, write_log: Callable[..., Pat
         settings = MonitorParams(draws=200, labels=labels)
         table = FilesParams(kind="files", path=source)
         params = fixed_params.model_copy(update={"monitor": settings, "source": table})
-        return monitor(paths, params, workspace.store, workspace.predictions)
+        return monitor(paths, params, workspace.store, workspace.predictions, now)
 
     return call
 
@@ -302,3 +306,15 @@ def test_a_bundle_without_a_reference_is_one_sentence(
     deploy_bundle(tmp_path / "old", workspace.store, "shop", "4", features)
     with pytest.raises(ProjectError, match="has no reference for monitoring"):
         monitor(workspace, fixed_params, workspace.store, workspace.predictions)
+
+
+def test_a_log_that_ends_long_ago_is_watched(
+    run: Run, make_rows: Callable[..., pd.DataFrame]
+) -> None:
+    rows = make_rows(21, seed=50, start=START)
+    report = run(rows, now=datetime(2024, 6, 9, tzinfo=UTC))
+    assert report.status == "watch"
+    assert report.sentence.startswith("The newest response in the prediction log is of 2024-06-01")
+    assert report.log.newest == "2024-06-01T00:00:00+00:00"
+    assert "2024-06-01T00:00:00+00:00" in render_report("shop", report)
+    assert run(rows[:0], now=datetime(2024, 6, 8, tzinfo=UTC)).status == "ok"

@@ -16,7 +16,7 @@ INPUTS = {"size": 50.0, "price": 20.0, "season": 1.0, "shop": "north"}
 
 def make_row(version: str = "2.0.0", **inputs: Any) -> LoggedRow:
     given = {**INPUTS, **inputs}
-    return LoggedRow("2024-01-01", "K", given, True, None, "0" * 64, version)
+    return LoggedRow("2024-01-01", "K", given, True, None, "0" * 64, version, "")
 
 
 def check(contract: Contract, rows: list[LoggedRow]) -> Quality:

@@ -29,7 +29,7 @@ def log_rows(rows: pd.DataFrame) -> list[LoggedRow]:
     fields = [{str(name): value for name, value in record.items()} for record in records]
     days = rows["departed_at"].dt.strftime("%Y-%m-%d")
     return [
-        LoggedRow(day, key, record, False, None, "f" * 64, "1.0.0")
+        LoggedRow(day, key, record, False, None, "f" * 64, "1.0.0", "")
         for day, key, record in zip(days, rows["flight_id"], fields, strict=True)
     ]
 

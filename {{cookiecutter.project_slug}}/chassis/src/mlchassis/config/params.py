@@ -183,6 +183,8 @@ class MonitorParams(ParamsSection):
         agreeing: Windows among them that must alarm, the newest included, before the status is
             `retrain`.
         min_rows: Rows of a window; fewer show nothing.
+        max_silent_days: Days since the newest logged response before the status is `watch`; null
+            for a log that is complete, such as one of the past.
         false_alarms: Probability of an alarm in a window like those of the reference, over all
             features together.
         draws: Windows that are drawn from the reference.
@@ -199,6 +201,7 @@ class MonitorParams(ParamsSection):
     windows: Count = 3
     agreeing: Count = 2
     min_rows: Count = 500
+    max_silent_days: Count | None = 7
     false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.005
     draws: Annotated[int, Field(ge=100)] = 1000
     max_invalid: Proportion = 0.01

@@ -1,9 +1,11 @@
 """Decision of the monitor: one status and one sentence from all windows."""
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime
 
 from mlchassis.config.params import MonitorParams
 from mlchassis.monitoring.labels import LabelTable
+from mlchassis.monitoring.prediction_log import find_day
 from mlchassis.monitoring.results import (
     SEVERITY,
     CustomSignal,
@@ -26,6 +28,7 @@ def decide(
     skew: Skew,
     custom: Sequence[CustomSignal],
     labels: LabelTable,
+    silence: Decision | None,
     params: MonitorParams,
 ) -> Decision:
     """Return the most severe status with its reason.
@@ -36,9 +39,12 @@ def decide(
         skew: Comparison of logged rows with their raw data.
         custom: Results of the project's own monitors.
         labels: Outcomes that have arrived.
+        silence: Decision on a log that ends long ago; None if it does not.
         params: Settings of the monitor.
     """
+    # Of equal ones the first counts: the windows of a silent service are not its present.
     decisions = [
+        *([silence] if silence is not None else []),
         *_decide_signals(windows, params),
         _decide_quality(quality, params),
         _decide_skew(skew, params),
@@ -46,6 +52,28 @@ def decide(
         *((signal.status, f"{signal.name}: {signal.sentence}") for signal in custom),
     ]
     return max(decisions, key=lambda decision: SEVERITY.index(decision[0]))
+
+
+def decide_silence(newest: str, now: datetime, params: MonitorParams) -> Decision | None:
+    """Decide on a log that ends long ago; None if it does not, or if its age does not count.
+
+    Args:
+        newest: Its time (ISO 8601); empty without one.
+        now: Time of this run.
+        params: Settings of the monitor.
+    """
+    day = find_day(newest)
+    limit = params.max_silent_days
+    if not day or limit is None:
+        return None
+    silent = (now.astimezone(UTC).date() - date.fromisoformat(day)).days
+    if silent <= limit:
+        return None
+    return "watch", (
+        f"The newest response in the prediction log is of {day}, {silent} days ago, above "
+        f"monitor.max_silent_days ({limit}): check that the service gets requests and logs them "
+        "here; the newest windows end then."
+    )
 
 
 def _decide_labels(labels: LabelTable) -> Decision:

@@ -13,7 +13,7 @@ from mlchassis.errors import ProjectError
 from mlchassis.files import write_text
 from mlchassis.monitoring.counting import LogCounter, LogCounts
 from mlchassis.monitoring.custom import MonitorContext, run_monitors
-from mlchassis.monitoring.decision import decide
+from mlchassis.monitoring.decision import decide, decide_silence
 from mlchassis.monitoring.drift.windows import Reference, compare_window, list_windows
 from mlchassis.monitoring.labels import LabelTable, has_labels, read_labels
 from mlchassis.monitoring.page import render_report
@@ -39,7 +39,9 @@ class _Read:
     quality: dict[str, DayQuality]
 
 
-def monitor(paths: Workspace, params: Params, store: Path, log: Path) -> MonitorReport:
+def monitor(
+    paths: Workspace, params: Params, store: Path, log: Path, now: datetime | None = None
+) -> MonitorReport:
     """Compare production with the deployed bundle's reference, and write the report.
 
     Args:
@@ -47,6 +49,7 @@ def monitor(paths: Workspace, params: Params, store: Path, log: Path) -> Monitor
         params: Its parameters.
         store: Folder of the deployed bundles.
         log: Folder of the prediction log.
+        now: Time of this run, from which the age of the log counts; the present by default.
 
     Raises:
         ProjectError: Nothing is deployed, or the bundle has no reference.
@@ -55,7 +58,7 @@ def monitor(paths: Workspace, params: Params, store: Path, log: Path) -> Monitor
     reference = _read_reference(bundle)
     labels, skew_check = _read_source(paths, params, bundle)
     counter = LogCounter(bundle, reference, labels.by_key)
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     read = _read_log(log, now, bundle.contract, counter, skew_check)
     periods = list_windows(list(read.counts.rows), params.monitor)
     windows, blocks = _compare(bundle.contract, reference, read.counts, periods, params)
@@ -63,7 +66,8 @@ def monitor(paths: Workspace, params: Params, store: Path, log: Path) -> Monitor
     skew = skew_check.compare(windows[0].start if windows else "")
     context = MonitorContext(windows, quality, skew, read.summary, bundle, params, log, now)
     custom = run_monitors(paths.project.monitors, context)
-    status, sentence = decide(windows, quality, skew, custom, labels, params.monitor)
+    silence = decide_silence(read.summary.newest, now, params.monitor)
+    status, sentence = decide(windows, quality, skew, custom, labels, silence, params.monitor)
     report = MonitorReport(
         status=status,
         sentence=sentence,

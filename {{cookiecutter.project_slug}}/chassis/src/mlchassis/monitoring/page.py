@@ -203,6 +203,7 @@ def _describe_log(report: MonitorReport) -> Iterator[Block]:
             ("cut short", f"{log.torn:,}"),
             ("of another format", f"{log.foreign:,}"),
             ("without a plausible event time", f"{log.undated:,}"),
+            ("newest response", log.newest or "none"),
             ("newest rows that break the contract", f"{report.quality.invalid:,}"),
         ],
     )

@@ -33,6 +33,7 @@ class LoggedRow:
     probabilities: dict[str, float] | None
     digest: str
     contract_version: str
+    time: str
 
 
 @dataclass(slots=True)
@@ -45,6 +46,7 @@ class LogFacts:
         foreign: Lines of another format, or without a field.
         undated: Rows without an event time, or with one in the far future; they are in no window.
         versions: Rows by the version of their contract.
+        newest: Time of the newest response (ISO 8601); empty without one.
     """
 
     rows: int = 0
@@ -52,6 +54,7 @@ class LogFacts:
     foreign: int = 0
     undated: int = 0
     versions: dict[str, int] = field(default_factory=dict)
+    newest: str = ""
 
 
 def read_log(
@@ -74,6 +77,7 @@ def read_log(
         if row is None:
             continue
         facts.rows += 1
+        facts.newest = max(facts.newest, row.time)
         facts.versions[row.contract_version] = facts.versions.get(row.contract_version, 0) + 1
         if not row.day or date.fromisoformat(row.day) > latest:
             facts.undated += 1
@@ -101,6 +105,7 @@ def _read_row(entry: Any, facts: LogFacts, *, uses_event_time: bool) -> LoggedRo
             probabilities=entry["probabilities"],
             digest=entry["digest"],
             contract_version=entry["contract_version"],
+            time=str(entry["time"]),
         )
     except (KeyError, TypeError, ValueError):
         facts.foreign += 1

@@ -256,6 +256,7 @@ class LogSummary(_Record):
     foreign: int
     undated: int
     versions: dict[str, int]
+    newest: str = ""
 
 
 class CustomSignal(_Record):
