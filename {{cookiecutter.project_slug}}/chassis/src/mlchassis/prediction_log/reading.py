@@ -1,7 +1,7 @@
 """Lines of the prediction log from JSON lines and Parquet files, in bounded memory."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlchassis.errors import ProjectError
+from mlchassis.prediction_log.copies import CopyFilter
 from mlchassis.prediction_log.segments import JSON_LINES, PARQUET, identify, list_files, shared
 from mlchassis.prediction_log.table import parse_line, read_batch, read_replaced
 
@@ -21,7 +22,8 @@ _BATCH_ROWS = 10_000
 def read_entries(*folders: Path, request_id: str | None = None) -> Iterator[Any]:
     """Yield every line as the object that it is; TORN where it is none.
 
-    A segment that lies in several folders, such as a copy of another host's log, is read once.
+    A segment that lies in several folders, such as a copy of another host's log, is read once. So
+    is each of its rows, if several Parquet files have it.
 
     Args:
         folders: Folders of the log.
@@ -34,26 +36,40 @@ def read_entries(*folders: Path, request_id: str | None = None) -> Iterator[Any]
     with ExitStack() as locks:
         for folder in folders:
             locks.enter_context(shared(folder))
-        for part in list_parts(folders):
+        parts = list_parts(folders)
+        copies = CopyFilter({part.path: part.segments for part in parts})
+        for part in parts:
             if part.path.suffix == PARQUET:
-                yield from _read_parquet(part.path, request_id)
+                yield from _read_parquet(part.path, request_id, copies)
             else:
                 yield from _read_json_lines(part, request_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A Parquet file, or a segment from that byte on which no Parquet file has."""
+    """A Parquet file, or a segment from that byte on which no Parquet file has.
+
+    Attributes:
+        start: First byte to read of a segment.
+        segments: Names of the segments that a Parquet file has.
+    """
 
     path: Path
     start: int = 0
+    segments: tuple[str, ...] = ()
 
 
 def list_parts(folders: Sequence[Path]) -> list[Part]:
     """Return the Parquet files, and of the segments what none of them has."""
-    tables = [path for folder in folders for path in list_files(folder, PARQUET)]
-    replaced = find_replaced(tables)
-    parts = {identify(path): Part(path) for path in reversed(tables)}
+    tables = {
+        path: read_replaced(path) for folder in folders for path in list_files(folder, PARQUET)
+    }
+    replaced = _find_replaced(tables.values())
+    # Two hosts that compact copies of one log may give one name to different files.
+    parts: dict[object, Part] = {
+        (identify(path), *sorted(sizes.items())): Part(path, segments=tuple(sizes))
+        for path, sizes in reversed(tables.items())
+    }
     for folder in folders:
         for path in list_files(folder, JSON_LINES):
             part = Part(path, replaced.get(identify(path), 0))
@@ -64,15 +80,11 @@ def list_parts(folders: Sequence[Path]) -> list[Part]:
     return sorted(parts.values(), key=lambda part: (part.path.name, part.path))
 
 
-def find_replaced(tables: Iterable[Path]) -> dict[str, int]:
-    """Return how many bytes of which segments Parquet files have.
-
-    Raises:
-        ProjectError: One of the files is broken, or no file of the prediction log.
-    """
+def _find_replaced(tables: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return how many bytes of which segments Parquet files have."""
     replaced: dict[str, int] = {}
-    for table in tables:
-        for name, size in read_replaced(table).items():
+    for sizes in tables:
+        for name, size in sizes.items():
             replaced[name] = max(size, replaced.get(name, 0))
     return replaced
 
@@ -87,17 +99,21 @@ def _read_json_lines(part: Part, request_id: str | None) -> Iterator[Any]:
                 yield parse_line(line)
 
 
-def _read_parquet(path: Path, request_id: str | None) -> Iterator[Any]:
+def _read_parquet(path: Path, request_id: str | None, copies: CopyFilter) -> Iterator[Any]:
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(_BATCH_ROWS):
-                if request_id is None:
-                    yield from read_batch(batch)
-                else:
-                    matches = pc.equal(batch.column("request_id"), request_id)
-                    wanted = pc.or_kleene(matches, pc.is_valid(batch.column("unread")))
-                    yield from read_batch(batch.filter(wanted))
+                yield from read_batch(copies.drop_copies(path, _select(batch, request_id)))
+        copies.close(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise ProjectError(
             f"{path} is no whole Parquet file of the prediction log ({error}); move it away."
         ) from None
+
+
+def _select(batch: pa.RecordBatch, request_id: str | None) -> pa.RecordBatch:
+    """Return the rows of a request, and those that do not show theirs; all without one."""
+    if request_id is None:
+        return batch
+    matches = pc.equal(batch.column("request_id"), request_id)
+    return batch.filter(pc.or_kleene(matches, pc.is_valid(batch.column("unread"))))
