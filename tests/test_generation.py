@@ -17,7 +17,7 @@ INSTALLED = (sys.executable, "-m", "cookiecutter")
 UVX = (str(TOOLS / "uvx"), "--python", sys.executable)
 PIPX = ("pipx", "run", "--backend", "uv", "--python", sys.executable)
 VERSIONS = "cookiecutter>=2.7,<3"
-"""As in pyproject.toml; what these programs install comes from the package index."""
+"""Versions as in pyproject.toml; what these programs install comes from the package index."""
 PROGRAMS = {
     "uvx": (*UVX, "--from", VERSIONS, "cookiecutter"),
     "pipx": (*UVX, *PIPX, "--spec", VERSIONS, "cookiecutter"),

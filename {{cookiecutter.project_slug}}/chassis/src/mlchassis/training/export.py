@@ -67,13 +67,12 @@ def run(paths: Workspace, params: Params) -> str:
     metadata = metadata.model_copy(update={"unit": unit, "monitoring": monitoring})
     digest = write_bundle(paths.bundle, graph, paths.contract.read_text(encoding="utf-8"), metadata)
     check_bundle(paths)
+    facts = {n: ParityFacts(max_error=p.max_error, rows=p.rows) for n, p in parities.items()}
     report = ExportReport(
         digest=digest,
         bytes=len(graph),
         tolerance=params.export.tolerance,
-        parity=GraphParity(
-            **{n: ParityFacts(max_error=p.max_error, rows=p.rows) for n, p in parities.items()}
-        ),
+        parity=GraphParity(**facts),
     )
     report.write(paths.reports)
     return (

@@ -24,7 +24,7 @@ class TrainingReport(StageReport):
     """Facts about the fitted models.
 
     Attributes:
-        single_feature_auc: How well each feature alone predicts the target, the best one first.
+        single_feature_auc: ROC AUC of each feature alone, the best one first.
         estimators: Files of the fitted models, by model.
     """
 
