@@ -1,4 +1,4 @@
-"""Answers become scores: one number, or the probabilities in the contract's order of classes."""
+"""Scores of answers: one number, or the probabilities in the contract's order of classes."""
 
 import numpy as np
 import pytest

@@ -55,10 +55,18 @@ def monitor(
         ProjectError: Nothing is deployed, or the bundle has no reference.
     """
     bundle, version = _load_deployed(paths, store)
+    report = _examine(paths, params, bundle, version, log, now or datetime.now(UTC))
+    write(paths, bundle.contract.name, report)
+    return report
+
+
+def _examine(
+    paths: Workspace, params: Params, bundle: Bundle, version: str, log: Path, now: datetime
+) -> MonitorReport:
+    """Compare the log with the bundle's reference and decide."""
     reference = _read_reference(bundle)
     labels, skew_check = _read_source(paths, params, bundle)
     counter = LogCounter(bundle, reference, labels.by_key)
-    now = now or datetime.now(UTC)
     read = _read_log(log, now, bundle.contract, counter, skew_check)
     periods = list_windows(list(read.counts.rows), params.monitor)
     windows, blocks = _compare(bundle.contract, reference, read.counts, periods, params)
@@ -68,7 +76,7 @@ def monitor(
     custom = run_monitors(paths.project.monitors, context)
     silence = decide_silence(read.summary.newest, now, params.monitor)
     status, sentence = decide(windows, quality, skew, custom, labels, silence, params.monitor)
-    report = MonitorReport(
+    return MonitorReport(
         status=status,
         sentence=sentence,
         digest=bundle.digest,
@@ -82,8 +90,6 @@ def monitor(
         invalid_labels=labels.invalid,
         custom=custom,
     )
-    write(paths, bundle.contract.name, report)
-    return report
 
 
 def _read_log(
