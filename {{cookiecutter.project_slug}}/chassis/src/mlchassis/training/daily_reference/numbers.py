@@ -64,6 +64,14 @@ class RelatedColumns:
         numbers = {name: values[rows] for name, values in self.numbers.items()}
         return RelatedColumns(numbers, strings, self.days[rows])
 
+    def keep(self, numbers: Sequence[str], strings: Sequence[str]) -> "RelatedColumns":
+        """Return some of the columns; a copy of the rows of a wide table would be large."""
+        return RelatedColumns(
+            {name: self.numbers[name] for name in numbers},
+            {name: self.strings[name] for name in strings},
+            self.days,
+        )
+
     @property
     def cells(self) -> dict[str, Indices]:
         """Cells of the strings."""
@@ -269,6 +277,7 @@ def _describe(
     """Count the residuals of all rows by day."""
     name = candidate.column
     used = [name, *candidate.prediction.linear]
+    columns = columns.keep(used, list(candidate.prediction.categories))
     own = scales[name].standardize(columns.numbers[name])
     residuals = np.empty(len(own))
     for fold, prediction in enumerate(candidate.by_fold):
