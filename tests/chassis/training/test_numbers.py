@@ -1,5 +1,6 @@
 """Numbers that other columns predict."""
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -45,6 +46,14 @@ def test_a_number_is_predicted_by_products_of_others() -> None:
     assert area.prediction.linear.keys() == {"width", "height"}
     cells = area.assign({"area": np.full(1, 5.0), "width": np.zeros(1), "height": np.zeros(1)}, {})
     assert cells.tolist() == [0]
+
+
+def test_a_prediction_survives_the_sorted_keys_of_a_bundle() -> None:
+    values = {"area": (draw(1) + 5) * (draw(2) + 5), "width": draw(1), "height": draw(2)}
+    relation = find(values)["area"]
+    text = json.dumps(relation.model_dump(mode="json"), sort_keys=True)
+    again = NumberRelation.model_validate_json(text)
+    assert again.assign(values, {}).tolist() == relation.assign(values, {}).tolist()
 
 
 def test_a_number_is_predicted_by_a_category() -> None:

@@ -96,7 +96,7 @@ class _Candidate:
 
 @dataclass(frozen=True, slots=True)
 class _Predictors:
-    """Names of the columns that predict a number, the most related first."""
+    """Names of the columns that predict a number, in order."""
 
     numbers: list[str]
     strings: list[str]
@@ -174,7 +174,8 @@ def _choose_predictors(
     strings = {other: _compare_means(centered, column) for other, column in rows.strings.items()}
     if not (numbers or strings) or len(target) < FOLDS:
         return None
-    return _Predictors(_rank(numbers)[:MAX_NUMBERS], _rank(strings)[:MAX_STRINGS])
+    # A bundle sorts the keys of its JSON, and products are in the order of the numbers.
+    return _Predictors(sorted(_rank(numbers)[:MAX_NUMBERS]), sorted(_rank(strings)[:MAX_STRINGS]))
 
 
 def _find_partner(prediction: Prediction, scaled: Floats, rows: RelatedColumns) -> str:
