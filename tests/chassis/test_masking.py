@@ -135,11 +135,13 @@ def test_what_stands_around_a_masked_secret_is_still_shown() -> None:
 @pytest.mark.parametrize(
     "part", ["a", "key", "password", "PASSWORD", "'key", "://a:", "token:", "oracle", ";pwd="]
 )
-def test_a_long_text_is_masked_in_a_moment(part: str) -> None:
-    text = "?" + part * (200_000 // len(part))
-    started = time.perf_counter()
+def test_the_time_for_a_long_text_does_not_grow_with_its_square(part: str) -> None:
+    # Patterns that search again from each letter would take minutes of processor time; one second
+    # is usual.
+    text = "?" + part * (400_000 // len(part))
+    started = time.process_time()
     mask_secrets(text)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 20
 
 
 def test_plain_sentences_stay_as_they_are() -> None:
