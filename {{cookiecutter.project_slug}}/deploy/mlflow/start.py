@@ -5,7 +5,9 @@ import os
 import boto3
 
 BUCKETS = ("mlflow", "dvc")
-SERVER = "mlflow server --host 0.0.0.0 --port 5000 --workers 1".split()
+# All addresses of its container; the stack publishes the port on 127.0.0.1 alone.
+HOST = "0.0.0.0"  # noqa: S104
+SERVER = ["mlflow", "server", "--host", HOST, "--port", "5000", "--workers", "1"]
 
 
 def create_buckets() -> None:
