@@ -164,7 +164,7 @@ def test_a_job_writes_to_volumes_of_its_own_and_reads_the_log(job: Manifest) -> 
     own = find_pod(job)
     mounts = {mount["mountPath"]: mount for mount in own["containers"][0]["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in own["volumes"]}
-    assert "sizeLimit" in volumes[mounts["/srv/work"]["name"]]["emptyDir"]
+    assert "sizeLimit" in volumes[mounts["/srv/job"]["name"]]["emptyDir"]
     assert {mount["name"] for mount in mounts.values()} == set(volumes)
     log = mounts.get("/srv/predictions")
     if own["containers"][0]["args"] == ["monitor"]:

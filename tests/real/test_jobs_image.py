@@ -71,7 +71,7 @@ class Jobs:
         reports = self.folder / f"reports-{len(list(self.folder.iterdir()))}"
         reports.mkdir()
         os.chown(reports, int(USER), int(USER))
-        volumes = ("--volume=/srv/work", f"--volume={reports}:/srv/reports")
+        volumes = ("--volume=/srv/job", f"--volume={reports}:/srv/reports")
         command = [DOCKER, "run", "--rm", "--network=none", *STRICT, *volumes, *options]
         done = subprocess.run(
             [*map(str, command), *arguments],

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A job of the image "jobs", on a copy of the project in the volume /srv/work:
+# A job of the image "jobs", on a copy of the project in the volume /srv/job:
 #   job.sh monitor    compare production with the champion, or with the bundle in SERVICE_STORE where that is set
 #   job.sh retrain    train on the newest rows, and push the data of a model that the gates approve
 # Exit codes: those of the verbs, but monitor's 10 (watch) is 0. A cluster counts every other code as a failed job, and
@@ -13,11 +13,11 @@ run() {
 
 copy_project() {
     mkdir -p "$HOME" "$TMPDIR"
-    test ! -e /srv/work/project || {
-        echo "error: /srv/work holds the project of an earlier job; give each job an empty volume" >&2
+    test ! -e /srv/job/project || {
+        echo "error: /srv/job holds the project of an earlier job; give each job an empty volume" >&2
         exit 1
     }
-    cp -R /opt/project /srv/work/project
+    cp -R /opt/project /srv/job/project
     cd "$JOB_FOLDER"
 }
 

@@ -310,7 +310,7 @@ def _list_code(features: FeatureFunction, scratch: Path) -> list[str]:
     own = sys.modules[features.__module__.partition(".")[0]]
     loader = scratch / f"{_LOADER}.py"
     loader.write_text(
-        '"""How MLflow loads this model: its bundle, with the features of its training."""\n\n'
+        '"""MLflow loader of this model: its bundle, with the features of its training."""\n\n'
         f"from {features.__module__} import {features.__name__}\n"
         f"from {load_feature_code.__module__} import load_feature_code\n"
         f"from {scorer.__name__} import load_pyfunc\n\n\n"
