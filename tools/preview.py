@@ -52,13 +52,23 @@ def keep_environment(old: Path, fresh: Path) -> None:
 
 
 def lint(package: Path) -> int:
-    """Run ruff, mypy and import-linter on the payload's package and on the chassis.
+    """Run ruff, mypy and import-linter on the payload's code.
 
     Each has the configuration that lies beside it. Caches go to build/, never into the payload.
     """
     source = str(package.relative_to(PREVIEW))
     failures = check(PREVIEW, source) + check(PREVIEW / "chassis", "src/mlchassis") + check_tests()
+    failures += check_scripts()
     return 1 if failures else 0
+
+
+def check_scripts() -> int:
+    """Run ruff on the scripts beside the package; return the number of failures."""
+    environment = {**os.environ, "RUFF_CACHE_DIR": str(CACHES / ".ruff_cache")}
+    ruff = str(PREVIEW / ".venv" / "bin" / "ruff")
+    commands = ([ruff, "check", "deploy"], [ruff, "format", "--check", "deploy"])
+    runs = [subprocess.run(each, cwd=PREVIEW, env=environment, check=False) for each in commands]
+    return sum(run.returncode != 0 for run in runs)
 
 
 def check_tests() -> int:

@@ -20,59 +20,54 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class DriftTest(_Record):
+class _Limited(_Record):
+    """A value with its limit.
+
+    Attributes:
+        limit: Largest value without an alarm.
+    """
+
+    value: float
+    limit: float
+
+    @property
+    def alarm(self) -> bool:
+        """True if the value exceeds its limit."""
+        return self.value > self.limit
+
+    @property
+    def ratio(self) -> float:
+        """The value in units of its limit."""
+        return self.value / self.limit
+
+
+class DriftTest(_Limited):
     """One drift test of one column in one window.
 
     Attributes:
         column: Feature column, or `prediction`.
         statistic: `distribution` (Kolmogorov-Smirnov of numbers, Jensen-Shannon of categories) or
             `missing` (difference of the proportions of missing values).
-        limit: Largest value without an alarm.
     """
 
     column: str
     statistic: Statistic
-    value: float
-    limit: float
-
-    @property
-    def alarm(self) -> bool:
-        """True if the value exceeds its limit."""
-        return self.value > self.limit
-
-    @property
-    def ratio(self) -> float:
-        """The value in units of its limit."""
-        return self.value / self.limit
 
 
-class RelatedTest(_Record):
+class RelatedTest(_Limited):
     """One test of two related columns in one window.
 
     Attributes:
         columns: Names of both.
         value: Kolmogorov-Smirnov statistic of the residuals of a number that is predicted, or of
             how ordinary the combinations of two values are.
-        limit: Largest value without an alarm.
         unusual: Proportion of rows with residuals or combinations that the reference hardly has.
         unusual_before: The same in the reference.
     """
 
     columns: tuple[str, str]
-    value: float
-    limit: float
     unusual: float
     unusual_before: float
-
-    @property
-    def alarm(self) -> bool:
-        """True if the value exceeds its limit."""
-        return self.value > self.limit
-
-    @property
-    def ratio(self) -> float:
-        """The value in units of its limit."""
-        return self.value / self.limit
 
     @property
     def sentence(self) -> str:
