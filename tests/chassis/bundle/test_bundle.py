@@ -26,6 +26,7 @@ from mlchassis.bundle.bundle import (
     read_pointer,
     write_bundle,
 )
+from mlchassis.contract.model import Contract
 from mlchassis.features.code import load_feature_code
 
 FEATURES = load_feature_code(compute_features)
@@ -123,6 +124,69 @@ def test_metadata_of_another_format_is_refused(
     rewrite(bundle, bundle.path)
 
     with pytest.raises(BundleError, match=r"bundle\.json is not of format 1"):
+        load_bundle(bundle.path, FEATURES)
+
+
+NUMBERS = {"kind": "numeric", "missing": 0.25, "quantiles": [-1.5, 0.0, 2e9]}
+CATEGORIES = {"kind": "categorical", "missing": 0.0, "shares": {"é": 0.5, "Z": 0.25, "a": 0.25}}
+
+
+def list_references(contract: Contract) -> dict[str, Any]:
+    """A reference of each feature column, as a bundle of any version holds it."""
+    return {c.name: NUMBERS if c.is_numeric else CATEGORIES for c in contract.features}
+
+
+def rewrite_reference(bundle: Bundle, reference: object, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Write the bundle with this reference in bundle.json; return the file's content."""
+    document = json.loads((bundle.path / "bundle.json").read_text()) | {"reference": reference}
+    content = bundle_module._dump(document)
+    with monkeypatch.context() as patched:
+        patched.setattr(bundle_module, "_dump", lambda _: content)
+        rewrite(bundle, bundle.path)
+    return content
+
+
+def test_references_of_numbers_and_of_categories_are_read_and_written_again_as_they_were(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = rewrite_reference(bundle, list_references(bundle.contract), monkeypatch)
+    again = load_bundle(bundle.path, FEATURES)
+
+    kinds = {c.name: "numeric" if c.is_numeric else "categorical" for c in again.contract.features}
+    assert {name: seen.kind for name, seen in again.metadata.reference.items()} == kinds
+    assert set(kinds.values()) == {"numeric", "categorical"}
+    rewrite(again, bundle.path)
+    assert (bundle.path / "bundle.json").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"kind": "ordinal", "missing": 0.0}, r"is not of format 1 \(reference\.\w+: .*export it"),
+        ({"missing": 0.0}, r"is not of format 1 \(reference\.\w+: .*export it again"),
+        (NUMBERS | {"missing": 1.5}, r"reference\.\w+\.numeric\.missing: .*export it again"),
+        (NUMBERS | {"quantiles": "high"}, r"reference\.\w+\.numeric\.quantiles: .*export it again"),
+        (CATEGORIES | {"shares": {"a": "much"}}, r"categorical\.shares\.a: .*export it again"),
+    ],
+)
+def test_a_wrong_reference_is_refused_with_its_place(
+    bundle: Bundle, wrong: object, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = bundle.contract.features[0].name
+    rewrite_reference(bundle, list_references(bundle.contract) | {first: wrong}, monkeypatch)
+
+    with pytest.raises(BundleError, match=sentence):
+        load_bundle(bundle.path, FEATURES)
+
+
+def test_a_reference_of_the_other_kind_of_column_is_refused(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = next(column.name for column in bundle.contract.features if column.is_numeric)
+    reference = list_references(bundle.contract) | {name: CATEGORIES}
+    rewrite_reference(bundle, reference, monkeypatch)
+
+    with pytest.raises(BundleError, match=f"reference of '{name}' in bundle.json is categorical"):
         load_bundle(bundle.path, FEATURES)
 
 

@@ -7,6 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from mlchassis.bundle.bundle import Bundle
+from mlchassis.bundle.column_reference import NumericReference
 from mlchassis.bundle.scorer import Answers, Scorer
 from mlchassis.contract.model import Column, Contract, Role
 from mlchassis.contract.schemas import generate_rows
@@ -56,7 +57,8 @@ def test_only_the_input_that_the_model_uses_moves_the_answer(model: LoadedModel)
     scorer.calls = 0
     found = explain_answers(scorer, columns_from_rows(SHOP, rows), answers)
     assert scorer.calls == 1
-    usual = np.array(reference["size"]["quantiles"])[[2, 6, 10, 14, 18]].mean()
+    assert isinstance(reference["size"], NumericReference)
+    usual = np.array(reference["size"].quantiles)[[2, 6, 10, 14, 18]].mean()
     for row, explanation in zip(rows, found, strict=True):
         first, other = explanation["effects"]
         assert (first["input"], other["input"]) == ("size", "color")

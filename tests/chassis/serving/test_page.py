@@ -8,6 +8,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from ml_service.features import compute_features
+from mlchassis.bundle.column_reference import CategoricalReference
 from mlchassis.bundle.scorer import Scorer
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.contract.model import Column, Contract
@@ -39,7 +40,8 @@ def test_words_that_training_saw_are_suggested_unless_they_tell_of_a_person(
 ) -> None:
     word = Column("a word", "string", False, "", (), frozenset({"feature"}))
     bundle = model.scorer.bundle
-    reference = {word.name: {"shares": {"seen": 0.7, "also seen": 0.3}}}
+    shares = {"seen": 0.7, "also seen": 0.3}
+    reference = {word.name: CategoricalReference(missing=0, shares=shares)}
     seen = replace(bundle, metadata=bundle.metadata.model_copy(update={"reference": reference}))
 
     def suggest(word: Column) -> list[list[str]]:

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from mlchassis.bundle.column_reference import ColumnReference
 from mlchassis.bundle.daily_counts import DailyReference
 from mlchassis.bundle.graph_rules import find_violation
 from mlchassis.config.source_params import TableFormat
@@ -81,7 +82,7 @@ class Metadata(_Record):
             decides which rows those are.
         split: Description of the split; models with an equal one were not trained on each other's
             test rows.
-        reference: Per raw feature column, what training saw: for monitoring.
+        reference: Values of each feature column of the contract in the training rows.
         monitoring: Reference by day, for `make monitor`; None in a bundle without one.
         formats: Table format of the training data; text and batch files are parsed with it.
         tolerance: Largest error against the golden answers: see `measure_error`.
@@ -102,7 +103,7 @@ class Metadata(_Record):
     seen_until: str | None
     split: str | None = None
     validation_metrics: dict[str, float]
-    reference: dict[str, Any]
+    reference: dict[str, ColumnReference]
     monitoring: DailyReference | None = None
     formats: TableFormat = TableFormat()
     # Infinite ones would let every answer pass.
@@ -218,7 +219,20 @@ def _parse_bundle(path: Path, contents: Mapping[str, bytes]) -> Bundle:
     contract = parse_contract(
         contents["contract.yaml"].decode(errors="replace"), f"{path.name}/contract.yaml"
     )
+    _check_reference(path.name, metadata, contract)
     return Bundle(path, _sha256(contents[_SUMS]), metadata, contract, contents["model.onnx"])
+
+
+def _check_reference(bundle: str, metadata: Metadata, contract: Contract) -> None:
+    """Refuse a reference of numbers for a column of strings, and the reverse."""
+    for column in contract.features:
+        seen = metadata.reference.get(column.name)
+        kind = "numeric" if column.is_numeric else "categorical"
+        if seen is not None and seen.kind != kind:
+            raise BundleError(
+                f"Bundle {bundle}: the reference of '{column.name}' in bundle.json is {seen.kind}, "
+                f"and contract.yaml makes the column {kind}; export it again."
+            )
 
 
 def _read_verified(path: Path) -> dict[str, bytes]:

@@ -13,6 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mlchassis.bundle.column_reference import (
+    CategoricalReference,
+    ColumnReference,
+    NumericReference,
+)
 from mlchassis.bundle.scorer import Answers, Scorer
 from mlchassis.contract.model import Column, class_name
 from mlchassis.features.encoding import MISSING, Columns
@@ -31,7 +36,7 @@ def explain_answers(scorer: Scorer, columns: Columns, answers: Answers) -> list[
     """
     contract = scorer.bundle.contract
     reference = scorer.bundle.metadata.reference
-    usual = {c.name: _list_usual(c, reference.get(c.name) or {}) for c in contract.features}
+    usual = {c.name: _list_usual(c, reference.get(c.name)) for c in contract.features}
     usual = {name: weighted for name, weighted in usual.items() if len(weighted[0])}
     chosen = _choose_classes(answers)
     rows = len(answers.values)
@@ -85,28 +90,32 @@ def _replace_each(columns: Columns, usual: Mapping[str, NDArray[Any]]) -> Column
 
 
 def _list_usual(
-    column: Column, seen: Mapping[str, Any]
+    column: Column, seen: ColumnReference | None
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """A column's usual values and their weights; none where training left no trace of any."""
-    if column.is_numeric:
-        quantiles = seen.get("quantiles") or ()
-        last = len(quantiles) - 1
-        weighted = [
-            (quantiles[round(share * last)], 1 / len(_SHARES)) for share in _SHARES if quantiles
-        ]
-    else:
-        weighted = list(seen.get("shares", {}).items())
-        weighted = sorted(weighted, key=lambda pair: -pair[1])[: len(_SHARES)]
-    absent = seen.get("missing", 0.0)
+    weighted = _weigh_values(seen)
+    absent = seen.missing if seen else 0.0
     if absent or (not weighted and not column.required):
-        # The shares of words are of all rows, the quantiles of those that have a number.
-        scale = 1 - absent if column.is_numeric else 1.0
-        weighted = [(value, weight * scale) for value, weight in weighted]
         weighted.append((np.nan if column.is_numeric else MISSING, absent or 1.0))
     kind: Any = np.float64 if column.is_numeric else object
     return np.array([value for value, _ in weighted], dtype=kind), np.array(
         [w for _, w in weighted]
     )
+
+
+def _weigh_values(seen: ColumnReference | None) -> list[tuple[float | str, float]]:
+    """Return the values that training saw, each with its proportion among all rows."""
+    match seen:
+        case NumericReference(quantiles=quantiles) if quantiles:
+            last = len(quantiles) - 1
+            # The quantiles are of the rows that have a number.
+            weight = (1 - seen.missing) * (1 / len(_SHARES))
+            return [(quantiles[round(share * last)], weight) for share in _SHARES]
+        case CategoricalReference():
+            commonest = sorted(seen.shares.items(), key=lambda pair: -pair[1])
+            return list(commonest[: len(_SHARES)])
+        case _:
+            return []
 
 
 def _choose_classes(answers: Answers) -> NDArray[np.intp]:

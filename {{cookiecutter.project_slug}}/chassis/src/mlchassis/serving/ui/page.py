@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from pydantic_core import to_json
 
+from mlchassis.bundle.column_reference import CategoricalReference
 from mlchassis.contract.model import Column, class_name
 from mlchassis.contract.schemas import example_record
 from mlchassis.serving.loading import LoadedModel, ModelHolder
@@ -76,8 +77,8 @@ def _suggest(model: LoadedModel, column: Column) -> list[str]:
     """The words that training saw most in a column, unless they could tell of a person."""
     if column.kind != "string" or column.values or column in model.contract.pii:
         return []
-    shares = model.scorer.bundle.metadata.reference.get(column.name, {}).get("shares", {})
-    return sorted(shares)
+    seen = model.scorer.bundle.metadata.reference.get(column.name)
+    return sorted(seen.shares) if isinstance(seen, CategoricalReference) else []
 
 
 def _say_moment(moment: str) -> str:

@@ -1,0 +1,43 @@
+"""Reference of a column: its values in the training rows, without a row among them."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_Proportion = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class NumericReference(_Record):
+    """Numbers of a column in the training rows.
+
+    Attributes:
+        missing: Proportion of the rows without a number.
+        quantiles: Quantiles of the numbers, at equal steps from the smallest to the largest; empty
+            where there is no number, and for a column tagged `pii`.
+    """
+
+    kind: Literal["numeric"] = "numeric"
+    missing: _Proportion
+    quantiles: tuple[float, ...] = ()
+
+
+class CategoricalReference(_Record):
+    """Categories of a column in the training rows.
+
+    Attributes:
+        missing: Proportion of the rows without a category.
+        shares: Proportions of the commonest categories among all rows; empty for a column tagged
+            `pii`.
+    """
+
+    kind: Literal["categorical"] = "categorical"
+    missing: _Proportion
+    shares: dict[str, _Proportion] = {}
+
+
+ColumnReference = Annotated[NumericReference | CategoricalReference, Field(discriminator="kind")]
+"""Reference of a column of either kind."""
