@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from mlchassis.errors import ProjectError
-from mlchassis.reports import read_report, write_report
+from mlchassis.reports import load_report, read_report, write_report
 
 FACTS = {"rows": 3, "proportion": 0.1, "name": "größe", "nothing": None, "list": [1, "a"]}
 
@@ -30,9 +31,24 @@ def test_a_missing_report_is_named(tmp_path: Path) -> None:
         read_report(tmp_path / "facts.json")
 
 
-@pytest.mark.parametrize("text", ["", '{"rows": 3', "rows: 3"])
-def test_half_a_report_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "facts.json").write_text(text)
+@pytest.mark.parametrize("content", [b"", b'{"rows": 3', b"rows: 3", b"\xff\xfe", b'"\xff"'])
+def test_half_a_report_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "facts.json").write_bytes(content)
 
     with pytest.raises(ProjectError, match=r"facts\.json is cut short or was edited"):
         read_report(tmp_path / "facts.json")
+
+
+class Facts(BaseModel):
+    rows: int
+
+
+@pytest.mark.parametrize("content", [None, b'{"rows": 3', b"{}"])
+def test_a_report_that_cannot_be_read_names_the_command_that_writes_it(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    if content is not None:
+        (tmp_path / "facts.json").write_bytes(content)
+
+    with pytest.raises(ProjectError, match=r"^facts\.json.* run `make study`[.,]"):
+        load_report(tmp_path / "facts.json", Facts, "make study")

@@ -52,8 +52,12 @@ def format_report(facts: Any) -> str:
     return json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def read_report(path: Path) -> Any:
+def read_report(path: Path, command: str = "make repro") -> Any:
     """Read the facts of a report.
+
+    Args:
+        path: The file.
+        command: The command that writes the file.
 
     Raises:
         ProjectError: They are not there, or cut short.
@@ -61,10 +65,10 @@ def read_report(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ProjectError(f"{path.name} is missing; run `make repro`, which writes it.") from None
-    except json.JSONDecodeError:
+        raise ProjectError(f"{path.name} is missing; run `{command}`, which writes it.") from None
+    except ValueError:  # Neither JSON nor UTF-8.
         raise ProjectError(
-            f"{path.name} is cut short or was edited; delete it and run `make repro`."
+            f"{path.name} is cut short or was edited; delete it and run `{command}`."
         ) from None
 
 
@@ -80,7 +84,7 @@ def load_report(path: Path, model: type[_Report], command: str = "make repro") -
         ProjectError: The file is missing, cut short, or was edited so that a fact is not usable.
     """
     try:
-        return model.model_validate(read_report(path))
+        return model.model_validate(read_report(path, command))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the file"
