@@ -108,7 +108,7 @@ def test_a_rejection_is_written_before_it_stops(
     place.write_text(json.dumps(facts))
     with pytest.raises(RejectedError, match="calibration: The expected calibration error"):
         release.judge(project, params)
-    assert json.loads((project.reports / "judgement.json").read_text())["verdict"] == "rejected"
+    assert json.loads(project.judgement.read_text())["verdict"] == "rejected"
     with pytest.raises(ProjectError, match="was rejected, so it is not registered"):
         release.register(project, params)
 
@@ -134,10 +134,19 @@ def test_a_bundle_without_a_judgement_of_its_own_is_not_registered(
         release.register(project, params)
 
 
-def test_an_edited_judgement_is_named(project: Workspace, params: Params) -> None:
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{}", r"^judgement\.json: digest: .* was edited .* run `make judge`\.$"),
+        ('{"digest": ', r"^judgement\.json is cut short or was edited; .* run `make judge`\.$"),
+    ],
+)
+def test_an_edited_judgement_is_named(
+    text: str, sentence: str, project: Workspace, params: Params
+) -> None:
     release.judge(project, params)
-    (project.reports / "judgement.json").write_text("{}")
-    with pytest.raises(ProjectError, match="edited or cut short"):
+    project.judgement.write_text(text)
+    with pytest.raises(ProjectError, match=sentence):
         release.register(project, params)
 
 

@@ -149,7 +149,7 @@ def test_an_edited_output_is_copied_before_it_is_replaced(paths: Workspace) -> N
 def test_a_report_that_a_person_wrote_or_edited_is_kept_when_a_verb_writes_it(
     paths: Workspace,
 ) -> None:
-    place = write(paths.reports / "judgement.json", "mine")
+    place = write(paths.judgement, "mine")
     write_facts(paths, place, {"a": 1})
     write_facts(paths, place, {"a": 2})
     write(place, "edited")
@@ -184,7 +184,7 @@ def test_an_adoption_deletes_what_the_pipeline_wrote_and_keeps_other_reports(
     paths: Workspace,
 ) -> None:
     write(paths.reports / "figures" / "a.svg", "mine")
-    write_facts(paths, paths.reports / "judgement.json", {})
+    write_facts(paths, paths.judgement, {})
 
     assert set(clear_outputs(paths)) == {
         "data/raw/2013-01.parquet",

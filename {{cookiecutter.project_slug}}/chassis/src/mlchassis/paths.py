@@ -73,6 +73,11 @@ class Paths:
         return self.root / "reports"
 
     @property
+    def judgement(self) -> Path:
+        """The judgement of the candidate by the gates."""
+        return self.reports / "judgement.json"
+
+    @property
     def plots(self) -> Path:
         """Pictures and curves."""
         return self.reports / "plots"

@@ -11,11 +11,11 @@ from mlchassis.adoption.options import AdoptionOptions
 from mlchassis.adoption.prepare import Adoption
 from mlchassis.config.yaml_edit import set_values
 from mlchassis.errors import ProjectError
+from mlchassis.evaluation.gates.judgement import load_judgement
 from mlchassis.evaluation.plausibility import spell_implausible
 from mlchassis.evaluation.results import load_evaluation
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace, read_params
-from mlchassis.reports import read_report
 from mlchassis.terminal import confirm, echo
 
 _OTHER_METRICS = {"roc_auc": "pr_auc", "pr_auc": "roc_auc", "rmse": "mae", "log_loss": "accuracy"}
@@ -27,21 +27,37 @@ def adopt_and_run(paths: Workspace, options: AdoptionOptions) -> None:
     overrides = replace(options.overrides, attended=sys.stdin.isatty())
     options = replace(options, overrides=overrides)
     adoption = adopt(paths, options, ask_at_terminal, echo)
-    judged = _find_judgement_time(paths)
-    code = choose_presets(paths, adoption) or run_verb(paths, "run")
-    if code and _may_serve_linear(paths):
+    rejecting: list[str] = []
+    code = choose_presets(paths, adoption)
+    if not code:
+        code, rejecting = _run_pipeline(paths)
+    if "better than linear" in rejecting and not _is_linear(paths):
         serve_linear(paths)
         echo(
             "adopt: the linear model is as good as the trees, so it is judged instead "
             "(train.candidate.kind in params.yaml)"
         )
-        code = run_verb(paths, "run")
+        code, rejecting = _run_pipeline(paths)
     echo("Decide next, then commit:")
     for question in (*adoption.open_questions, *_note_linear(paths), *_note_quality(paths)):
         echo(f"  - {question}")
     if code:
-        rejecting = _list_rejecting(paths) if _find_judgement_time(paths) != judged else []
         raise ProjectError(explain_failure(rejecting))
+
+
+def _run_pipeline(paths: Workspace) -> tuple[int, list[str]]:
+    """Run everything.
+
+    Returns:
+        The exit code, and the names of the gates that rejected the bundle; none where something
+        stopped before the gates, whatever an earlier run was judged.
+    """
+    before = _find_judgement_time(paths)
+    code = run_verb(paths, "run")
+    if not code or _find_judgement_time(paths) == before:
+        return code, []
+    judgement = load_judgement(paths.judgement)
+    return code, [gate.name for gate in judgement.rejections] if judgement else []
 
 
 def _note_quality(paths: Paths) -> list[str]:
@@ -71,13 +87,14 @@ def explain_failure(rejecting: Sequence[str]) -> str:
     """Advice on a table whose model was rejected.
 
     Args:
-        rejecting: The gates that did not pass; empty where something stopped before them.
+        rejecting: Names of the gates that did not pass; empty where something stopped before them.
     """
     adopted = "The project is rewritten for the table, but its model is not deployed"
     if not rejecting:
         return f"{adopted}: the sentence above gives the reason; fix that, then `make run`."
+    names = ", ".join(f"'{name}'" for name in rejecting)
     return (
-        f"{adopted}: it did not pass {', '.join(rejecting)}. The table may be in order: a gate "
+        f"{adopted}: it did not pass {names}. The table may be in order: a gate "
         "fails for too few rows, for a column that is known only afterwards, or for a limit that "
         "does not suit the problem. The sentences above name the settings in params.yaml; change "
         "what applies, then `make run`."
@@ -86,10 +103,9 @@ def explain_failure(rejecting: Sequence[str]) -> str:
 
 def _note_linear(paths: Paths) -> list[str]:
     """Note on how to return to trees if the linear model is served."""
-    params = read_params(paths)
-    if params.train.candidate.kind != "linear":
+    if not _is_linear(paths):
         return []
-    metric = params.judge.metric
+    metric = read_params(paths).judge.metric
     note = (
         f"params.yaml: train.candidate.kind is linear. That trees are better by {metric} was not "
         "shown on this many test rows; with more rows, or another judge.metric such as "
@@ -100,14 +116,7 @@ def _note_linear(paths: Paths) -> list[str]:
 
 def _find_judgement_time(paths: Paths) -> int | None:
     """Modification time of the existing judgement, or None."""
-    path = paths.reports / "judgement.json"
-    return path.stat().st_mtime_ns if path.exists() else None
-
-
-def _list_rejecting(paths: Paths) -> list[str]:
-    path = paths.reports / "judgement.json"
-    gates = read_report(path)["gates"] if path.exists() else []
-    return [f"'{gate['name']}'" for gate in gates if gate["verdict"] == "rejected"]
+    return paths.judgement.stat().st_mtime_ns if paths.judgement.exists() else None
 
 
 def run_verb(paths: Workspace, *arguments: str) -> int:
@@ -142,13 +151,6 @@ def serve_linear(paths: Paths) -> None:
     apply_changes(paths, {"params.yaml": text})
 
 
-def _may_serve_linear(paths: Paths) -> bool:
-    """Return True if the trees were rejected for being no better than the linear model."""
-    if read_params(paths).train.candidate.kind == "linear":
-        return False
-    if not (paths.reports / "judgement.json").exists():
-        return False
-    gates = read_report(paths.reports / "judgement.json")["gates"]
-    return any(
-        gate["name"] == "better than linear" and gate["verdict"] == "rejected" for gate in gates
-    )
+def _is_linear(paths: Paths) -> bool:
+    """True if the linear model is the candidate."""
+    return read_params(paths).train.candidate.kind == "linear"

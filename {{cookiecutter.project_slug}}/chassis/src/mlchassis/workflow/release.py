@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pydantic import ValidationError
-
 from mlchassis.bundle.bundle import (
     Bundle,
     BundleError,
@@ -33,7 +31,7 @@ from mlchassis.errors import ProjectError
 from mlchassis.evaluation import gates
 from mlchassis.evaluation.comparison import Challenge, NotComparableError, measure_gain
 from mlchassis.evaluation.gates.context import ChampionFacts, GateContext
-from mlchassis.evaluation.gates.judgement import Judgement, RejectedError
+from mlchassis.evaluation.gates.judgement import Judgement, RejectedError, load_judgement
 from mlchassis.evaluation.gates.latency import measure_latency
 from mlchassis.paths import Paths, find_project
 from mlchassis.project import Workspace
@@ -83,7 +81,7 @@ def judge(paths: Workspace, params: Params) -> Judgement:
         GateContext(evaluation, bundle.contract, params, champion, speed),
         paths.project.gates,
     )
-    write_facts(paths, _judgement_file(paths), judgement.model_dump(mode="json"))
+    write_facts(paths, paths.judgement, judgement.model_dump(mode="json"))
     if judgement.rejections:
         reasons = " ".join(f"{gate.name}: {gate.sentence}" for gate in judgement.rejections)
         raise RejectedError(f"Bundle {bundle.digest[:12]} is rejected. {reasons}")
@@ -257,25 +255,21 @@ def _track(
             describe_run(paths, params, bundle),
             lambda logged: write_logged(paths, bundle.digest, logged),
         )
-    judgement = _read_judgement(paths)
+    judgement = load_judgement(paths.judgement)
     if judgement is not None and judgement.digest == bundle.digest:
         tags = _judgement_tags(paths, judgement)
         with TemporaryDirectory() as scratch:
             # Named by its content: a version's tag says which of its judgements counts.
             copy = Path(scratch, f"{tags[JUDGEMENT_HASH_TAG]}.json")
-            copy.write_bytes(_judgement_file(paths).read_bytes())
+            copy.write_bytes(paths.judgement.read_bytes())
             tracker.attach(run.run_id, copy, JUDGEMENT_FOLDER, tags)
         for file in model_report.write_report(paths, params, bundle, judgement):
             tracker.attach(run.run_id, file, "report", {})
     return run
 
 
-def _judgement_file(paths: Paths) -> Path:
-    return paths.reports / "judgement.json"
-
-
 def _judgement_tags(paths: Paths, judgement: Judgement) -> dict[str, str]:
-    content = _judgement_file(paths).read_bytes()
+    content = paths.judgement.read_bytes()
     return {
         JUDGEMENT_TAG: judgement.verdict,
         JUDGEMENT_HASH_TAG: hashlib.sha256(content).hexdigest(),
@@ -288,21 +282,10 @@ def read_own_judgement(paths: Paths, bundle: Bundle) -> Judgement:
     Raises:
         ProjectError: It was not judged, or another bundle was judged since.
     """
-    judgement = _read_judgement(paths)
+    judgement = load_judgement(paths.judgement)
     if judgement is None or judgement.digest != bundle.digest:
         raise ProjectError(f"Bundle {bundle.digest[:12]} was not judged; run `make judge` first.")
     return judgement
-
-
-def _read_judgement(paths: Paths) -> Judgement | None:
-    try:
-        return Judgement.model_validate_json(_judgement_file(paths).read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError:
-        raise ProjectError(
-            "reports/judgement.json was edited or cut short; run `make judge`, which writes it."
-        ) from None
 
 
 def _serves(paths: Workspace, pointer: Pointer, champion: Version) -> bool:

@@ -1,10 +1,11 @@
 """Judgement of a bundle: its evaluation against the gates and the champion.
 
-Pure: facts in, a judgement out; `gates` has what is asked.
+`judge` is pure: facts in, a judgement out; `gates` has what is asked.
 """
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,6 +13,7 @@ from mlchassis.errors import ProjectError
 from mlchassis.evaluation.gates.context import GateContext, GateResult, JudgementVerdict
 from mlchassis.evaluation.gates.gates import GATES
 from mlchassis.extensions.gates import GATE, CustomGate
+from mlchassis.reports import load_report
 from mlchassis.team_code.signatures import describe
 
 
@@ -53,6 +55,15 @@ class Judgement(BaseModel):
             if counts[verdict]
         ]
         return ", ".join(parts)
+
+
+def load_judgement(path: Path) -> Judgement | None:
+    """Read a judgement and validate it; None if there is none.
+
+    Raises:
+        ProjectError: The file is cut short, or was edited so that a fact is not usable.
+    """
+    return load_report(path, Judgement, "make judge") if path.exists() else None
 
 
 def judge(context: GateContext, custom: Sequence[CustomGate] = ()) -> Judgement:
