@@ -19,19 +19,22 @@ from mlchassis.features.code import load_feature_code
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace
 from mlchassis.registry.reproduce import (
+    EvaluatedAnswers,
     RebuildError,
     RebuildOptions,
     compare_answers,
     find_differences,
+    read_answers,
     rebuild,
 )
 from mlchassis.registry.tracking import Tracker, Version, connect
 from mlchassis.workflow import release
+from mlchassis.workspace.dvc_lock import DvcLock
 
 pytestmark = pytest.mark.one_python
 FEATURES = load_feature_code(compute_features)
 
-STORED = {"predictions_hash": "a" * 64, "rows": 900}
+STORED = EvaluatedAnswers(digest="d", rows=900, predictions_hash="a" * 64)
 
 
 @pytest.fixture
@@ -144,7 +147,8 @@ def test_the_inputs_of_a_lock_are_compared_and_what_stages_made_is_not(tmp_path:
         "outs": [{"path": "made.json", "md5": "1"}],
     }
     second = {"deps": [{"path": "made.json", "md5": "1"}, {"path": "gone.py", "md5": "2"}]}
-    assert find_differences(tmp_path, {"stages": {"a": first, "b": second}}) == ["edited.py"]
+    lock = DvcLock.model_validate({"stages": {"a": first, "b": second}})
+    assert find_differences(tmp_path, lock) == ["edited.py"]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,7 @@ def test_the_fingerprints_of_the_chassis_are_compared(
         }
         for name, value in {"train": "a", "validate": "b"}.items()
     }
-    assert find_differences(tmp_path, {"stages": stages}) == expected
+    assert find_differences(tmp_path, DvcLock.model_validate({"stages": stages})) == expected
 
 
 def test_a_version_made_with_a_chassis_that_was_never_committed_says_so(
@@ -195,10 +199,36 @@ def test_a_version_made_with_a_chassis_that_was_never_committed_says_so(
 
 def test_other_answers_are_no_rebuild() -> None:
     version = Version("m", "3", "run", {"bundle_digest": "d"})
-    same = compare_answers(version, STORED, {**STORED, "digest": "d"})
+    same = compare_answers(version, STORED, STORED)
     assert same == (
         "Version 3 of m came out again: equal answers on all 900 test rows (hash aaaaaaaaaaaa), "
         "the same bundle."
     )
     with pytest.raises(RebuildError, match=r"came out otherwise: .* aaaaaaaaaaaa, and now bbbb"):
-        compare_answers(version, STORED, {"predictions_hash": "b" * 64, "rows": 900, "digest": "e"})
+        compare_answers(version, STORED, STORED.model_copy(update={"predictions_hash": "b" * 64}))
+
+
+def test_answers_are_read_from_an_evaluation_of_any_chassis(tmp_path: Path) -> None:
+    facts = {**STORED.model_dump(), "metrics": {"roc_auc": 0.7}, "of an older chassis": None}
+    (tmp_path / "evaluation.json").write_text(json.dumps(facts))
+    assert read_answers(tmp_path / "evaluation.json", Version("m", "3", "run", {})) == STORED
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        (None, "it is missing"),
+        (b'{"rows": ', "the file: invalid json"),
+        (b'{"digest": "d", "rows": 900}', "predictions_hash: field required"),
+        (b'{"digest": "d", "rows": 900, "predictions_hash": ""}', "predictions_hash: string"),
+    ],
+)
+def test_an_evaluation_without_answers_is_named(
+    tmp_path: Path, content: bytes | None, detail: str
+) -> None:
+    file = tmp_path / "evaluation.json"
+    if content is not None:
+        file.write_bytes(content)
+    sentence = rf"^evaluation\.json of version 3 of m cannot be .* \({detail}.*\); .* check out"
+    with pytest.raises(RebuildError, match=sentence):
+        read_answers(file, Version("m", "3", "run", {}))

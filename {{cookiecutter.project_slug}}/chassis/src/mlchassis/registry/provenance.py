@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import yaml
-
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
+from mlchassis.workspace.dvc_lock import read_dvc_lock
 from mlchassis.workspace.repository import run_git
 
 
@@ -32,14 +31,9 @@ def read_data_hash(paths: Paths) -> str:
         ProjectError: `dvc.lock` is missing or broken, or does not speak of the raw data.
     """
     place = paths.raw.relative_to(paths.root).as_posix()
-    try:
-        stages = yaml.safe_load(paths.dvc_lock.read_text(encoding="utf-8"))["stages"].values()
-        parts = [stage.get(kind, ()) for stage in stages for kind in ("outs", "deps")]
-        hashes = [e["md5"] for part in parts for e in part if e["path"] == place and e.get("md5")]
-    except FileNotFoundError:
-        raise ProjectError("dvc.lock is missing; run `make repro`, which writes it.") from None
-    except (yaml.YAMLError, UnicodeError, LookupError, TypeError, AttributeError):
-        raise ProjectError("dvc.lock is cut short or broken; `make repro` fixes it.") from None
-    if not hashes:
-        raise ProjectError(f"dvc.lock does not say what {place} held; run `make repro`.")
-    return str(hashes[0])
+    stages = read_dvc_lock(paths.dvc_lock).stages.values()
+    files = [file for stage in stages for file in (*stage.outs, *stage.deps)]
+    for file in files:
+        if file.path == place and file.md5:
+            return file.md5
+    raise ProjectError(f"dvc.lock does not say what {place} held; run `make repro`.")

@@ -16,16 +16,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlchassis.errors import ProjectError
 from mlchassis.file_sums import digest_files
 from mlchassis.paths import Paths
 from mlchassis.registry.runs import FACTS_TAG
 from mlchassis.registry.tracking import Tracker, Version
-from mlchassis.reports import read_report
+from mlchassis.workspace.dvc_lock import DvcLock, LockedStage, read_dvc_lock
 from mlchassis.workspace.dvc_remotes import find_stores
 from mlchassis.workspace.listings import fetch_listings
 from mlchassis.workspace.repository import NO_HOOKS, find_repository, run_git
@@ -39,6 +40,22 @@ _DATA_FORMATS = (".json", ".yaml", ".yml")
 
 class RebuildError(ProjectError):
     """A version that cannot be made again, or that came out otherwise."""
+
+
+class EvaluatedAnswers(BaseModel):
+    """Answers of an evaluation; its other facts may be of another version of the chassis.
+
+    Attributes:
+        digest: The bundle's digest.
+        rows: Rows of the test split.
+        predictions_hash: SHA-256 of the rounded scores.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    digest: str
+    rows: int
+    predictions_hash: Annotated[str, Field(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +109,10 @@ def rebuild(
         _pull_data(paths, copy, environment)
         say("rebuild: repeating the pipeline from `validate` on")
         _dvc(copy, environment, "repro", "--force", "--no-commit", "--downstream", "validate")
-        repeated = read_report(copy.reports / "evaluation.json")
-        return compare_answers(version, read_report(stored / "evaluation.json"), repeated)
+        before, now = (
+            read_answers(folder / "evaluation.json", version) for folder in (stored, copy.reports)
+        )
+        return compare_answers(version, before, now)
 
 
 def _fetch_facts(tracker: Tracker, version: Version, into: Path) -> Path:
@@ -150,7 +169,7 @@ def _seek_files(clone: Path, copy: Path, commit: str, lock: Path) -> None:
 
     What `make adopt` writes and makes a version of is committed only when a person has read it.
     """
-    stored = yaml.safe_load(lock.read_text(encoding="utf-8"))
+    stored = read_dvc_lock(lock)
     first = differing = _list_differing(copy, stored)
     listing = ("rev-list", "--reverse", "--all", f"^{commit}", "--", str(copy.relative_to(clone)))
     later = run_git(clone, *listing).stdout.split()
@@ -164,7 +183,7 @@ def _seek_files(clone: Path, copy: Path, commit: str, lock: Path) -> None:
         )
 
 
-def _list_differing(copy: Path, stored: Mapping[str, Any]) -> list[str]:
+def _list_differing(copy: Path, stored: DvcLock) -> list[str]:
     """List files like `find_differences`; a commit before the project was added has none."""
     if not (copy / "params.yaml").exists():
         return ["params.yaml"]
@@ -183,23 +202,23 @@ def _restore_facts(copy: Paths, stored: Path, options: RebuildOptions) -> None:
         copy.params.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
 
-def find_differences(root: Path, lock: Mapping[str, Any]) -> list[str]:
+def find_differences(root: Path, lock: DvcLock) -> list[str]:
     """The files that a `dvc.lock` began with and that have other content here, by their paths.
 
     Of a file of parameters, such as the manifest of the chassis, only the values that a stage
     depends on are compared.
     """
-    stages = lock.get("stages", {}).values()
+    stages = lock.stages.values()
     return sorted({*_find_other_files(root, stages), *_find_other_values(root, stages)})
 
 
-def _find_other_files(root: Path, stages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def _find_other_files(root: Path, stages: Iterable[LockedStage]) -> Iterator[str]:
     dependencies: dict[str, str] = {}
     # A rebuild begins with the rows that are stored, and asks no source.
     made: set[str] = {"reports/source.json"}
     for stage in stages:
-        dependencies |= {dep["path"]: dep["md5"] for dep in stage.get("deps", ()) if "md5" in dep}
-        made |= {out["path"] for out in stage.get("outs", ())}
+        dependencies |= {dep.path: dep.md5 for dep in stage.deps if dep.md5}
+        made |= {out.path for out in stage.outs}
     for path, expected in dependencies.items():
         file = root / path
         if path not in made and file.is_file() and _hash_file(file) != expected:
@@ -211,9 +230,9 @@ def _hash_file(file: Path) -> str:
     return hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
 
 
-def _find_other_values(root: Path, stages: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def _find_other_values(root: Path, stages: Iterable[LockedStage]) -> Iterator[str]:
     for stage in stages:
-        for path, expected in stage.get("params", {}).items():
+        for path, expected in stage.params.items():
             # `params.yaml` is restored as it was; another format than these cannot be read as data.
             if path == "params.yaml" or Path(path).suffix not in _DATA_FORMATS:
                 continue
@@ -298,25 +317,44 @@ def _dvc(copy: Paths, environment: Mapping[str, str], *arguments: str) -> None:
         )
 
 
-def compare_answers(
-    version: Version, stored: Mapping[str, Any], repeated: Mapping[str, Any]
-) -> str:
+def read_answers(file: Path, version: Version) -> EvaluatedAnswers:
+    """Read the answers of a version from its evaluation.
+
+    Raises:
+        RebuildError: There are none that can be compared.
+    """
+    try:
+        return EvaluatedAnswers.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        detail = "it is missing"
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        detail = f"{place}: {first['msg'].lower()}"
+    raise RebuildError(
+        f"{file.name} of version {version.number} of {version.name} cannot be compared ({detail}); "
+        "it may be of another version of the chassis: check out the commit of the version and "
+        "rebuild it there."
+    )
+
+
+def compare_answers(version: Version, stored: EvaluatedAnswers, repeated: EvaluatedAnswers) -> str:
     """A sentence about two evaluations of one version.
 
     Raises:
         RebuildError: The answers are not the same.
     """
-    before = stored["predictions_hash"]
-    now = repeated["predictions_hash"]
+    before = stored.predictions_hash
+    now = repeated.predictions_hash
     if before != now:
         raise RebuildError(
             f"Version {version.number} of {version.name} came out otherwise: its answers on "
-            f"{stored['rows']} test rows had the hash {before[:12]}, and now {now[:12]} on "
-            f"{repeated['rows']}; something besides commit, data and parameters shapes the model, "
+            f"{stored.rows} test rows had the hash {before[:12]}, and now {now[:12]} on "
+            f"{repeated.rows}; something besides commit, data and parameters shapes the model, "
             "such as a missing seed or a package that is not pinned."
         )
-    same = "the same bundle" if repeated["digest"] == version.digest else "in another bundle"
+    same = "the same bundle" if repeated.digest == version.digest else "in another bundle"
     return (
         f"Version {version.number} of {version.name} came out again: equal answers on all "
-        f"{repeated['rows']:,} test rows (hash {now[:12]}), {same}."
+        f"{repeated.rows:,} test rows (hash {now[:12]}), {same}."
     )

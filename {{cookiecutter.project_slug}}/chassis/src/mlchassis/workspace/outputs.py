@@ -21,6 +21,7 @@ from mlchassis.errors import ProjectError
 from mlchassis.files import is_scratch, write_text
 from mlchassis.paths import Paths
 from mlchassis.reports import format_report
+from mlchassis.workspace.dvc_lock import read_dvc_lock
 from mlchassis.workspace.dvc_remotes import find_stores
 
 _KINDS = ("outs", "metrics", "plots")
@@ -207,11 +208,10 @@ def _notes_file(paths: Paths) -> Path:
 def _read_lock(paths: Paths) -> Iterator[tuple[str, str]]:
     """The files that `dvc.lock` names, those in folders included, with their MD5s."""
     try:
-        stages = yaml.safe_load(paths.dvc_lock.read_text(encoding="utf-8"))["stages"].values()
-        outs = [out for stage in stages for out in stage.get("outs", ())]
-        digests = [(str(out["path"]), str(out["md5"])) for out in outs if out.get("md5")]
-    except (OSError, yaml.YAMLError, UnicodeError, LookupError, TypeError, AttributeError):
+        stages = read_dvc_lock(paths.dvc_lock).stages.values()
+    except (OSError, ProjectError):
         return  # `make repro` fixes a broken one.
+    digests = [(out.path, out.md5) for stage in stages for out in stage.outs if out.md5]
     for name, digest in digests:
         if not digest.endswith(".dir"):
             yield name, digest
