@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -88,4 +89,24 @@ def test_an_unknown_request_is_refused_with_what_to_do(store: Path, logged: Path
 def test_a_bundle_that_is_gone_is_refused(store: Path, logged: Path) -> None:
     change(logged, digest="0" * 64)
     with pytest.raises(ProjectError, match="make deploy"):
+        list(replay_request(store, logged, "mine", FEATURES))
+
+
+@pytest.mark.parametrize(
+    ("change_line", "place"),
+    [
+        (lambda line: line.pop("digest"), "digest: field required"),
+        (lambda line: line.update(row="first"), "row: input should"),
+        (lambda line: line.update(inputs=[1]), "inputs: input should"),
+        (lambda line: line.update(probabilities={"x": "much"}), r"probabilities\.x: input should"),
+    ],
+)
+def test_a_line_that_no_service_wrote_is_named(
+    store: Path, logged: Path, change_line: Callable[[dict[str, Any]], object], place: str
+) -> None:
+    line = json.loads((logged / "a.jsonl").read_text().splitlines()[1])
+    change_line(line)
+    (logged / "foreign.jsonl").write_text(json.dumps(line) + "\n")
+    sentence = rf"^A line in .* about request 'mine' is not of a service \({place}.*; look"
+    with pytest.raises(ProjectError, match=sentence):
         list(replay_request(store, logged, "mine", FEATURES))
