@@ -23,11 +23,12 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import Field, FiniteFloat, ValidationError
 
 from mlchassis.bundle.column_reference import ColumnReference
 from mlchassis.bundle.daily_counts import DailyReference
 from mlchassis.bundle.graph_rules import find_violation
+from mlchassis.bundle.record import BundleRecord
 from mlchassis.config.source_params import TableFormat
 from mlchassis.contract.model import ClassLabel, Contract, Task, parse_contract
 from mlchassis.errors import ProjectError
@@ -54,11 +55,7 @@ class OtherBundleError(BundleError):
         self.actual = actual
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class Golden(_Record):
+class Golden(BundleRecord):
     """A request and the answer that training gave to it.
 
     Attributes:
@@ -70,7 +67,7 @@ class Golden(_Record):
     scores: list[float]
 
 
-class Metadata(_Record):
+class Metadata(BundleRecord):
     """Model metadata for the service, the gates and the monitors.
 
     Attributes:
@@ -123,7 +120,7 @@ class Bundle:
     model: bytes
 
 
-class Pointer(_Record):
+class Pointer(BundleRecord):
     """The served bundle of a store, with its registry version."""
 
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -8,19 +8,15 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
+from mlchassis.bundle.record import BundleRecord
 from mlchassis.features.encoding import MISSING
 
 Counts = NDArray[np.int64]
 """Rows by day and cell, shape (days, cells)."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class Cells(_Record):
+class Cells(BundleRecord):
     """Division of the values of one column; the last cell is that of missing values.
 
     Attributes:
@@ -51,7 +47,7 @@ class Cells(_Record):
         return np.fromiter((places.get(value, others) for value in values), np.intp, len(values))
 
 
-class Signal(_Record):
+class Signal(BundleRecord):
     """Reference of one column.
 
     Attributes:

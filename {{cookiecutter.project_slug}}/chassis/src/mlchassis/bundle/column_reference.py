@@ -2,16 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from mlchassis.bundle.record import BundleRecord
 
 _Proportion = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class NumericReference(_Record):
+class NumericReference(BundleRecord):
     """Numbers of a column in the training rows.
 
     Attributes:
@@ -25,7 +23,7 @@ class NumericReference(_Record):
     quantiles: tuple[float, ...] = ()
 
 
-class CategoricalReference(_Record):
+class CategoricalReference(BundleRecord):
     """Categories of a column in the training rows.
 
     Attributes:
@@ -36,7 +34,7 @@ class CategoricalReference(_Record):
 
     kind: Literal["categorical"] = "categorical"
     missing: _Proportion
-    shares: dict[str, _Proportion] = {}
+    shares: dict[str, _Proportion] = Field(default_factory=dict)
 
 
 ColumnReference = Annotated[NumericReference | CategoricalReference, Field(discriminator="kind")]

@@ -9,20 +9,16 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from mlchassis.bundle.cells import Cells, Signal
+from mlchassis.bundle.record import BundleRecord
 from mlchassis.bundle.relations import Relations
 
 NO_DAY = ""
 """Day of rows without an event time."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class LossEffects(_Record):
+class LossEffects(BundleRecord):
     """Estimate of a predicted number's error: the sum of an effect for each column's cell.
 
     Attributes:
@@ -51,7 +47,7 @@ class LossEffects(_Record):
         return estimated
 
 
-class DailyReference(_Record):
+class DailyReference(BundleRecord):
     """Reference of a model: what its rows and its answers to held-out rows were, day by day.
 
     Attributes:

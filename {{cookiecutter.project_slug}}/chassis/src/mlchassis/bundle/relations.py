@@ -16,9 +16,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 from mlchassis.bundle.cells import Cells, Counts, Signal
+from mlchassis.bundle.record import BundleRecord
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -34,11 +34,7 @@ LEVELS = Cells(kind="numeric", edges=tuple(float(level) for level in range(len(L
 """Cells of the levels, for counts by day."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-
-class PairRelation(_Record):
+class PairRelation(BundleRecord):
     """Combinations of the values of two columns.
 
     Attributes:
@@ -87,7 +83,7 @@ class PairRelation(_Record):
         return levels
 
 
-class Scale(_Record):
+class Scale(BundleRecord):
     """Standardization of a number: its mean and its standard deviation."""
 
     center: float
@@ -99,7 +95,7 @@ class Scale(_Record):
         return scaled
 
 
-class Prediction(_Record):
+class Prediction(BundleRecord):
     """Sum of linear and squared terms of numbers, and an effect of each category.
 
     Attributes:
@@ -136,7 +132,7 @@ class Prediction(_Record):
         return predicted
 
 
-class NumberRelation(_Record):
+class NumberRelation(BundleRecord):
     """Prediction of a number from other columns, and its residuals in the reference.
 
     Attributes:
@@ -185,7 +181,7 @@ class NumberRelation(_Record):
 Relation = PairRelation | NumberRelation
 
 
-class Relations(_Record):
+class Relations(BundleRecord):
     """All relations between the columns of a reference."""
 
     pairs: tuple[PairRelation, ...] = ()
