@@ -126,6 +126,38 @@ def test_a_file_that_holds_no_digests_is_refused(tmp_path: Path, text: str) -> N
         load_keys(tmp_path / "absent")
 
 
+def test_a_file_of_another_system_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_bytes(f"\ufeff# keys\r\n{digest(KEY).upper()} shop\r\n".encode())
+    assert load_keys(path) == (auth.ApiKey(digest(KEY), "shop"),)
+
+
+def test_the_digest_of_an_empty_key_is_refused(tmp_path: Path) -> None:
+    # As `printf %s "$KEY" | sha256sum` gives it where the variable is not set.
+    path = tmp_path / "keys"
+    path.write_text(f"{digest(KEY)} shop\n{digest('')} -\n")
+    with pytest.raises(ProjectError, match="line 2, is the digest of an empty key"):
+        load_keys(path)
+
+
+def test_a_file_that_vanishes_while_it_is_read_fails_no_request(
+    key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = io.StringIO()
+    store = KeyStore(key_file, make_logger(log))
+    monkeypatch.setattr(auth, "RELOAD_SECONDS", 0.0)
+    replace_file(key_file, f"{digest('new')} partner\n")
+
+    def load_and_lose(path: Path) -> tuple[auth.ApiKey, ...]:
+        keys = load_keys(path)
+        path.unlink()
+        return keys
+
+    monkeypatch.setattr(auth, "load_keys", load_and_lose)
+    assert store.find(b"new") is not None
+    assert "api keys reloaded" in log.getvalue()
+
+
 def read_events(operational_log: io.StringIO) -> list[dict[str, Any]]:
     """Lines of the log."""
     return [json.loads(line) for line in operational_log.getvalue().splitlines()]

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,8 @@ OPEN_PATHS = HEALTH_PATHS | PAGE_PATHS
 """Paths that need no key."""
 RELOAD_SECONDS = 1.0
 """Least time between two looks at the file."""
-_LINE = re.compile(r"([0-9a-f]{64})(?:\s+(.*))?")
+_LINE = re.compile(r"([0-9a-fA-F]{64})(?:\s+(.*))?")
+_EMPTY = hashlib.sha256(b"").hexdigest()
 _WRITABLE_BY_OTHERS = 0o022
 _NAME_LENGTH = 64
 
@@ -91,8 +93,10 @@ class KeyStore:
         self._warn_of_mode()
 
     def _warn_of_mode(self) -> None:
-        if self._path.stat().st_mode & _WRITABLE_BY_OTHERS:
-            self._logger.warning("api keys writable by others", file=str(self._path))
+        # It may be replaced or deleted at any moment; the next look sees that.
+        with suppress(OSError):
+            if self._path.stat().st_mode & _WRITABLE_BY_OTHERS:
+                self._logger.warning("api keys writable by others", file=str(self._path))
 
 
 class KeyGuard:
@@ -147,19 +151,29 @@ def load_keys(path: Path) -> tuple[ApiKey, ...]:
     """
     advice = "name a file with a SHA-256 digest per line in SERVICE_API_KEYS_FILE, or unset it."
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError):
         raise ProjectError(f"The file of API keys, {path}, cannot be read; {advice}") from None
     keys = []
     for number, line in enumerate(lines, start=1):
         if line.strip() and not line.startswith("#"):
-            match = _LINE.fullmatch(line.strip())
-            if match is None:
-                raise ProjectError(f"{path}, line {number}, is no SHA-256 digest; {advice}")
-            keys.append(ApiKey(match[1], (match[2] or match[1][:8])[:_NAME_LENGTH]))
+            try:
+                keys.append(_parse_line(line.strip()))
+            except ValueError as error:
+                raise ProjectError(f"{path}, line {number}, {error}; {advice}") from None
     if not keys:
         raise ProjectError(f"The file of API keys, {path}, holds none; {advice}")
     return tuple(keys)
+
+
+def _parse_line(line: str) -> ApiKey:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise ValueError("is no SHA-256 digest")
+    digest = match[1].lower()
+    if digest == _EMPTY:
+        raise ValueError("is the digest of an empty key, which every client could send")
+    return ApiKey(digest, (match[2] or digest[:8])[:_NAME_LENGTH])
 
 
 def _identify(path: Path) -> tuple[int, int, int] | None:
