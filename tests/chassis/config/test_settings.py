@@ -1,4 +1,5 @@
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -31,6 +32,19 @@ def test_the_service_listens_on_this_machine_alone_by_default() -> None:
         ("SERVICE_DEADLINE_SECONDS", "nan"),
         ("SERVICE_ROOT_PATH", "models/"),
         ("SERVICE_CORS_ORIGINS", "https://shop.example.org/"),
+        # Values that would fail, or never end, long after the start.
+        *(
+            (f"SERVICE_{name}", "9" * 30)
+            for name in (
+                *("LOG_SEGMENT_BYTES", "MAX_BODY_BYTES", "MAX_ROWS", "MAX_CONCURRENCY"),
+                *("INLINE_BYTES", "MODEL_THREADS", "DRAIN_SECONDS", "SHUTDOWN_DELAY_SECONDS"),
+                *("DEADLINE_SECONDS", "WATCH_SECONDS"),
+            )
+        ),
+        # As a variable gives it that was not filled in; it would mean the current folder.
+        ("SERVICE_STORE", ""),
+        ("SERVICE_LOG_DIRECTORY", ""),
+        ("SERVICE_API_KEYS_FILE", ""),
     ],
 )
 def test_a_wrong_value_is_named_with_its_variable(
@@ -45,6 +59,24 @@ def test_origins_are_parted_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERVICE_CORS_ORIGINS", "https://a.example.org, http://localhost:3000")
     origins = load_service_settings().cors_origins
     assert origins == ("https://a.example.org", "http://localhost:3000")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("ml.example.org", "http://ml.example.org:8000"),
+        ("::1", "http://[::1]:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),  # noqa: S104 - not bound to
+        ("::", "http://[::1]:8000"),
+    ],
+)
+def test_a_client_on_this_machine_uses_an_address_that_the_service_answers_to(
+    host: str, address: str
+) -> None:
+    settings = ServiceSettings(host=host)
+    assert settings.url == address
+    assert urlsplit(address).netloc.removesuffix(":8000") in settings.hosts
 
 
 def test_settings_cannot_be_changed() -> None:

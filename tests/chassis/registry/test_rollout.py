@@ -3,8 +3,10 @@ import os
 import shutil
 import signal
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +20,7 @@ from mlchassis.bundle.bundle import Pointer, deploy_bundle, write_bundle
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import load_feature_code
+from mlchassis.registry import rollout
 from mlchassis.registry.rollout import await_rollout
 from mlchassis.serving.loading import LoadedModel
 
@@ -125,3 +128,63 @@ def test_a_service_with_keys_shows_its_processes_to_a_key_alone(
     assert await_rollout(wrong, pointer, settings.store, PATIENCE) == said
     known = here.model_copy(update={"api_key": SecretStr("secret")})
     assert "answer with it: 1." in await_rollout(known, pointer, settings.store, PATIENCE)
+
+
+def reply(listener: socket.socket, content: bytes) -> None:
+    """Answer every connection with some bytes, and close it."""
+    with suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(content)
+
+
+@pytest.fixture
+def port_of(settings: ServiceSettings) -> Iterator[Callable[[bytes], ServiceSettings]]:
+    """Settings whose port belongs to a program that sends some bytes to each client."""
+    with ExitStack() as stack:
+
+        def open_port(content: bytes) -> ServiceSettings:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            # Closing does not wake a thread that waits in `accept`.
+            stack.callback(listener.shutdown, socket.SHUT_RDWR)
+            threading.Thread(target=reply, args=(listener, content)).start()
+            return settings.model_copy(update={"port": listener.getsockname()[1]})
+
+        yield open_port
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"SSH-2.0-OpenSSH_9\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+        b'HTTP/1.1 200 OK\r\n\r\n{"processes": [[1, 2]]}',
+        b'HTTP/1.1 200 OK\r\n\r\n{"processes": {"a": "many"}}',
+        b"HTTP/1.1 200 OK\r\n\r\n[]",
+    ],
+)
+def test_a_program_of_another_kind_on_the_port_is_no_failure(
+    port_of: Callable[[bytes], ServiceSettings], deploy: Callable[[], Pointer], content: bytes
+) -> None:
+    settings = port_of(content)
+    assert "No service of this project" in await_rollout(settings, deploy(), settings.store, 0.2)
+
+
+def test_a_service_that_closes_the_connection_is_polled_again_until_time_is_up(
+    port_of: Callable[[bytes], ServiceSettings], deploy: Callable[[], Pointer]
+) -> None:
+    settings = port_of(b"")
+    with pytest.raises(ProjectError, match="it is not ready"):
+        await_rollout(settings, deploy(), settings.store, 0.2)
+
+
+def test_a_service_that_does_not_answer_is_not_ready(
+    settings: ServiceSettings, deploy: Callable[[], Pointer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollout, "_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        here = settings.model_copy(update={"port": silent.getsockname()[1]})
+        with pytest.raises(ProjectError, match="it is not ready"):
+            await_rollout(here, deploy(), settings.store, 0.2)

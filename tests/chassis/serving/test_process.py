@@ -164,6 +164,13 @@ def test_the_server_ships_with_nothing_that_trains_or_unpickles() -> None:
     assert not shipped_packages() & forbidden
 
 
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_a_host_that_is_none_is_one_sentence(settings: ServiceSettings, host: str) -> None:
+    changed = settings.model_copy(update={"host": host})
+    with pytest.raises(errors.ProjectError, match=f"cannot listen on {host} port .*SERVICE_HOST"):
+        process.serve(changed, f"{ml_service.__name__}.service:service")
+
+
 def test_a_port_in_use_is_one_sentence(settings: ServiceSettings) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

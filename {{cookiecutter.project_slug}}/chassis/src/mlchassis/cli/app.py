@@ -421,7 +421,7 @@ def smoke(
 
     check_api(Path.cwd())
     settings = load_service_settings()
-    client = Client(url or f"http://{settings.host}:{settings.port}", settings.api_key)
+    client = Client(url or settings.url, settings.api_key)
     options = SmokeOptions(seconds, p99_ms, any_bundle)
     check_service(client, read_deployed(settings.store), options, echo)
 

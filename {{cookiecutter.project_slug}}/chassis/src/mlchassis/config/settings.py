@@ -18,7 +18,8 @@ HostName = Annotated[
     str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])$")
 ]
 """Value of a Host header without its port; `*.example.org` for subdomains, `*` for every name."""
-_EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound to
+_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound to
+"""Hosts that stand for every address of the machine, with the one that its clients use."""
 
 
 def _check_network(value: str) -> str:
@@ -28,6 +29,19 @@ def _check_network(value: str) -> str:
 
 Network = Annotated[str, AfterValidator(_check_network)]
 """An IP address, or a network such as 10.0.0.0/8."""
+
+
+def _check_path(value: object) -> object:
+    if value == "":
+        raise ValueError("a path is never empty, which would mean the current folder")
+    return value
+
+
+NonEmptyPath = Annotated[Path, BeforeValidator(_check_path)]
+Bytes = Annotated[int, Field(le=2**40)]
+Threads = Annotated[int, Field(ge=0, le=256)]
+"""Far more than a machine has cores: each is started at once."""
+Seconds = Annotated[float, Field(le=24 * 3600, allow_inf_nan=False)]
 
 
 def _split_commas(value: object) -> object:
@@ -79,22 +93,22 @@ class ServiceSettings(BaseSettings):
         env_prefix="SERVICE_", frozen=True, extra="forbid", protected_namespaces=()
     )
 
-    store: Path = Path("var/deployed")
-    log_directory: Path = Path("var/predictions")
-    log_segment_bytes: int = Field(64 * 1024 * 1024, ge=1)
+    store: NonEmptyPath = Path("var/deployed")
+    log_directory: NonEmptyPath = Path("var/predictions")
+    log_segment_bytes: Bytes = Field(64 * 1024 * 1024, ge=1)
     host: str = Field("127.0.0.1", min_length=1)
     port: int = Field(8000, ge=0, le=65535)
     workers: int = Field(1, ge=1, le=256)
-    max_body_bytes: int = Field(2 * 1024 * 1024, ge=1)
-    max_rows: int = Field(1000, ge=1)
-    max_concurrency: int = Field(64, ge=1)
-    deadline_seconds: float = Field(10.0, gt=0, allow_inf_nan=False)
-    inline_bytes: int = Field(64 * 1024, ge=0)
-    model_threads: int = Field(1, ge=0)
-    watch_seconds: float = Field(1.0, ge=0, allow_inf_nan=False)
-    api_keys_file: Path | None = None
-    shutdown_delay_seconds: float = Field(1.0, ge=0, allow_inf_nan=False)
-    drain_seconds: int = Field(10, ge=0)
+    max_body_bytes: Bytes = Field(2 * 1024 * 1024, ge=1)
+    max_rows: int = Field(1000, ge=1, le=10_000_000)
+    max_concurrency: int = Field(64, ge=1, le=100_000)
+    deadline_seconds: Seconds = Field(10.0, gt=0)
+    inline_bytes: Bytes = Field(64 * 1024, ge=0)
+    model_threads: Threads = 1
+    watch_seconds: Seconds = Field(1.0, ge=0)
+    api_keys_file: NonEmptyPath | None = None
+    shutdown_delay_seconds: Seconds = Field(1.0, ge=0)
+    drain_seconds: int = Field(10, ge=0, le=24 * 3600)
     root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split_commas)] = ()
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_split_commas)] = (
@@ -111,8 +125,17 @@ class ServiceSettings(BaseSettings):
         """Every name that the service answers to."""
         if self.host in _EVERY_ADDRESS:
             return self.allowed_hosts
-        own = f"[{self.host}]" if ":" in self.host else self.host
-        return (*self.allowed_hosts, own)
+        return (*self.allowed_hosts, _bracket(self.host))
+
+    @property
+    def url(self) -> str:
+        """Address of the service for a client on this machine."""
+        return f"http://{_bracket(_EVERY_ADDRESS.get(self.host, self.host))}:{self.port}"
+
+
+def _bracket(host: str) -> str:
+    """Return a host as addresses name it: an IPv6 address stands in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def load_service_settings(**overrides: Any) -> ServiceSettings:
@@ -126,6 +149,7 @@ def load_service_settings(**overrides: Any) -> ServiceSettings:
     except ValidationError as error:
         first = error.errors()[0]
         name = f"SERVICE_{first['loc'][0]}".upper()
+        reason = first["msg"].lower().removeprefix("value error, ")
         raise ProjectError(
-            f"{name} is {str(first['input'])[:80]!r}: {first['msg'].lower()}; correct or unset it."
+            f"{name} is {str(first['input'])[:80]!r}: {reason}; correct or unset it."
         ) from None

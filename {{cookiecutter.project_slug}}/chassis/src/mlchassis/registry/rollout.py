@@ -2,6 +2,7 @@
 
 import json
 import time
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import ProxyHandler, Request, build_opener
@@ -12,7 +13,8 @@ from mlchassis.bundle.bundle import Pointer
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.errors import ProjectError
 
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - asked, not bound to
+_SECONDS = 5.0
+"""Time limit of one request."""
 
 
 def await_rollout(
@@ -33,7 +35,7 @@ def await_rollout(
     Raises:
         ProjectError: Some processes have not taken it, or cannot say so.
     """
-    url = f"http://{_EVERYWHERE.get(settings.host, settings.host)}:{settings.port}"
+    url = settings.url
     try:
         count = _poll(url, settings.api_key, pointer, store, seconds)
     except _HiddenError:
@@ -79,13 +81,17 @@ def _ask(url: str, key: SecretStr | None) -> dict[str, int] | None:
     request = Request(f"{url}/health/ready", headers=headers)  # noqa: S310 - http, as above
     try:
         # A service of this machine is not reached through a proxy.
-        with build_opener(ProxyHandler({})).open(request, timeout=5) as answer:
+        with build_opener(ProxyHandler({})).open(request, timeout=_SECONDS) as answer:
             document = json.load(answer)
         if document == {"status": "ready"}:
             raise _HiddenError
-        return dict(document["processes"])
+        return {str(digest): int(count) for digest, count in document["processes"].items()}
     except URLError as error:
         refused = isinstance(error.reason, ConnectionRefusedError)
         return None if refused or getattr(error, "code", 503) != 503 else {}
-    except (KeyError, TypeError, ValueError):
+    # It accepted the connection and starts, ends or hangs.
+    except OSError:
+        return {}
+    # A program of another kind.
+    except (AttributeError, HTTPException, KeyError, TypeError, ValueError):
         return None

@@ -47,9 +47,11 @@ def _listener(host: str, port: int) -> Iterator[socket.socket]:
     """A socket bound to the address, before anything slow is done."""
     try:
         listener = _bind(host, port)
-    except OSError as error:
+    # A name with an empty or a long label cannot even be looked up.
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ProjectError(
-            f"The service cannot listen on {host} port {port} ({error.strerror or error}); stop "
+            f"The service cannot listen on {host} port {port} ({reason}); stop "
             "what listens there, or name another with HOST= and PORT= (SERVICE_HOST, SERVICE_PORT)."
         ) from None
     with listener:
