@@ -158,3 +158,16 @@ def test_a_pointer_that_cannot_be_read_or_is_gone_changes_nothing(
     assert "no pointer to a bundle" in operational_log.getvalue()
     pointer.unlink()
     assert poll(app) == "3"
+
+
+def test_the_document_has_the_title_and_the_version_of_the_new_contract(
+    app: FastAPI, deploy: Deploy, contract_text: str
+) -> None:
+    document = yaml.safe_load(contract_text)
+    document |= {"version": "9.8.7", "description": {"purpose": "Now otherwise"}}
+    deploy(yaml.safe_dump(document, sort_keys=False), contract_version="9.8.7")
+    before = app.openapi()["info"]
+    assert poll(app) == "4"
+    info = app.openapi()["info"]
+    assert (info["title"], info["version"]) == (before["title"], "9.8.7")
+    assert info["description"] == "Now otherwise"

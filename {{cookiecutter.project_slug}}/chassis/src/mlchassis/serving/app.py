@@ -121,11 +121,7 @@ def _make_parts(
 
 
 def _make_api(parts: _Parts) -> DocumentedAPI:
-    model = parts.holder.current
     app = DocumentedAPI(
-        title=model.identity.name,
-        version=model.contract.version,
-        description=model.contract.description,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
@@ -138,9 +134,18 @@ def _make_api(parts: _Parts) -> DocumentedAPI:
     # FastAPI and Starlette part it from a path, or do without, as the proxy leaves it to them.
     app.root_path = parts.settings.root_path
     app.state.holder = parts.holder
+    _describe_model(app, parts.holder.current)
     app.add_exception_handler(ProblemError, answer_problem)
     app.add_exception_handler(HTTPException, answer_http_exception)
     return app
+
+
+def _describe_model(app: FastAPI, model: LoadedModel) -> None:
+    """Let the OpenAPI document describe a model; it is made again when it is requested."""
+    app.title = model.identity.name
+    app.version = model.contract.version
+    app.description = model.contract.description
+    app.openapi_schema = None
 
 
 def _make_lifespan(parts: _Parts) -> Lifespan[FastAPI]:
@@ -171,7 +176,7 @@ def _add_predictions(app: FastAPI, parts: _Parts) -> None:
     def on_swap(model: LoadedModel) -> None:
         routes = route(model)
         app.router.routes[: len(routes)] = routes
-        app.openapi_schema = None
+        _describe_model(app, model)
         parts.show_model()
 
     app.router.routes += route(parts.holder.current)
