@@ -14,6 +14,7 @@ from mlchassis.contract.schemas import generate_rows
 from mlchassis.features.code import FeatureCode
 from mlchassis.features.encoding import Columns, columns_from_rows
 from mlchassis.serving.loading import LoadedModel
+from mlchassis.serving.protocols import explanation
 from mlchassis.serving.protocols.explanation import MOST_ROWS, explain_answers
 from mlchassis.training.reference import describe_columns
 
@@ -59,11 +60,51 @@ def test_only_the_input_that_the_model_uses_moves_the_answer(model: LoadedModel)
     assert scorer.calls == 1
     assert isinstance(reference["size"], NumericReference)
     usual = np.array(reference["size"].quantiles)[[2, 6, 10, 14, 18]].mean()
-    for row, explanation in zip(rows, found, strict=True):
-        first, other = explanation["effects"]
+    for row, explained in zip(rows, found, strict=True):
+        first, other = explained["effects"]
         assert (first["input"], other["input"]) == ("size", "color")
         assert first["effect"] == pytest.approx((row["size"] - usual) / 10)
         assert other["effect"] == pytest.approx(0)
+
+
+def test_a_wide_table_is_explained_in_blocks_of_inputs(
+    model: LoadedModel,
+    contract: Contract,
+    rows: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scorer = model.scorer
+    columns = columns_from_rows(contract, rows)
+    answers = scorer.score(columns)
+    whole = explain_answers(scorer, columns, answers)
+    sizes: list[int] = []
+    score = scorer.score
+
+    def measure(replaced: Columns) -> Answers:
+        sizes.append(sum(map(len, replaced.values())))
+        return score(replaced)
+
+    monkeypatch.setattr(scorer, "score", measure)
+    # Each input is replaced by six values at most.
+    limit = 2 * 6 * len(rows) * len(columns)
+    monkeypatch.setattr(explanation, "BLOCK_CELLS", limit)
+    for block, one in zip(explain_answers(scorer, columns, answers), whole, strict=True):
+        expected = {each["input"]: each["effect"] for each in one["effects"]}
+        found = {each["input"]: each["effect"] for each in block["effects"]}
+        assert found == pytest.approx(expected)
+    assert len(sizes) > 1
+    assert max(sizes) <= limit
+
+
+def test_a_model_without_usual_values_has_no_effects(model: LoadedModel) -> None:
+    bundle = model.scorer.bundle
+    required = tuple(replace(c, required=True) for c in bundle.contract.columns)
+    metadata = bundle.metadata.model_copy(update={"reference": {}})
+    bare = replace(bundle, contract=replace(bundle.contract, columns=required), metadata=metadata)
+    scorer = Scorer(bare, model.scorer.features)
+    columns = columns_from_rows(bare.contract, [bundle.metadata.golden[0].request])
+    (found,) = explain_answers(scorer, columns, scorer.score(columns))
+    assert found["effects"] == []
 
 
 def test_every_input_is_named_once_the_largest_effect_first(
@@ -71,10 +112,10 @@ def test_every_input_is_named_once_the_largest_effect_first(
 ) -> None:
     scorer = model.scorer
     columns = columns_from_rows(contract, rows)
-    for explanation in explain_answers(scorer, columns, scorer.score(columns)):
-        sizes = [abs(found["effect"]) for found in explanation["effects"]]
+    for explained in explain_answers(scorer, columns, scorer.score(columns)):
+        sizes = [abs(found["effect"]) for found in explained["effects"]]
         assert sizes == sorted(sizes, reverse=True)
-        names = {found["input"] for found in explanation["effects"]}
+        names = {found["input"] for found in explained["effects"]}
         assert names == {column.name for column in contract.features}
 
 

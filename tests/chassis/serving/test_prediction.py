@@ -19,10 +19,13 @@ from mlchassis.config.settings import ServiceSettings
 from mlchassis.contract.model import Contract
 from mlchassis.features.code import FeatureCode, load_feature_code
 from mlchassis.features.encoding import Columns
+from mlchassis.serving import loading
 from mlchassis.serving.app import create_app
 from mlchassis.serving.loading import LoadedModel
 
 FEATURES = load_feature_code(compute_features)
+
+PATIENCE = 10.0  # seconds
 
 ReadLog = Callable[[], list[dict[str, Any]]]
 
@@ -186,6 +189,29 @@ def test_an_answer_beyond_the_deadline_is_504_and_its_thread_keeps_its_slot(
     assert [answer.status for answer in answers[:2]] == [504, 503]
     # The thread is done: its slot is free again.
     assert answers[-1].status in {200, 504}
+
+
+def test_an_explanation_is_computed_in_a_thread_within_the_deadline(
+    settings: ServiceSettings,
+    model: LoadedModel,
+    rows: list[dict[str, Any]],
+    exchange: type[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # It costs a hundred rows for each one, so the event loop would serve nobody meanwhile.
+    changed = settings.model_copy(update={"deadline_seconds": 0.05})
+    body = json.dumps({"records": rows[:1], "explain": True}).encode()
+    go = threading.Event()
+    monkeypatch.setattr(loading, "explain_answers", lambda *_: go.wait(PATIENCE) and [])
+
+    async def scenario() -> Any:
+        async with running(create_app(changed, model)) as app:
+            answer = await exchange(app, [body]).run()
+            go.set()
+        return answer
+
+    late = asyncio.run(scenario())
+    assert (late.status, late.document["type"]) == (504, "/docs#deadline-exceeded")
 
 
 def test_a_client_that_leaves_is_no_failure(

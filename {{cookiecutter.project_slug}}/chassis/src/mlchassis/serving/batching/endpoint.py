@@ -5,8 +5,10 @@ FastAPI's way from bytes to a model and back costs more than the prediction. It 
 """
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
@@ -16,7 +18,7 @@ from mlchassis.serving.batching.batcher import Batcher
 from mlchassis.serving.batching.deadline import BodyReader
 from mlchassis.serving.batching.load_shedding import LoadShedder
 from mlchassis.serving.batching.recording import PredictionRecorder
-from mlchassis.serving.loading import BatchItem, BatchResponse, LoadedModel, ModelHolder
+from mlchassis.serving.loading import BatchItem, BatchResponse, ModelHolder
 from mlchassis.serving.problems import DEADLINE_EXCEEDED, SLOW_BODY, ProblemError, ProblemKind
 from mlchassis.serving.protocols.body import check_headers
 from mlchassis.serving.protocols.types import InferenceProtocol, RawRequest
@@ -30,7 +32,7 @@ class PredictEndpoint:
         protocol: Protocol of the request.
         holder: Holder of the loaded model; read once per request.
         recorder: Writer of a log line per row, called before the response leaves.
-        executor: Thread pool for large bodies.
+        executor: Thread pool for large bodies and for explanations.
     """
 
     protocol: InferenceProtocol
@@ -90,11 +92,14 @@ class PredictEndpoint:
     async def _answer(self, raw: RawRequest, expires: float) -> bytes:
         model = self.holder.current
         if len(raw.body) > self.settings.inline_bytes:
-            return self._record(await self._answer_in_thread(model, raw, expires))
+            work = partial(model.answer, self.protocol, raw)
+            return self._record(await self._answer_in_thread(work, expires))
         request = self.protocol.decode(model, raw)
         item = BatchItem(self.protocol, request)
         if request.explain:
-            return self._record(model.answer_request(item))
+            # A small body, but the model scores hundreds of rows for each of its own.
+            work = partial(model.answer_request, item)
+            return self._record(await self._answer_in_thread(work, expires))
         response = self.batcher.submit(model, item)
         if response.done():
             # The batch was full. Its slots stay taken until the responses leave, in this order.
@@ -107,9 +112,9 @@ class PredictEndpoint:
         return body
 
     async def _answer_in_thread(
-        self, model: LoadedModel, raw: RawRequest, expires: float
+        self, work: Callable[[], BatchResponse], expires: float
     ) -> BatchResponse:
-        future = self.executor.submit(model.answer, self.protocol, raw)
+        future = self.executor.submit(work)
         try:
             async with asyncio.timeout_at(expires):
                 return await asyncio.wrap_future(future)

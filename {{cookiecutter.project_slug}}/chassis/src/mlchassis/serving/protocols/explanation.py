@@ -7,7 +7,8 @@ It asks nothing of the model but answers. Effects do not add up to the answer, a
 make sense together are parted: it says what the model does, not what would happen in the world.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -24,15 +25,22 @@ from mlchassis.features.encoding import MISSING, Columns
 
 MOST_ROWS = 10
 """Rows to explain at once: each costs about as much as a hundred rows to predict."""
+BLOCK_CELLS = 2_000_000
+"""Cells that the model is given at once. All changed rows of a wide table would fill the memory."""
 _SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Quantiles that represent the usual values of a number."""
+_MOST_VALUES = len(_SHARES) + 1
+"""Usual values of an input, with a missing one."""
+
+_Usual = Mapping[str, tuple[NDArray[Any], NDArray[np.float64]]]
+"""The usual values and their weights, by input."""
 
 
 def explain_answers(scorer: Scorer, columns: Columns, answers: Answers) -> list[dict[str, Any]]:
     """Return the effect of every input on each row's prediction, the largest first.
 
     For a binary answer it is the probability of the positive class that is explained, for several
-    classes that of the predicted one. All changed rows are answered in one call of the model.
+    classes that of the predicted one. The changed rows are answered in few calls of the model.
     """
     contract = scorer.bundle.contract
     reference = scorer.bundle.metadata.reference
@@ -40,7 +48,9 @@ def explain_answers(scorer: Scorer, columns: Columns, answers: Answers) -> list[
     usual = {name: weighted for name, weighted in usual.items() if len(weighted[0])}
     chosen = _choose_classes(answers)
     rows = len(answers.values)
-    effects = _measure_effects(scorer, columns, usual, answers, chosen)
+    effects: dict[str, NDArray[np.float64]] = {}
+    for block in _split_inputs(usual, rows * len(columns)):
+        effects |= _measure_effects(scorer, columns, block, answers, chosen)
     explained = [class_name(contract.classes[k]) for k in chosen] if contract.classes else None
     return [
         {
@@ -54,10 +64,18 @@ def explain_answers(scorer: Scorer, columns: Columns, answers: Answers) -> list[
     ]
 
 
+def _split_inputs(usual: _Usual, cells: int) -> Iterator[_Usual]:
+    """Yield the inputs in blocks; `cells` is the size of all rows with one value each."""
+    count = max(1, BLOCK_CELLS // (_MOST_VALUES * cells))
+    entries = iter(usual.items())
+    while block := dict(islice(entries, count)):
+        yield block
+
+
 def _measure_effects(
     scorer: Scorer,
     columns: Columns,
-    usual: Mapping[str, tuple[NDArray[Any], NDArray[np.float64]]],
+    usual: _Usual,
     answers: Answers,
     chosen: NDArray[np.intp],
 ) -> dict[str, NDArray[np.float64]]:
