@@ -31,13 +31,14 @@ LASTS = 8.0  # seconds of a retraining on a quiet machine
 def start(
     paths: Paths,
     *options: str,
+    verb: str = "retrain",
     output: int = subprocess.PIPE,
     variables: Mapping[str, str] | None = None,
 ) -> Any:
-    """Start `retrain` in a process group of its own."""
+    """Start a verb in a process group of its own."""
     tools = str(Path(sys.executable).parent)
     return subprocess.Popen(
-        [sys.executable, "-m", "ml_service", "retrain", *options],
+        [sys.executable, "-m", "ml_service", verb, *options],
         cwd=paths.root,
         env={
             **os.environ,
@@ -192,3 +193,19 @@ def test_a_retraining_that_was_killed_at_any_moment_ends_in_the_same_state(
 def test_an_edited_result_gets_a_sentence(project: Paths) -> None:
     (project.var / "retraining.json").write_text(json.dumps({"outcome": "fine"}))
     assert "retraining.json was edited" in fail(project)
+
+
+def test_a_version_that_was_rolled_back_from_is_not_promoted_again(project: Paths) -> None:
+    first = describe_state(project)
+    promoted = retrain(project, "--as-of", "2013-10")
+    rollback = start(project, verb="rollback", output=subprocess.DEVNULL)
+    assert rollback.wait() == 0
+    result = retrain(project)
+    after = describe_state(project)
+    assert (after["champion"], after["served"]) == (first["champion"], first["served"])
+    assert result.outcome == "nothing_new"
+    again = (
+        f"give version {promoted.version} again, which was rolled back from (rolled back by hand)"
+    )
+    assert again in result.sentence
+    assert f"make promote VERSION={promoted.version}" in result.sentence

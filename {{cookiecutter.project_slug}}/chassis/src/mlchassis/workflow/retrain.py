@@ -20,8 +20,8 @@ from mlchassis.evaluation.gates.judgement import RejectedError
 from mlchassis.files import write_bytes, write_text
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace, read_params
-from mlchassis.registry.promotion import CHAMPION
-from mlchassis.registry.tracking import Tracker, connect
+from mlchassis.registry.promotion import CHAMPION, ROLLED_BACK_TAG
+from mlchassis.registry.tracking import Tracker, Version, connect
 from mlchassis.reports import format_report
 from mlchassis.workflow import pipeline, release
 
@@ -33,7 +33,8 @@ class Retraining(BaseModel):
     """Result of one retraining, as `var/retraining.json` keeps it.
 
     Attributes:
-        outcome: `nothing_new`: the rows, code and settings are those of the last retraining;
+        outcome: `nothing_new`: the rows, code and settings are those of the last retraining, or of
+            a version that was rolled back from;
             `rejected`: a gate rejects the new model; `registered`: a new challenger, which
             `retrain.promote: false` leaves to a person; `promoted`: a new champion, deployed.
         sentence: One line for people.
@@ -88,19 +89,15 @@ def _release(paths: Workspace, params: Params, say: Say) -> Retraining:
     tracker = connect(paths, bundle.metadata.name)
     if _read_champion(tracker) == bundle.digest:
         return _deploy_again(paths, bundle)
+    version = tracker.find_version(bundle.digest)
+    if version is not None and version.tags.get(ROLLED_BACK_TAG):
+        return _leave_rolled_back(tracker, version)
     try:
         judgement = release.judge(paths, params)
     except RejectedError as error:
         # An experiment that failed is still an experiment: nobody should make it twice.
         release.track(paths, params)
-        gates = release.read_own_judgement(paths, bundle).rejections
-        return Retraining(
-            outcome="rejected",
-            sentence=str(error),
-            digest=bundle.digest,
-            champion=_read_champion(tracker),
-            rejections=tuple(f"{gate.name}: {gate.sentence}" for gate in gates),
-        )
+        return _reject(paths, bundle, tracker, error)
     say(f"judge: {judgement.summary}")
     version = release.register(paths, params)
     if not params.retrain.promote:
@@ -113,6 +110,30 @@ def _release(paths: Workspace, params: Params, say: Say) -> Retraining:
             version=version.number,
         )
     return _promote(paths, bundle, version.number)
+
+
+def _leave_rolled_back(tracker: Tracker, version: Version) -> Retraining:
+    """Keep the champion: equal rows, code and settings made a version that people left."""
+    return Retraining(
+        outcome="nothing_new",
+        sentence=f"Nothing new: these rows, code and settings give version {version.number} again, "
+        f"which was rolled back from ({version.tags[ROLLED_BACK_TAG]}); change one of them, or run "
+        f"`make promote VERSION={version.number}` to make it the champion all the same.",
+        digest=version.digest,
+        champion=_read_champion(tracker),
+        version=version.number,
+    )
+
+
+def _reject(paths: Workspace, bundle: Bundle, tracker: Tracker, error: RejectedError) -> Retraining:
+    gates = release.read_own_judgement(paths, bundle).rejections
+    return Retraining(
+        outcome="rejected",
+        sentence=str(error),
+        digest=bundle.digest,
+        champion=_read_champion(tracker),
+        rejections=tuple(f"{gate.name}: {gate.sentence}" for gate in gates),
+    )
 
 
 def _promote(paths: Workspace, bundle: Bundle, version: str) -> Retraining:
