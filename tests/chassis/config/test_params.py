@@ -81,6 +81,26 @@ WRONG: list[tuple[str, Any, str]] = [
     ("judge.max_regression", -1, "'judge.max_regression' is -1, but"),
     ("judge.metric", "auc", "'judge.metric' is 'auc', but"),
     ("judge.min_gain", float("nan"), "'judge.min_gain' is nan, but"),
+    (
+        "monitor.agreeing",
+        4,
+        (
+            "'monitor.agreeing' is 4, but there are 3 windows (monitor.windows), so the status "
+            "would never be retrain; lower it, or raise monitor.windows"
+        ),
+    ),
+    (
+        "monitor.retention_days",
+        13,
+        (
+            "'monitor.retention_days' is 13, but 2 windows of 7 days must agree "
+            "(monitor.agreeing), so the status would never be retrain; keep 14 days, or lower "
+            "monitor.window_days"
+        ),
+    ),
+    ("monitor.window_days", 1000, "'monitor.window_days' is 1000, but"),
+    ("monitor.windows", 100_000, "'monitor.windows' is 100000, but"),
+    ("monitor.retention_days", 10**9, "'monitor.retention_days' is 1000000000, but"),
 ]
 
 

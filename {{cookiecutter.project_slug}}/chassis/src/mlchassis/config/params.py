@@ -197,8 +197,8 @@ class MonitorParams(ParamsSection):
         custom: Limits of the project's own monitors, by name.
     """
 
-    window_days: Count = 7
-    windows: Count = 3
+    window_days: Annotated[int, Field(ge=1, le=366)] = 7
+    windows: Annotated[int, Field(ge=1, le=1000)] = 3
     agreeing: Count = 2
     min_rows: Count = 500
     max_silent_days: Count | None = 7
@@ -207,7 +207,7 @@ class MonitorParams(ParamsSection):
     max_invalid: Proportion = 0.01
     skew_rows: Count = 10_000
     max_skew: Proportion = 0.0
-    retention_days: Count | None = None
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None
     ignore: tuple[str, ...] = ()
     labels: OwnParams | None = Field(default=None, discriminator="kind")
     custom: dict[str, float] = Field(default_factory=dict)
@@ -271,7 +271,26 @@ def parse_params(text: str, source: str = "params.yaml", model: type[Params] = P
     except ValidationError as error:
         raise ParamsError(f"{source}: {_explain(error, model)}.") from None
     _check_secrets(params, source)
+    _check_windows(params.monitor, source)
     return params
+
+
+def _check_windows(monitor: MonitorParams, file: str) -> None:
+    """Refuse settings with which the monitor could never ask for a retraining."""
+    agreeing = monitor.agreeing
+    if agreeing > monitor.windows:
+        raise ParamsError(
+            f"{file}: 'monitor.agreeing' is {agreeing}, but there are {monitor.windows} windows "
+            "(monitor.windows), so the status would never be retrain; lower it, or raise "
+            "monitor.windows."
+        )
+    days = agreeing * monitor.window_days
+    if monitor.retention_days is not None and monitor.retention_days < days:
+        raise ParamsError(
+            f"{file}: 'monitor.retention_days' is {monitor.retention_days}, but {agreeing} windows "
+            f"of {monitor.window_days} days must agree (monitor.agreeing), so the status would "
+            f"never be retrain; keep {days} days, or lower monitor.window_days."
+        )
 
 
 def _check_secrets(params: Params, file: str) -> None:
