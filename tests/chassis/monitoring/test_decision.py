@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from mlchassis.config.params import MonitorParams
-from mlchassis.monitoring.decision import decide, decide_silence
+from mlchassis.monitoring.decision import decide, decide_log
 from mlchassis.monitoring.labels import LabelTable
 from mlchassis.monitoring.results import (
     EXIT_CODES,
     CustomSignal,
     DriftTest,
     FeatureSkew,
+    LogSummary,
     Performance,
     Quality,
     RelatedTest,
@@ -193,8 +194,42 @@ def test_a_column_that_drifts_and_related_ones_agree() -> None:
     assert status == "retrain"
 
 
+def make_log(newest: str = "", rows: int = 1, **counts: int) -> LogSummary:
+    lines = {"torn": 0, "foreign": 0, "undated": 0, **counts}
+    return LogSummary(rows=rows, versions={}, newest=newest, **lines)
+
+
+@pytest.mark.parametrize(
+    ("log", "sentence"),
+    [
+        (
+            make_log(rows=1400, undated=1400, newest="2024-01-14T00:00:00+00:00"),
+            (
+                "None of the 1,400 rows in the prediction log has a plausible event time, so they "
+                "are in no window; send the column of the event time with each request."
+            ),
+        ),
+        (
+            make_log(rows=0, torn=1, foreign=1400),
+            (
+                "None of the 1,401 lines in the prediction log can be read: 1 are cut short, 1,400 "
+                "of another format; point SERVICE_LOG_DIRECTORY at the log of this service."
+            ),
+        ),
+    ],
+)
+def test_a_log_without_a_usable_row_is_not_called_empty(log: LogSummary, sentence: str) -> None:
+    decision = decide_log(log, NOW, PARAMS)
+    assert decision == ("watch", sentence)
+    assert decide([], GOOD, MATCHING, [], LABELS, decision, PARAMS) == decision
+
+
+def test_an_empty_log_has_no_decision_of_its_own() -> None:
+    assert decide_log(make_log(rows=0), NOW, PARAMS) is None
+
+
 def test_a_silent_service_is_watched_with_its_last_day_and_the_setting() -> None:
-    silence = decide_silence("2024-01-07T23:59:59.5+00:00", NOW, PARAMS)
+    silence = decide_log(make_log("2024-01-07T23:59:59.5+00:00"), NOW, PARAMS)
     assert silence is not None
     status, sentence = silence
     assert status == "watch"
@@ -228,4 +263,4 @@ def test_the_age_of_the_log_counts_in_days_of_utc(
     newest: str, now: datetime, limit: int | None, silent: bool
 ) -> None:
     params = MonitorParams(max_silent_days=limit)
-    assert (decide_silence(newest, now, params) is not None) == silent
+    assert (decide_log(make_log(newest), now, params) is not None) == silent

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +64,14 @@ def run(workspace: Workspace, fixed_params: Params, write_log: Callable[..., Pat
         raw: pd.DataFrame | None = None,
         source: str = "raw.parquet",
         now: datetime = NOW,
+        ignore: tuple[str, ...] = (),
     ) -> MonitorReport:
         paths = Workspace(workspace.root, replace(workspace.project, monitors=monitors))
         if len(rows):
             (raw if raw is not None else rows).to_parquet(workspace.root / "raw.parquet")
         pointer = json.loads((workspace.store / "current.json").read_text())
         write_log(workspace.predictions, rows, digest=pointer["digest"])
-        settings = MonitorParams(draws=200, labels=labels)
+        settings = MonitorParams(draws=200, labels=labels, ignore=ignore)
         table = FilesParams(kind="files", path=source)
         params = fixed_params.model_copy(update={"monitor": settings, "source": table})
         return monitor(paths, params, workspace.store, workspace.predictions, now)
@@ -137,6 +138,71 @@ def test_an_outcome_that_is_no_class_is_counted_and_named(
             "train and deploy a model with the new values."
         ),
     )
+
+
+@pytest.mark.parametrize("second", [True, False])
+def test_different_outcomes_of_one_key_are_left_out_and_named(
+    second: bool, fixed_params: Params, monitored_bundle: Bundle, tmp_path: Path
+) -> None:
+    outcomes = {"order_id": ["a", "b", "b", "a", "a"], "returned": [True, True, True, second, True]}
+    pd.DataFrame(outcomes).to_csv(tmp_path / "labels.csv", index=False)
+    table = FilesParams(kind="files", path="labels.csv")
+    params = fixed_params.model_copy(update={"monitor": MonitorParams(labels=table)})
+    workspace = Workspace(tmp_path, Project(features=take_size))
+    labels = read_labels(SourceRows(workspace, params, monitored_bundle.contract))
+    if second:
+        assert labels == LabelTable(by_key={"a": 1.0, "b": 1.0})
+        return
+    assert labels == LabelTable(
+        by_key={"b": 1.0},
+        ambiguous=1,
+        statement=(
+            "labels.csv: 1 key has different outcomes in several rows, such as 'a'; these labels "
+            "are left out, so keep one row of each key."
+        ),
+    )
+
+
+def test_ambiguous_labels_are_watched_and_shown(
+    run: Run, make_rows: Callable[..., pd.DataFrame], workspace: Workspace, tmp_path: Path
+) -> None:
+    rows = make_rows(21, seed=50, start=START)
+    labels = pd.concat([rows, rows.head(700).assign(returned=~rows["returned"])])
+    report = run(rows, write_labels(tmp_path, labels, "parquet"))
+    assert (report.status, report.ambiguous_labels) == ("watch", 700)
+    assert "700 keys have different outcomes" in report.sentence
+    assert "700 keys have different outcomes" in render_report("shop", report)
+    maturity = [w.performance.maturity for w in report.windows if w.performance is not None]
+    assert maturity == [0.5, 1.0, 1.0]
+
+
+def test_labels_that_belong_to_no_response_are_named(
+    run: Run, make_rows: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    rows = make_rows(7, seed=50, start=START)
+    others = rows.assign(order_id="0" + rows["order_id"])
+    report = run(rows, write_labels(tmp_path, others, "csv"))
+    assert report.labels == (
+        "None of the 1,400 labels has the key of a response of the deployed model, such as "
+        "'0K-50-0'; if some should, compare how the table and the requests write the key."
+    )
+
+
+def test_a_row_about_the_far_future_hides_no_drift(
+    run: Run, make_rows: Callable[..., pd.DataFrame]
+) -> None:
+    rows = make_rows(14, seed=50, start=START).assign(price=40.0)
+    stray = make_rows(1, seed=51, start=NOW + timedelta(days=300)).head(1)
+    report = run(pd.concat([rows, stray], ignore_index=True))
+    assert report.status == "retrain", report.sentence
+    assert (report.windows[-1].end, report.log.undated) == ("2024-05-03", 1)
+
+
+def test_an_ignored_column_that_does_not_exist_is_one_sentence(
+    run: Run, make_rows: Callable[..., pd.DataFrame]
+) -> None:
+    with pytest.raises(ProjectError, match=r"monitor.ignore .* 'prize', .* did you mean 'price'"):
+        run(make_rows(7, seed=50, start=START), ignore=("size", "prize"))
 
 
 @pytest.mark.one_python

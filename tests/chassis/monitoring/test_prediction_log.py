@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from mlchassis.contract.model import Contract
 from mlchassis.monitoring.prediction_log import LogFacts, LoggedRow, find_day, read_log
@@ -81,6 +82,24 @@ def test_rows_of_a_clock_that_jumped_or_without_a_time_are_in_no_window(
     rows, facts = read_all(tmp_path, shop_contract)
     assert facts.undated == 400
     assert {row.day for row in rows} == {"2024-01-01"}
+
+
+@pytest.mark.parametrize("field", ["time", "digest", "contract_version"])
+def test_a_line_whose_field_is_no_text_is_counted(
+    tmp_path: Path, shop_contract: Contract, make_rows: MakeRows, write_log: Write, field: str
+) -> None:
+    for value in (None, 2, ["2.0.0"]):
+        write_log(tmp_path, make_rows(1, seed=1), **{field: value})
+    rows, facts = read_all(tmp_path, shop_contract)
+    assert (rows, facts.foreign, facts.newest) == ([], 600, "")
+
+
+def test_a_response_of_a_clock_that_jumped_is_not_the_newest(
+    tmp_path: Path, shop_contract: Contract, make_rows: MakeRows, write_log: Write
+) -> None:
+    write_log(tmp_path, make_rows(1, seed=1), time="2036-02-07T06:28:16+00:00")
+    write_log(tmp_path, make_rows(1, seed=2), time="2024-05-20T00:00:00+00:00")
+    assert read_all(tmp_path, shop_contract)[1].newest == "2024-05-20T00:00:00+00:00"
 
 
 def test_an_empty_or_missing_folder_has_no_row(tmp_path: Path, shop_contract: Contract) -> None:

@@ -12,7 +12,12 @@ from mlchassis.bundle.bundle import Bundle
 from mlchassis.bundle.daily_counts import DailyReference
 from mlchassis.config.params import MonitorParams
 from mlchassis.monitoring.counting import LogCounter
-from mlchassis.monitoring.drift.windows import Reference, compare_window, list_windows
+from mlchassis.monitoring.drift.windows import (
+    Reference,
+    compare_window,
+    drop_stray_days,
+    list_windows,
+)
 from mlchassis.monitoring.prediction_log import LogFacts, read_log
 from mlchassis.monitoring.results import Performance, Window
 
@@ -62,6 +67,29 @@ def test_windows_are_counted_back_from_the_newest_day() -> None:
         [f"2024-01-{day}" for day in range(15, 22)]
     ]
     assert list_windows([], MonitorParams()) == []
+
+
+@pytest.mark.parametrize(
+    ("later", "kept"),
+    [
+        ({}, ["2024-01-20", "2024-01-21"]),
+        # A client wrote the next year.
+        ({"2025-01-20": 1}, ["2024-01-20", "2024-01-21"]),
+        ({"2024-01-22": 300, "2025-01-20": 199}, ["2024-01-20", "2024-01-21"]),
+        # Rows about the future are usual here; the last one of them is stray.
+        ({"2024-03-01": 500, "2025-01-20": 1}, ["2024-01-20", "2024-01-21", "2024-03-01"]),
+        ({"2024-03-01": 300, "2024-03-02": 200}, ["2024-01-20", "2024-01-21", "2024-03-01"]),
+    ],
+)
+def test_few_rows_about_the_future_move_no_window(later: dict[str, int], kept: list[str]) -> None:
+    rows = {"2024-01-21": 3, "2024-01-20": 3, **later}
+    assert drop_stray_days(rows, datetime(2024, 1, 21, 23, tzinfo=UTC), 500) == kept
+
+
+def test_rows_about_the_future_alone_have_windows() -> None:
+    now = datetime(2024, 1, 21, tzinfo=UTC)
+    assert drop_stray_days({"2024-02-01": 2, "2024-02-02": 1}, now, 500) == ["2024-02-01"]
+    assert drop_stray_days({}, now, 500) == []
 
 
 def test_rows_like_those_of_the_reference_are_quiet(

@@ -10,6 +10,7 @@ from mlchassis.monitoring.results import (
     SEVERITY,
     CustomSignal,
     DriftTest,
+    LogSummary,
     Quality,
     Skew,
     Status,
@@ -28,7 +29,7 @@ def decide(
     skew: Skew,
     custom: Sequence[CustomSignal],
     labels: LabelTable,
-    silence: Decision | None,
+    log: Decision | None,
     params: MonitorParams,
 ) -> Decision:
     """Return the most severe status with its reason.
@@ -39,12 +40,12 @@ def decide(
         skew: Comparison of logged rows with their raw data.
         custom: Results of the project's own monitors.
         labels: Outcomes that have arrived.
-        silence: Decision on a log that ends long ago; None if it does not.
+        log: Decision on the log as a whole; None without one.
         params: Settings of the monitor.
     """
     # Of equal ones the first counts: the windows of a silent service are not its present.
     decisions = [
-        *([silence] if silence is not None else []),
+        *([log] if log is not None else []),
         *_decide_signals(windows, params),
         _decide_quality(quality, params),
         _decide_skew(skew, params),
@@ -54,14 +55,30 @@ def decide(
     return max(decisions, key=lambda decision: SEVERITY.index(decision[0]))
 
 
-def decide_silence(newest: str, now: datetime, params: MonitorParams) -> Decision | None:
-    """Decide on a log that ends long ago; None if it does not, or if its age does not count.
+def decide_log(log: LogSummary, now: datetime, params: MonitorParams) -> Decision | None:
+    """Decide on a log that ends long ago or has no usable row; None if neither is so.
 
     Args:
-        newest: Its time (ISO 8601); empty without one.
+        log: Its lines.
         now: Time of this run.
         params: Settings of the monitor.
     """
+    unread = log.torn + log.foreign
+    if unread and not log.rows:
+        return "watch", (
+            f"None of the {unread:,} lines in the prediction log can be read: {log.torn:,} are cut "
+            f"short, {log.foreign:,} of another format; point SERVICE_LOG_DIRECTORY at the log of "
+            "this service."
+        )
+    if log.rows and log.undated == log.rows:
+        return "watch", (
+            f"None of the {log.rows:,} rows in the prediction log has a plausible event time, so "
+            "they are in no window; send the column of the event time with each request."
+        )
+    return _decide_silence(log.newest, now, params)
+
+
+def _decide_silence(newest: str, now: datetime, params: MonitorParams) -> Decision | None:
     day = find_day(newest)
     limit = params.max_silent_days
     if not day or limit is None:
@@ -77,7 +94,7 @@ def decide_silence(newest: str, now: datetime, params: MonitorParams) -> Decisio
 
 
 def _decide_labels(labels: LabelTable) -> Decision:
-    if labels.invalid:
+    if labels.invalid or labels.ambiguous:
         return "watch", labels.statement
     return "ok", "All labels are allowed by the contract."
 

@@ -13,7 +13,7 @@ from mlchassis.data.tables import coerce
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import encode_target
 from mlchassis.monitoring.source_rows import SourceRows
-from mlchassis.printable import show_cell
+from mlchassis.printable import show_cell, show_value
 from mlchassis.sources.parsing import INVALID_CELLS
 
 Labels = Mapping[str, float]
@@ -27,11 +27,13 @@ class LabelTable:
     Attributes:
         by_key: Encoded outcomes.
         invalid: Number of outcomes that the contract does not allow; they are left out.
-        statement: Sentence on them, or on why there are no outcomes; else empty.
+        ambiguous: Number of keys with different outcomes in several rows; they are left out.
+        statement: Sentences on them, or on why there are no outcomes; else empty.
     """
 
     by_key: Labels = field(default_factory=dict)
     invalid: int = 0
+    ambiguous: int = 0
     statement: str = ""
 
 
@@ -61,17 +63,37 @@ def read_labels(source: SourceRows) -> LabelTable:
     keys = coerce(rows, replace(contract, columns=(key,)))[key.name]
     written = rows[target.name]
     outcomes = read_outcomes(written, contract)
-    known = keys.notna() & outcomes.notna()
-    encoded = encode_target(outcomes[known].to_numpy(), contract.classes)
-    spelled = [spell_key(value, key) for value in keys[known].to_list()]
+    by_key, ambiguous = _join(key, keys, outcomes, contract)
     unreadable = rows.attrs.get(INVALID_CELLS, {}).get(target.name, [])
     invalid = [*unreadable, *written[written.notna() & outcomes.isna()].to_list()]
     total = int(written.notna().sum()) + len(unreadable)
-    return LabelTable(
-        by_key=dict(zip(spelled, encoded.tolist(), strict=True)),
-        invalid=len(invalid),
-        statement=_describe_invalid(invalid, source, total),
+    statements = (
+        _describe_invalid(invalid, source, total),
+        _describe_ambiguous(ambiguous, source),
     )
+    return LabelTable(
+        by_key=by_key,
+        invalid=len(invalid),
+        ambiguous=len(ambiguous),
+        statement=" ".join(filter(None, statements)),
+    )
+
+
+def _join(
+    key: Column, keys: "pd.Series[Any]", outcomes: "pd.Series[Any]", contract: Contract
+) -> tuple[dict[str, float], list[str]]:
+    """Return the encoded outcome of each spelled key, and the keys that have different ones."""
+    known = keys.notna() & outcomes.notna()
+    encoded = encode_target(outcomes[known].to_numpy(), contract.classes).tolist()
+    spelled = [spell_key(value, key) for value in keys[known].to_list()]
+    by_key = dict(zip(spelled, encoded, strict=True))
+    different = (
+        text for text, value in zip(spelled, encoded, strict=True) if by_key[text] != value
+    )
+    ambiguous = list(dict.fromkeys(different))
+    for text in ambiguous:
+        del by_key[text]
+    return by_key, ambiguous
 
 
 def read_outcomes(written: "pd.Series[Any]", contract: Contract) -> "pd.Series[Any]":
@@ -118,6 +140,33 @@ def _describe_invalid(invalid: Sequence[Any], source: SourceRows, total: int) ->
         f"{_name_table(source)}: {len(invalid):,} of {total:,} labels are left out, since they are "
         f"{allowed} of the deployed contract, such as {shown} in the column '{target.name}'; "
         "correct the table, or train and deploy a model with the new values."
+    )
+
+
+def _describe_ambiguous(keys: Sequence[str], source: SourceRows) -> str:
+    """Return a sentence about the keys that are left out; empty where there are none."""
+    if not keys:
+        return ""
+    have = "key has" if len(keys) == 1 else "keys have"
+    return (
+        f"{_name_table(source)}: {len(keys):,} {have} different outcomes in several rows, such as "
+        f"{show_value(keys[0])}; these labels are left out, so keep one row of each key."
+    )
+
+
+def describe_strangers(labels: LabelTable, joined: int) -> str:
+    """Return a sentence on labels of which none belongs to a response; empty if one does.
+
+    Args:
+        labels: Outcomes that have arrived.
+        joined: Responses of the deployed model that have one.
+    """
+    if joined or not labels.by_key:
+        return ""
+    return (
+        f"None of the {len(labels.by_key):,} labels has the key of a response of the deployed "
+        f"model, such as {show_value(next(iter(labels.by_key)))}; if some should, compare how the "
+        "table and the requests write the key."
     )
 
 

@@ -3,19 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 
 from mlchassis.bundle.bundle import Bundle, load_deployed, read_pointer
 from mlchassis.bundle.daily_counts import DailyReference
-from mlchassis.config.params import Params
-from mlchassis.contract.model import Contract
+from mlchassis.config.params import MonitorParams, Params
+from mlchassis.contract.model import Contract, load_contract
 from mlchassis.errors import ProjectError
 from mlchassis.files import write_text
 from mlchassis.monitoring.counting import LogCounter, LogCounts
 from mlchassis.monitoring.custom import MonitorContext, run_monitors
-from mlchassis.monitoring.decision import decide, decide_silence
-from mlchassis.monitoring.drift.windows import Reference, compare_window, list_windows
-from mlchassis.monitoring.labels import LabelTable, has_labels, read_labels
+from mlchassis.monitoring.decision import decide, decide_log
+from mlchassis.monitoring.drift.windows import (
+    Reference,
+    compare_window,
+    drop_stray_days,
+    list_windows,
+)
+from mlchassis.monitoring.labels import (
+    LabelTable,
+    describe_strangers,
+    has_labels,
+    read_labels,
+)
 from mlchassis.monitoring.page import render_report
 from mlchassis.monitoring.prediction_log import LogFacts, read_log
 from mlchassis.monitoring.quality import DayQuality, QualityCheck, summarize_quality
@@ -32,11 +43,28 @@ PAGE = "monitor.html"
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """The prediction log, read once."""
+    """The prediction log, read once.
+
+    Attributes:
+        periods: Days of each window, the oldest window first.
+    """
 
     summary: LogSummary
     counts: LogCounts
     quality: dict[str, DayQuality]
+    periods: list[list[str]]
+
+    @property
+    def newest(self) -> list[str]:
+        """Days of the newest window."""
+        return self.periods[-1] if self.periods else []
+
+    def describe_labels(self, labels: LabelTable) -> str:
+        """Return the statement on the labels, or that none of them belongs to a row."""
+        losses = self.counts.losses.values()
+        if labels.statement or not losses:
+            return labels.statement
+        return describe_strangers(labels, sum(day.labeled for day in losses))
 
 
 def monitor(
@@ -64,18 +92,18 @@ def _examine(
     paths: Workspace, params: Params, bundle: Bundle, version: str, log: Path, now: datetime
 ) -> MonitorReport:
     """Compare the log with the bundle's reference and decide."""
+    _check_ignored(paths, bundle.contract, params.monitor.ignore)
     reference = _read_reference(bundle)
     labels, skew_check = _read_source(paths, params, bundle)
     counter = LogCounter(bundle, reference, labels.by_key)
-    read = _read_log(log, now, bundle.contract, counter, skew_check)
-    periods = list_windows(list(read.counts.rows), params.monitor)
-    windows, blocks = _compare(bundle.contract, reference, read.counts, periods, params)
-    quality = summarize_quality(read.quality, periods[-1] if periods else [])
+    read = _read_log(log, now, counter, skew_check, bundle.contract, params.monitor)
+    windows, blocks = _compare(bundle.contract, reference, read, params)
+    quality = summarize_quality(read.quality, read.newest)
     skew = skew_check.compare(windows[0].start if windows else "")
     context = MonitorContext(windows, quality, skew, read.summary, bundle, params, log, now)
     custom = run_monitors(paths.project.monitors, context)
-    silence = decide_silence(read.summary.newest, now, params.monitor)
-    status, sentence = decide(windows, quality, skew, custom, labels, silence, params.monitor)
+    whole = decide_log(read.summary, now, params.monitor)
+    status, sentence = decide(windows, quality, skew, custom, labels, whole, params.monitor)
     return MonitorReport(
         status=status,
         sentence=sentence,
@@ -86,37 +114,44 @@ def _examine(
         skew=skew,
         windows=windows,
         blocks=blocks,
-        labels=labels.statement,
+        labels=read.describe_labels(labels),
         invalid_labels=labels.invalid,
+        ambiguous_labels=labels.ambiguous,
         custom=custom,
     )
 
 
 def _read_log(
-    log: Path, now: datetime, contract: Contract, counter: LogCounter, skew: SkewCheck
+    log: Path,
+    now: datetime,
+    counter: LogCounter,
+    skew: SkewCheck,
+    contract: Contract,
+    params: MonitorParams,
 ) -> _Read:
-    """Count and check every row of the log."""
+    """Count and check every row of the log, and divide its days into windows."""
     facts = LogFacts()
     quality = QualityCheck(contract)
     for chunk in read_log(log, contract, now, facts):
         counter.add(chunk)
         quality.add(chunk)
         skew.add(chunk)
-    return _Read(LogSummary.model_validate(asdict(facts)), counter.counts, quality.days)
+    rows = counter.counts.rows
+    days = drop_stray_days(rows, now, params.min_rows)
+    facts.undated += sum(rows.values()) - sum(rows[day] for day in days)
+    summary = LogSummary.model_validate(asdict(facts))
+    return _Read(summary, counter.counts, quality.days, list_windows(days, params))
 
 
 def _compare(
-    contract: Contract,
-    reference: DailyReference,
-    counts: LogCounts,
-    periods: Sequence[Sequence[str]],
-    params: Params,
+    contract: Contract, reference: DailyReference, read: _Read, params: Params
 ) -> tuple[list[Window], int]:
     """Compare all windows; return them and the number of such windows in the reference."""
     left_out = [*(column.name for column in contract.pii), *params.monitor.ignore]
     compared = Reference.read(reference, left_out)
     results = [
-        compare_window(days, counts, compared, params.monitor, params.seed) for days in periods
+        compare_window(days, read.counts, compared, params.monitor, params.seed)
+        for days in read.periods
     ]
     return [window for window, _ in results], max((blocks for _, blocks in results), default=0)
 
@@ -126,6 +161,26 @@ def _load_deployed(paths: Workspace, store: Path) -> tuple[Bundle, str]:
     if pointer is None:
         raise ProjectError(f"Nothing is deployed in {store}; run `make deploy`.")
     return load_deployed(store, pointer.digest, paths.features), pointer.model_version
+
+
+def _check_ignored(paths: Workspace, deployed: Contract, ignored: Sequence[str]) -> None:
+    """Reject names in `monitor.ignore` of which no contract has a column.
+
+    The project's contract may be ahead of the deployed one, or behind it.
+
+    Raises:
+        ProjectError: There is such a name.
+    """
+    contracts = [deployed, *([load_contract(paths.contract)] if paths.contract.exists() else [])]
+    known = {column.name for contract in contracts for column in contract.columns}
+    for name in ignored:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else "remove it."
+            raise ProjectError(
+                f"monitor.ignore in params.yaml names '{name}', which is no column of the "
+                f"contract; {hint}"
+            )
 
 
 def _read_reference(bundle: Bundle) -> DailyReference:

@@ -15,6 +15,8 @@ FORMAT = 1
 CHUNK_ROWS = 20_000
 _AHEAD = timedelta(days=400)
 """An event that far in the future is a mistake of the client."""
+_SKEW = timedelta(days=1)
+"""A response that far in the future is a mistake of the host's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,11 @@ class LogFacts:
         rows: Rows that were read.
         torn: Lines that are cut short, as by a killed process or a full disk.
         foreign: Lines of another format, or without a field.
-        undated: Rows without an event time, or with one in the far future; they are in no window.
+        undated: Rows without an event time, or with one in the future that few others have; they
+            are in no window.
         versions: Rows by the version of their contract.
-        newest: Time of the newest response (ISO 8601); empty without one.
+        newest: Time of the newest response (ISO 8601) that is not in the future, as one of a clock
+            that jumped is; empty without one.
     """
 
     rows: int = 0
@@ -70,14 +74,16 @@ def read_log(
         chunk_rows: Rows of a chunk.
     """
     uses_event_time = contract.event_time is not None and contract.event_time not in contract.pii
-    latest = (now + (_AHEAD if uses_event_time else timedelta(days=1))).date()
+    latest = (now + (_AHEAD if uses_event_time else _SKEW)).date()
+    soon = (now + _SKEW).astimezone(UTC).isoformat()
     chunk: list[LoggedRow] = []
     for entry in read_entries(folder):
         row = _read_row(entry, facts, uses_event_time=uses_event_time)
         if row is None:
             continue
         facts.rows += 1
-        facts.newest = max(facts.newest, row.time)
+        if row.time <= soon:
+            facts.newest = max(facts.newest, row.time)
         facts.versions[row.contract_version] = facts.versions.get(row.contract_version, 0) + 1
         if not row.day or date.fromisoformat(row.day) > latest:
             facts.undated += 1
@@ -103,13 +109,19 @@ def _read_row(entry: Any, facts: LogFacts, *, uses_event_time: bool) -> LoggedRo
             inputs=dict(entry["inputs"]),
             prediction=entry["prediction"],
             probabilities=entry["probabilities"],
-            digest=entry["digest"],
-            contract_version=entry["contract_version"],
-            time=str(entry["time"]),
+            digest=_read_text(entry["digest"]),
+            contract_version=_read_text(entry["contract_version"]),
+            time=_read_text(entry["time"]),
         )
     except (KeyError, TypeError, ValueError):
         facts.foreign += 1
         return None
+
+
+def _read_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
 @lru_cache(maxsize=4096)

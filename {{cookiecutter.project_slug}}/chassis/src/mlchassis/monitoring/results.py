@@ -274,6 +274,7 @@ class MonitorReport(_Record):
         skew: Comparison with the raw data.
         labels: Statement on the labels; empty where all of them were read.
         invalid_labels: Labels that the deployed contract does not allow; they are left out.
+        ambiguous_labels: Keys with different labels in several rows; they are left out.
         custom: Results of the project's own monitors.
     """
 
@@ -288,4 +289,5 @@ class MonitorReport(_Record):
     blocks: int
     labels: str
     invalid_labels: int = 0
+    ambiguous_labels: int = 0
     custom: list[CustomSignal] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,28 @@ def _read_losses(signal: Signal) -> LossReference:
 
 def _read_history(signal: Signal) -> History:
     return History(signal.cells, signal.counts)
+
+
+def drop_stray_days(rows: Mapping[str, int], now: datetime, min_rows: int) -> list[str]:
+    """Return the days of the log, in order, without the last ones that hardly any row has.
+
+    Windows are counted back from the newest day. A single row with a mistyped year would be a
+    window of its own and hide all others, so days after today count if enough rows are that late.
+
+    Args:
+        rows: Rows of each day.
+        now: Time from which on days lie in the future.
+        min_rows: Rows that a window needs.
+    """
+    days = sorted(rows)
+    today = now.astimezone(UTC).date().isoformat()
+    late = 0
+    while len(days) > 1 and days[-1] > today:
+        late += rows[days[-1]]
+        if late >= min_rows:
+            break
+        days.pop()
+    return days
 
 
 def list_windows(days: Sequence[str], params: MonitorParams) -> list[list[str]]:
