@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ml_service.features import compute_features
-from mlchassis.bundle.bundle import load_bundle
+from mlchassis.bundle.bundle import load_bundle, write_bundle
 from mlchassis.config.params import Params
 from mlchassis.contract.model import Contract
 from mlchassis.errors import ProjectError
@@ -342,3 +342,23 @@ def test_tables_of_the_card_are_tables(
 ) -> None:
     _, card = told()
     assert "| gate | verdict | finding |\n| --- | --- | --- |\n" in card
+
+
+def test_usage_and_limitations_come_from_the_contract_and_may_be_empty(
+    project: Workspace, told: Callable[[], tuple[str, str]], describe: Callable[[Paths], None]
+) -> None:
+    bundle = load_bundle(project.bundle, FEATURES)
+    document = yaml.safe_load((project.bundle / "contract.yaml").read_text())
+
+    def tell(description: dict[str, str | None]) -> tuple[str, str]:
+        text = yaml.safe_dump(document | {"description": description}, sort_keys=False)
+        write_bundle(project.bundle, bundle.model, text, bundle.metadata)
+        describe(project)
+        return told()
+
+    for text in tell({"purpose": "A purpose", "usage": "For orders", "limitations": "Not abroad"}):
+        assert "For orders" in text
+        assert "Not abroad" in text
+    for text in tell({"purpose": "A purpose", "usage": None, "limitations": None}):
+        assert "Limitations" in text
+        assert "None" not in text

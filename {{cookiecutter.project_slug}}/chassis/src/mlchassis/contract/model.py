@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import yaml
-from open_data_contract_standard.model import OpenDataContractStandard, SchemaProperty
+from open_data_contract_standard.model import Description, OpenDataContractStandard, SchemaProperty
 from pydantic import ValidationError
 
 from mlchassis.contract.cells import normalize_text
@@ -73,12 +73,20 @@ class Column:
 
 @dataclass(frozen=True)
 class Contract:
-    """A whole contract: the columns in their order, and what follows from their roles."""
+    """A whole contract: the columns in their order, and what follows from their roles.
+
+    Attributes:
+        description: Purpose of the data.
+        usage: Recommended use of the data, for people.
+        limitations: Limitations of the data, for people.
+    """
 
     name: str
     version: str
     description: str
     columns: tuple[Column, ...]
+    usage: str = ""
+    limitations: str = ""
 
     @cached_property
     def features(self) -> tuple[Column, ...]:
@@ -250,11 +258,14 @@ def _read_document(raw: dict[str, Any], source: str) -> Contract:
         )
     if not document.version:
         raise ContractError(f"{source}: version is missing; give the contract one, such as 1.0.0.")
+    about = document.description or Description()
     return Contract(
         name=document.name or document.id or tables[0].name or "",
         version=document.version,
-        description=(document.description.purpose or "") if document.description else "",
+        description=about.purpose or "",
         columns=tuple(_read_column(prop, source) for prop in tables[0].properties or []),
+        usage=about.usage or "",
+        limitations=about.limitations or "",
     )
 
 

@@ -119,11 +119,9 @@ def describe(
     judgement: Judgement,
 ) -> list[tuple[str, Iterable[Section]]]:
     """Return the built-in sections in order, each with the name that own sections refer to."""
-    contract = yaml.safe_load((bundle.path / "contract.yaml").read_text(encoding="utf-8"))
-    description = contract.get("description") or {}
-    limits = [Text(limit) for limit in _limits(bundle, description)]
+    limits = [Text(limit) for limit in _limits(bundle)]
     study = _read_study(paths)
-    answer = [Text(_answer(bundle)), Text(description.get("usage", ""))]
+    answer = [Text(_answer(bundle)), Text(bundle.contract.usage)]
     return [
         ("prediction", [Section("Prediction", answer)]),
         (
@@ -384,7 +382,7 @@ def _read_comparison(paths: Paths) -> VersionComparison | None:
     return load_report(place, VersionComparison, "make compare") if place.exists() else None
 
 
-def _limits(bundle: Bundle, description: Mapping[str, str]) -> list[str]:
+def _limits(bundle: Bundle) -> list[str]:
     pii = ", ".join(column.name for column in bundle.contract.pii)
     seen = bundle.metadata.seen_until
     threshold = bundle.metadata.threshold
@@ -397,7 +395,7 @@ def _limits(bundle: Bundle, description: Mapping[str, str]) -> list[str]:
         "answer may touch somebody (work, money, health). Review the contract."
     )
     limits = [
-        description.get("limitations", ""),
+        bundle.contract.limitations,
         f"The training data end at {end}; the model knows of no later change.",
         persons,
         "In some slices the model performs worse; see the section on performance by slice.",
