@@ -15,6 +15,7 @@ import pytest
 from ml_service.features import compute_features
 from mlchassis.bundle.bundle import load_bundle
 from mlchassis.config.params import Params
+from mlchassis.errors import ProjectError
 from mlchassis.features.code import load_feature_code
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace
@@ -22,6 +23,7 @@ from mlchassis.registry.reproduce import (
     EvaluatedAnswers,
     RebuildError,
     RebuildOptions,
+    _restore_facts,
     compare_answers,
     find_differences,
     read_answers,
@@ -195,6 +197,28 @@ def test_a_version_made_with_a_chassis_that_was_never_committed_says_so(
     version = release.register(project, params)
     with pytest.raises(RebuildError, match=r"chassis/MANIFEST\.json of the commit is not the file"):
         make_again(project, connect(project, version.name))
+
+
+def restore_with_threads(folder: Path, params: str) -> str:
+    """Restore stored facts into a copy of a project, with 3 threads; return its params.yaml."""
+    (folder / "stored").mkdir()
+    (folder / "copy").mkdir()
+    contents = {"params.yaml": params, "dvc.lock": "", "ingest.json": ""}
+    for name, text in contents.items():
+        (folder / "stored" / name).write_text(text)
+    copy = Paths(folder / "copy")
+    _restore_facts(copy, folder / "stored", RebuildOptions(threads=3))
+    return copy.params.read_text()
+
+
+def test_other_threads_are_the_only_change_of_the_parameters(tmp_path: Path) -> None:
+    text = "train:  # Own remark\n  trees:\n    threads: 1\n  note: 2013-08-01\n"
+    assert restore_with_threads(tmp_path, text) == text.replace("threads: 1", "threads: 3")
+
+
+def test_parameters_without_threads_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match=r"params\.yaml lacks 'train\.trees\.threads'"):
+        restore_with_threads(tmp_path, "train:\n  candidate:\n    threads: 1\n")
 
 
 def test_other_answers_are_no_rebuild() -> None:

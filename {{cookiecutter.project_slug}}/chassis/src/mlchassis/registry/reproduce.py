@@ -21,6 +21,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mlchassis.config.yaml_edit import set_values
 from mlchassis.errors import ProjectError
 from mlchassis.file_sums import digest_files
 from mlchassis.paths import Paths
@@ -191,15 +192,19 @@ def _list_differing(copy: Path, stored: DvcLock) -> list[str]:
 
 
 def _restore_facts(copy: Paths, stored: Path, options: RebuildOptions) -> None:
-    """Write the files that the run kept into the copy."""
+    """Write the files that the run kept into the copy.
+
+    Raises:
+        ProjectError: The parameters are older than the setting of threads.
+    """
     shutil.copy(stored / "params.yaml", copy.params)
     shutil.copy(stored / "dvc.lock", copy.dvc_lock)
     copy.reports.mkdir(exist_ok=True)
     shutil.copy(stored / "ingest.json", copy.reports)
     if options.threads is not None:
-        document = yaml.safe_load(copy.params.read_text(encoding="utf-8"))
-        document["train"]["trees"]["threads"] = options.threads
-        copy.params.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        text = copy.params.read_text(encoding="utf-8")
+        text = set_values(text, {"train.trees.threads": (options.threads, None)})
+        copy.params.write_text(text, encoding="utf-8")
 
 
 def find_differences(root: Path, lock: DvcLock) -> list[str]:
