@@ -104,6 +104,17 @@ def test_the_container_has_the_restrictions_under_which_the_image_is_tested(pod:
     assert pod["automountServiceAccountToken"] is False
 
 
+def test_a_service_of_the_namespace_sets_no_variable(
+    every_manifest: dict[tuple[str, str], Manifest], pod: Manifest
+) -> None:
+    # One named `service` would set SERVICE_PORT to an address, and the settings refuse that.
+    pods = [
+        find_pod(each["spec"]) for (kind, _), each in every_manifest.items() if kind == "CronJob"
+    ]
+    assert len(pods) == len(JOBS)
+    assert [each.get("enableServiceLinks") for each in (pod, *pods)] == [False] * (1 + len(JOBS))
+
+
 def test_the_image_is_named_by_its_digest(pod: Manifest) -> None:
     assert pod["containers"][0]["image"].endswith(f"@{DIGEST}")
 

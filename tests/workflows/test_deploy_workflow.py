@@ -2,7 +2,8 @@
 
 import pytest
 
-from workflows.runner import Event, Place, Run, WorkflowError, run_workflow
+from bake import PAYLOAD
+from workflows.runner import Event, Place, Run, WorkflowError, load_workflow, run_workflow
 from workflows.stand_ins import REAL, Planned, Programs
 
 NAME = "registry.example.org/team/ml-service"
@@ -142,6 +143,36 @@ def test_a_first_release_that_fails_has_nothing_to_go_back_to(
     assert run.result == "failure", run.print_all()
     assert list_verbs(programs)[2:] == "released release smoke".split()
     assert "No image ran before" in programs.read_gh()["issues"][0]["body"]
+
+
+def test_a_job_that_fails_before_the_release_is_no_outage(place: Place, programs: Programs) -> None:
+    verbs = {"stores": [GREEN], "setup": [GREEN, RED]}
+    programs.plan(**verbs, deploy=[BUNDLE], smoke=[GREEN], release=[REAL])
+    run = run_workflow(place, "deploy.yml", DISPATCH)
+    assert run.result == "failure", run.print_all()
+    assert programs.read_running() == {STAGING: OLD, PRODUCTION: OLD}
+    (issue,) = programs.read_gh()["issues"]
+    assert "The service is unchanged" in issue["body"]
+    assert "may be down" not in issue["body"]
+
+
+@pytest.mark.parametrize("result", ["failure", "cancelled"])
+def test_a_release_that_ends_otherwise_than_in_success_is_reported(
+    result: str, place: Place
+) -> None:
+    # A job beyond its time limit counts as cancelled.
+    workflow = load_workflow(PAYLOAD / ".github" / "workflows" / "release.yml")
+    status = dict.fromkeys(("success", "cancelled"), False)
+    status |= {"always": True, "failure": result == "failure"}
+    contexts = {"needs": {"release": {"result": result, "outputs": {}}}}
+    assert place.expressions.evaluate(workflow["jobs"]["report"]["if"], contexts, status)
+
+
+def test_a_step_that_hangs_fails_before_its_job_so_that_it_is_rolled_back() -> None:
+    job = load_workflow(PAYLOAD / ".github" / "workflows" / "release.yml")["jobs"]["release"]
+    reach = [each for each in job["steps"] if each.get("run") in ("make release", "make smoke")]
+    assert len(reach) == 4
+    assert sum(each["timeout-minutes"] for each in reach) <= job["timeout-minutes"] - 10
 
 
 def test_without_a_name_for_the_image_nothing_is_built(place: Place, programs: Programs) -> None:

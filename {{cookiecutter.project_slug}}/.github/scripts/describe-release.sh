@@ -1,11 +1,13 @@
 #!/bin/sh
-# Describes a failed release (IMAGE, ENVIRONMENT, BEFORE, RECOVERED) in Markdown.
+# Describes a failed release (IMAGE, ENVIRONMENT, BEFORE, RELEASED, RECOVERED) in Markdown.
 set -eu
 case ${RECOVERED:-} in
 success) state="Rolled back to \`$BEFORE\`, which passed the same load: the service answers." ;;
 failure) state="**The service may be down.** Rolled back to \`$BEFORE\`, which failed its test as well." ;;
 *)
-  if [ -n "${BEFORE:-}" ]; then
+  if [ "${RELEASED:-}" = skipped ]; then
+    state="The service is unchanged: a step before the release failed."
+  elif [ -n "${BEFORE:-}" ]; then
     state="**The service may be down or unchanged.** There was no rollback to \`$BEFORE\`, or it failed."
   else
     state="**The service may be down.** No image ran before, so there is none to go back to."
