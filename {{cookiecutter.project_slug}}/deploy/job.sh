@@ -26,6 +26,8 @@ monitor() {
         run stores ARGS=--require
         run deploy
     fi
+    # The commit may hold a report, which is older than the one in /srv/reports.
+    rm -f reports/monitor.json reports/monitor.html
     status=0
     run monitor || status=$?
     # The volume of the job ends with it; /srv/reports may be one that stays.

@@ -62,9 +62,11 @@ publish_image() {
         --tag "$IMAGE" --push --metadata-file build/image.json "$@" .
     digest=$(sed -n 's/.*"containerimage.digest": *"\(sha256:[0-9a-f]*\)".*/\1/p' build/image.json)
     test -n "$digest" || fail "docker reported no digest for $IMAGE; see build/image.json"
-    echo "image: ${IMAGE%:*}@$digest"
-    output image "${IMAGE%:*}@$digest"
-    output name "${IMAGE%:*}"
+    # A colon before the last slash belongs to the registry's port.
+    case ${IMAGE##*/} in *:*) name=${IMAGE%:*} ;; *) name=$IMAGE ;; esac
+    echo "image: $name@$digest"
+    output image "$name@$digest"
+    output name "$name"
     output digest "$digest"
 }
 
