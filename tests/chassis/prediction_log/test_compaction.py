@@ -225,6 +225,15 @@ def test_rows_older_than_the_retention_are_deleted_and_no_others(tmp_path: Path)
     assert list_keys(tmp_path) == [3]
 
 
+def test_rows_of_another_version_of_the_log_are_deleted_too(tmp_path: Path) -> None:
+    """Their time is in no column, so the end of their segment counts: the second at ten."""
+    for day in (1, 2):
+        write_segment(tmp_path, [day], day, another_field=0)
+    assert compact(tmp_path, keep_days=4).expired == 0
+    assert compact(tmp_path, keep_days=3).expired == 1
+    assert list_keys(tmp_path) == [2]
+
+
 def test_many_segments_are_compacted_in_several_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from mlchassis.files import clear_scratch, replacing
 from mlchassis.prediction_log.reading import Part, list_parts
 from mlchassis.prediction_log.segments import (
     JSON_LINES,
+    LONGEST_AGE,
     PARQUET,
     exclusive,
     find_start,
@@ -30,7 +31,14 @@ from mlchassis.prediction_log.segments import (
     lock_to_replace,
     name_segment,
 )
-from mlchassis.prediction_log.table import NEWEST, REPLACED, SCHEMA, find_newest, make_table
+from mlchassis.prediction_log.table import (
+    NEWEST,
+    REPLACED,
+    SCHEMA,
+    find_newest,
+    make_table,
+    read_replaced,
+)
 
 _MAX_SEGMENTS = 100
 """Segments of one file; as many are open at once."""
@@ -185,7 +193,17 @@ def _expire(folder: Path, keep_days: int | None, now: datetime) -> int:
     if keep_days is None:
         return 0
     oldest = (now.astimezone(UTC) - timedelta(days=keep_days)).isoformat()
-    expired = [path for path in list_files(folder, PARQUET) if "" < find_newest(path) < oldest]
+    expired = [path for path in list_files(folder, PARQUET) if "" < _find_newest(path) < oldest]
     for path in expired:
         path.unlink()
     return len(expired)
+
+
+def _find_newest(path: Path) -> str:
+    """Return the latest time of a file's lines, or that at which its last segment was closed.
+
+    A line that was cut short, or of another version of the log, has no time in a column.
+    """
+    starts = filter(None, (find_start(path.with_name(name)) for name in read_replaced(path)))
+    closed = ((start + LONGEST_AGE).isoformat() for start in starts)
+    return find_newest(path) or max(closed, default="")
