@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from mlchassis.batch.output import is_own, join_parts
@@ -229,6 +230,86 @@ def test_lines_of_compacted_and_nested_segments_are_removed(held: Paths, folder:
     assert f"forget: 1 line removed from {name}" in said
     entries = [entry for entry in read_entries(place) if isinstance(entry, dict)]
     assert [entry["key"] for entry in entries if "request_id" not in entry] == [OTHER]
+
+
+@pytest.mark.parametrize("compacted", [True, False])
+def test_lines_of_collected_copies_of_the_log_are_removed(held: Paths, compacted: bool) -> None:
+    """A machine that monitors may hold copies of other hosts' logs."""
+    copies = [held.var / "collected", held.root / "data/logs/host-2"]
+    lines = [json.dumps({"key": key, "inputs": {}}) + "\n" for key in ("K-99999", OTHER)]
+    for folder in copies:
+        folder.mkdir(parents=True)
+        segment = folder / f"20130101T000000Z-{name_host()}-7-01234567.jsonl"
+        segment.write_text("".join(lines))
+        (folder / "own.jsonl").write_text(lines[0])
+        if compacted:
+            compact_log(folder, None, datetime.now(UTC))
+    said: list[str] = []
+    forget_rows(held, "K-99999", held.predictions, said.append)
+    name = f"20130101T000000Z-{name_host()}-7-01234567"
+    suffix = "parquet" if compacted else "jsonl"
+    assert f"forget: 1 line removed from var/collected/{name}.{suffix}" in said
+    for folder in copies:
+        # What no service wrote is listed.
+        assert (folder / "own.jsonl").read_text() == lines[0]
+        (folder / "own.jsonl").unlink()
+        entries = [entry for entry in read_entries(folder) if isinstance(entry, dict)]
+        assert [entry["key"] for entry in entries] == [OTHER]
+
+
+@pytest.mark.parametrize("line", [{"inputs": [1]}, {"inputs": "x"}, {"key": {"a": [1]}}])
+def test_a_line_of_another_shape_stays(held: Paths, line: dict[str, Any]) -> None:
+    log = held.predictions / "other.jsonl"
+    log.write_text(json.dumps(line) + "\n")
+    forget_rows(held, KEY, held.predictions, lambda _: None)
+    assert json.loads(log.read_text()) == line
+
+
+def test_files_with_a_key_and_tables_of_labels_are_listed(held: Paths) -> None:
+    rows = pd.read_parquet(held.raw / "2013-01.parquet")
+    size = rows.loc[rows["order_id"] == KEY, "size"].iloc[0]
+    held.reports.mkdir(exist_ok=True)
+    (held.reports / "monitor.json").write_text(json.dumps({"example": KEY}))
+    (held.var / "simulation/project").mkdir(parents=True)
+    text = held.params.read_text()
+    assert "\n  labels: null" in text
+    labels = "\n  labels: {kind: files, path: data/labels.csv}"
+    held.params.write_text(text.replace("\n  labels: null", labels))
+    said: list[str] = []
+    forget_rows(held, f"size={size}", held.predictions, said.append)
+    for line in (
+        "  - the table of labels, data/labels.csv",
+        "  - reports/monitor.json: a key of the rows stands in it",
+        "  - var/simulation/project: a copy of the project, of an interrupted simulation",
+    ):
+        assert line in said
+
+
+@pytest.mark.parametrize(
+    ("column", "personal_key", "sentence"),
+    [
+        ("order_id", True, "the contract's 'order_id' is not logged, so no line can be found"),
+        ("size", True, "the contract's 'size' is not logged, so no line can be found"),
+        (
+            "size",
+            False,
+            "the contract's 'size' is not logged, so lines are found by the keys in the tables",
+        ),
+    ],
+)
+def test_lines_that_cannot_be_found_are_listed(
+    held: Paths, column: str, personal_key: bool, sentence: str
+) -> None:
+    document = yaml.safe_load(held.contract.read_text())
+    properties = {each["name"]: each for each in document["schema"][0]["properties"]}
+    properties["size"]["tags"].append("pii")
+    properties["order_id"]["tags"] += ["pii"] if personal_key else []
+    held.contract.write_text(yaml.safe_dump(document))
+    rows = pd.read_parquet(held.raw / "2013-01.parquet")
+    value = rows.loc[rows["order_id"] == KEY, column].iloc[0]
+    said: list[str] = []
+    forget_rows(held, f"{column}={value}", held.predictions, said.append)
+    assert f"  - the prediction log: {sentence}" in said
 
 
 def test_a_file_of_the_prediction_log_is_not_taken_for_scores(held: Paths) -> None:

@@ -1,8 +1,9 @@
 """`forget`: a person's rows removed wherever the project keeps them, every step repeatable."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from mlchassis.batch.output import is_own, rewrite_rows
@@ -10,7 +11,13 @@ from mlchassis.config.yaml_edit import set_values
 from mlchassis.contract.model import load_contract
 from mlchassis.data.forgotten import make_digest
 from mlchassis.erasure.holders import list_holders
-from mlchassis.erasure.logs import clear_logs, holds_lines
+from mlchassis.erasure.logs import (
+    clear_file,
+    clear_logs,
+    file_holds_lines,
+    holds_lines,
+    is_log_file,
+)
 from mlchassis.erasure.objects import find_objects
 from mlchassis.erasure.selection import (
     Selection,
@@ -23,7 +30,7 @@ from mlchassis.erasure.selection import (
 from mlchassis.errors import ProjectError
 from mlchassis.files import clear_scratch, write_text
 from mlchassis.paths import Paths
-from mlchassis.prediction_log.table import SCHEMA
+from mlchassis.prediction_log.segments import JSON_LINES, PARQUET
 from mlchassis.project import read_params
 from mlchassis.workspace.dvc_remotes import find_stores
 from mlchassis.workspace.outputs import recording
@@ -31,6 +38,9 @@ from mlchassis.workspace.outputs import recording
 SETTING = "ingest.forgotten"
 _COMMENT = "digests of rows that make forget removed: they are not read again"
 _LINE = "ingest:\n"
+
+_TOOLS = frozenset({".venv", ".git", ".dvc", "build"})
+_HIDDEN = _TOOLS | {"data"}
 
 Say = Callable[[str], None]
 
@@ -97,7 +107,10 @@ def _is_held(paths: Paths, predictions: Path, selection: Selection) -> bool:
     scores = (path for path in _walk(paths.root, "*.parquet") if _is_score(path))
     if any(holds_rows(path, selection) for path in (*_tables(paths), *scores)):
         return True
-    return holds_lines(predictions, selection)
+    copies = _list_copies(paths, predictions)
+    return holds_lines(predictions, selection) or any(
+        file_holds_lines(path, selection) for path in copies
+    )
 
 
 def _note_digest(paths: Paths, selection: Selection, *, held: bool) -> None:
@@ -128,11 +141,21 @@ def _note_digest(paths: Paths, selection: Selection, *, held: bool) -> None:
 
 def _clear_logs(paths: Paths, predictions: Path, selection: Selection, say: Say) -> int:
     total = 0
-    for path, count in clear_logs(predictions, selection):
+    copies = ((path, clear_file(path, selection)) for path in _list_copies(paths, predictions))
+    for path, count in chain(clear_logs(predictions, selection), copies):
         if count:
             say(f"forget: {_count(count, 'line')} removed from {_relative(path, paths)}")
         total += count
     return total
+
+
+def _list_copies(paths: Paths, predictions: Path) -> Iterator[Path]:
+    """Files of the prediction log elsewhere in the project, such as those of other hosts."""
+    own = predictions.resolve()
+    for suffix in (JSON_LINES, PARQUET):
+        for path in _walk(paths.root, f"*{suffix}", _TOOLS):
+            if own not in path.resolve().parents and is_log_file(path):
+                yield path
 
 
 def _clear_scores(paths: Paths, selection: Selection, say: Say) -> int:
@@ -154,9 +177,8 @@ def _clear_scores(paths: Paths, selection: Selection, say: Say) -> int:
     return total
 
 
-def _walk(root: Path, pattern: str) -> Iterator[Path]:
+def _walk(root: Path, pattern: str, hidden: Set[str] = _HIDDEN) -> Iterator[Path]:
     """Files of the project that no tool keeps for itself."""
-    hidden = {".venv", ".git", ".dvc", "build", "data"}
     for path in sorted(root.rglob(pattern)):
         if not hidden & set(path.relative_to(root).parts[:-1]):
             yield path
@@ -172,8 +194,7 @@ def _is_score(path: Path) -> bool:
     except (pa.ArrowInvalid, OSError):
         return False
     names = set(schema.names)
-    if names == set(SCHEMA.names):
-        # A file of the prediction log, which is cleared as such.
+    if is_log_file(path):
         return False
     return {"row", "prediction"} <= names or {"row", "reason"} <= names
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from mlchassis.contract.model import Column
 from mlchassis.erasure.selection import Selection
 from mlchassis.masking import mask_address
 from mlchassis.paths import Paths
@@ -16,6 +17,8 @@ from mlchassis.workspace.dvc_remotes import DvcStores
 _SHORTEST = 3
 """Shorter values occur everywhere, so nothing is searched for them."""
 _MAX_COMMITS = 10
+_MAX_KEYS = 100
+"""Keys that are searched for: each file is read once for each."""
 _MAX_FILES = 20
 _BLOCK = 1 << 20
 
@@ -25,7 +28,8 @@ def list_holders(
 ) -> Iterator[str]:
     """Lines about everything that is left: sources, models, registries, remotes, git, backups."""
     holders = [
-        *_name_source(paths),
+        *_name_tables(paths),
+        *_name_log(selection),
         *(f"{path}: an object that no dvc.lock of this project names" for path in foreign),
         *_name_models(paths),
         *_shorten(list(_name_files(paths, selection))),
@@ -47,12 +51,29 @@ def list_holders(
     )
 
 
-def _name_source(paths: Paths) -> Iterator[str]:
-    source = read_params(paths).source
-    for field in ("path", "url"):
-        address = getattr(source, field, None)
-        if address:
-            yield f"the source, {mask_address(str(address))}"
+def _name_tables(paths: Paths) -> Iterator[str]:
+    params = read_params(paths)
+    for name, table in (("source", params.source), ("table of labels", params.monitor.labels)):
+        for field in ("path", "url"):
+            address = getattr(table, field, None)
+            if address:
+                yield f"the {name}, {mask_address(str(address))}"
+
+
+def _name_log(selection: Selection) -> Iterator[str]:
+    """Name the prediction log where the rows cannot be told from others in it."""
+    if _is_logged(selection.column):
+        return
+    by_key = selection.key is not None and _is_logged(selection.key)
+    found = "lines are found by the keys in the tables"
+    yield (
+        f"the prediction log: the contract's '{selection.column.name}' is not logged, so "
+        f"{found if by_key else 'no line can be found'}"
+    )
+
+
+def _is_logged(column: Column) -> bool:
+    return "pii" not in column.roles and bool(column.roles & {"feature", "key", "event_time"})
 
 
 def _name_models(paths: Paths) -> Iterator[str]:
@@ -60,20 +81,29 @@ def _name_models(paths: Paths) -> Iterator[str]:
     for place in places:
         if place.exists():
             yield f"{place.relative_to(paths.root)}: a model trained on the rows"
+    copy = paths.var / "simulation" / "project"
+    if copy.exists():
+        yield f"{copy.relative_to(paths.root)}: a copy of the project, of an interrupted simulation"
 
 
 def _name_files(paths: Paths, selection: Selection) -> Iterator[str]:
-    """Files in which the value itself stands: notebooks, reports, categories of a model."""
-    if len(selection.value) < _SHORTEST:
-        return
-    needle = selection.value.encode()
+    """Files in which the value or a key stands: notebooks, reports, categories of a model."""
+    needles = _list_needles(selection)
     tools = {".venv", ".git", "build", "data", "mlflow.db"}
     for path in sorted(paths.root.rglob("*")):
         parts = path.relative_to(paths.root).parts
         if tools & set(parts) or parts[:2] == (".dvc", "tmp") or not path.is_file():
             continue
-        if _contains(path, needle):
-            yield f"{path.relative_to(paths.root)}: the value stands in it"
+        found = next((what for needle, what in needles.items() if _contains(path, needle)), None)
+        if found is not None:
+            yield f"{path.relative_to(paths.root)}: {found} stands in it"
+
+
+def _list_needles(selection: Selection) -> dict[bytes, str]:
+    """Return what is searched for: the value, and keys of the rows."""
+    keys = sorted(selection.keys - {selection.value})[:_MAX_KEYS]
+    named = {selection.value: "the value", **dict.fromkeys(keys, "a key of the rows")}
+    return {text.encode(): what for text, what in named.items() if len(text) >= _SHORTEST}
 
 
 def _shorten(lines: list[str]) -> list[str]:

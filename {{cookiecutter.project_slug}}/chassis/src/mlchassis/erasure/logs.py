@@ -1,16 +1,25 @@
 """A person's lines in the prediction log."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from mlchassis.data.forgotten import spell_cell
 from mlchassis.erasure.selection import Selection
 from mlchassis.prediction_log.reading import read_entries
-from mlchassis.prediction_log.removal import remove_rows
-from mlchassis.prediction_log.segments import JSON_LINES, PARQUET, exclusive, list_files
+from mlchassis.prediction_log.removal import holds_rows, remove_rows
+from mlchassis.prediction_log.segments import (
+    JSON_LINES,
+    PARQUET,
+    exclusive,
+    find_start,
+    list_files,
+)
+from mlchassis.prediction_log.table import SCHEMA, parse_line
 
 
 def clear_logs(folder: Path, selection: Selection) -> Iterator[tuple[Path, int]]:
@@ -18,24 +27,41 @@ def clear_logs(folder: Path, selection: Selection) -> Iterator[tuple[Path, int]]
 
     Segments that a Parquet file replaced and that a killed compaction left are cleared too.
     """
-
-    def selects(entry: Any) -> bool:
-        return isinstance(entry, dict) and _matches(entry, selection)
-
     if not folder.is_dir():
         return
     with exclusive(folder):
-        for path in list_files(folder, JSON_LINES):
-            yield path, blank_lines(path, selection)
-        for path in list_files(folder, PARQUET):
-            yield path, remove_rows(path, selects)
+        for suffix in (JSON_LINES, PARQUET):
+            for path in list_files(folder, suffix):
+                yield path, clear_file(path, selection)
+
+
+def clear_file(path: Path, selection: Selection) -> int:
+    """Remove the lines about the selected rows from a file of the log; count them."""
+    if path.suffix == JSON_LINES:
+        return blank_lines(path, selection)
+    return remove_rows(path, lambda entry: _is_selected(entry, selection))
 
 
 def holds_lines(folder: Path, selection: Selection) -> bool:
     """True if the log has a line about the selected rows."""
-    return any(
-        isinstance(entry, dict) and _matches(entry, selection) for entry in read_entries(folder)
-    )
+    return any(_is_selected(entry, selection) for entry in read_entries(folder))
+
+
+def file_holds_lines(path: Path, selection: Selection) -> bool:
+    """True if a file of the log has a line about the selected rows."""
+    if path.suffix == JSON_LINES:
+        return any(True for _ in _find_lines(path, selection))
+    return holds_rows(path, lambda entry: _is_selected(entry, selection))
+
+
+def is_log_file(path: Path) -> bool:
+    """True if a service or `compact-log` wrote a file."""
+    if path.suffix == JSON_LINES:
+        return find_start(path) is not None
+    try:
+        return set(pq.read_schema(path).names) == set(SCHEMA.names)
+    except (pa.ArrowInvalid, OSError):
+        return False
 
 
 def blank_lines(path: Path, selection: Selection) -> int:
@@ -58,24 +84,20 @@ def _find_lines(path: Path, selection: Selection) -> Iterator[tuple[int, int]]:
     with path.open("rb") as lines:
         for line in lines:
             bare = line.rstrip(b"\n")
-            if bare.strip() and _is_about(bare, selection):
+            if bare.strip() and _is_selected(parse_line(bare), selection):
                 yield offset, len(bare)
             offset += len(line)
 
 
-def _is_about(line: bytes, selection: Selection) -> bool:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return False
+def _is_selected(entry: Any, selection: Selection) -> bool:
     return isinstance(entry, dict) and _matches(entry, selection)
 
 
 def _matches(entry: Mapping[str, Any], selection: Selection) -> bool:
     column = selection.column
     key = selection.key
-    inputs = entry.get("inputs") or {}
-    cells = [inputs.get(column.name)]
+    inputs = entry.get("inputs")
+    cells = [inputs.get(column.name) if isinstance(inputs, dict) else None]
     cells += [entry.get(role) for role in ("key", "event_time") if role in column.roles]
     if any(spell_cell(cell, column.kind) == selection.value for cell in cells):
         return True
