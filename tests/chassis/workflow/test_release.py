@@ -653,6 +653,16 @@ def test_a_rollback_restores_and_deploys_the_version_before(
 
 
 @pytest.mark.one_python
+def test_a_reason_that_is_no_text_in_utf_8_is_kept_readable(
+    project: Workspace, params: Params
+) -> None:
+    # As a terminal with another encoding gives it.
+    release.judge(project, params)
+    release.register(project, params)
+    release.promote(project, None, "zur\udcfcck\n")
+    assert promotions(project)[-1].reason == r"zur\udcfcck\n"
+
+
 def test_what_was_rolled_back_from_returns_by_name_alone(
     project: Workspace, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
 ) -> None:

@@ -87,9 +87,10 @@ def test_failed_requests_under_load_are_counted(bundle: Bundle) -> None:
         smoke.check_load(Client(CLOSED), bundle.metadata.golden, SmokeOptions(1e-6))
 
 
-def test_an_address_without_a_scheme_is_refused() -> None:
+@pytest.mark.parametrize("url", ["ml.example.org", "http://[::1", "http://[x]"])
+def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(ProjectError, match="write an address"):
-        Client("ml.example.org")
+        Client(url)
 
 
 def test_without_a_deployed_bundle_it_says_what_to_do(tmp_path: Path) -> None:

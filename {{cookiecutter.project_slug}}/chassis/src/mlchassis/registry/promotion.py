@@ -29,6 +29,7 @@ from mlchassis.features.code import FeatureCode
 from mlchassis.file_sums import FolderError, digest_folder
 from mlchassis.files import make_folder
 from mlchassis.paths import Paths
+from mlchassis.printable import printable
 from mlchassis.project import Workspace
 from mlchassis.registry.promotion_history import (
     Intent,
@@ -112,6 +113,7 @@ def move_champion(
     """
     # A broken history is reported before the alias moves.
     promotions(paths)
+    reason = printable(reason)
     recovered = recover(paths, tracker)
     champion = tracker.read_alias(CHAMPION)
     version = _find_predecessor(tracker, champion) if back else _choose(tracker, number)

@@ -76,9 +76,11 @@ def promotions(paths: Paths) -> list[Intent]:
         ProjectError: A line of the file is not a promotion.
     """
     try:
-        lines = (paths.var / "promotions.jsonl").read_text(encoding="utf-8").splitlines()
+        text = (paths.var / "promotions.jsonl").read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
+    # JSON leaves characters as they are that `splitlines` takes for the end of a line.
+    lines = text.removesuffix("\n").split("\n") if text else []
     return [_parse_line(paths, number, line) for number, line in enumerate(lines, start=1)]
 
 

@@ -57,9 +57,15 @@ class Client:
     """
 
     def __init__(self, url: str, key: SecretStr | None = None) -> None:
-        parts = urlsplit(url)
+        refusal = ProjectError(
+            f"URL is '{url}'; write an address, such as https://ml.example.org."
+        )
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # Brackets that hold no address of IPv6.
+            raise refusal from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ProjectError(f"URL is '{url}'; write an address, such as https://ml.example.org.")
+            raise refusal
         self.url = url.rstrip("/")
         self._headers = {"Content-Type": "application/json"}
         if key is not None:
