@@ -10,6 +10,7 @@ from mlchassis.config.settings import ServiceSettings
 from mlchassis.contract.model import Contract
 from mlchassis.features.encoding import Columns
 from mlchassis.serving.app import create_app
+from mlchassis.serving.auth import HEALTH_PATHS
 from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.logs.operational import make_logger
 
@@ -56,3 +57,13 @@ def test_no_access_log_means_none(
     with TestClient(quiet) as client:
         client.post("/predict", json={"records": rows})
     assert log.getvalue() == ""
+
+
+def test_polls_of_machines_are_left_out_of_the_access_log(
+    client: TestClient, operational_log: io.StringIO
+) -> None:
+    for path in (*HEALTH_PATHS, "/metrics"):
+        assert client.get(path).status_code == 200
+    assert operational_log.getvalue() == ""
+    client.get("/version")
+    assert json.loads(operational_log.getvalue())["route"] == "/version"

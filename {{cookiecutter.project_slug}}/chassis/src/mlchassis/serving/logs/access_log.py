@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-_QUIET = frozenset({"/health/live", "/health/ready", "/metrics"})
+from mlchassis.serving.auth import HEALTH_PATHS
+
+_QUIET = HEALTH_PATHS | {"/metrics"}
 
 
 class AccessEntry(msgspec.Struct, frozen=True, gc=False):
