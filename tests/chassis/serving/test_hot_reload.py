@@ -14,6 +14,7 @@ from mlchassis.bundle.bundle import Bundle, deploy_bundle, write_bundle
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.contract.model import Contract
 from mlchassis.features.code import FeatureCode, load_feature_code
+from mlchassis.serving import hot_reload
 from mlchassis.serving.app import create_app
 from mlchassis.serving.loading import LoadedModel, load_model
 from mlchassis.serving.logs.operational import make_logger
@@ -171,3 +172,20 @@ def test_the_document_has_the_title_and_the_version_of_the_new_contract(
     info = app.openapi()["info"]
     assert (info["title"], info["version"]) == (before["title"], "9.8.7")
     assert info["description"] == "Now otherwise"
+
+
+def test_a_refused_bundle_is_tried_again_later(
+    app: FastAPI, deploy: Deploy, settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A shared folder may show the pointer before the bundle, and files may have run out.
+    place = settings.store / "bundles" / deploy(threshold=0.9)
+    place.rename(settings.store / "late")
+    assert poll(app) == "3"
+    (settings.store / "late").rename(place)
+    assert poll(app) == "3"
+    monkeypatch.setattr(hot_reload, "RETRY_SECONDS", 0.0)
+    (settings.store / "current.json").touch()
+    place.rename(settings.store / "late")
+    assert poll(app) == "3"
+    (settings.store / "late").rename(place)
+    assert [poll(app), poll(app)] == ["4", "4"]

@@ -1,6 +1,8 @@
 """Hot reload: serve a newly deployed bundle while the service runs."""
 
 import asyncio
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,12 +16,17 @@ from mlchassis.errors import ProjectError
 from mlchassis.serving.loading import LoadedModel, ModelHolder, load_model
 from mlchassis.serving.metrics import Metrics
 
+RETRY_SECONDS = 60.0
+"""Time after which a refused bundle is loaded again."""
+
 
 class HotReloader:
     """Poller of the store's pointer, which loads a newly deployed bundle.
 
     A new bundle is loaded and warmed up in a thread, beside the one that answers, and then takes
-    its place in one assignment. One that must not be served changes nothing.
+    its place in one assignment. One that must not be served changes nothing. It is loaded again
+    from time to time, since the reason may pass: a shared folder that shows the pointer before the
+    bundle, or no descriptor that is free.
 
     Args:
         on_swap: Called with a new model once it answers.
@@ -39,6 +46,7 @@ class HotReloader:
         self._logger = logger
         self._on_swap = on_swap
         self._seen: tuple[int, ...] | None = None
+        self._retry_at = math.inf
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -47,11 +55,12 @@ class HotReloader:
             await self.poll()
 
     async def poll(self) -> None:
-        """Read the pointer once; load its bundle if the pointer changed."""
+        """Read the pointer once; load its bundle if the pointer changed, or to try it again."""
         mark = _mark(self._settings.store / "current.json")
-        if mark is None or mark == self._seen:
+        if mark is None or (mark == self._seen and time.monotonic() < self._retry_at):
             return
         self._seen = mark
+        self._retry_at = math.inf
         try:
             fresh = await asyncio.to_thread(self._load)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the old one answers
@@ -59,6 +68,7 @@ class HotReloader:
             reason = str(error) if known else f"Loading it failed with {type(error).__name__}."
             self._metrics.count_swap("refused")
             self._logger.error("bundle refused", reason=reason)
+            self._retry_at = time.monotonic() + RETRY_SECONDS
             return
         if fresh is not None:
             self._holder.current = fresh

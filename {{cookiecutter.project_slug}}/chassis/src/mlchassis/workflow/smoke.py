@@ -57,9 +57,7 @@ class Client:
     """
 
     def __init__(self, url: str, key: SecretStr | None = None) -> None:
-        refusal = ProjectError(
-            f"URL is '{url}'; write an address, such as https://ml.example.org."
-        )
+        refusal = ProjectError(f"URL is '{url}'; write an address, such as https://ml.example.org.")
         try:
             parts = urlsplit(url)
         except ValueError:  # Brackets that hold no address of IPv6.
