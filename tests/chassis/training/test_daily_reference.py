@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlchassis.bundle.daily_counts import DailyReference, measure_doubt, measure_loss, name_days
+from mlchassis.bundle.daily_counts import DailyReference, measure_doubt, measure_loss
 from mlchassis.contract.model import Contract
 from mlchassis.evaluation.metrics import metrics_for
 from mlchassis.features.encoding import MISSING
@@ -13,6 +13,7 @@ from mlchassis.training.daily_reference.counts import (
     describe_days,
     divide_categories,
     divide_numbers,
+    name_event_days,
 )
 
 
@@ -87,13 +88,10 @@ def test_doubt_is_the_expected_brier_score_of_right_probabilities() -> None:
     assert measure_doubt(scores).mean() == pytest.approx(realized, abs=0.002)
 
 
-def test_days_are_those_of_utc() -> None:
-    assert name_days(np.array([0.0, 86399.0, 86400.0, np.nan])) == [
-        "1970-01-01",
-        "1970-01-01",
-        "1970-01-02",
-        "",
-    ]
+def test_days_are_those_of_utc(shop_contract: Contract) -> None:
+    written = ["2024-05-01T23:30:00-02:00", "2024-05-01T23:30:00+00:00"]
+    rows = pd.DataFrame({"ordered_at": pd.to_datetime(written, utc=True)})
+    assert name_event_days(rows, shop_contract) == ["2024-05-02", "2024-05-01"]
 
 
 def test_a_long_reference_keeps_its_newest_days(

@@ -5,7 +5,6 @@ can be compared with windows of the reference, and no row can be put together ag
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,20 +114,6 @@ def measure_loss(target: NDArray[np.float64], scores: NDArray[np.float64]) -> ND
     missed[np.arange(len(target)), target.astype(int)] -= 1
     brier: NDArray[np.float64] = (missed**2).sum(axis=1) / 2
     return brier
-
-
-def name_days(seconds: NDArray[np.float64]) -> list[str]:
-    """Return the day (UTC) of each time in seconds since 1970; none where it is missing."""
-    numbers = np.floor_divide(seconds, 86400)
-    names = {
-        number: NO_DAY if np.isnan(number) else _name_day(number) for number in np.unique(numbers)
-    }
-    missing = NO_DAY
-    return [names.get(number, missing) for number in numbers]
-
-
-def _name_day(number: float) -> str:
-    return datetime.fromtimestamp(number * 86400, UTC).date().isoformat()
 
 
 def number_days(names: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.intp]]:

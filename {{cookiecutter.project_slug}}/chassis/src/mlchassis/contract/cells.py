@@ -412,5 +412,3 @@ _PARSERS: Mapping[str, Callable[["ColumnFormat"], Callable[[str], Cell]]] = {
     "boolean": _boolean_parser,
     "timestamp": _time_parser,
 }
-SPECIAL_DATES = (*_SPECIAL_DATES, *_EPOCH_SECONDS)
-"""Date formats beside those of `strptime`."""

@@ -28,8 +28,6 @@ INVALID_CELLS = "invalid_cells"
 """Attribute of a frame: by lenient column, the cells that cannot be read; they are missing."""
 FILE = "file"
 """Attribute of a frame: name of its file."""
-GAPS = " \u00a0\u2009\u202f'\u2019"
-"""Separators of digit groups besides comma and point; allowed where thousands are grouped."""
 _PLAIN_INTEGER = r"^-?[0-9]{1,18}$"
 _PLAIN_NUMBER = r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"
 # Years near the first and the last one may leave the calendar in UTC; `cells` refuses those.
@@ -288,20 +286,6 @@ _NUMBER_RULES: Mapping[str, Callable[[NDArray[np.float64]], Mask]] = {
     "integer": _is_whole,
     "boolean": _is_flag,
 }
-
-
-def normalize_strings(values: "pd.Series[Any]", missing: tuple[str, ...] = ()) -> "pd.Series[Any]":
-    """Return normalized strings; missing-value markers become missing."""
-    strings = values.astype("str")
-    codes, distinct = pd.factorize(strings)
-    normal = pd.Series([*map(normalize_text, distinct), None], dtype="string")
-    tidied = pd.Series(normal.array.take(codes), index=values.index, name=values.name)
-    return tidied.mask(tidied.isin(["", *missing]))
-
-
-def try_parse(strings: "pd.Series[Any]", kind: Kind, form: ColumnFormat) -> "pd.Series[Any]":
-    """Parse strings as a kind; invalid ones become missing."""
-    return parse_column(strings, kind, form)[0]
 
 
 def count_missing_markers(
