@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from ml_service.features import compute_features
+from mlchassis.batch.output import ANSWERS, parts_path
 from mlchassis.batch.scoring import list_inputs, score_files
 from mlchassis.bundle.bundle import Bundle, load_bundle
 from mlchassis.bundle.scorer import Scorer
@@ -149,6 +150,20 @@ def test_with_other_input_or_another_model_it_starts_over(
     for target in (output, again):
         score_files(str(source), target, scorer, count([]), chunk_rows=60)
     assert output.read_bytes() == again.read_bytes()
+
+
+def test_a_part_that_another_run_removes_is_missed_before_anything_is_written(
+    source: Path, scorer: Scorer, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.parquet"
+
+    def remove_first(_: int) -> None:
+        # As a second run with the same output does when it ends.
+        (parts_path(output) / f"{1:08d}{ANSWERS}").unlink(missing_ok=True)
+
+    with pytest.raises(ProjectError, match="another run had the same OUTPUT="):
+        score_files(str(source), output, scorer, remove_first, chunk_rows=60)
+    assert not output.exists()
 
 
 def test_what_cannot_be_read_is_refused_with_a_sentence(

@@ -54,6 +54,16 @@ def write(name: str, content: str | bytes) -> Callable[[Path], None]:
     return overwrite
 
 
+def save_in_latin_1(name: str) -> Callable[[Path], None]:
+    """Save a file with a word in the encoding of another editor."""
+
+    def append(folder: Path) -> None:
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content + "# café\n".encode("latin-1"))
+
+    return append
+
+
 def delete(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 
@@ -176,6 +186,10 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
         *(write("contract.yaml", "schema: ["), "validate"),
         r"contract\.yaml is not valid YAML",
     ),
+    "a contract in another encoding": (
+        *(save_in_latin_1("contract.yaml"), "validate"),
+        r"contract\.yaml is not text in UTF-8",
+    ),
     "a typo in a key of the contract": (
         *(replace("contract.yaml", "logicalType: number", "logicaltype: number"), "validate"),
         r"unknown key 'logicaltype'; did you mean 'logicalType'",
@@ -212,6 +226,22 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "params.yaml that is no YAML": (
         *(write("params.yaml", "seed: [1"), "ingest"),
         r"params\.yaml is not valid YAML",
+    ),
+    "params.yaml in another encoding": (
+        *(save_in_latin_1("params.yaml"), "ingest"),
+        r"params\.yaml is not text in UTF-8",
+    ),
+    "dvc.yaml in another encoding": (
+        *(save_in_latin_1("dvc.yaml"), "validate"),
+        r"dvc\.yaml is not text in UTF-8",
+    ),
+    "dvc.yaml that is no YAML": (
+        *(write("dvc.yaml", "stages: ["), "validate"),
+        r"dvc\.yaml is not valid YAML",
+    ),
+    "dvc.yaml without stages": (
+        *(write("dvc.yaml", "- a\n"), "validate"),
+        r"dvc\.yaml has no stages",
     ),
     # The rows.
     "a category that nobody listed": (

@@ -255,6 +255,10 @@ REFUSED = {
         "other.sql",
         r"other\.sql is not there; write",
     ),
+    "a query in another encoding": (
+        *("sqlite:///shop.db", "latin.sql"),
+        r"latin\.sql is not text in UTF-8",
+    ),
     "a query that is wrong": (
         "sqlite:///shop.db",
         "wrong.sql",
@@ -284,6 +288,7 @@ def test_a_mistake_gets_its_sentence_without_a_secret(mistake: str, paths: Works
     }
     for name, text in queries.items():
         (paths.root / name).write_text(text)
+    (paths.root / "latin.sql").write_bytes("SELECT 'café'".encode("latin-1"))
 
     with pytest.raises(ProjectError, match=sentence) as refusal:
         read_rows(SqlParams(kind="sql", url=url, query=query), paths.root)

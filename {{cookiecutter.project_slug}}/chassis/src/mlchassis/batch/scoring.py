@@ -129,11 +129,16 @@ def score_files(
     parts = parts_path(output)
     prepare_parts(parts, _describe_work(inputs, scorer.bundle.digest, chunk_rows))
     chunks = _read_all(files, job.formats, chunk_rows)
-    if not _score_chunks(chunks, job, parts, progress, workers):
+    finished = _score_chunks(chunks, job, parts, progress, workers)
+    if not finished:
         shutil.rmtree(parts)
         raise ProjectError(f"{source} holds no rows, only a header; there is nothing to answer.")
-    scored = join_parts(sorted(parts.glob(f"*{ANSWERS}")), output)
-    broken = join_parts(sorted(parts.glob(f"*{QUARANTINE}")), quarantine_path(output))
+    answered, refused = (
+        [part.with_suffix(suffix) for part in finished] for suffix in (ANSWERS, QUARANTINE)
+    )
+    _check_parts(output, [*answered, *refused])
+    scored = join_parts(answered, output)
+    broken = join_parts(refused, quarantine_path(output))
     shutil.rmtree(parts)
     return Summary(scored, broken, _note_rest(files, job))
 
@@ -144,20 +149,35 @@ def _score_chunks(
     parts: Path,
     progress: Callable[[int], None],
     workers: int,
-) -> int:
-    """Score the chunks in threads, one part each; return the number of rows."""
+) -> list[Path]:
+    """Score the chunks in threads, one part each; return the parts, without a suffix."""
     rows = 0
+    finished = []
     running = deque[Future[int]]()
     # While a chunk is in the model, which needs no interpreter, others are read, checked, written.
     with ThreadPoolExecutor(workers) as executor:
         for count, chunk in enumerate(chunks, start=1):
-            running.append(executor.submit(_work, parts / f"{count:08d}", chunk, rows, job))
+            finished.append(parts / f"{count:08d}")
+            running.append(executor.submit(_work, finished[-1], chunk, rows, job))
             rows += chunk.num_rows
             if len(running) > workers:
                 progress(running.popleft().result())
         for future in running:
             progress(future.result())
-    return rows
+    return finished
+
+
+def _check_parts(output: Path, parts: Sequence[Path]) -> None:
+    """Refuse to join what is no longer whole.
+
+    Raises:
+        ProjectError: A part is gone.
+    """
+    if not all(part.exists() for part in parts):
+        raise ProjectError(
+            f"Parts of {output} are gone: another run had the same OUTPUT= and has ended, or "
+            "somebody deleted them; see whether its answers are there, else run again."
+        )
 
 
 def list_inputs(source: str) -> list[Path]:

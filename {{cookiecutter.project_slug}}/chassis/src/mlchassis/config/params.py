@@ -255,6 +255,10 @@ def load_params(path: Path, model: type[Params] = Params) -> Params:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ParamsError(f"{path.name} is missing: restore it from git.") from None
+    except UnicodeDecodeError:
+        raise ParamsError(
+            f"{path.name} is not text in UTF-8; save it again with that encoding."
+        ) from None
     return parse_params(text, path.name, model)
 
 

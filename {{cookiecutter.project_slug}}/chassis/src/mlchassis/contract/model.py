@@ -202,6 +202,10 @@ def load_contract(path: Path) -> Contract:
         raise ContractError(
             f"{path.name} is missing: restore it from git, the project cannot do without it."
         ) from None
+    except UnicodeDecodeError:
+        raise ContractError(
+            f"{path.name} is not text in UTF-8; save it again with that encoding."
+        ) from None
     contract = parse_contract(text, path.name)
     check_name(contract.name, path.name)
     return contract

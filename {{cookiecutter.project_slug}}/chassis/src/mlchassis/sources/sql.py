@@ -180,6 +180,10 @@ def _read_query(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip().rstrip(";")
     except FileNotFoundError:
         raise ProjectError(f"{path.name} is not there; write the query into it.") from None
+    except UnicodeDecodeError:
+        raise ProjectError(
+            f"{path.name} is not text in UTF-8; save it again with that encoding."
+        ) from None
 
 
 def _run_query(connection: Connection, query: str, params: SqlParams, paths: Paths) -> pd.DataFrame:

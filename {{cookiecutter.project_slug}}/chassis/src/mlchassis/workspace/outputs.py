@@ -37,14 +37,34 @@ def read_outputs(paths: Paths, stage: str | None = None) -> list[Path]:
     """Return the files and folders that `dvc.yaml` lists as outputs, of one stage or of all.
 
     A stage that it does not list has none.
+
+    Raises:
+        ProjectError: `dvc.yaml` is not text, is no YAML, or has no stages.
     """
     pipeline = paths.root / "dvc.yaml"
     if not pipeline.exists():
         return []
-    stages = yaml.safe_load(pipeline.read_text(encoding="utf-8"))["stages"]
+    stages = _read_stages(pipeline)
     listed = [stages.get(stage, {})] if stage is not None else stages.values()
     entries = [e for each in listed for kind in _KINDS for e in each.get(kind, ())]
     return [paths.root / (e if isinstance(e, str) else next(iter(e))) for e in entries]
+
+
+def _read_stages(pipeline: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(pipeline.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise ProjectError(
+            f"{pipeline.name} is not text in UTF-8; save it again with that encoding."
+        ) from None
+    # A date or number that is none, or nesting without end, is no YAMLError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        detail = " ".join(str(error).split())
+        raise ProjectError(f"{pipeline.name} is not valid YAML: {detail}.") from None
+    stages = document.get("stages") if isinstance(document, dict) else None
+    if not isinstance(stages, dict):
+        raise ProjectError(f"{pipeline.name} has no stages; restore it from git.")
+    return stages
 
 
 def list_files(places: Iterable[Path]) -> list[Path]:
