@@ -30,7 +30,7 @@ from mlchassis.studies.importance import NOISE, measure_importance
 from mlchassis.studies.importance import __package__ as study
 from mlchassis.studies.presets import compare_presets
 from mlchassis.studies.results import ColumnImportance, SearchResult
-from mlchassis.studies.search import apply_choice, search
+from mlchassis.studies.search import apply_choice, name_study, search
 from mlchassis.studies.search_ranges import find_multiples, find_ranges
 from mlchassis.studies.staleness import measure_staleness
 
@@ -144,6 +144,67 @@ def test_too_few_months_say_nothing_about_age(problem: Problem) -> None:
     months = {f"2013-{m:02d}": make_rows(m) for m in range(1, 4)}
     with pytest.raises(ProjectError, match=r"has 3 months, and .* takes at least 4: leave"):
         measure_staleness(problem, months, lambda _: None)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_a_month_whose_labels_are_still_to_come_is_left_out(problem: Problem, rows: int) -> None:
+    months = {f"2013-{m:02d}": make_rows(m, turn=np.pi / 2 * (m < 5)) for m in range(1, 6)}
+    found = measure_staleness(problem, months, lambda _: None)
+    said: list[str] = []
+    newest = make_rows(6)
+    labeled = newest[~newest["sold"].astype(bool)].head(rows).reset_index(drop=True)
+    again = measure_staleness(problem, {**months, "2013-06": labeled}, said.append)
+    # The month before it is tried in its place, or beside it.
+    assert not np.isnan([part.gap.value for part in again.ages]).any()
+    assert again.ages[0].gap == found.ages[0].gap
+    assert any("2013-06 is left out" in line for line in said) == bool(rows)
+
+
+def test_months_on_which_nothing_can_be_compared_are_one_sentence(problem: Problem) -> None:
+    months = {f"2013-{m:02d}": make_rows(m) for m in range(1, 5)}
+    late = {name: rows[~rows["sold"].astype(bool)].head(3) for name, rows in months.items()}
+    known = {**months, "2013-04": late["2013-04"].reset_index(drop=True)}
+    with pytest.raises(ProjectError, match="no month on which roc_auc can be measured"):
+        measure_staleness(problem, known, lambda _: None)
+
+
+def test_months_that_are_all_needed_to_stop_a_fit_are_one_sentence(problem: Problem) -> None:
+    split = problem.params.split.model_copy(update={"validation_days": 90})
+    patient = replace(problem, params=problem.params.model_copy(update={"split": split}))
+    months = {f"2013-{m:02d}": make_rows(m) for m in range(1, 6)}
+    with pytest.raises(ProjectError, match=r"2 months, .* split.validation_days \(90\)"):
+        measure_staleness(patient, months, lambda _: None)
+
+
+@pytest.mark.parametrize("changed", ["categorical", "missing", "validation", "names"])
+def test_other_rows_or_features_are_another_search(
+    problem: Problem, examples: tuple[Dataset, Dataset], changed: str
+) -> None:
+    train, validation = examples
+    features = train.features
+    numeric = features.numeric.copy()
+    numeric[0] = np.nan
+    words = np.full((len(numeric), 1), "a", dtype=object)
+    before = replace(
+        train,
+        features=replace(features, numeric=numeric, categorical=words, categorical_names=("word",)),
+    )
+    shifted = numeric.copy()
+    shifted[1] += 1
+    other = words.copy()
+    other[5] = "b"
+    changes: dict[str, Any] = {
+        "categorical": {"categorical": other},
+        "missing": {"numeric": shifted},
+        "names": {"categorical_names": ("other",)},
+    }
+    after = replace(before, features=replace(before.features, **changes.get(changed, {})))
+    held_out = train if changed == "validation" else validation
+    names = [
+        name_study(problem, [*parts], find_multiples(problem))
+        for parts in ((before, validation), (before, validation), (after, held_out))
+    ]
+    assert names[0] == names[1] != names[2]
 
 
 @pytest.mark.one_python

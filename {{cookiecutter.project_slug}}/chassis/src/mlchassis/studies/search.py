@@ -6,11 +6,13 @@ split. The first one is the current configuration, so that the best is never wor
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 from sqlalchemy.pool import NullPool
 
 from mlchassis.config.section import ParamsSection
@@ -76,7 +78,8 @@ def search(
     """
     multiples = find_multiples(problem)
     ranges = find_ranges(problem.settings, multiples)
-    study = _open_study(problem, _name_study(problem, train, multiples), list(ranges), database)
+    name = name_study(problem, [train, validation], multiples)
+    study = _open_study(problem, name, list(ranges), database)
     trials = _Search(problem, train, validation, ranges, study)
     while len(trials.finished) < problem.params.study.trials:
         _run_trial(trials, tracker, say)
@@ -200,15 +203,21 @@ def _open_study(
     return study
 
 
-def _name_study(
-    problem: Problem, train: Dataset, multiples: Mapping[str, tuple[float, float]]
+def name_study(
+    problem: Problem, datasets: Sequence[Dataset], multiples: Mapping[str, tuple[float, float]]
 ) -> str:
     """Name a study: trials count together where rows, ranges and everything else are equal."""
     kept = problem.params.model_dump(mode="json", by_alias=True, include={"seed", "train", "judge"})
-    about = {"params": kept, "search": multiples, "rows": len(train.target)}
-    sums = [float(train.target.sum()), *map(float, train.features.numeric.sum(axis=0))]
-    digest = hashlib.sha256(json.dumps([about, sums], sort_keys=True).encode()).hexdigest()
-    return f"{problem.contract.name}-{digest[:12]}"
+    digest = hashlib.sha256(json.dumps([kept, multiples], sort_keys=True).encode())
+    for dataset in datasets:
+        features = dataset.features
+        names = [features.numeric_names, features.categorical_names]
+        digest.update(json.dumps(names).encode())
+        for values in (dataset.target, features.numeric):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        for column in features.categorical.T:
+            digest.update(pd.util.hash_array(column).tobytes())
+    return f"{problem.contract.name}-{digest.hexdigest()[:12]}"
 
 
 def _choose_settings(trial: Any, trials: _Search) -> ParamsSection:

@@ -52,24 +52,19 @@ def measure_staleness(
     Args:
         problem: The problem.
         months: Labeled rows by month.
-        say: Callback that prints one line to the user, for each fit.
+        say: Callback that prints one line to the user, for each fit and each month left out.
 
     Raises:
-        NothingToStudyError: There is no time, or too few months.
+        NothingToStudyError: There is no time, or too few months or labels.
     """
-    names = sorted(months)
-    if problem.contract.event_time is None or len(names) < _LEAST_MONTHS + 2:
+    # Labels of the newest month may all be still to come.
+    months = {name: months[name] for name in sorted(months) if len(months[name])}
+    if problem.contract.event_time is None or len(months) < _LEAST_MONTHS + 2:
         raise NothingToStudyError(
-            f"The table has {len(names)} months, and to see how a model ages takes at least "
+            f"The table has {len(months)} months, and to see how a model ages takes at least "
             f"{_LEAST_MONTHS + 2}: leave the study 'staleness' out until there are more."
         )
-    models = _fit_models(problem, months, say)
-    gaps: dict[int, list[_Gap]] = {}
-    for number in range(
-        max(_LEAST_MONTHS + 1, len(names) - problem.params.study.months), len(names)
-    ):
-        for age, gap in enumerate(_compare_ages(problem, months[names[number]], number, models), 1):
-            gaps.setdefault(age, []).append(gap)
+    gaps = _collect_gaps(problem, months, _fit_models(problem, months, say), say)
     ages = [_describe(age, part, problem) for age, part in sorted(gaps.items())]
     limit = problem.params.study.max_loss
     return Staleness(
@@ -81,11 +76,46 @@ def measure_staleness(
     )
 
 
+def _collect_gaps(
+    problem: Problem,
+    months: Mapping[str, pd.DataFrame],
+    models: Mapping[int, FittedEstimator],
+    say: Callable[[str], None],
+) -> dict[int, list[_Gap]]:
+    """Return the gaps of each age on the newest months on which the metric can be measured.
+
+    Raises:
+        NothingToStudyError: There is no such month.
+    """
+    metric = problem.params.judge.metric
+    names = list(months)
+    gaps: dict[int, list[_Gap]] = {}
+    for number in reversed(range(_LEAST_MONTHS + 1, len(names))):
+        rows = months[names[number]]
+        compared = _compare_ages(problem, rows, number, models)
+        if any(np.isnan(gap.value) for gap in compared):
+            say(
+                f"staleness: {names[number]} is left out: {metric} cannot be measured on its "
+                f"{len(rows):,} labeled rows"
+            )
+            continue
+        for age, gap in enumerate(compared, 1):
+            gaps.setdefault(age, []).append(gap)
+        if len(gaps[1]) == problem.params.study.months:
+            break
+    if not gaps:
+        raise NothingToStudyError(
+            f"There is no month on which {metric} can be measured: leave the study 'staleness' out "
+            "until more rows have labels."
+        )
+    return gaps
+
+
 def _fit_models(
     problem: Problem, months: Mapping[str, pd.DataFrame], say: Callable[[str], None]
 ) -> dict[int, FittedEstimator]:
     """Fit a model to the first months, for each number of months from the least."""
-    names = sorted(months)
+    names = list(months)
     models = {}
     for count in range(_LEAST_MONTHS, len(names)):
         say(f"staleness: training on the {count} months to {names[count - 1]}")
@@ -94,10 +124,21 @@ def _fit_models(
 
 
 def _fit(problem: Problem, rows: pd.DataFrame) -> FittedEstimator:
-    """Fit a model as the pipeline does: the newest days stop the fit."""
+    """Fit a model as the pipeline does: the newest days stop the fit.
+
+    Raises:
+        NothingToStudyError: These are all days.
+    """
     timestamps = rows[problem.contract.event_time.name]  # type: ignore[union-attr]
-    begin = timestamps.max() - pd.Timedelta(days=problem.params.split.validation_days)
+    days = problem.params.split.validation_days
+    begin = timestamps.max() - pd.Timedelta(days=days)
     is_late = (timestamps > begin).to_numpy()
+    if is_late.all():
+        raise NothingToStudyError(
+            f"The oldest model is trained on {_LEAST_MONTHS} months, and all their days are taken "
+            f"to stop the fit, by split.validation_days ({days}): lower it, or leave the study "
+            "'staleness' out."
+        )
     return problem.fit(problem.make_dataset(rows[~is_late]), problem.make_dataset(rows[is_late]))
 
 
