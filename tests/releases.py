@@ -100,6 +100,8 @@ def publish_releases(folder: Path, config: Path, requirement: str = "") -> Repos
     release_chassis(payload / "chassis", "0.3.0", requirement)
     repository.commit("Second release")
     repository.run("git", "tag", "v2")
+    # Each clone would have a file for each object that is not packed.
+    repository.run("git", "gc", "--quiet")
     return repository
 
 

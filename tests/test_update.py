@@ -20,20 +20,31 @@ from releases import (
 )
 
 
-@pytest.fixture
-def releases(tmp_path: Path, config: Path) -> Repository:
-    """The template as a repository with two releases."""
-    return publish_releases(tmp_path / "ml-template", config)
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory, config: Path) -> Repository:
+    """The template as a repository with two releases; tests only read it."""
+    return publish_releases(tmp_path_factory.mktemp("releases") / "ml-template", config)
 
 
-@pytest.fixture
-def grown(releases: Repository, config: Path, tmp_path: Path) -> Repository:
+@pytest.fixture(scope="module")
+def started(
+    releases: Repository, config: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Repository:
     """A project of the first release with a change of its own."""
-    project = start_project(releases, config, tmp_path)
+    project = start_project(releases, config, tmp_path_factory.mktemp("started"))
     makefile = project.folder / "Makefile"
     makefile.write_text("# our own first line\n" + makefile.read_text())
     project.commit("Change the Makefile")
+    project.run("git", "gc", "--quiet")
     return project
+
+
+@pytest.fixture
+def grown(started: Repository, config: Path, tmp_path: Path) -> Repository:
+    """A copy of that project, which the test may change."""
+    folder = tmp_path / "ml-service"
+    shutil.copytree(started.folder, folder, symlinks=True)
+    return Repository(folder, config)
 
 
 def pack_release(releases: Repository) -> str:

@@ -64,6 +64,8 @@ def publish(project: Path, repository: Path, *left_out: str) -> Path:
         git(tree, "add", "--all")
         git(tree, "commit", "--quiet", "--message", "Generate the project")
         git(tree, "clone", "--quiet", "--bare", str(tree), str(repository))
+    # Each clone would have a file, and most a folder, for each object that is not packed.
+    git(repository, "gc", "--quiet")
     return repository
 
 
