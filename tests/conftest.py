@@ -4,15 +4,16 @@ import os
 import sys
 import venv
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from background import Background, Job
 from bake import BakeError, bake_defaults, copy_template, write_config
 from bake import bake as run_bake
-from suites import FOUND, are_wanted, run_tests
+from suites import FOUND, has_tests_of, run_tests
 from summary import Parts
 from whole_run import WholeRun, run_whole
 
@@ -40,11 +41,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Move slow tests, which need a complete run of a project, to the end.
 
-    Last is what waits for the suites that run beside all of that.
+    Last is what the background does meanwhile: the faults, then the suites.
     """
     rooms = {"generated", "projects", "real"}
+    last = ("test_faults.py", "test_suites.py")
     items.sort(
-        key=lambda item: (not rooms.isdisjoint(item.path.parts), item.path.name == "test_suites.py")
+        key=lambda item: (
+            not rooms.isdisjoint(item.path.parts),
+            last.index(item.path.name) if item.path.name in last else -1,
+        )
     )
 
 
@@ -61,24 +66,31 @@ def parts(pytestconfig: pytest.Config) -> Parts:
     return pytestconfig.stash[PARTS]
 
 
+@pytest.fixture(scope="session")
+def background() -> Iterator[Background]:
+    """One thread beside the tests, of which most use one core."""
+    background = Background()
+    yield background
+    background.close()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def suites(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, parts: Parts
-) -> Iterator[dict[str, Future[None]]]:
-    """The suites by the version of their Python: those of the other Pythons begin at once.
-
-    They run one after another beside the other tests, of which most use one core.
-    """
-    started: dict[str, Future[None]] = {}
-    with ThreadPoolExecutor(1) as lane:
-        if are_wanted(request.session):
-            folder = tmp_path_factory.mktemp("pythons")
-            for version, interpreter in FOUND.items():
-                if interpreter:
-                    project = folder / version / "ml-service"
-                    started[version] = lane.submit(run_tests, project, version, interpreter, parts)
-        yield started
-        lane.shutdown(cancel_futures=True)
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    background: Background,
+    parts: Parts,
+) -> dict[str, Job[None]]:
+    """The suites by the version of their Python: those of the other Pythons begin at once."""
+    jobs: dict[str, Job[None]] = {}
+    if has_tests_of("test_suites.py", request.session):
+        folder = tmp_path_factory.mktemp("pythons")
+        for version, interpreter in FOUND.items():
+            if interpreter:
+                project = folder / version / "ml-service"
+                work = partial(run_tests, project, version, interpreter, parts)
+                jobs[version] = background.add(work)
+    return jobs
 
 
 @pytest.fixture(scope="session")

@@ -75,3 +75,13 @@ def test_a_folder_that_is_not_set_up_is_refused(tmp_path: Path) -> None:
     venv.create(tmp_path / ".venv", with_pip=False)
     with pytest.raises(CopyError, match="is no generated project that is set up"):
         copy_project(tmp_path, tmp_path / "copy")
+
+
+def test_a_copy_of_a_copy_finds_the_packages_of_the_original(
+    stand_in: Path, tmp_path: Path
+) -> None:
+    (packages,) = stand_in.glob(".venv/lib/python*/site-packages")
+    (packages / "dependency.py").write_text("print('found')")
+    copy = copy_project(copy_project(stand_in, tmp_path / "first"), tmp_path / "second")
+    assert run(copy, "python", "-c", "import dependency") == "found"
+    assert run(copy, "python", "-m", "ml_service") == "green"

@@ -93,13 +93,19 @@ def link_environment(original: Path, made: Path) -> None:
     for packages in original.glob("lib/python*/site-packages"):
         own = made / packages.relative_to(original)
         own.mkdir(parents=True)
-        sources = (made.parent / "src", made.parent / "chassis" / "src", packages)
+        sources = (made.parent / "src", made.parent / "chassis" / "src", find_packages(packages))
         (own / "project.pth").write_text("".join(f"{source}\n" for source in sources))
     # The project's make reads these: the environment belongs here, and nothing is to be installed.
     (made / ".directory").write_text(f"{made.parent}\n")
     shutil.copy(original / ".python", made)
     for stamp in (".dependencies", ".project"):
         (made / stamp).touch()
+
+
+def find_packages(folder: Path) -> Path:
+    """Return the folder with the packages of an environment, which may be a linked one itself."""
+    linked = folder / "project.pth"
+    return Path(linked.read_text().splitlines()[-1]) if linked.exists() else folder
 
 
 def copy_tool(tool: Path, copy: Path) -> None:

@@ -1,24 +1,50 @@
-"""The project's own gate runs beside the other tests."""
+"""The project's own gate and the faults, which the background takes from the whole run on."""
 
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from suites import RUNNING, are_wanted, run_gate
+from background import Background, Job
+from faults import Outcome, load_library, run_fault
+from project_copy import copy_project
+from suites import RUNNING, has_tests_of, run_gate
 from summary import Parts
 from whole_run import WholeRun
+
+
+@pytest.fixture(scope="session")
+def untouched(whole_run: WholeRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project before any test has written into it, for the faults."""
+    return copy_project(whole_run.project, tmp_path_factory.mktemp("untouched") / "ml-service")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def gate(
     request: pytest.FixtureRequest,
     whole_run: WholeRun,
-    suites: dict[str, Future[None]],
+    untouched: Path,
+    suites: dict[str, Job[None]],
+    background: Background,
     parts: Parts,
-) -> Iterator[None]:
-    """The gate, which begins when the whole run is through; its result is among the suites."""
-    with ThreadPoolExecutor(1) as lane:
-        if are_wanted(request.session):
-            suites[RUNNING] = lane.submit(run_gate, whole_run, parts)
-        yield
+) -> None:
+    """The gate; its result is among the suites."""
+    if has_tests_of("test_suites.py", request.session):
+        suites[RUNNING] = background.add(partial(run_gate, whole_run, parts))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def outcomes(
+    request: pytest.FixtureRequest, untouched: Path, gate: None, background: Background
+) -> dict[str, Job[Outcome]]:
+    """Outcomes of the faults by name.
+
+    The background begins with the last fault, the tests with the first.
+    """
+    if not has_tests_of("test_faults.py", request.session):
+        return {}
+    green: set[str] = set()
+    return {
+        fault.name: background.add(partial(run_fault, fault, untouched, green))
+        for fault in reversed(load_library())
+    }

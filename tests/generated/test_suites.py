@@ -1,9 +1,8 @@
 """A project's own gate is green, and so are its tests under each Python that it supports."""
 
-from concurrent.futures import Future
-
 import pytest
 
+from background import Job
 from pythons import VERSIONS
 from suites import FOUND, RUNNING
 from summary import Parts
@@ -11,7 +10,7 @@ from summary import Parts
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_project_is_green_under_every_python_that_is_there(
-    version: str, suites: dict[str, Future[None]], parts: Parts
+    version: str, suites: dict[str, Job[None]], parts: Parts
 ) -> None:
     if version in suites:
         suites[version].result()
