@@ -109,3 +109,25 @@ def test_a_text_that_names_no_fault_is_refused(rows: TimedRows, text: str) -> No
 def test_a_column_that_is_not_there_is_refused(rows: TimedRows) -> None:
     with pytest.raises(ProjectError, match="no column 'weight'"):
         read_faults([f"unit-change:weight@{DAY}"], rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("unit-change:shop", "'shop' is a feature of kind string, and unit-change changes number"),
+        ("renamed-category:size", "'size' is a feature of kind number, and renamed-category"),
+        ("concept-change:returned", "'returned' is no feature that is logged, so concept-change"),
+        ("null-spike:ordered_at", "'ordered_at' is no feature that is logged"),
+        ("null-spike:customer", "'customer' is no feature that is logged"),
+    ],
+)
+def test_a_column_that_the_fault_cannot_change_is_refused(
+    rows: TimedRows, text: str, sentence: str
+) -> None:
+    with pytest.raises(ProjectError, match=sentence):
+        read_faults([f"{text}@{DAY}"], rows)
+
+
+def test_values_of_strings_can_be_missing(rows: TimedRows) -> None:
+    gone = take_later(switch_on(rows, f"null-spike:shop@{DAY}").sent)["shop"].isna()
+    assert gone.mean() == pytest.approx(0.3, abs=0.02)

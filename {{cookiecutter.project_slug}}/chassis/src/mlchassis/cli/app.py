@@ -377,7 +377,7 @@ def simulate(
     ] = None,
     until: Annotated[str | None, typer.Option(help="Last day (YYYY-MM-DD) to play.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="Largest number of rows scored on a day.")] = 300,
-    delay: Annotated[int, typer.Option(min=0, help="Days until a label arrives.")] = 3,
+    delay: Annotated[int, typer.Option(min=0, max=3650, help="Days until a label arrives.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of rows.")] = 0,
     faults: Annotated[
         list[str] | None, typer.Option(help="Fault to switch on: NAME@DATE or NAME:COLUMN@DATE.")

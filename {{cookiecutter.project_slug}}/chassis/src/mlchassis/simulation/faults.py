@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mlchassis.contract.model import Column, Contract
+from mlchassis.contract.model import Column, Contract, Kind
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import encode_target
 from mlchassis.printable import show_value
@@ -23,6 +23,7 @@ _FACTOR = 1.609344
 """Kilometers in a mile: a typical change of a unit."""
 _OFTEN_MISSING = 0.05
 """Proportion of missing values from which on a column is a poor example."""
+_NUMBERS: tuple[Kind, ...] = ("number", "integer")
 _MISSING = 0.3
 """Proportion of the values that a spike of missing values removes."""
 
@@ -126,6 +127,7 @@ class Fault:
         change: Function that changes rows.
         sent: True if the rows that clients send are changed.
         stored: True if the rows of the source are changed.
+        kinds: Kinds of the columns that can be changed.
     """
 
     description: str
@@ -133,18 +135,19 @@ class Fault:
     change: _Change | None = None
     sent: bool = False
     stored: bool = False
+    kinds: tuple[Kind, ...] = _NUMBERS
 
 
 def _choose_number(rows: TimedRows) -> Column:
     """Choose the feature that is a number and has the fewest missing values."""
-    numbers = [c for c in _list_features(rows.contract) if c.kind in ("number", "integer")]
+    numbers = [c for c in _list_features(rows.contract) if c.kind in _NUMBERS]
     fractional = [c for c in numbers if c.kind == "number"]
     return _least_missing(rows, fractional or numbers, "number")
 
 
 def _choose_optional(rows: TimedRows) -> Column:
     """Choose a number with many different values that may be missing, where there is one."""
-    numbers = [c for c in _list_features(rows.contract) if c.kind in ("number", "integer")]
+    numbers = [c for c in _list_features(rows.contract) if c.kind in _NUMBERS]
     optional = [c for c in numbers if not c.required] or numbers
     frequent = [c for c in optional if rows.table[c.name].isna().mean() <= _OFTEN_MISSING]
     if not frequent:
@@ -183,6 +186,7 @@ FAULTS: Mapping[str, Fault] = {
         _rename_category,
         sent=True,
         stored=True,
+        kinds=("string",),
     ),
     "null-spike": Fault(
         "30 % of a column's values are missing, in requests and in the source",
@@ -190,6 +194,7 @@ FAULTS: Mapping[str, Fault] = {
         _remove_values,
         sent=True,
         stored=True,
+        kinds=(*_NUMBERS, "string", "boolean"),
     ),
     "leaked-label": Fault(
         "a number of the source is overwritten by the outcome; requests have the true number",
@@ -239,8 +244,25 @@ def _read_fault(text: str, rows: TimedRows) -> FaultSwitch:
         )
     if fault.choose is None:
         return FaultSwitch(name, first)
-    chosen = rows.contract.column(column) if column else fault.choose(rows)
-    return FaultSwitch(name, first, chosen.name)
+    if column:
+        _check_column(rows.contract, name, column)
+    return FaultSwitch(name, first, column or fault.choose(rows).name)
+
+
+def _check_column(contract: Contract, name: str, column: str) -> None:
+    """Refuse a column that a fault cannot change."""
+    chosen = contract.column(column)
+    if chosen not in _list_features(contract):
+        raise ProjectError(
+            f"--faults: '{column}' is no feature that is logged, so {name} cannot change it; name "
+            "another column, or none."
+        )
+    kinds = FAULTS[name].kinds
+    if chosen.kind not in kinds:
+        raise ProjectError(
+            f"--faults: '{column}' is a feature of kind {chosen.kind}, and {name} changes "
+            f"{' or '.join(kinds)}; name another column, or none."
+        )
 
 
 def apply_faults(clean: TimedRows, faults: Sequence[FaultSwitch]) -> World:
