@@ -6,6 +6,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from mlchassis.config.settings import ServiceSettings
+from mlchassis.serving.batching.deadline import BodyReader
+from mlchassis.serving.problems import OVERLOADED, ProblemError
 
 MOST_BYTES = ServiceSettings.model_fields["max_body_bytes"].default
 
@@ -19,6 +21,35 @@ def test_a_body_is_refused_while_it_streams(
     assert flood.status == 413
     assert flood.headers["connection"] == "close"
     assert flood.received == allowed + 1
+
+
+def test_incomplete_bodies_share_a_limit_which_whole_ones_pass() -> None:
+    reader = BodyReader(max_bytes=100, seconds=60.0, max_held=150)
+
+    async def scenario() -> list[Any]:
+        go = asyncio.Event()
+
+        def send(chunk: bytes, *, more: bool) -> Any:
+            messages = [{"type": "http.request", "body": chunk, "more_body": more}]
+
+            async def receive() -> Any:
+                if messages:
+                    return messages.pop()
+                await go.wait()
+                return {"type": "http.request", "body": b"", "more_body": False}
+
+            return receive
+
+        first = asyncio.create_task(reader.read(send(b"a" * 80, more=True)))
+        await asyncio.sleep(0)
+        with pytest.raises(ProblemError) as refusal:
+            await reader.read(send(b"b" * 80, more=True))
+        assert (refusal.value.kind, refusal.value.headers["Connection"]) == (OVERLOADED, "close")
+        whole = await reader.read(send(b"c" * 80, more=False))
+        go.set()
+        return [whole, await first, await reader.read(send(b"d" * 80, more=True))]
+
+    assert asyncio.run(scenario()) == [b"c" * 80, b"a" * 80, b"d" * 80]
 
 
 @pytest.mark.parametrize("length", [b"%d" % (MOST_BYTES + 1), b"9" * 30, b"9" * 5000])

@@ -22,6 +22,10 @@ _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared,
 """Hosts that stand for every address of the machine, with the one that its clients use."""
 
 
+_MIN_HELD_BYTES = 64 * 1024 * 1024
+"""Several large bodies may arrive at once, even where few are answered at once."""
+
+
 def _check_network(value: str) -> str:
     ip_network(value, strict=False)
     return value
@@ -60,7 +64,8 @@ class ServiceSettings(BaseSettings):
         host: Address to listen on; 0.0.0.0 in a container, where the engine guards the port.
         port: Port to listen on; 0 takes a free one and says which.
         workers: Processes that answer, each with a model, a log file and limits of its own.
-        max_body_bytes: Largest body of a request, enforced while it streams.
+        max_body_bytes: Largest body of a request, enforced while it streams. All bodies that are
+            incomplete hold as much as `max_concurrency` of them at most, or 64 MiB.
         max_rows: Most records in one request.
         max_concurrency: Predictions in progress; one more is refused at once, so that those
             accepted stay fast.
@@ -126,6 +131,11 @@ class ServiceSettings(BaseSettings):
         if self.host in _EVERY_ADDRESS:
             return self.allowed_hosts
         return (*self.allowed_hosts, _bracket(self.host))
+
+    @property
+    def max_held_bytes(self) -> int:
+        """Most bytes of bodies that are incomplete: as many as may be answered at once."""
+        return max(_MIN_HELD_BYTES, self.max_concurrency * self.max_body_bytes)
 
     @property
     def url(self) -> str:

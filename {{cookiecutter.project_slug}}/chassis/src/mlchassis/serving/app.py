@@ -194,7 +194,7 @@ def _make_endpoint(parts: _Parts) -> PredictEndpoint:
         PredictProtocol(),
         parts.holder,
         recorder,
-        BodyReader(settings.max_body_bytes, settings.deadline_seconds),
+        BodyReader(settings.max_body_bytes, settings.deadline_seconds, settings.max_held_bytes),
         Batcher(recorder, settings.max_concurrency),
         LoadShedder(settings.max_concurrency, parts.metrics),
         parts.executor,

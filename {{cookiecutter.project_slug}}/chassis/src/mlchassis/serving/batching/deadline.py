@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.types import Receive
 
-from mlchassis.serving.protocols.body import read_body
+from mlchassis.serving.protocols.body import HeldBytes, read_body
 
 
 class BodyReader:
@@ -16,10 +16,12 @@ class BodyReader:
     Args:
         max_bytes: Largest body.
         seconds: Time for one body.
+        max_held: Most bytes of all bodies that are incomplete.
     """
 
-    def __init__(self, max_bytes: int, seconds: float) -> None:
+    def __init__(self, max_bytes: int, seconds: float, max_held: int) -> None:
         self._max_bytes = max_bytes
+        self._held = HeldBytes(max_held)
         self._seconds = seconds
         self._expiries: dict[asyncio.Task[object], float] = {}
         self._overdue: set[asyncio.Task[object]] = set()
@@ -30,7 +32,7 @@ class BodyReader:
         """Return a request's body.
 
         Raises:
-            ProblemError: It is too large.
+            ProblemError: It is too large, or incomplete ones fill the memory.
             TimeoutError: It does not arrive in time.
             ClientDisconnect: The client went away.
         """
@@ -43,7 +45,7 @@ class BodyReader:
             self._loop = loop
             self._timer = loop.call_later(self._seconds, self._cancel_overdue, loop)
         try:
-            return await read_body(receive, self._max_bytes)
+            return await read_body(receive, self._max_bytes, self._held)
         except asyncio.CancelledError:
             if task not in self._overdue or task.uncancel() > 0:
                 raise

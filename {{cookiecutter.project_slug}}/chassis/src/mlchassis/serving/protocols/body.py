@@ -7,7 +7,13 @@ import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from mlchassis.serving.problems import BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, ProblemError
+from mlchassis.serving.problems import (
+    BODY_TOO_LARGE,
+    OVERLOADED,
+    RETRY_SOON,
+    UNSUPPORTED_MEDIA_TYPE,
+    ProblemError,
+)
 
 _CLOSE = {"Connection": "close"}
 """With what is left of a refused body unread, the connection cannot be used again."""
@@ -72,26 +78,46 @@ def check_headers(scope: Scope, max_bytes: int, media_types: Sequence[bytes]) ->
     return content_type
 
 
-async def read_body(receive: Receive, max_bytes: int) -> bytes:
+class HeldBytes(msgspec.Struct):
+    """Bytes of all bodies that are incomplete.
+
+    Clients that send slowly would else fill the memory, each with a body that is small enough.
+
+    Attributes:
+        limit: Most bytes; the request that exceeds it is refused.
+        count: Bytes now.
+    """
+
+    limit: int
+    count: int = 0
+
+
+async def read_body(receive: Receive, max_bytes: int, held: HeldBytes) -> bytes:
     """Read the body, and stop when it exceeds the limit.
 
     Raises:
-        ProblemError: The body is larger than `max_bytes`.
+        ProblemError: The body is larger than `max_bytes`, or all incomplete ones hold too much.
         ClientDisconnect: The client went away.
     """
     chunks: list[bytes] = []
     size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > max_bytes:
-            raise _too_large(max_bytes)
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks) if len(chunks) > 1 else chunk
+    try:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk = message.get("body", b"")
+            if size + len(chunk) > max_bytes:
+                raise _too_large(max_bytes)
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks) if len(chunks) > 1 else chunk
+            size += len(chunk)
+            held.count += len(chunk)
+            if held.count > held.limit:
+                raise _hold_too_much()
+    finally:
+        held.count -= size
 
 
 def _read_content_type(value: bytes, allowed: Sequence[bytes]) -> ContentType:
@@ -135,6 +161,11 @@ def _is_utf8(parameters: Mapping[str, str]) -> bool:
 def _exceeds(length: bytes, max_bytes: int) -> bool:
     # Python refuses to read numbers of thousands of digits; nineteen are too many bytes anyway.
     return length.isdigit() and (len(length) > 18 or int(length) > max_bytes)
+
+
+def _hold_too_much() -> ProblemError:
+    detail = "Too many bodies are on their way; send them faster, or fewer at once."
+    return ProblemError(OVERLOADED, detail, {**RETRY_SOON, **_CLOSE})
 
 
 def _too_large(max_bytes: int) -> ProblemError:
