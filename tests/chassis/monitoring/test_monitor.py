@@ -21,7 +21,7 @@ from mlchassis.contract.model import parse_contract
 from mlchassis.errors import ProjectError
 from mlchassis.extensions.monitors import CustomMonitor
 from mlchassis.features.code import load_feature_code
-from mlchassis.monitoring.labels import LabelTable, read_labels
+from mlchassis.monitoring.labels import LabelTable, read_labels, read_outcomes
 from mlchassis.monitoring.monitor import monitor
 from mlchassis.monitoring.page import render_report
 from mlchassis.monitoring.results import MonitorReport, RelatedTest
@@ -138,6 +138,24 @@ def test_an_outcome_that_is_no_class_is_counted_and_named(
             "train and deploy a model with the new values."
         ),
     )
+
+
+def test_a_number_that_the_contract_does_not_allow_is_no_label(
+    fixed_params: Params, monitored_bundle: Bundle, tmp_path: Path
+) -> None:
+    written = (monitored_bundle.path / "contract.yaml").read_text()
+    number = "{name: returned, logicalType: number, logicalTypeOptions: {minimum: 0},"
+    contract = parse_contract(written.replace("{name: returned, logicalType: boolean,", number))
+    outcomes = {"order_id": list("abcde"), "returned": [np.inf, -999.0, 0.0, 7.5, np.nan]}
+    pd.DataFrame(outcomes).to_parquet(tmp_path / "labels.parquet", index=False)
+    table = FilesParams(kind="files", path="labels.parquet")
+    params = fixed_params.model_copy(update={"monitor": MonitorParams(labels=table)})
+    labels = read_labels(
+        SourceRows(Workspace(tmp_path, Project(features=take_size)), params, contract)
+    )
+    assert (labels.by_key, labels.invalid) == ({"c": 0.0, "d": 7.5}, 2)
+    assert "2 of 4 labels are left out, since they are no number" in labels.statement
+    assert read_outcomes(pd.Series(["seven"], dtype=object), contract).isna().all()
 
 
 @pytest.mark.parametrize("second", [True, False])

@@ -8,6 +8,7 @@ import pandas as pd
 
 from mlchassis.config.source_params import CustomParams, SqlParams
 from mlchassis.contract.model import Column, Contract
+from mlchassis.contract.table_checks import find_reasons
 from mlchassis.data.forgotten import spell_cell
 from mlchassis.data.tables import coerce
 from mlchassis.errors import ProjectError
@@ -108,6 +109,11 @@ def read_outcomes(written: "pd.Series[Any]", contract: Contract) -> "pd.Series[A
     read = _read_values(values, contract)
     if contract.classes:
         read = read.where(read.isin(list(contract.classes)))
+    else:
+        # An infinite number, or a word for a missing one such as -999, would be a huge error.
+        target = replace(contract, columns=(contract.target,))
+        table = coerce(read.infer_objects().to_frame(contract.target.name), target)
+        read = read.where(~read.index.isin(find_reasons(table, target).index))
     outcomes: pd.Series[Any] = read.reindex(codes).set_axis(written.index)
     return outcomes
 
