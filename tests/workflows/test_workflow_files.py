@@ -143,6 +143,14 @@ def test_actions_are_pinned_to_a_commit_with_its_version(file: Path) -> None:
 
 
 @every_workflow
+def test_a_run_that_is_started_again_replaces_its_artifacts(file: Path) -> None:
+    # Without `overwrite`, an upload fails where an earlier attempt has left that name.
+    for step in list_steps(load_workflow(file)):
+        if "actions/upload-artifact" in step.get("uses", ""):
+            assert step["with"]["overwrite"] is True
+
+
+@every_workflow
 def test_steps_that_read_a_failure_run_after_one(file: Path) -> None:
     assert find_swallowed_failures(load_workflow(file)) == []
 
