@@ -1,4 +1,5 @@
 import asyncio
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -18,10 +19,13 @@ from mlchassis.serving import hot_reload
 from mlchassis.serving.app import create_app
 from mlchassis.serving.loading import LoadedModel, load_model
 from mlchassis.serving.logs.operational import make_logger
+from mlchassis.serving.metrics import Metrics
 
 FEATURES = load_feature_code(compute_features)
 
 Deploy = Callable[..., str]
+
+PATIENCE = 20.0  # seconds
 
 
 @pytest.fixture
@@ -189,3 +193,35 @@ def test_a_refused_bundle_is_tried_again_later(
     assert poll(app) == "3"
     (settings.store / "late").rename(place)
     assert [poll(app), poll(app)] == ["4", "4"]
+
+
+def test_polling_goes_on_after_a_swap_that_failed_halfway(
+    settings: ServiceSettings, deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As where the folder of the shared metrics is full.
+    log = io.StringIO()
+    model = load_model(settings.store, FEATURES, settings.max_rows)
+    app = create_app(settings.model_copy(update={"watch_seconds": 0.001}), model, make_logger(log))
+    show = Metrics.show_model
+    failures = [OSError("SECRET")]
+
+    def fail_once(metrics: Metrics, shown: LoadedModel) -> None:
+        if failures:
+            raise failures.pop()
+        show(metrics, shown)
+
+    monkeypatch.setattr(Metrics, "show_model", fail_once)
+
+    async def scenario() -> None:
+        async with app.router.lifespan_context(app):
+            deploy(threshold=0.9)
+            while failures:
+                await asyncio.sleep(0.001)
+            digest = deploy(threshold=0.8)
+            async with asyncio.timeout(PATIENCE):
+                while app.state.holder.current.identity.digest != digest:
+                    await asyncio.sleep(0.001)
+
+    asyncio.run(scenario())
+    assert '"error":"OSError"' in log.getvalue()
+    assert "SECRET" not in log.getvalue()

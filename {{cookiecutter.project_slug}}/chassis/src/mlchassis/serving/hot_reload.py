@@ -52,7 +52,10 @@ class HotReloader:
         """Poll until cancelled."""
         while True:
             await asyncio.sleep(self._settings.watch_seconds)
-            await self.poll()
+            try:
+                await self.poll()
+            except Exception as error:  # noqa: BLE001 - else nobody polls, without a word
+                self._logger.error("polling failed", error=type(error).__name__)
 
     async def poll(self) -> None:
         """Read the pointer once; load its bundle if the pointer changed, or to try it again."""
