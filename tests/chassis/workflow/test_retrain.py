@@ -172,6 +172,18 @@ def test_a_person_promotes_where_the_setting_says_so(project: Paths) -> None:
     assert (after["champion"], after["served"]) == (before["champion"], before["served"])
 
 
+def test_a_stricter_gate_is_reported_where_nothing_else_is_new(project: Paths) -> None:
+    text = project.params.read_text().replace("  promote: true", "  promote: false")
+    project.params.write_text(text)
+    outcomes = [retrain(project, "--as-of", "2013-10").outcome, retrain(project).outcome]
+    assert outcomes == ["registered", "nothing_new"]
+    limit = next(line for line in text.splitlines() if "max_calibration_error:" in line)
+    strict = "  max_calibration_error: 0.000001"
+    project.params.write_text(project.params.read_text().replace(limit, strict))
+    assert retrain(project, code=10).outcome == "rejected"
+    assert [retrain(project).outcome for _ in range(2)] == ["nothing_new"] * 2
+
+
 def test_a_retraining_that_was_killed_at_any_moment_ends_in_the_same_state(
     project: Paths, tmp_path: Path
 ) -> None:

@@ -42,6 +42,7 @@ class Retraining(BaseModel):
         champion: Digest of the champion's bundle afterwards.
         version: Number of the registered version.
         rejections: Sentence of each gate that rejects, with its name.
+        repeats: Outcome of an earlier retraining that came out again; None unless `nothing_new`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +53,7 @@ class Retraining(BaseModel):
     champion: str | None = None
     version: str | None = None
     rejections: tuple[str, ...] = ()
+    repeats: Outcome | None = None
 
 
 def retrain(paths: Workspace, as_of: str | None, say: Say) -> Retraining:
@@ -165,10 +167,16 @@ def _mark_repeated(last: Retraining | None, result: Retraining) -> Retraining:
     """Turn a result that equals the last one into `nothing_new`."""
     if last is None or (last.digest, last.champion) != (result.digest, result.champion):
         return result
-    if result.outcome == "promoted" or last.outcome not in (result.outcome, "nothing_new"):
+    if result.outcome in ("promoted", "nothing_new"):
         return result
-    sentence = f"Nothing new since the last retraining. {result.sentence}"
-    return result.model_copy(update={"outcome": "nothing_new", "sentence": sentence})
+    if result.outcome != (last.repeats or last.outcome):
+        return result
+    changes = {
+        "outcome": "nothing_new",
+        "sentence": f"Nothing new since the last retraining. {result.sentence}",
+        "repeats": result.outcome,
+    }
+    return result.model_copy(update=changes)
 
 
 def _advance(paths: Paths, as_of: str) -> bool:
