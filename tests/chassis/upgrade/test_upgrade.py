@@ -1,5 +1,6 @@
 """The chassis folder replaced by another release: sources, refusals, requirements, kills."""
 
+import errno
 import hashlib
 import io
 import json
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mlchassis.errors import ProjectError
-from mlchassis.upgrade import exchange, sources
+from mlchassis.upgrade import command, exchange, sources
 from mlchassis.upgrade.changelog import read_breaking
 from mlchassis.upgrade.command import upgrade
 from mlchassis.upgrade.requirements import update_requirements
@@ -193,11 +194,25 @@ def test_a_release_that_is_not_as_its_manifest_is_rejected(project: Path, releas
         ("git@example.org:ml/template", "is neither a folder"),
         ("https://user@example.org/template", "is neither a folder"),
         ("https://example.org/template@--upload-pack=x", "is neither a folder"),
-        ("file:///nowhere/template@v1", "`git clone` failed"),
+        ("file:///nowhere/template@v1", r"template@v1 cannot be cloned \(.+check the address, .* v1"),
     ],
 )
 def test_a_source_that_is_none_is_rejected(source: str, sentence: str) -> None:
     with pytest.raises(ProjectError, match=sentence), open_release(source):
+        pass
+
+
+def test_a_relative_path_of_a_repository_leads_from_the_current_folder(
+    tmp_path: Path, release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(release, tmp_path / "a repository")
+    monkeypatch.chdir(release)
+    with open_release("../../a repository@v0.3.0") as chassis:
+        assert read_manifest(chassis).version == "0.3.0"
+    with (
+        pytest.raises(ProjectError, match=r"FROM=\.\./\.\./a repository@v9 cannot be .*Remote branch v9"),
+        open_release("../../a repository@v9"),
+    ):
         pass
 
 
@@ -272,6 +287,65 @@ def test_a_link_in_a_zip_is_rejected(tmp_path: Path) -> None:
         pass
 
 
+def test_an_older_release_lists_the_changes_to_undo(project: Path, release: Path) -> None:
+    upgrade(project, str(release), print)
+    lines: list[str] = []
+    upgrade(project, str(write_chassis(release.parent / "older", "0.2.0")), lines.append)
+    assert lines == [
+        "chassis: version 0.3.0 is now 0.2.0, an older one",
+        "undo in the project, 0.3.0: `source` takes two arguments.",
+    ]
+
+
+def test_a_full_disk_leaves_the_old_folder_and_nothing_staged(
+    project: Path,
+    release: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(file: Path, copy: Path) -> None:
+        copy.write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(copy))
+
+    monkeypatch.setattr(exchange.shutil, "copyfile", refuse)
+    monkeypatch.chdir(project)
+    monkeypatch.setattr(sys, "argv", ["upgrade", str(release)])
+    assert command.main() == 1
+    assert "No space left on device" in (error := capsys.readouterr().err)
+    assert "free space or grant the permission, and run again" in error
+    assert verify(project / "chassis") == "unchanged, version 0.2.0"
+    assert sorted(path.name for path in project.iterdir()) == ["chassis", "pyproject.toml"]
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_an_old_folder_that_cannot_be_removed_does_not_stop_the_upgrade(
+    project: Path, release: Path, monkeypatch: pytest.MonkeyPatch, atomic: bool
+) -> None:
+    remove = exchange.shutil.rmtree
+
+    def refuse(folder: Path, ignore_errors: bool = False) -> None:
+        if folder.exists() and not ignore_errors:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        remove(folder, ignore_errors)
+
+    monkeypatch.setattr(exchange.shutil, "rmtree", refuse)
+    if not atomic:
+        monkeypatch.setattr(exchange, "exchange", lambda first, second: False)
+    lines: list[str] = []
+    upgrade(project, str(release), lines.append)
+    assert lines[0] == "chassis: version 0.2.0 is now 0.3.0"
+    assert verify(project / "chassis") == "unchanged, version 0.3.0"
+
+
+def test_the_help_has_an_example(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["upgrade", "--help"])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "Example: make upgrade-chassis FROM=" in capsys.readouterr().out
+
+
 def test_new_requirements_are_entered_into_the_projects_lists(
     project: Path, tmp_path: Path
 ) -> None:
@@ -305,6 +379,11 @@ def test_breaking_lines_are_those_between_two_versions() -> None:
         "0.2.0: Known.",
     ]
     assert read_breaking(CHANGELOG, "0.3.0", "0.2.0") == []
+    wrapped = "## 0.2.0\n### Breaking\n- One change\n  of two lines.\n- Two.\n"
+    assert read_breaking(wrapped, "0.1.0", "0.2.0") == [
+        "0.2.0: One change of two lines.",
+        "0.2.0: Two.",
+    ]
     assert read_breaking("## 0.10.0\n### Breaking\n- Ten.\n", "0.9.1", "0.10.0") == ["0.10.0: Ten."]
 
 

@@ -6,12 +6,15 @@ _VERSION = re.compile(r"\d+(\.\d+)*")
 
 
 def read_breaking(changelog: str, after: str, until: str) -> list[str]:
-    """Return the lines under "Breaking" of every version after one, up to another.
+    """Return the changes under "Breaking" of every version after one, up to another.
 
     Args:
         changelog: Markdown with a heading `## VERSION` for each version and `### Breaking` in it.
         after: The version that a project has.
         until: The version that it gets.
+
+    Returns:
+        One line for each change, with its version in front.
     """
     lines = []
     version = ""
@@ -23,8 +26,16 @@ def read_breaking(changelog: str, after: str, until: str) -> list[str]:
         elif line.startswith("### "):
             breaking = line.removeprefix("### ").strip().lower() == "breaking"
         elif breaking and line.strip() and _is_between(version, after, until):
-            lines.append(f"{version}: {line.strip().removeprefix('- ')}")
+            if line.startswith("  ") and lines:  # The change goes on from the line above.
+                lines[-1] += f" {line.strip()}"
+            else:
+                lines.append(f"{version}: {line.strip().removeprefix('- ')}")
     return lines
+
+
+def is_older(version: str, than: str) -> bool:
+    """Return whether a version comes before another one."""
+    return _order(version) < _order(than)
 
 
 def _is_between(version: str, after: str, until: str) -> bool:

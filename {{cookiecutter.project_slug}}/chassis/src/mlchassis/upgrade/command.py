@@ -4,14 +4,14 @@ import argparse
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mlchassis.errors import ProjectError
 from mlchassis.files import write_text
 from mlchassis.masking import mask_secrets
 from mlchassis.printable import printable
-from mlchassis.upgrade.changelog import read_breaking
+from mlchassis.upgrade.changelog import is_older, read_breaking
 from mlchassis.upgrade.exchange import replace_folder, stage_files
 from mlchassis.upgrade.requirements import read_chassis_lists, update_requirements
 from mlchassis.upgrade.sources import open_release
@@ -25,6 +25,10 @@ from mlchassis.workspace.integrity import (
 
 STAGED = ".chassis-new"
 RETIRED = ".chassis-old"
+_EXAMPLE = (
+    "Example: make upgrade-chassis FROM=https://git.example.org/ml-template.git@v0.3.0; with "
+    "DISCARD=1 for --discard-edits."
+)
 Say = Callable[[str], None]
 
 
@@ -64,9 +68,10 @@ def _replace(root: Path, old: Manifest, new: Manifest, say: Say) -> bool:
     """Exchange the folders and report it; return whether the requirements changed."""
     staged = root / STAGED
     needs_lock = _write_requirements(root, staged)
-    changelog = (staged / "CHANGELOG.md").read_text(encoding="utf-8")
+    changes = list(_describe_versions(root / "chassis", old, staged, new))
     replace_folder(root / "chassis", staged, root / RETIRED)
-    _report(say, old, new, read_breaking(changelog, old.version, new.version))
+    for line in changes:
+        say(line)
     return needs_lock
 
 
@@ -114,12 +119,28 @@ def _write_requirements(root: Path, staged: Path) -> bool:
     return old != new
 
 
-def _report(say: Say, old: Manifest, new: Manifest, breaking: Sequence[str]) -> None:
-    say(f"chassis: version {old.version} is now {new.version}")
-    for line in breaking:
-        say(f"breaking, {line}")
+def _describe_versions(chassis: Path, old: Manifest, staged: Path, new: Manifest) -> Iterator[str]:
+    """Describe both versions and the changes between them that concern a project."""
+    if is_older(new.version, old.version):
+        yield f"chassis: version {old.version} is now {new.version}, an older one"
+        # Only the newer folder lists them.
+        changes = _read_breaking(chassis, new.version, old.version)
+        yield from (f"undo in the project, {change}" for change in changes)
+    elif new.version == old.version:
+        yield f"chassis: the files are now those of FROM, also version {new.version}"
+    else:
+        yield f"chassis: version {old.version} is now {new.version}"
+        changes = _read_breaking(staged, old.version, new.version)
+        yield from (f"breaking, {change}" for change in changes)
     if new.api != old.api:
-        say(f"api: was {old.api}, is {new.api}; set it in pyproject.toml when you have adapted")
+        yield f"api: was {old.api}, is {new.api}; set it in pyproject.toml when you have adapted"
+
+
+def _read_breaking(chassis: Path, after: str, until: str) -> Sequence[str]:
+    changelog = chassis / "CHANGELOG.md"
+    # A folder with edits to give up may be without one.
+    text = changelog.read_text(encoding="utf-8", errors="replace") if changelog.exists() else ""
+    return read_breaking(text, after, until)
 
 
 def compile_requirements(say: Say) -> None:
@@ -143,17 +164,28 @@ def compile_requirements(say: Say) -> None:
 
 def main() -> int:
     """Upgrade the chassis of the project in the current folder."""
-    parser = argparse.ArgumentParser(prog="make upgrade-chassis", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m mlchassis.upgrade.command", description=__doc__, epilog=_EXAMPLE
+    )
     parser.add_argument("source", help="folder, archive, or git address with @TAG")
     parser.add_argument("--discard-edits", action="store_true", help="give edited files up")
     options = parser.parse_args()
     try:
         if upgrade(Path.cwd(), options.source, _say, discard_edits=options.discard_edits):
             compile_requirements(_say)
-    except (ProjectError, OSError) as error:
-        sys.stderr.write(f"error: {printable(mask_secrets(str(error)))}\n")
-        return 1
+    except ProjectError as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(
+            f"this machine refuses: {error}; free space or grant the permission, and run again. "
+            "chassis/ is whole: the old one or the new one."
+        )
     return 0
+
+
+def _fail(sentence: str) -> int:
+    sys.stderr.write(f"error: {printable(mask_secrets(sentence))}\n")
+    return 1
 
 
 def _say(line: str) -> None:

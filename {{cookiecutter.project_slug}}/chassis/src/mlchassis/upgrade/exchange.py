@@ -13,14 +13,25 @@ _RENAME_EXCHANGE = 2
 
 
 def stage_files(source: Path, names: Iterable[str], staged: Path) -> None:
-    """Copy files into a new folder and flush them to the disk."""
+    """Copy files into a new folder and flush them to the disk.
+
+    Raises:
+        OSError: The disk is full or a folder may not be written; the new folder is removed.
+    """
     shutil.rmtree(staged, ignore_errors=True)
-    for name in names:
-        copy = staged / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, copy)
-        with copy.open("rb") as file:
-            os.fsync(file.fileno())
+    try:
+        for name in names:
+            _copy_flushed(source / name, staged / name)
+    except OSError:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+
+
+def _copy_flushed(file: Path, copy: Path) -> None:
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, copy)
+    with copy.open("rb") as content:
+        os.fsync(content.fileno())
 
 
 def replace_folder(folder: Path, staged: Path, retired: Path) -> None:
@@ -31,12 +42,13 @@ def replace_folder(folder: Path, staged: Path, retired: Path) -> None:
     one back when make runs next.
     """
     shutil.rmtree(retired, ignore_errors=True)
+    # The folder is replaced even where files of the old one cannot be removed.
     if exchange(folder, staged):
-        shutil.rmtree(staged)
+        shutil.rmtree(staged, ignore_errors=True)
         return
     folder.rename(retired)
     staged.rename(folder)
-    shutil.rmtree(retired)
+    shutil.rmtree(retired, ignore_errors=True)
 
 
 def exchange(first: Path, second: Path) -> bool:

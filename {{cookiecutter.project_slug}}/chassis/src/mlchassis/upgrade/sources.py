@@ -78,8 +78,18 @@ def clone(source: str, folder: Path) -> None:
             f"FROM={source} is neither a folder nor an archive nor a git address with a tag; write "
             "a path, or ADDRESS@TAG as in https://git.example.org/ml-template.git@v0.3.0."
         )
+    # git runs in another folder, where a relative path would lead elsewhere.
+    local = Path(address).expanduser()
+    origin = str(local.resolve()) if local.exists() else address
     options = ("--quiet", "--depth=1", f"--branch={tag}")
-    run_git(folder, "clone", *options, "--", address, ".", settings=[NO_HOOKS])
+    command = ("clone", *options, "--", origin, ".")
+    done = run_git(folder, *command, settings=[NO_HOOKS], check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("warning:")]
+        raise ProjectError(
+            f"FROM={source} cannot be cloned ({' '.join(' '.join(lines).split())}); check the "
+            f"address, that it has the tag {tag}, and the network, then run again."
+        )
 
 
 def unpack(archive: Path, folder: Path) -> None:
