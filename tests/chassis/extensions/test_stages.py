@@ -2,7 +2,8 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,21 @@ def takes_one(first: Any) -> str:
 
 def read_rows(options: Any, root: Path) -> pd.DataFrame:
     return pd.DataFrame(options, index=[str(root)])
+
+
+async def read_later(columns: Any) -> Any:
+    return columns
+
+
+def yield_rows(options: Any, root: Path) -> Iterator[pd.DataFrame]:
+    yield read_rows(options, root)
+
+
+class CalledLater:
+    """Object that is called as a coroutine function."""
+
+    async def __call__(self, columns: Any) -> Any:
+        return columns
 
 
 @pytest.fixture
@@ -191,6 +207,20 @@ def test_a_stage_cannot_take_the_name_of_a_built_in_command(own: Write, verb: st
             r"stages\['enrich'\] is takes_one.*\(workspace, p",
         ),
         ({"stages": {"Two Words": read_rows}}, "stages has 'Two Words'; name a stage with lower-"),
+        ({"stages": {1: read_rows}}, "stages has 1; name a stage with lower-"),
+        ({"stages": [read_rows]}, r"stages is \[.*; pass a dict of functions by their names"),
+        ({"stages": None}, "stages is None; pass a dict"),
+        ({"report_sections": takes_one}, r"report_sections is takes_one.*; pass a list"),
+        ({"report_sections": None}, "report_sections is None; pass a list"),
+        ({"report_sections": "takes_one"}, "report_sections is 'takes_one'; pass a list"),
+        (
+            {"features": read_later},
+            r"features is read_later.*test_stages.py, which has async or yield; write an ordinary "
+            r"function features\(columns\)",
+        ),
+        ({"source": yield_rows}, "source is yield_rows.*, which has async or yield; write an ordi"),
+        ({"features": CalledLater()}, "features is <.*async or yield; write an ordinary function"),
+        ({"estimators": [None]}, r"estimators\[0\], .*NoneType.*, has the name None; write `name"),
     ],
 )
 def test_an_object_of_another_shape_is_rejected(fields: dict[str, Any], sentence: str) -> None:
@@ -198,6 +228,11 @@ def test_an_object_of_another_shape_is_rejected(fields: dict[str, Any], sentence
 
     with pytest.raises(ProjectError, match=f"src/own/project.py: {sentence}"):
         check_project(project, "src/own/project.py", list_verbs())
+
+
+def test_features_without_a_module_are_rejected_at_the_start() -> None:
+    with pytest.raises(ProjectError, match=r"features is .*, which is no function of a module"):
+        check_project(Project(partial(compute_features)), "project.py", list_verbs())
 
 
 def test_objects_of_the_right_shape_are_accepted() -> None:

@@ -264,6 +264,13 @@ def test_a_service_is_checked_when_it_is_loaded(own_service: Callable[[str], str
         load_service(own_service("['router']"))
 
 
+@pytest.mark.parametrize("routers", ["router", "None", "'router'", "{1: router}"])
+def test_routers_and_middleware_are_lists(own_service: Callable[[str], str], routers: str) -> None:
+    for arguments in (routers, f"(), middleware={routers}"):
+        with pytest.raises(ProjectError, match=r"own_\w+.py: \w+ is .+; pass a list"):
+            load_service(own_service(arguments))
+
+
 START = """
 import socket
 from pathlib import Path

@@ -22,6 +22,35 @@ def test_an_object_of_another_type_is_rejected_with_what_to_write(name: str) -> 
         load_object(f"{MODULE}:{name}", Project)
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("def (\n", r"broken\w+.py, line 1, is not valid Python: .+; correct it there\."),
+        ("import part_of_broken\n", r"part_of_broken.py, line 2, is not valid Python: .+there\."),
+        (None, r"There is no module broken\w+: .*project = Project\(…\)`"),
+    ],
+)
+def test_a_module_that_cannot_be_read_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, sentence: str
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    name = f"broken_{sum((content or '').encode())}"
+    if content is not None:
+        (tmp_path / f"{name}.py").write_text(content)
+    (tmp_path / "part_of_broken.py").write_text("x = (\n)]\n")
+    with pytest.raises(ProjectError, match=sentence):
+        load_object(f"{name}:project", Project)
+
+
+def test_a_module_without_a_package_of_its_own_keeps_its_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "imports_nothing.py").write_text("import not_installed\n")
+    with pytest.raises(ModuleNotFoundError, match="not_installed"):
+        load_object("imports_nothing:project", Project)
+
+
 def test_a_workspace_knows_the_projects_package_and_features(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, project)
 

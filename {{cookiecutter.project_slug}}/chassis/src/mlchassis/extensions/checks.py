@@ -12,8 +12,8 @@ from mlchassis.extensions.gates import GATE, CustomGate
 from mlchassis.extensions.metrics import METRIC, CustomMetric
 from mlchassis.extensions.monitors import MONITOR, CustomMonitor
 from mlchassis.extensions.stages import check_stages
-from mlchassis.features.code import FEATURE_SIGNATURE
-from mlchassis.team_code.signatures import Signature, check_function, describe
+from mlchassis.features.code import FEATURE_SIGNATURE, load_feature_code
+from mlchassis.team_code.signatures import Signature, check_function, check_list, describe
 
 if TYPE_CHECKING:
     from mlchassis.project import Project
@@ -39,8 +39,10 @@ def check_project(project: "Project", file: str, verbs: Collection[str]) -> None
         ProjectError: An object has another type or signature, or its name is taken.
     """
     check_function(project.features, f"{file}: features", "features", FEATURE_SIGNATURE)
+    load_feature_code(project.features)
     if project.source is not None:
         check_function(project.source, f"{file}: source", "source", _SOURCE)
+    check_list(project.report_sections, f"{file}: report_sections")
     for position, section in enumerate(project.report_sections):
         check_function(section, f"{file}: report_sections[{position}]", "section", _SECTION)
     check_stages(project.stages, file, verbs)
@@ -64,8 +66,7 @@ def _check_all_names(project: "Project", file: str) -> None:
 
 
 def _check_list(place: str, value: Any, kind: type, advice: str) -> None:
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise ProjectError(f"{place} is {describe(value)}; pass a list: […].")
+    check_list(value, place)
     for position, item in enumerate(value):
         if not isinstance(item, kind):
             raise ProjectError(f"{place}[{position}] is {describe(item)}; write {advice}.")
@@ -81,7 +82,7 @@ def _check_estimator(value: Any, place: str) -> None:
     name = getattr(value, "name", None)
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ProjectError(
-            f'{kind} has the name {name!r:.60}; write `name = "my_model"` in small letters.'
+            f'{place}, {kind}, has the name {name!r:.60}; write `name = "my_model"` in small letters.'
         )
     section = getattr(value, "Params", None)
     if not isinstance(section, type) or not issubclass(section, ParamsSection):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mlchassis.errors import ProjectError
 from mlchassis.features.encoding import Columns, FeatureMatrix, arrange_features
-from mlchassis.team_code.signatures import Signature
+from mlchassis.team_code.signatures import Signature, describe
 
 FeatureFunction = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
 """Named columns, each of shape (rows,), to named features, each of shape (rows,)."""
@@ -47,7 +47,7 @@ def load_feature_code(compute: FeatureFunction) -> FeatureCode:
     source = inspect.getsourcefile(compute) if inspect.isfunction(compute) else None
     if source is None:
         raise ProjectError(
-            f"features is {compute!r:.100}, which is no function of a module; pass the function "
+            f"features is {describe(compute)}, which is no function of a module; pass the function "
             "`compute_features(columns)` of features.py to Project and Service."
         )
     content = f"{FEATURES_ABI}\n".encode() + Path(source).read_bytes()

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlchassis.features.code import FEATURE_SIGNATURE, FeatureFunction
-from mlchassis.team_code.signatures import check_function, find_file, load_object
+from mlchassis.features.code import FEATURE_SIGNATURE, FeatureFunction, load_feature_code
+from mlchassis.team_code.signatures import check_function, check_list, find_file, load_object
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -42,6 +42,9 @@ def load_service(reference: str) -> Service:
     service = load_object(reference, Service)
     file = find_file(reference)
     check_function(service.features, f"{file}: features", "features", FEATURE_SIGNATURE)
+    load_feature_code(service.features)
+    check_list(service.routers, f"{file}: routers")
+    check_list(service.middleware, f"{file}: middleware")
     if service.routers or service.middleware:
         from mlchassis.serving.extension.checks import check_middleware, check_routers
 

@@ -1,10 +1,11 @@
 """Checks of the objects that a team passes in, and sentences about those that do not fit."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from mlchassis.errors import ProjectError
@@ -35,12 +36,34 @@ def check_function(value: object, place: str, name: str, expected: Signature) ->
         expected: The signature that it must have.
 
     Raises:
-        ProjectError: It is no function, or takes other arguments.
+        ProjectError: It is no function, takes other arguments, or has async or yield.
     """
     if not callable(value) or not _accepts(value, expected.arguments):
         raise ProjectError(
             f"{place} is {describe(value)}; it must be a function {name}{expected.text}."
         )
+    if _returns_later(value):
+        raise ProjectError(
+            f"{place} is {describe(value)}, which has async or yield; write an ordinary function "
+            f"{name}{expected.text}."
+        )
+
+
+def check_list(value: object, place: str) -> None:
+    """Reject an object that is not a list or a tuple.
+
+    Raises:
+        ProjectError: It is something else.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ProjectError(f"{place} is {describe(value)}; pass a list: […].")
+
+
+def _returns_later(function: Callable[..., Any]) -> bool:
+    """Return whether a call gives a coroutine or a generator instead of a result."""
+    called = function if inspect.isroutine(function) else type(function).__call__
+    kinds = inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction
+    return any(kind(called) for kind in kinds)
 
 
 def _accepts(function: Callable[..., Any], arguments: int) -> bool:
@@ -85,16 +108,36 @@ def load_object(reference: str, kind: type[_T]) -> _T:
         kind: The type that it must have.
 
     Raises:
-        ProjectError: There is no such module or name, or it is something else.
+        ProjectError: There is no such module or name, it is something else, or a file is not
+            Python.
     """
     module, _, name = reference.partition(":")
-    loaded = getattr(import_module(module), name, None)
+    loaded = getattr(_import(module, f"{name} = {kind.__name__}(…)"), name, None)
     if not isinstance(loaded, kind):
         raise ProjectError(
             f"{name} in {find_file(reference)} is {loaded!r:.100}; write there "
             f"`{name} = {kind.__name__}(…)`."
         )
     return loaded
+
+
+def _import(module: str, content: str) -> ModuleType:
+    """Import a module that holds a line; name the file that cannot be read."""
+    try:
+        return import_module(module)
+    except SyntaxError as error:
+        file = shorten(Path(error.filename or module))
+        raise ProjectError(
+            f"{file}, line {error.lineno}, is not valid Python: {error.msg}; correct it there."
+        ) from None
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        file = f"{module.replace('.', '/')}.py"
+        raise ProjectError(
+            f"There is no module {module}: restore its file, {file}, from git, or write there "
+            f"`{content}`."
+        ) from None
 
 
 def find_file(reference: str) -> str:
