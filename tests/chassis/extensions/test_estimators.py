@@ -240,7 +240,10 @@ class Short(Slope):
             Slope,
             r"estimators\[0\] is the class Slope of .*; pass an instance: Slope\(",
         ),
-        (Nameless(), r"estimators\[0\], Nameless of .*test_estimators.py, has the name 'My model'; write `name ="),
+        (
+            Nameless(),
+            r"estimators\[0\], Nameless of .*test_estimators.py, has the name 'My model'; write",
+        ),
         (Taken(), r"the name 'linear', which is taken"),
         (Bare(), r"Bare of .*test_estimators.py has no parameters; write `class Params\(Par"),
         (

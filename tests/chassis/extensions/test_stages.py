@@ -215,8 +215,7 @@ def test_a_stage_cannot_take_the_name_of_a_built_in_command(own: Write, verb: st
         ({"report_sections": "takes_one"}, "report_sections is 'takes_one'; pass a list"),
         (
             {"features": read_later},
-            r"features is read_later.*test_stages.py, which has async or yield; write an ordinary "
-            r"function features\(columns\)",
+            r"features is read_later.*test_stages.py, which has async or yield; write an ord",
         ),
         ({"source": yield_rows}, "source is yield_rows.*, which has async or yield; write an ordi"),
         ({"features": CalledLater()}, "features is <.*async or yield; write an ordinary function"),

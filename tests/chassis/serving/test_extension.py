@@ -207,6 +207,13 @@ def test_a_path_of_the_service_is_refused_by_its_name(path: str) -> None:
         check_routers([router, make_router(path)], "here.py")
 
 
+class NotCalled:
+    """A class that takes an application, and cannot be called with a request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+
 def test_what_is_no_router_is_refused() -> None:
     with pytest.raises(
         ProjectError, match=r"here.py: routers\[0\] is read_missing\(\) .*APIRouter"
@@ -223,7 +230,16 @@ def test_a_websocket_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", [read_missing, Stamp(router), (Stamp, {"unknown": 1}), (Stamp, "name"), dict, "Stamp"]
+    "entry",
+    [
+        read_missing,
+        Stamp(router),
+        (Stamp, {"unknown": 1}),
+        (Stamp, "name"),
+        dict,
+        "Stamp",
+        NotCalled,
+    ],
 )
 def test_what_is_no_middleware_is_refused(entry: Any) -> None:
     with pytest.raises(ProjectError, match=r"here.py: middleware\[1\] is .*ASGI"):

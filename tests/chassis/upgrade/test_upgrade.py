@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -194,7 +195,7 @@ def test_a_release_that_is_not_as_its_manifest_is_rejected(project: Path, releas
         ("git@example.org:ml/template", "is neither a folder"),
         ("https://user@example.org/template", "is neither a folder"),
         ("https://example.org/template@--upload-pack=x", "is neither a folder"),
-        ("file:///nowhere/template@v1", r"template@v1 cannot be cloned \(.+check the address, .* v1"),
+        ("file:///nowhere/template@v1", r"@v1 cannot be cloned \(.+check the address, .* v1"),
     ],
 )
 def test_a_source_that_is_none_is_rejected(source: str, sentence: str) -> None:
@@ -210,7 +211,7 @@ def test_a_relative_path_of_a_repository_leads_from_the_current_folder(
     with open_release("../../a repository@v0.3.0") as chassis:
         assert read_manifest(chassis).version == "0.3.0"
     with (
-        pytest.raises(ProjectError, match=r"FROM=\.\./\.\./a repository@v9 cannot be .*Remote branch v9"),
+        pytest.raises(ProjectError, match=r"a repository@v9 cannot .*Remote branch v9"),
         open_release("../../a repository@v9"),
     ):
         pass
@@ -307,7 +308,7 @@ def test_a_full_disk_leaves_the_old_folder_and_nothing_staged(
         copy.write_text("half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(copy))
 
-    monkeypatch.setattr(exchange.shutil, "copyfile", refuse)
+    monkeypatch.setattr(shutil, "copyfile", refuse)
     monkeypatch.chdir(project)
     monkeypatch.setattr(sys, "argv", ["upgrade", str(release)])
     assert command.main() == 1
@@ -321,14 +322,14 @@ def test_a_full_disk_leaves_the_old_folder_and_nothing_staged(
 def test_an_old_folder_that_cannot_be_removed_does_not_stop_the_upgrade(
     project: Path, release: Path, monkeypatch: pytest.MonkeyPatch, atomic: bool
 ) -> None:
-    remove = exchange.shutil.rmtree
+    remove = shutil.rmtree
 
     def refuse(folder: Path, ignore_errors: bool = False) -> None:
         if folder.exists() and not ignore_errors:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         remove(folder, ignore_errors)
 
-    monkeypatch.setattr(exchange.shutil, "rmtree", refuse)
+    monkeypatch.setattr(shutil, "rmtree", refuse)
     if not atomic:
         monkeypatch.setattr(exchange, "exchange", lambda first, second: False)
     lines: list[str] = []

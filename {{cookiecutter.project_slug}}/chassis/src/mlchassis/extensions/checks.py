@@ -82,7 +82,8 @@ def _check_estimator(value: Any, place: str) -> None:
     name = getattr(value, "name", None)
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ProjectError(
-            f'{place}, {kind}, has the name {name!r:.60}; write `name = "my_model"` in small letters.'
+            f"{place}, {kind}, has the name {name!r:.60}; write "
+            '`name = "my_model"` in small letters.'
         )
     section = getattr(value, "Params", None)
     if not isinstance(section, type) or not issubclass(section, ParamsSection):

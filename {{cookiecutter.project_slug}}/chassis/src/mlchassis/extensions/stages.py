@@ -12,7 +12,7 @@ STAGE = Signature("(workspace, params) -> str", 2)
 
 
 def check_stages(
-    stages: Mapping[str, Callable[..., Any]], file: str, verbs: Collection[str]
+    stages: Mapping[Any, Callable[..., Any]], file: str, verbs: Collection[str]
 ) -> None:
     """Reject stages that cannot be commands.
 

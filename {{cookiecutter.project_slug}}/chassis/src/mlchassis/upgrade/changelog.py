@@ -16,7 +16,7 @@ def read_breaking(changelog: str, after: str, until: str) -> list[str]:
     Returns:
         One line for each change, with its version in front.
     """
-    lines = []
+    lines: list[str] = []
     version = ""
     breaking = False
     for line in changelog.splitlines():

@@ -93,10 +93,13 @@ def _is_middleware(pair: tuple[Any, ...]) -> bool:
     if len(pair) != 2 or not isinstance(pair[0], type) or not isinstance(pair[1], dict):
         return False
     kind, options = pair
-    call = kind.__call__
+    # `kind.__call__` is never missing: it may be the one that makes instances.
+    calls = [vars(each)["__call__"] for each in kind.__mro__ if "__call__" in vars(each)]
+    if not calls:
+        return False
     try:
         inspect.signature(kind).bind(None, **options)
-        inspect.signature(call).bind(None, None, None, None)
+        inspect.signature(calls[0]).bind(None, None, None, None)
     except (TypeError, ValueError):
         return False
     return True
