@@ -23,6 +23,7 @@ def make_window(start: str, end: str, **changes: Any) -> WindowResult:
         "status": "ok",
         "sentence": "No signal exceeds its limit.",
         "drift": [],
+        "related": [],
         "skewed": False,
         "performance_alarm": False,
     }
@@ -57,6 +58,7 @@ def test_without_a_signal_all_answers_count() -> None:
     ("changes", "signal"),
     [
         ({"drift": ["size"]}, "drift of 'size'"),
+        ({"related": [("price", "size")]}, "'price' no longer fits 'size'"),
         ({"status": "broken"}, "monitor: broken"),
         ({"skewed": True}, "training/serving skew"),
         ({"requests": {**REQUESTS, "rejected": 8}}, "8 of 700 rows rejected"),
@@ -72,6 +74,7 @@ def test_the_first_signal_is_that_of_the_window(changes: dict[str, Any], signal:
 
 def test_signals_that_the_fault_cannot_cause_do_not_count() -> None:
     assert describe("unit-change", drift=["price"]).noticed is None
+    assert describe("unit-change", related=[("price", "weight")]).noticed is None
     assert describe("unit-change", performance_alarm=True).noticed is None
     assert describe("unit-change", requests={**REQUESTS, "rejected": 7}).noticed is None
     assert describe("concept-change", performance_alarm=True).noticed == "2024-03-22"

@@ -19,6 +19,9 @@ REQUESTS = {
 SVG = "{http://www.w3.org/2000/svg}"
 
 
+RELATED = [("size", "price"), ("a very long name of a column", "another one")]
+
+
 def make_window(start: str, end: str, champion: float | None, **changes: Any) -> dict[str, Any]:
     return {
         "start": start,
@@ -35,6 +38,7 @@ def make_window(start: str, end: str, champion: float | None, **changes: Any) ->
         "status": "ok",
         "sentence": "No signal <exceeds> its limit.",
         "drift": [],
+        "related": [],
         "skewed": False,
         "performance_alarm": False,
         **changes,
@@ -56,7 +60,7 @@ def result() -> Simulation:
             "windows": [
                 make_window("2024-03-01", "2024-03-07", 0.7),
                 make_window("2024-03-08", "2024-03-14", None, status="watch", drift=["size"]),
-                make_window("2024-03-15", "2024-03-21", 0.75, versions=["1", "2"]),
+                make_window("2024-03-15", "2024-03-21", 0.75, versions=["1", "2"], related=RELATED),
             ],
             "retrainings": [
                 {
@@ -74,7 +78,9 @@ def result() -> Simulation:
 def test_the_picture_has_lines_decisions_promotions_and_drift(result: Simulation) -> None:
     root = ET.fromstring(render_picture(result))  # noqa: S314 - made by the code under test
     words = [element.text or "" for element in root.iter(f"{SVG}text")]
-    assert {"version 2 promoted", "drift: size", "never retrained", "ok", "watch"} <= set(words)
+    assert {"version 2 promoted", "never retrained", "ok", "watch"} <= set(words)
+    drifts = [word for word in words if word.startswith("drift: ")]
+    assert drifts == ["drift: size", "drift: size / price", "drift: a very long name of a co…"]
     lines = {line.get("class"): line.get("points", "") for line in root.iter(f"{SVG}polyline")}
     assert len(lines["line never_retrained"].split()) == 3
     assert len(lines["line champion"].split()) == 2  # An undefined value is left out.

@@ -197,4 +197,4 @@ def _decide_estimate(newest: Window) -> Decision:
 def describe_test(test: DriftTest) -> str:
     """Return a test as a part of a sentence."""
     what = "missing values of " if test.statistic == "missing" else ""
-    return f"{what}'{test.column}' ({test.value:.2f}, limit {test.limit:.2f})"
+    return f"{what}'{test.column}' ({test.value:.3g}, limit {test.limit:.3g})"

@@ -75,8 +75,8 @@ class RelatedTest(_Limited):
         first, second = self.columns
         return (
             f"'{first}' no longer fits '{second}' (unusual together in {self.unusual:.1%} of the "
-            f"rows, {self.unusual_before:.1%} in the reference; distance {self.value:.2f}, limit "
-            f"{self.limit:.2f})"
+            f"rows, {self.unusual_before:.1%} in the reference; distance {self.value:.3g}, limit "
+            f"{self.limit:.3g})"
         )
 
 

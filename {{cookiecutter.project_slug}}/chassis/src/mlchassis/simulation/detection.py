@@ -63,10 +63,19 @@ def _list_signals(
         yield day, f"monitor: broken. {window.sentence}"
     if window.skewed:
         yield day, f"monitor: {window.status}, training/serving skew. {window.sentence}"
-    if fault.column is not None and fault.column in window.drift:
-        yield day, f"monitor: {window.status}, drift of '{fault.column}'"
+    for drift in _list_drift(fault.column, window):
+        yield day, f"monitor: {window.status}, {drift}"
     if fault.name == "concept-change" and window.performance_alarm:
         yield day, f"monitor: {window.status}, realized performance. {window.sentence}"
+
+
+def _list_drift(column: str | None, window: WindowResult) -> Iterator[str]:
+    """Yield the drift of a column, alone and with those that are related to it."""
+    if column in window.drift:
+        yield f"drift of '{column}'"
+    for first, second in window.related:
+        if column in (first, second):
+            yield f"'{first}' no longer fits '{second}'"
 
 
 def _reveals(fault: FaultSwitch, retraining: RetrainingResult) -> bool:

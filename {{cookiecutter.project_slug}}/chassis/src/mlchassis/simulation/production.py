@@ -122,6 +122,7 @@ class Production:
         versions = {answer.version: None for answer in answers if answer.version}
         newest = report.windows[-1] if report.windows else None
         drift = [test.column for test in newest.alarms] if newest else []
+        related = [test.columns for test in newest.related_alarms] if newest else []
         performance = [w.performance for w in report.windows if w.performance is not None]
         return WindowResult(
             start=days[0].isoformat(),
@@ -132,6 +133,7 @@ class Production:
             status=report.status,
             sentence=report.sentence,
             drift=tuple(dict.fromkeys(drift)),
+            related=tuple(related),
             skewed=report.skew.mismatched > 0 or bool(report.skew.violations),
             performance_alarm=any(measured.alarm for measured in performance),
         )

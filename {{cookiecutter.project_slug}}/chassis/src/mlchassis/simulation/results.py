@@ -63,6 +63,7 @@ class WindowResult(_Record):
         status: Status of the monitor after the window.
         sentence: Its reason.
         drift: Columns with a drift test above its limit in this window.
+        related: Pairs of columns that no longer fit each other in this window.
         skewed: True if features of logged rows differ from those of the source.
         performance_alarm: True if the realized loss of a window is above its limit.
     """
@@ -75,8 +76,14 @@ class WindowResult(_Record):
     status: Status
     sentence: str
     drift: tuple[str, ...]
+    related: tuple[tuple[str, str], ...]
     skewed: bool
     performance_alarm: bool
+
+    @property
+    def drifting(self) -> tuple[str, ...]:
+        """Names of what drifts: columns, and pairs of related ones."""
+        return (*self.drift, *(" / ".join(pair) for pair in self.related))
 
 
 class RetrainingResult(_Record):

@@ -14,8 +14,8 @@ from mlchassis.printable import printable
 from mlchassis.simulation.results import RetrainingResult, Scores, Simulation
 
 _TEMPLATES = Path(__file__).with_name("templates")
-_LEFT = 150
-_RIGHT = 880
+_LEFT = 215
+_RIGHT = 945
 _TOP = 95
 _BOTTOM = 310
 _STRIP = 328
@@ -32,6 +32,8 @@ _NAMES = {
 }
 _LINES = ("fresh", "champion", "never_retrained")
 """Lines in the order of drawing."""
+_LONGEST = 32
+"""Characters of a label to the left of the axes."""
 _MARGIN = 60
 """Distance from the right end within which a label ends at its event."""
 
@@ -208,12 +210,17 @@ def _draw_cells(result: Simulation, axes: Axes) -> Iterator[Item]:
 
 
 def _draw_drift(result: Simulation, axes: Axes) -> Iterator[DriftRow]:
-    """Yield the columns that drift most often."""
+    """Yield the columns, or pairs of related ones, that drift most often."""
     middle = _count_days(result) / 2
-    counts = Counter(column for window in result.windows for column in window.drift)
-    for number, (column, _) in enumerate(counts.most_common(_MOST_COLUMNS)):
-        places = [axes.place_day(w.start, middle) for w in result.windows if column in w.drift]
-        yield DriftRow(f"drift: {column}", _DRIFT_TOP + _ROW_HEIGHT * number, places)
+    counts = Counter(name for window in result.windows for name in window.drifting)
+    for number, (name, _) in enumerate(counts.most_common(_MOST_COLUMNS)):
+        places = [axes.place_day(w.start, middle) for w in result.windows if name in w.drifting]
+        label = _shorten(f"drift: {name}")
+        yield DriftRow(label, _DRIFT_TOP + _ROW_HEIGHT * number, places)
+
+
+def _shorten(label: str) -> str:
+    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
 
 
 def _draw_days(result: Simulation, axes: Axes) -> Iterator[Item]:

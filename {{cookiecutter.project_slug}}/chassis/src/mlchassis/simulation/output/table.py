@@ -85,7 +85,7 @@ def _spell_window(window: WindowResult) -> Sequence[str]:
         _spell(scores.never_retrained),
         _spell(scores.fresh),
         window.status,
-        ", ".join(window.drift),
+        ", ".join(window.drifting),
     )
 
 
