@@ -114,6 +114,27 @@ def test_a_number_to_predict_is_compared_with_its_median() -> None:
     assert alone["noise"] < 0.6
 
 
+@pytest.mark.parametrize("most", [0.0, 10.0])
+@pytest.mark.parametrize("values", ["many", "two"])
+def test_a_copy_of_a_number_that_most_rows_share_is_caught(most: float, values: str) -> None:
+    """A grade that most rows have in full, or a bill that most rows do not have to pay."""
+    generator = np.random.default_rng(1)
+    others = generator.uniform(1, 9, ROWS) if values == "many" else np.full(ROWS, 5.0)
+    target = np.where(generator.random(ROWS) < 0.7, most, others)
+    features = {"copy": target * 2, "noise": generator.normal(size=ROWS)}
+    alone = rank(features, target, features, target)
+
+    assert alone["copy"] > 0.98
+    assert alone["noise"] < 0.6
+
+
+def test_a_split_with_one_outcome_alone_is_no_ground_for_a_suspicion() -> None:
+    target = np.array([0.0, 1] * 50)
+    features = {"number": np.arange(100.0)}
+
+    assert rank(features, target, features, np.zeros(100)) == {"number": 0.5}
+
+
 @pytest.mark.parametrize("position", range(5))
 def test_a_column_that_marks_one_class_of_several_is_caught_wherever_it_stands(
     position: int,

@@ -37,7 +37,8 @@ def rank_single_features(
     A feature's values are binned on the training split, each bin answers with its mean target, and
     a missing value is a bin of its own: what is only missing after the event is as informative as a
     value. Of more than two classes each is compared with all others, and the highest value
-    counts; numbers are compared with their median.
+    counts; numbers are compared with their median, or with the next smaller one where that is the
+    largest. Where a split has one outcome alone, nothing can be said: 0.5.
 
     Args:
         train: Features to learn the bins from.
@@ -64,14 +65,23 @@ def _binary_answers(
 ) -> Iterator[tuple[Floats, Floats]]:
     """Yield the targets of both splits as yes or no: one pair, or one for each class."""
     if classes <= 2:
-        cut = np.median(train) if len(np.unique(train)) > 2 else 0.5
-        yield (train > cut).astype(float), (validation > cut).astype(float)
+        cut = _choose_cut(train)
+        answer, truth = ((part > cut).astype(float) for part in (train, validation))
+        if 0 < truth.sum() < len(truth):
+            yield answer, truth
         return
     for position in range(classes):
         answer = (train == position).astype(float)
         truth = (validation == position).astype(float)
         if min(truth.sum(), len(truth) - truth.sum(), answer.sum()) >= LEAST_CLASS_ROWS:
             yield answer, truth
+
+
+def _choose_cut(target: Floats) -> float:
+    """Return the median, or the next smaller value where no target is larger."""
+    median = float(np.median(target))
+    smaller = target[target < median]
+    return median if target.max() > median or not len(smaller) else float(smaller.max())
 
 
 def _measure_alone(codes: NDArray[np.intp], size: int, answer: Floats, truth: Floats) -> float:
