@@ -30,7 +30,8 @@ def test_no_other_threshold_is_cheaper(
 ) -> None:
     generator = np.random.default_rng(seed)
     target = generator.integers(2, size=rows).astype(float)
-    probability = generator.integers(1, grid, size=rows) / grid
+    # Zero and one are among them: trees that are certain answer so.
+    probability = generator.integers(grid + 1, size=rows) / grid
     chosen = choose_threshold(target, probability, alarm, miss)
     thresholds = np.linspace(0, 1, 4 * grid + 1)
     cheapest = min(cost(target, probability, t, alarm, miss) for t in thresholds)
@@ -59,3 +60,16 @@ def test_rows_of_one_probability_are_never_parted() -> None:
 
     assert choose_threshold(target, probability, 1, 3) == 0
     assert choose_threshold(target, probability, 3, 1) == 1
+
+
+def test_a_row_of_certainty_is_positive_at_every_threshold() -> None:
+    target, probability = np.array([0.0, 0, 1, 0]), np.array([0.1, 0.2, 0.5, 1.0])
+
+    assert choose_threshold(target, probability, 100, 1) == pytest.approx(0.35)
+
+
+def test_a_threshold_parts_probabilities_that_are_neighbors() -> None:
+    for low in np.random.default_rng(1).random(20):
+        target, probability = np.array([0.0, 1]), np.array([low, np.nextafter(low, 1)])
+        chosen = choose_threshold(target, probability, 1, 1)
+        assert cost(target, probability, chosen, 1, 1) == 0

@@ -26,7 +26,11 @@ def choose_threshold(
     misses = np.concatenate([[0], np.cumsum(sorted_target)])
     alarms = (len(target) - target.sum()) - np.concatenate([[0], np.cumsum(1 - sorted_target)])
     cost = cost_false_positive * alarms + cost_false_negative * misses
-    cuts = np.concatenate([[0.0], (ranked[:-1] + ranked[1:]) / 2, [1.0]])
-    distinct = np.concatenate([[True], ranked[:-1] < ranked[1:], [True]])
+    half_way = (ranked[:-1] + ranked[1:]) / 2
+    # Between neighbors there is no number: half-way is one of them.
+    half_way = np.where(half_way > ranked[:-1], half_way, ranked[1:])
+    cuts = np.concatenate([[0.0], half_way, [1.0]])
+    # A probability of 1 is positive at every threshold.
+    distinct = np.concatenate([[True], ranked[:-1] < ranked[1:], ranked[-1:] < 1])
     allowed = np.flatnonzero(distinct)
     return float(cuts[allowed[cost[allowed].argmin()]])
