@@ -24,7 +24,7 @@ from mlchassis.paths import Paths
 from mlchassis.project import Project, Workspace
 from mlchassis.registry.tracking import Tracker, connect
 from mlchassis.reports import read_report
-from mlchassis.studies.command import describe_staleness, run_studies
+from mlchassis.studies.command import describe_search, describe_staleness, run_studies
 from mlchassis.studies.fitting import Problem
 from mlchassis.studies.importance import NOISE, measure_importance
 from mlchassis.studies.importance import __package__ as study
@@ -33,6 +33,7 @@ from mlchassis.studies.results import ColumnImportance, SearchResult
 from mlchassis.studies.search import apply_choice, name_study, search
 from mlchassis.studies.search_ranges import find_multiples, find_ranges
 from mlchassis.studies.staleness import measure_staleness
+from mlchassis.training.trained_model import TrainingError
 
 FEATURES = FeatureCode(dict, digest="0" * 64)
 """Each column as it is."""
@@ -138,6 +139,22 @@ def test_a_model_ages_in_a_world_that_turns_and_not_in_one_that_stays(problem: P
     found = measure_staleness(problem, steady, lambda _: None)
     assert found.max_age_months == found.oldest_tried
     assert "may become at least" in describe_staleness(found)[-1]
+
+
+def test_an_age_is_counted_in_months_of_the_calendar(problem: Problem) -> None:
+    quarters = {f"2013-{m:02d}": make_rows(m) for m in (1, 4, 7, 10, 12)}
+    found = measure_staleness(problem, quarters, lambda _: None)
+    assert [(part.months, part.tried_in) for part in found.ages] == [(3, 2), (6, 1)]
+    assert (found.max_age_months, found.oldest_tried) == (6, 6)
+
+    turning = {f"2013-{m:02d}": make_rows(m, turn=np.pi / 2 * (m < 7)) for m in (1, 4, 7, 10, 12)}
+    found = measure_staleness(problem, turning, lambda _: None)
+    assert found.max_age_months == 0
+    sentence = describe_staleness(found)[-1]
+    assert sentence == (
+        "staleness: a model loses more than 0.03 of roc_auc within 3 months; retrain as each month "
+        "arrives"
+    )
 
 
 def test_too_few_months_say_nothing_about_age(problem: Problem) -> None:
@@ -250,12 +267,34 @@ def test_every_trial_is_a_run_and_a_killed_search_ends_as_an_undisturbed_one(
     assert len({run.data.tags["study"] for run in runs}) == 1
     assert sorted(int(run.data.tags["trial"]) for run in runs) == list(range(trials))
     assert found.best == max(run.data.metrics["validation/roc_auc"] for run in runs)
+    assert found.current is not None
     assert found.best >= found.current
     assert found.holds
     low, high = find_multiples(problem)["learning_rate"]
     assert 0.2 * low <= found.settings["learning_rate"] <= 0.2 * high
     assert go_on("killed.db") == found
     assert go_on("undisturbed.db") == found
+
+
+@pytest.mark.one_python
+def test_settings_that_cannot_be_trained_have_no_value_in_a_search(
+    problem: Problem,
+    examples: tuple[Dataset, Dataset],
+    tracker: Tracker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fit = Problem.fit
+
+    def fail_as_it_is(self: Problem, train: Any, held_out: Any, settings: Any, seed: Any) -> Any:
+        if settings.learning_rate == self.settings.learning_rate:
+            raise TrainingError("The candidate was still gaining.")
+        return fit(self, train, held_out, settings, seed)
+
+    monkeypatch.setattr(Problem, "fit", fail_as_it_is)
+    found = search(problem, *examples, tracker, tmp_path / "study.db", lambda _: None)
+    assert found.current is None
+    assert "roc_auc cannot be measured now," in describe_search(found)[0]
 
 
 def test_a_choice_is_written_where_it_holds_and_refused_where_it_was_luck(

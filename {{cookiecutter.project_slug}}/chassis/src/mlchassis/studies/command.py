@@ -143,7 +143,9 @@ def describe_staleness(result: Staleness) -> list[str]:
     oldest = result.max_age_months
     limit = f"loses more than {result.max_loss:g} of {result.metric}"
     if not oldest:
-        return [*lines, f"staleness: a model {limit} within a month; retrain as each month arrives"]
+        soon = result.ages[0].months
+        span = f"{soon} months" if soon > 1 else "a month"
+        return [*lines, f"staleness: a model {limit} within {span}; retrain as each month arrives"]
     at_least = "at least " if oldest == result.oldest_tried else ""
     return [
         *lines,
@@ -154,12 +156,14 @@ def describe_staleness(result: Staleness) -> list[str]:
 def describe_search(result: SearchResult) -> list[str]:
     """Return the result of the hyperparameter search as a sentence."""
     chosen = ", ".join(f"{name} {value:g}" for name, value in result.settings.items())
-    values = (
-        f"{format_number(result.current)} now, {format_number(result.best)} in the best of "
-        f"{result.trials} trials"
+    now = (
+        "cannot be measured now, since training fails"
+        if result.current is None
+        else f"is {format_number(result.current)} now"
     )
+    best = f"{format_number(result.best)} in the best of {result.trials} trials"
     again = f"{format_number(result.trained_again)} when it is trained again by another seed"
-    return [f"search: {result.metric} is {values}, {again}: {chosen}"]
+    return [f"search: {result.metric} {now}, {best}, {again}: {chosen}"]
 
 
 _STUDIES: Mapping[str, tuple[Callable[[_Inputs], Any], Callable[[Any], list[str]]]] = {

@@ -36,7 +36,7 @@ class AgeLoss(_Result):
     """Loss of models of one age against new ones.
 
     Attributes:
-        months: The age.
+        months: The age, in months of the calendar.
         tried_in: Number of months in which it was measured.
         gap: Gain of the new model over the old one.
     """
@@ -82,7 +82,7 @@ class SearchResult(_Result):
 
     Attributes:
         trials: Number of trials that ended.
-        current: Metric of the settings in `params.yaml`.
+        current: Metric of the settings in `params.yaml`; None where they cannot be trained.
         best: Metric of the best trial.
         trained_again: Metric of its settings with another seed.
         tolerance: Largest difference of the two that is no luck.
@@ -93,7 +93,7 @@ class SearchResult(_Result):
 
     metric: str
     trials: int
-    current: float
+    current: float | None
     best: float
     trained_again: float
     tolerance: float

@@ -88,9 +88,9 @@ def search(
 
 def _conclude(trials: _Search) -> SearchResult:
     """Train the best settings again, and report whether they hold."""
-    measured = [trial.value for trial in trials.finished if trial.value is not None]
+    values = [trial.value for trial in trials.finished]
     problem = trials.problem
-    if not measured:
+    if all(value is None for value in values):
         raise ProjectError(
             f"None of the {problem.params.study.trials} trials could be trained; fix the training "
             "itself with `make repro` first."
@@ -101,7 +101,7 @@ def _conclude(trials: _Search) -> SearchResult:
     return SearchResult(
         metric=problem.params.judge.metric,
         trials=len(trials.finished),
-        current=measured[0],
+        current=values[0],
         best=trials.study.best_value,
         trained_again=again,
         tolerance=tolerance,

@@ -2,7 +2,8 @@
 
 A backtest (Breck et al. 2017, "Models are not too stale"): for each of the newest months the world
 is turned back to its beginning, and a model that was trained then is compared with those that had
-been trained one, two, … months before.
+been trained one, two, … months before. The calendar counts: of quarters the next older model is
+three months old.
 """
 
 from collections.abc import Callable, Mapping
@@ -90,6 +91,7 @@ def _collect_gaps(
     metric = problem.params.judge.metric
     names = list(months)
     gaps: dict[int, list[_Gap]] = {}
+    tried = 0
     for number in reversed(range(_LEAST_MONTHS + 1, len(names))):
         rows = months[names[number]]
         compared = _compare_ages(problem, rows, number, models)
@@ -99,9 +101,11 @@ def _collect_gaps(
                 f"{len(rows):,} labeled rows"
             )
             continue
-        for age, gap in enumerate(compared, 1):
-            gaps.setdefault(age, []).append(gap)
-        if len(gaps[1]) == problem.params.study.months:
+        # The newest model has seen the month before.
+        for earlier, gap in zip(reversed(names[: number - 1]), compared, strict=False):
+            gaps.setdefault(_count_months(earlier, names[number - 1]), []).append(gap)
+        tried += 1
+        if tried == problem.params.study.months:
             break
     if not gaps:
         raise NothingToStudyError(
@@ -109,6 +113,14 @@ def _collect_gaps(
             "until more rows have labels."
         )
     return gaps
+
+
+def _count_months(earlier: str, later: str) -> int:
+    """Count the months of the calendar from one to another, such as 2013-11 to 2014-02: 3."""
+    years, months = (
+        int(b) - int(a) for a, b in zip(earlier.split("-"), later.split("-"), strict=True)
+    )
+    return 12 * years + months
 
 
 def _fit_models(
