@@ -52,3 +52,11 @@ def test_residuals_are_what_is_left_of_a_number(tmp_path: Path) -> None:
     curve = pd.read_csv(tmp_path / "residuals.csv")
 
     assert curve.to_numpy().tolist() == [[1, 1], [2, 2], [3, -2]]
+
+
+def test_curves_keep_the_digits_of_small_and_of_large_numbers(tmp_path: Path) -> None:
+    for unit in (1e-9, 1e9):
+        target, scores = np.array([1.0, 2, 4]) * unit, np.array([[3.0], [1], [2]]) * unit
+        write_curves(tmp_path, "regression", target, scores, bins=2)
+        curve = pd.read_csv(tmp_path / "residuals.csv")
+        assert curve.to_numpy() / unit == pytest.approx(np.array([[1, 1], [2, 2], [3, -2]]))

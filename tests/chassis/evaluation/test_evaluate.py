@@ -26,6 +26,7 @@ from mlchassis.evaluation.evaluate import (
     describe_decision,
     describe_implausible,
     describe_units,
+    hash_scores,
     measure_all,
     measure_contamination,
 )
@@ -487,3 +488,9 @@ def test_a_leak_that_shows_on_the_validation_data_alone_is_reported(
     found = describe_implausible(CONTRACT, splits, ask, limits)
     assert (found and found.data) == data
     assert found is None or found.columns == ["x"]
+
+
+def test_answers_in_a_small_unit_have_hashes_of_their_own() -> None:
+    answers = np.array([[1.0], [2.0], [3.0]]) * 1e-8
+    assert hash_scores(answers) != hash_scores(answers * 1.01)
+    assert hash_scores(answers) == hash_scores(answers * (1 + 1e-15))

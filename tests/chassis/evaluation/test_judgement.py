@@ -473,6 +473,15 @@ def test_a_gain_that_is_too_large_is_said_with_every_cause_it_may_have(params: P
     assert "too good" not in passed.sentence
 
 
+def test_sentences_keep_the_digits_of_small_and_of_large_numbers(params: Params) -> None:
+    gain = {"value": 1.2e-5, "low": 0.9e-5, "high": 1.5e-5, "validation_gain_over_prior": 2e-5}
+    facts = changed(lambda f: (f["contamination"].update(gain), f.update(bundle_bytes=123_456_789)))
+    gates = judge(make_context(facts, CONTRACT, params, CHAMPION, FAST)).gates
+    sentences = {gate.name: gate.sentence for gate in gates}
+    assert "0.0000" not in sentences["contamination"]
+    assert "The graph has 123.5 MB;" in sentences["size"]
+
+
 def test_the_two_groups_that_differ_most_are_named(params: Params) -> None:
     facts = changed(
         lambda f: f["fairness"]["disparities"][0]["disparity"].update(value=0.3, low=0.25, high=0.4)

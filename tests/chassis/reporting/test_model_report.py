@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,15 @@ import yaml
 from ml_service.features import compute_features
 from mlchassis.bundle.bundle import load_bundle, write_bundle
 from mlchassis.config.params import Params
-from mlchassis.contract.model import Contract
+from mlchassis.contract.model import Contract, parse_contract
+from mlchassis.data.results.splits import SplitFacts
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.gates.judgement import RejectedError
+from mlchassis.evaluation.results import Evaluation
 from mlchassis.features.code import load_feature_code
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace
+from mlchassis.reporting import model_report
 from mlchassis.workflow import release
 
 FEATURES = load_feature_code(compute_features)
@@ -179,7 +183,7 @@ def test_numbers_have_few_digits_and_no_exponent(
     prices = {"value": 123456.789, "low": -0.00002277, "high": 0.00123456}
     change_facts(project, lambda facts: facts["metrics"].update(log_loss=prices))
     for text in told():
-        assert "123,457 (0 to 0.001235)" in text
+        assert "123,457 (-0.000023 to 0.001235)" in text.replace("\\", "")
     assert ">123,000</text>" in told()[0]
 
 
@@ -212,6 +216,26 @@ def test_the_first_screen_tells_a_proportion_where_one_was_measured(
 
     change_facts(project, judge_by_loss)
     assert "<b>Accuracy 0.5</b><span>of 100 cases it answers 50 correctly</span>" in told()[0]
+
+
+def test_a_ranking_of_several_classes_is_no_ranking_of_the_last_one(project: Workspace) -> None:
+    evaluation = Evaluation.model_validate_json((project.reports / "evaluation.json").read_text())
+    contract = parse_contract("""
+apiVersion: v3.2.0
+version: 1.0.0
+name: fish
+schema:
+  - properties:
+      - {name: length, logicalType: number, tags: [feature]}
+      - name: kind
+        logicalType: string
+        tags: [target]
+        enum: [{value: carp}, {value: eel}, {value: pike}]
+""")
+    assert model_report._explain_metric("roc_auc", evaluation, contract) == (
+        "of 100 pairs of a case of one class and a case of another, it ranks 70 correctly, on "
+        "average over the classes"
+    )
 
 
 def test_groups_of_people_are_told_where_a_column_makes_them(
@@ -325,6 +349,52 @@ def test_the_outcome_of_each_window_is_told_and_a_large_difference_warned_of(
         for text in told():
             assert f"The outcome: {train:.0%} in train, 78% in validation, 80% in test." in text
             assert ("These differ much" in text) == warned
+
+
+def test_the_mean_of_a_number_is_no_proportion() -> None:
+    splits = {
+        name: SplitFacts(rows=100, target_mean=mean)
+        for name, mean in (("train", 0.2), ("validation", 0.4), ("test", 0.00002))
+    }
+    assert model_report._spell_outcome(splits, has_classes=False) == (
+        "The outcome: 0.2 in train, 0.4 in validation, 0.00002 in test."
+    )
+
+
+def test_slices_begin_with_the_worst_one_whichever_way_is_better(
+    project: Workspace, told: Callable[[], tuple[str, str]]
+) -> None:
+    part = {
+        "where": {"carrier": "UA"},
+        "rows": 600,
+        "value": ALIKE,
+        "difference": ALIKE,
+        "baselines": {"prior": {"value": 0.0, "gain": ALIKE}},
+    }
+    change_facts(project, lambda facts: facts.update(slices=[part]))
+    for text in told():
+        assert "rows, the worst first. A slice" in text
+
+
+def test_a_small_threshold_is_not_spelt_as_zero(project: Workspace) -> None:
+    bundle = load_bundle(project.bundle, FEATURES)
+    rare = replace(bundle, metadata=bundle.metadata.model_copy(update={"threshold": 0.0004}))
+    assert "positive from a probability of 0.0004," in " ".join(model_report._limits(rare))
+
+
+def test_the_calibration_of_a_number_is_in_its_own_unit(
+    project: Workspace, told: Callable[[], tuple[str, str]]
+) -> None:
+    Path(project.plots / "calibration.csv").write_text(
+        "predicted,observed\n1e-05,1e-05\n2e-05,4e-05\n"
+    )
+    number = "Calibration: mean of the true numbers, by mean prediction"
+    assert "of 100 cases given 30%" in told()[0]
+    change_facts(project, lambda facts: facts.update(task="regression"))
+    page, _ = told()
+    assert number in page
+    assert "of 100 cases given 30%" not in page
+    assert ">0.00004</text>" in page
 
 
 def test_a_model_that_is_too_good_carries_a_warning_on_the_first_screen(

@@ -287,7 +287,7 @@ def test_settings_that_cannot_be_trained_have_no_value_in_a_search(
     fit = Problem.fit
 
     def fail_as_it_is(self: Problem, train: Any, held_out: Any, settings: Any, seed: Any) -> Any:
-        if settings.learning_rate == self.settings.learning_rate:
+        if settings == self.settings:
             raise TrainingError("The candidate was still gaining.")
         return fit(self, train, held_out, settings, seed)
 
@@ -412,6 +412,7 @@ def test_the_search_finds_the_parameter_of_an_own_estimator(
 
     found = search(own, train, validation, tracker, tmp_path / "study.db", lambda _: None)
     assert found.estimator == "proportions"
+    assert found.current is not None
     assert found.current > found.best
     assert 0.6 < found.settings["chance"] <= 0.8
 

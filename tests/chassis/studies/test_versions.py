@@ -9,11 +9,18 @@ from ml_service.features import compute_features
 from mlchassis.bundle.bundle import load_bundle
 from mlchassis.config.params import Params
 from mlchassis.errors import ProjectError
+from mlchassis.evaluation.results import MeasuredInterval, SliceGain
 from mlchassis.features.code import load_feature_code
 from mlchassis.project import Workspace
 from mlchassis.registry.tracking import connect
 from mlchassis.reports import load_report
-from mlchassis.studies.results import AnswerChange, VersionComparison
+from mlchassis.studies.results import (
+    AnswerChange,
+    Churn,
+    ComparedVersion,
+    MetricPair,
+    VersionComparison,
+)
 from mlchassis.studies.versions import compare, count_changes, describe
 from mlchassis.workflow import release
 
@@ -82,3 +89,26 @@ def test_a_number_that_hardly_moves_is_the_same_answer() -> None:
     before, after = np.array([1.0, 2.0]), np.array([1.0 + 1e-9, 2.5])
     found = count_changes(before, after, before[:, None], after[:, None])
     assert (found.rows, found.changes) == (1, [])
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_the_unit_of_a_number_does_not_decide_whether_an_answer_changes(unit: float) -> None:
+    before = np.array([1.0, 2.0, 3.0]) * unit
+    after = np.array([1.0 + 1e-9, 2.5, 3.5]) * unit
+    found = count_changes(before, after, before[:, None], after[:, None], unit)
+    assert found.rows == 2
+
+
+def test_the_lines_of_a_comparison_keep_the_digits_of_small_numbers() -> None:
+    part = MeasuredInterval(value=0.0000123, low=0.0000012, high=0.0000234)
+    comparison = VersionComparison(
+        a=ComparedVersion(version="1", digest="a"),
+        b=ComparedVersion(version="2", digest="b"),
+        rows=100,
+        metric="rmse",
+        metrics={"rmse": MetricPair(a=part, b=part, gain=part)},
+        slices=[SliceGain(where={"c": "x"}, rows=50, value=0.0000123, other=0.0000123, gain=part)],
+        churn=Churn(rows=1, proportion=0.01, changes=[], mean_move=0.0000123),
+    )
+    lines = [*describe(comparison)]
+    assert all("1.2e-05" in line for line in (lines[2], lines[3], lines[4]))

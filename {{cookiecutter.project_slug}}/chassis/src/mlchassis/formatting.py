@@ -1,6 +1,12 @@
 """Numbers as people read them, whatever their unit: proportions, seconds or millions."""
 
+import math
 from typing import Protocol
+
+_SMALLEST_PLAIN = 1e-6
+"""A smaller number has more zeros than anybody counts."""
+_ROUNDING = 1e-15
+"""A smaller number is the rounding error of a difference."""
 
 
 class IntervalLike(Protocol):
@@ -21,6 +27,7 @@ class IntervalLike(Protocol):
 
 def format_number(value: float, *, signed: bool = False) -> str:
     """Return a number with four decimals, without any from 1,000 on, or with two digits if tiny."""
+    value += 0.0  # No minus before zero.
     size = abs(value)
     if size >= 1000:
         kind = ",.0f"
@@ -42,7 +49,15 @@ def format_interval(interval: IntervalLike, *, signed: bool = False) -> str:
 
 
 def spell_number(value: float) -> str:
-    """About four digits, and no exponent that a layman would stumble on."""
-    if abs(value) >= 1000:
+    """About four digits, two of a small number; an exponent only where it would be unreadable."""
+    size = abs(value)
+    if size >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.4g}" if abs(value) >= 0.001 else f"{round(value, 4) + 0.0:g}"
+    if size >= 0.001 or math.isnan(value):
+        return f"{value:.4g}"
+    if size < _ROUNDING:
+        return "0"
+    if size < _SMALLEST_PLAIN:
+        return f"{value:.2g}"
+    digits = 1 - math.floor(math.log10(size))
+    return f"{value:.{digits}f}".rstrip("0")

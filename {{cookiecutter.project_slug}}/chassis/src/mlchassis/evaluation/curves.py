@@ -16,7 +16,7 @@ def write_curves(folder: Path, task: Task, target: Floats, scores: Floats, bins:
     """The curves of a task as CSV files: ROC and its like, or residuals."""
     for name, curve in describe_curves(task, target, scores, bins).items():
         with replacing(folder / f"{name}.csv") as scratch:
-            curve.round(6).to_csv(scratch, index=False)
+            curve.to_csv(scratch, index=False, float_format="%.9g")
 
 
 def describe_curves(

@@ -1,6 +1,7 @@
 """Stage `evaluate`: the bundle's own answers on the test split; it writes facts alone."""
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -473,5 +474,11 @@ def prepare_statistics(
 
 
 def hash_scores(scores: Floats) -> str:
-    """SHA-256 of answers, rounded to a millionth so that the last bit of a sum does not count."""
-    return hashlib.sha256(np.round(scores, 6).tobytes()).hexdigest()
+    """SHA-256 of answers, rounded to a millionth so that the last bit of a sum does not count.
+
+    Numbers that are all below 1 are rounded to a millionth of the next power of ten.
+    """
+    largest = float(np.abs(scores).max(initial=0.0))
+    is_small = scores.shape[1] == 1 and 0 < largest < 1
+    digits = 6 - math.ceil(math.log10(largest)) if is_small else 6
+    return hashlib.sha256(np.round(scores, digits).tobytes()).hexdigest()

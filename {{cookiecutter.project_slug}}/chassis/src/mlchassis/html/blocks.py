@@ -24,13 +24,18 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A line through points, beside the diagonal where that means something."""
+    """A line through points, beside the diagonal where that means something.
+
+    Attributes:
+        proportions: True if both axes reach from 0 to 1 at least.
+    """
 
     title: str
     across: str
     up: str
     points: Points
     diagonal: bool = False
+    proportions: bool = True
 
 
 @dataclass(frozen=True, slots=True)

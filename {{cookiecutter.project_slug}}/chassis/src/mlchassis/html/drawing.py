@@ -80,11 +80,11 @@ def measure_bars(block: Bars) -> list[tuple[str, str, str]]:
 
 
 def draw_curve(curve: Curve) -> CurveShape:
-    """Return the coordinates of a curve in a square that holds 0, 1 and all points."""
-    values = [value for point in curve.points for value in point]
+    """Return the coordinates of a curve in a square that holds 0, the points and, maybe, 1."""
+    values = [value for point in curve.points for value in point if math.isfinite(value)]
     low = min(0.0, *values)
-    high = max(1.0, *values)
-    span = high - low
+    high = max(float(curve.proportions), *values)
+    span = high - low or 1.0
 
     def place_across(x: float) -> str:
         return f"{_LEFT + _WIDTH * (x - low) / span:.1f}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from mlchassis.evaluation.results import Disparity, Evaluation, MeasuredInterval
 from mlchassis.evaluation.slices import name_rows
-from mlchassis.formatting import IntervalLike, spell_number
+from mlchassis.formatting import IntervalLike, format_number, spell_number
 from mlchassis.html.blocks import Bars, Block, Section, Table, Text
 from mlchassis.studies.results import ColumnImportance, StudyReport, VersionComparison
 
@@ -111,7 +111,7 @@ def _spell_importance(column: ColumnImportance) -> tuple[str, ...]:
 def _draw_importance(column: ColumnImportance) -> tuple[str, float, str]:
     """Return label, length and text of a bar; a negative importance has no length."""
     importance = column.importance.value
-    return column.column, max(0.0, importance), f"{importance:.4f}"
+    return column.column, max(0.0, importance), format_number(importance)
 
 
 def describe_comparison(comparison: VersionComparison | None, digest: str) -> Iterator[Section]:

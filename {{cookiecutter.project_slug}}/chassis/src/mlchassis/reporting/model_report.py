@@ -79,6 +79,9 @@ _CURVES = {
     ),
     "calibration": ("Calibration: of 100 cases given 30%, about 30 should come true", True),
 }
+_CURVES_OF_NUMBERS = {
+    "calibration": ("Calibration: mean of the true numbers, by mean prediction", True),
+}
 
 _SHOWN_SLICES = 8
 """Slices above the fold."""
@@ -121,12 +124,13 @@ def describe(
     """Return the built-in sections in order, each with the name that own sections refer to."""
     limits = [Text(limit) for limit in _limits(bundle)]
     study = _read_study(paths)
+    curves = _curves(paths, evaluation.task)
     answer = [Text(_answer(bundle)), Text(bundle.contract.usage)]
     return [
         ("prediction", [Section("Prediction", answer)]),
         (
             "metrics",
-            [Section("Metrics", [*_describe_metrics(params, evaluation), *_curves(paths)])],
+            [Section("Metrics", [*_describe_metrics(params, evaluation), *curves])],
         ),
         ("errors", describe_errors(evaluation)),
         ("slices", [Section("Performance by slice", _slices(params, evaluation))]),
@@ -134,7 +138,7 @@ def describe(
         ("importance", describe_importance(study, bundle.metadata.data_hash)),
         ("comparison", describe_comparison(_read_comparison(paths), bundle.digest)),
         ("gates", [_describe_gates(judgement)]),
-        ("data", [Section("Data", _data(SplitReport.load(paths.reports)))]),
+        ("data", [Section("Data", _data(SplitReport.load(paths.reports), bundle.contract))]),
         ("left_out", describe_left_out(bundle.contract)),
         ("limitations", [Section("Limitations", limits)]),
     ]
@@ -194,13 +198,13 @@ def _spell_resampling(evaluation: Evaluation) -> str:
     return f"by bootstrap of {units}"
 
 
-def _data(report: SplitReport) -> list[Block]:
+def _data(report: SplitReport, contract: Contract) -> list[Block]:
     splits: dict[str, SplitFacts] = dict(report.splits)
     timed = all(part.begin and part.until for part in splits.values())
     rows = [
         (name, f"{part.rows:,}", *(_days(part) if timed else ())) for name, part in splits.items()
     ]
-    outcome = _spell_outcome(splits)
+    outcome = _spell_outcome(splits, has_classes=bool(contract.classes))
     return [
         Table(("split", "rows", *(("from", "until") if timed else ())), rows),
         *(Text(text) for text in (report.explanation, outcome) if text),
@@ -228,7 +232,7 @@ def _list_outcomes(splits: Mapping[str, SplitFacts]) -> dict[str, dict[str, floa
     return {"": means} if len(means) == len(splits) else {}
 
 
-def _spell_outcome(splits: Mapping[str, SplitFacts]) -> str:
+def _spell_outcome(splits: Mapping[str, SplitFacts], *, has_classes: bool) -> str:
     """Spell the outcome in each split: "36 % in train, 80 % in test"; empty if not known."""
     outcomes = _list_outcomes(splits)
     if not outcomes:
@@ -237,15 +241,14 @@ def _spell_outcome(splits: Mapping[str, SplitFacts]) -> str:
         label: max(values.values()) - min(values.values()) for label, values in outcomes.items()
     }
     label = max(sorted(spread), key=lambda name: spread[name])
-    proportion = all(0 <= value <= 1 for value in outcomes[label].values())
     spelt = ", ".join(
-        f"{f'{value:.0%}' if proportion else spell_number(value)} in {name}"
+        f"{f'{value:.0%}' if has_classes else spell_number(value)} in {name}"
         for name, value in outcomes[label].items()
     )
     warning = (
         " These differ much: what was learned from one may not hold in the other; see the chart of "
         "the outcome by month in reports/data.html."
-        if proportion and spread[label] > _LARGE_DIFFERENCE
+        if has_classes and spread[label] > _LARGE_DIFFERENCE
         else ""
     )
     return f"The outcome{f' {label}' if label else ''}: {spelt}.{warning}"
@@ -304,11 +307,12 @@ def _explain_metric(metric: str, evaluation: Evaluation, contract: Contract) -> 
     if metric == "accuracy":
         return f"of 100 cases it answers {100 * value:.3g} correctly"
     if metric == "roc_auc":
+        ranked = f"it ranks {100 * value:.3g} correctly"
+        if len(contract.classes) > 2:
+            pairs = "of 100 pairs of a case of one class and a case of another"
+            return f"{pairs}, {ranked}, on average over the classes"
         positive = _name_positive(contract)
-        return (
-            f"of 100 pairs of a case that is '{positive}' and one that is not, it ranks "
-            f"{100 * value:.3g} correctly"
-        )
+        return f"of 100 pairs of a case that is '{positive}' and one that is not, {ranked}"
     return _explain_metrics(evaluation)[metric]
 
 
@@ -348,7 +352,7 @@ def _slices(params: Params, evaluation: Evaluation) -> list[Block]:
     baselines = list(dict.fromkeys(name for part in parts for name in part.baselines))
     rows = [_spell_slice(part, baselines) for part in parts]
     introduction = (
-        f"{evaluation.primary_metric} in each slice of at least {least}, the lowest first. A slice "
+        f"{evaluation.primary_metric} in each slice of at least {least}, the worst first. A slice "
         "may be harder than others for any model, so the release gate compares it with the "
         f"baselines on the same rows. Intervals are corrected for the number of slices, "
         f"{len(parts)}."
@@ -402,21 +406,22 @@ def _limits(bundle: Bundle) -> list[str]:
     ]
     if threshold is not None:
         limits.append(
-            f"Decision threshold: positive from a probability of {threshold:.3f}, the cheapest one "
-            "on the validation split at the stated costs of the two errors."
+            f"Decision threshold: positive from a probability of {spell_number(threshold)}, the "
+            "cheapest one on the validation split at the stated costs of the two errors."
         )
     return limits
 
 
-def _curves(paths: Paths) -> list[Curve]:
+def _curves(paths: Paths, task: Task) -> list[Curve]:
     curves = []
-    for name, (title, diagonal) in _CURVES.items():
+    numbers = task == "regression"
+    for name, (title, diagonal) in (_CURVES_OF_NUMBERS if numbers else _CURVES).items():
         file = paths.plots / f"{name}.csv"
         if file.exists():
             points = pd.read_csv(file)
             across, up = (str(column).replace("_", " ") for column in points.columns)
             pairs = list(zip(points.iloc[:, 0], points.iloc[:, 1], strict=True))
-            curves.append(Curve(title, across, up, pairs, diagonal))
+            curves.append(Curve(title, across, up, pairs, diagonal, proportions=not numbers))
     return curves
 
 

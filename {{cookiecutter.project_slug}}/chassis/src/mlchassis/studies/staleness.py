@@ -6,7 +6,7 @@ been trained one, two, … months before. The calendar counts: of quarters the n
 three months old.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,9 +101,8 @@ def _collect_gaps(
                 f"{len(rows):,} labeled rows"
             )
             continue
-        # The newest model has seen the month before.
-        for earlier, gap in zip(reversed(names[: number - 1]), compared, strict=False):
-            gaps.setdefault(_count_months(earlier, names[number - 1]), []).append(gap)
+        for age, gap in zip(_list_ages(names[:number]), compared, strict=True):
+            gaps.setdefault(age, []).append(gap)
         tried += 1
         if tried == problem.params.study.months:
             break
@@ -113,6 +112,12 @@ def _collect_gaps(
             "until more rows have labels."
         )
     return gaps
+
+
+def _list_ages(names: Sequence[str]) -> list[int]:
+    """List how much older the models of earlier months are than the one of the last month."""
+    earlier = names[_LEAST_MONTHS - 1 : -1]
+    return [_count_months(name, names[-1]) for name in reversed(earlier)]
 
 
 def _count_months(earlier: str, later: str) -> int:

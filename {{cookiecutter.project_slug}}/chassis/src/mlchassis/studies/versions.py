@@ -28,7 +28,7 @@ from mlchassis.evaluation.metrics import Floats, encode_target, metrics_for
 from mlchassis.evaluation.results import SliceGain
 from mlchassis.evaluation.slices import compare_slices, find_slices, name_rows
 from mlchassis.extensions.metrics import CustomMetric
-from mlchassis.formatting import format_interval
+from mlchassis.formatting import format_interval, format_number
 from mlchassis.project import Workspace
 from mlchassis.registry.promotion import fetch_bundle
 from mlchassis.registry.tracking import Tracker, Version
@@ -43,7 +43,7 @@ from mlchassis.workspace.outputs import write_facts
 
 _SHOWN_SLICES = 10
 _SMALLEST_CHANGE = 1e-6
-"""A number that changes by less is the same answer."""
+"""A number that changes by less, in units of the targets' spread, is the same answer."""
 
 
 def compare(
@@ -76,15 +76,15 @@ def compare(
             answer_rows(bundle, rows, folder, f"Version {version.number}'s", paths.features)
             for bundle, version, folder in zip((old, new), versions, folders, strict=True)
         )
-    custom = paths.project.metrics
+    unit = new.metadata.unit
     comparison = VersionComparison(
         a=_name_version(versions[0]),
         b=_name_version(versions[1]),
         rows=len(rows),
         metric=params.judge.metric,
-        metrics=_pair_metrics(_measure(new, rows, before, after, params, custom)),
-        slices=_measure_slices(new, rows, before, after, params, custom),
-        churn=count_changes(decide(old, before), decide(new, after), before, after),
+        metrics=_pair_metrics(_measure(new, rows, before, after, params, challenge.metrics)),
+        slices=_measure_slices(new, rows, before, after, params, challenge.metrics),
+        churn=count_changes(decide(old, before), decide(new, after), before, after, unit),
     )
     write_facts(paths, paths.reports / "comparison.json", comparison.model_dump(by_alias=True))
     return comparison
@@ -100,11 +100,23 @@ def decide(bundle: Bundle, scores: Floats) -> NDArray[Any]:
 
 
 def count_changes(
-    before: NDArray[Any], after: NDArray[Any], scores: Floats, other: Floats
+    before: NDArray[Any],
+    after: NDArray[Any],
+    scores: Floats,
+    other: Floats,
+    unit: float = 1.0,
 ) -> Churn:
-    """Count the rows whose answer changes, by old and new answer, and the score shifts."""
+    """Count the rows whose answer changes, by old and new answer, and the score shifts.
+
+    Args:
+        before: Answers of the old version: names of classes, or numbers.
+        after: Answers of the new version.
+        scores: Scores of the old version.
+        other: Scores of the new version.
+        unit: The spread of the targets, where answers are numbers.
+    """
     numbers = np.issubdtype(before.dtype, np.number)
-    moved = np.abs(after - before) > _SMALLEST_CHANGE if numbers else before != after
+    moved = np.abs(after - before) > _SMALLEST_CHANGE * unit if numbers else before != after
     pairs = [] if numbers else list(zip(before[moved], after[moved], strict=True))
     return Churn(
         rows=int(moved.sum()),
@@ -125,17 +137,18 @@ def describe(comparison: VersionComparison) -> Iterator[str]:
     yield f"{'metric':<10} {a:>12} {b:>12}   {b} is better by"
     for name, pair in comparison.metrics.items():
         gain = format_interval(pair.gain, signed=True)
-        yield f"{name:<10} {pair.a.value:>12.4f} {pair.b.value:>12.4f}   {gain}"
+        before, after = (format_number(part.value) for part in (pair.a, pair.b))
+        yield f"{name:<10} {before:>12} {after:>12}   {gain}"
     churn = comparison.churn
     yield (
         f"churn: {churn.rows:,} rows ({churn.proportion:.2%}) get another answer; "
-        f"scores move by {churn.mean_move:.4f} on average"
+        f"scores move by {format_number(churn.mean_move)} on average"
     )
     for change in churn.changes:
         yield f"  from {change.before} to {change.after}: {change.rows:,} rows"
     for part in comparison.slices[:_SHOWN_SLICES]:
         gain = format_interval(part.gain, signed=True)
-        values = f"{part.other:>8.4f} {part.value:>8.4f}   {gain}"
+        values = f"{format_number(part.other):>8} {format_number(part.value):>8}   {gain}"
         yield f"slice {name_rows(part.where)} ({part.rows:,} rows): {values}"
     rest = len(comparison.slices) - _SHOWN_SLICES
     if rest > 0:

@@ -19,7 +19,7 @@ from mlchassis.evaluation.results import (
     Units,
 )
 from mlchassis.evaluation.slices import name_rows
-from mlchassis.formatting import format_number
+from mlchassis.formatting import format_number, spell_number
 
 
 def better_than_baselines(context: GateContext) -> Iterator[GateResult]:
@@ -138,7 +138,8 @@ def _spell_contamination(evaluation: Evaluation, limit: float, passed: bool) -> 
         f"{_signed(contamination.interval)} on the test split than on the validation split"
     )
     if passed:
-        return f"{finding}; up to {limit:.4f} is within the limit (judge.max_contamination)."
+        allowed = format_number(limit)
+        return f"{finding}; up to {allowed} is within the limit (judge.max_contamination)."
     together = (
         "rows of one person or thing lie in several splits (set split.strategy: group and "
         "split.group), "
@@ -146,9 +147,9 @@ def _spell_contamination(evaluation: Evaluation, limit: float, passed: bool) -> 
         else ""
     )
     return (
-        f"{finding}, shown to be above {limit:.4f}. Either the model has seen rows of the test "
-        f"split, or one of these holds: {together}the test split has another mix of rows, its "
-        "outcome has changed (see the chart of the outcome in reports/data.html), or the "
+        f"{finding}, shown to be above {format_number(limit)}. Either the model has seen rows of "
+        f"the test split, or one of these holds: {together}the test split has another mix of rows, "
+        "its outcome has changed (see the chart of the outcome in reports/data.html), or the "
         "validation split is too small (raise split.validation_days or "
         "split.validation_proportion). If that explains it, raise judge.max_contamination in "
         "params.yaml."
@@ -388,7 +389,7 @@ def small_enough(context: GateContext) -> Iterator[GateResult]:
     """A large graph loads slowly and crowds the cache."""
     size = context.evaluation.bundle_bytes / 1e6
     limit = context.params.export.max_megabytes
-    sentence = f"The graph has {size:.2g} MB; {limit:g} MB are allowed."
+    sentence = f"The graph has {spell_number(size)} MB; {limit:g} MB are allowed."
     yield _on_value("size", size, limit, sentence)
 
 
