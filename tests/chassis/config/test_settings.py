@@ -1,8 +1,10 @@
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+import ml_service
 from mlchassis.config.settings import ServiceSettings, load_service_settings
 from mlchassis.errors import ProjectError
 
@@ -53,6 +55,17 @@ def test_a_wrong_value_is_named_with_its_variable(
     monkeypatch.setenv(name, value)
     with pytest.raises(ProjectError, match=f"^{name} is '{value}'"):
         load_service_settings()
+
+
+def test_every_setting_of_the_service_is_in_the_example_with_its_default() -> None:
+    example = (Path(ml_service.__file__).parents[2] / ".env.example").read_text()
+    listed = dict(re.findall(r"^#(SERVICE_\w+)=(.*)$", example, re.MULTILINE))
+    fields = ServiceSettings.model_fields
+    assert set(listed) == {f"SERVICE_{name}".upper() for name in fields}
+    given = {name.removeprefix("SERVICE_").lower(): text for name, text in listed.items() if text}
+    defaults = {name: fields[name].default for name in given}
+    assert ServiceSettings(**given).model_dump(include=set(given)) == defaults
+    assert all(fields[name].default in (None, "", ()) for name in fields.keys() - given.keys())
 
 
 def test_origins_are_parted_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
