@@ -146,7 +146,7 @@ def looks_like_number(string: str) -> bool:
     if parts is None:
         return False
     marks = Marks()
-    _read_marks(re.split("[eE]", parts.body)[0], marks)
+    _read_marks(parts.body, marks)
     known = not parts.prefix or parts.prefix in CURRENCIES
     return known and (not parts.suffix or parts.suffix in SUFFIXES) and not marks.invalid
 
@@ -178,13 +178,14 @@ def measure_marks(strings: Iterable[str]) -> Marks:
         parts = split_number(string)
         if parts is not None:
             marks.numbers += 1
-            _read_marks(re.split("[eE]", parts.body)[0], marks)
+            _read_marks(parts.body, marks)
     marks.drop_contradictions()
     return marks
 
 
 def _read_marks(body: str, marks: Marks) -> None:
-    plain = "".join(" " if c in SPACES else "'" if c in APOSTROPHES else c for c in body)
+    mantissa, *exponent = re.split("[eE]", body)
+    plain = "".join(" " if c in SPACES else "'" if c in APOSTROPHES else c for c in mantissa)
     signs = [c for c in plain if not c.isdigit()]
     kinds = list(dict.fromkeys(signs))
     if not kinds:
@@ -192,7 +193,8 @@ def _read_marks(body: str, marks: Marks) -> None:
         marks.large += len(plain) > 3
     elif len(kinds) == 1 and len(signs) == 1 and kinds[0] in ".,":
         whole, _, fraction = plain.partition(kinds[0])
-        if len(fraction) == 3 and 1 <= len(whole) <= 3 and whole[0] != "0":
+        # Nobody groups the digits before an exponent.
+        if not exponent and len(fraction) == 3 and 1 <= len(whole) <= 3 and whole[0] != "0":
             marks.either[kinds[0]] += 1
         else:
             marks.decimal[kinds[0]] += 1
