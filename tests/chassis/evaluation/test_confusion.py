@@ -74,3 +74,20 @@ def test_of_many_classes_the_counts_are_enough() -> None:
     )
     assert found.proportions == []
     assert len(found.measured) == 40
+
+
+@pytest.mark.parametrize("days", [1, 10])
+def test_a_proportion_of_all_rows_or_of_none_is_not_certain(days: int) -> None:
+    target = np.array([1.0] * 13 + [0.0] * 87)
+    chosen = np.array([1] * 3 + [0] * 97)
+    found = describe_confusion(
+        target, chosen, ["no", "yes"], COSTS, np.arange(100) // days, **SETTINGS
+    )
+    # The exact interval of 3 hits in 3 rows, and of none in 87.
+    precision = found.measured["precision"]
+    assert (precision.value, precision.high) == (1, 1)
+    assert precision.low == pytest.approx(0.0250 ** (1 / 3))
+    alarms = found.proportions[0][1]
+    assert alarms is not None
+    assert (alarms.value, alarms.low) == (0, 0)
+    assert alarms.high == pytest.approx(1 - 0.025 ** (1 / 87))

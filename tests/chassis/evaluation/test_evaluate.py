@@ -494,3 +494,22 @@ def test_answers_in_a_small_unit_have_hashes_of_their_own() -> None:
     answers = np.array([[1.0], [2.0], [3.0]]) * 1e-8
     assert hash_scores(answers) != hash_scores(answers * 1.01)
     assert hash_scores(answers) == hash_scores(answers * (1 + 1e-15))
+
+
+def test_an_accuracy_of_all_rows_is_not_certain() -> None:
+    contract = parse_contract("""
+apiVersion: v3.2.0
+version: 1.0.0
+schema:
+  - properties:
+      - {name: x, logicalType: number, tags: [feature]}
+      - name: kind
+        logicalType: string
+        tags: [target]
+        enum: [{value: carp}, {value: eel}, {value: pike}]
+""")
+    target = np.array([0.0, 1, 2] * 15)
+    scores = {"candidate": np.eye(3)[target.astype(int)]}
+    accuracy = measure_all(contract, target, scores, np.arange(45), EVALUATE, 1).metrics["accuracy"]
+    assert (accuracy.value, accuracy.high) == (1, 1)
+    assert accuracy.low == pytest.approx(0.025 ** (1 / 45))

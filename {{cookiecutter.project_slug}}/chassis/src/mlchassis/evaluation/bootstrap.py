@@ -135,6 +135,17 @@ def bootstrap(
     }
 
 
+def widen_at_ends(interval: Interval, rows: int, confidence: float) -> Interval:
+    """Widen the interval of a proportion that is 0 or 1, as it is in every resample.
+
+    Its other end is that of so many independent rows (Clopper & Pearson 1934).
+    """
+    room = 1 - ((1 - confidence) / 2) ** (1 / rows)
+    low = min(interval.low, 1 - room) if interval.value == 1 else interval.low
+    high = max(interval.high, room) if interval.value == 0 else interval.high
+    return Interval(interval.value, low, high)
+
+
 def find_percentiles(draws: Floats, confidence: float, units: int) -> tuple[Floats, Floats]:
     """Ends of the expanded percentile intervals of resamples, shape (resamples, …)."""
     tail = float(ndtr(-ndtri((1 + confidence) / 2) * widen(confidence, units)))

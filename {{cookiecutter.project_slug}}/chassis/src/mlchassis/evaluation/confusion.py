@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mlchassis.config.params import Resampling
-from mlchassis.evaluation.bootstrap import bootstrap
+from mlchassis.evaluation.bootstrap import bootstrap, widen_at_ends
 from mlchassis.evaluation.metrics import Floats, Groups, Statistic, proportion
 from mlchassis.evaluation.results import Decision, MeasuredInterval
 from mlchassis.training.threshold import choose_threshold
@@ -97,14 +97,9 @@ def describe_confusion(
         else class_statistics(target, chosen, classes, groups)
     )
     shown = range(len(classes) if len(classes) <= _MAX_CLASSES else 0)
-    cells = {
-        f"{true}/{predicted}": proportion(
-            (target == true) & (chosen == predicted), target == true, groups
-        )
-        for true in shown
-        for predicted in shown
-    }
-    intervals = _measure_existing({**measures, **cells}, groups, **settings)
+    cells = _cell_statistics(target, chosen, shown, groups)
+    rows = _count_rows(target, chosen, classes)
+    intervals = _measure_existing({**measures, **cells}, groups, rows, **settings)
     return Decision(
         classes=list(classes),
         confusion=count_confusion(target, chosen, len(classes)),
@@ -114,19 +109,57 @@ def describe_confusion(
     )
 
 
+def _cell_statistics(
+    target: Floats, chosen: NDArray[np.intp], shown: Sequence[int], groups: Groups
+) -> Mapping[str, Statistic]:
+    """Proportion of each true class that gets each answer, by their positions: "0/1"."""
+    return {
+        f"{true}/{predicted}": proportion(
+            (target == true) & (chosen == predicted), target == true, groups
+        )
+        for true in shown
+        for predicted in shown
+    }
+
+
+def _count_rows(target: Floats, chosen: NDArray[np.intp], classes: Sequence[str]) -> dict[str, int]:
+    """Count the rows that each proportion is a part of, by its name."""
+    rows = {"recall": int((target == 1).sum()), "precision": int((chosen == 1).sum())}
+    for position, name in enumerate(classes):
+        true = int((target == position).sum())
+        rows |= {f"recall of {name}": true}
+        rows |= {f"precision of {name}": int((chosen == position).sum())}
+        rows |= {f"{position}/{predicted}": true for predicted in range(len(classes))}
+    return rows
+
+
 def _measure_existing(
-    statistics: Mapping[str, Statistic], groups: Groups, **settings: Unpack[Resampling]
+    statistics: Mapping[str, Statistic],
+    groups: Groups,
+    rows: Mapping[str, int],
+    **settings: Unpack[Resampling],
 ) -> dict[str, MeasuredInterval]:
     """Return intervals of the statistics that exist.
 
     A class that no row has, or that is never predicted, leaves a division by zero.
+
+    Args:
+        statistics: Proportions and the cost of a row, by name.
+        groups: The resampling unit of each row.
+        rows: Number of rows that each proportion is a part of.
+        settings: Those of `bootstrap`: resamples, confidence and seed.
     """
     ones = np.ones(int(groups.max()) + 1)
     existing = {name: each for name, each in statistics.items() if np.isfinite(each(ones))}
+    intervals = bootstrap(existing, groups, **settings)
     # Costs may be above 1; everything else is a proportion.
     return {
-        name: MeasuredInterval.of(interval.clip(0.0, math.inf if name == "cost" else 1.0))
-        for name, interval in bootstrap(existing, groups, **settings).items()
+        name: MeasuredInterval.of(
+            widen_at_ends(interval, rows[name], settings["confidence"]).clip(0.0, 1.0)
+            if name in rows
+            else interval.clip(0.0, math.inf)
+        )
+        for name, interval in intervals.items()
     }
 
 

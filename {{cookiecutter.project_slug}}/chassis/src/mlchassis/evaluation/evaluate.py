@@ -23,6 +23,7 @@ from mlchassis.evaluation.behavior import load_tests, run_tests
 from mlchassis.evaluation.bootstrap import (
     FEW_UNITS,
     LEAST_UNITS,
+    Interval,
     bootstrap,
     count_units,
     difference_between_splits,
@@ -31,6 +32,7 @@ from mlchassis.evaluation.bootstrap import (
     memoize_last,
     name_unit,
     number_units,
+    widen_at_ends,
 )
 from mlchassis.evaluation.confusion import Costs, decide, describe_confusion, excess_cost
 from mlchassis.evaluation.curves import write_curves
@@ -440,9 +442,7 @@ def measure_all(
 
     def gather(model: str) -> Metrics:
         return {
-            name: MeasuredInterval.of(
-                intervals[f"{model}/{name}"].clip(*BOUNDS.get(name, UNBOUNDED))
-            )
+            name: _bound(name, intervals[f"{model}/{name}"], len(target), params.confidence)
             for name in metrics
         }
 
@@ -454,6 +454,13 @@ def measure_all(
         baselines={baseline: gather(baseline) for baseline in baselines},
         gains={baseline: gather_gains(baseline) for baseline in baselines},
     )
+
+
+def _bound(name: str, interval: Interval, rows: int, confidence: float) -> MeasuredInterval:
+    """Limit the interval of a metric to the values that there can be; nothing is certain."""
+    if name == "accuracy":
+        interval = widen_at_ends(interval, rows, confidence)
+    return MeasuredInterval.of(interval.clip(*BOUNDS.get(name, UNBOUNDED)))
 
 
 def prepare_statistics(
