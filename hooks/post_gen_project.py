@@ -38,7 +38,7 @@ def remove_path(project: Path, name: str) -> None:
     path = project / name
     if project.resolve() not in path.resolve().parents or not path.exists():
         raise ValueError(
-            f"the feature manifest removes {name!a}, which is no part of the project; "
+            f"the feature manifest removes {name!a}, which is not part of the project; "
             "correct _features in cookiecutter.json."
         )
     if path.is_dir():
@@ -53,4 +53,4 @@ if __name__ == "__main__":
         apply_features(Path.cwd(), given)
     except ValueError as error:
         sys.exit(f"error: {error}")
-    print(f"\n{given['project_slug']} is there. Next:  cd {given['project_slug']} && make run")
+    print(f"\n{given['project_slug']} is generated. Next:  cd {given['project_slug']} && make run")

@@ -164,10 +164,10 @@ def says_back(escaped: object, text: str) -> bool:
 
 
 def find_slug_problem(slug: str) -> str | None:
-    """Refuse a slug that is no safe name for a folder, a command and a distribution."""
+    """Refuse a slug that is not a safe name for a folder, a command and a distribution."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", slug):
         return (
-            f"project_slug {show(slug)} is no plain name; write lower-case letters and digits, "
+            f"project_slug {show(slug)} is not a valid name; write lower-case letters and digits, "
             "starting with a letter, with single hyphens between words."
         )
     if slug in COMMANDS or slug.replace("-", "_") in INSTALLED:
@@ -182,8 +182,8 @@ def find_package_problem(package: str) -> str | None:
     """Refuse a package name that Python cannot import, or would import from elsewhere."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", package):
         return (
-            f"package_name {show(package)} is no package name; write lower-case letters and "
-            "digits, starting with a letter, with single underscores between words."
+            f"package_name {show(package)} is not a valid package name; write lower-case letters "
+            "and digits, starting with a letter, with single underscores between words."
         )
     owners = {
         "a keyword of Python": {*keyword.kwlist, *keyword.softkwlist},

@@ -37,32 +37,32 @@ REFUSED = [
     ("description", "a\udcffb", "description holds bytes that are no UTF-8 text"),
     ("description", "x" * 301, "description has 301 characters; write at most 300"),
     ("project_slug", "", "project_slug is empty"),
-    ("project_slug", "Flight-Delays", "project_slug 'Flight-Delays' is no plain name"),
-    ("project_slug", "flight delays", "is no plain name"),
-    ("project_slug", "flight_delays", "is no plain name"),
-    ("project_slug", "-flight", "is no plain name"),
-    ("project_slug", "flight-", "is no plain name"),
-    ("project_slug", "flight--delays", "is no plain name"),
-    ("project_slug", "1flight", "is no plain name"),
-    ("project_slug", "flight\n", "is no plain name"),
-    ("project_slug", "flüge", r"project_slug 'fl\xfcge' is no plain name"),
-    ("project_slug", "../flight", "is no plain name"),
-    ("project_slug", "/tmp/flight", "is no plain name"),  # noqa: S108
-    ("project_slug", "$(touch pwned)", "is no plain name"),
-    ("project_slug", "a;touch pwned", "is no plain name"),
-    ("project_slug", "--help", "is no plain name"),
+    ("project_slug", "Flight-Delays", "project_slug 'Flight-Delays' is not a valid name"),
+    ("project_slug", "flight delays", "is not a valid name"),
+    ("project_slug", "flight_delays", "is not a valid name"),
+    ("project_slug", "-flight", "is not a valid name"),
+    ("project_slug", "flight-", "is not a valid name"),
+    ("project_slug", "flight--delays", "is not a valid name"),
+    ("project_slug", "1flight", "is not a valid name"),
+    ("project_slug", "flight\n", "is not a valid name"),
+    ("project_slug", "flüge", r"project_slug 'fl\xfcge' is not a valid name"),
+    ("project_slug", "../flight", "is not a valid name"),
+    ("project_slug", "/tmp/flight", "is not a valid name"),  # noqa: S108
+    ("project_slug", "$(touch pwned)", "is not a valid name"),
+    ("project_slug", "a;touch pwned", "is not a valid name"),
+    ("project_slug", "--help", "is not a valid name"),
     ("project_slug", "mlflow", "project_slug 'mlflow' is the name of a tool"),
     ("project_slug", "scikit-learn", "is the name of a tool"),
     ("project_slug", "python", "is the name of a tool"),
     ("project_slug", "x" * 41, "project_slug has 41 characters; write at most 40"),
-    ("package_name", "Flight", "package_name 'Flight' is no package name"),
-    ("package_name", "flight-delays", "is no package name"),
-    ("package_name", "__init__", "is no package name"),
-    ("package_name", "_flight", "is no package name"),
-    ("package_name", "1flight", "is no package name"),
-    ("package_name", "flight.delays", "is no package name"),
-    ("package_name", "flüge", "is no package name"),
-    ("package_name", "../flight", "is no package name"),
+    ("package_name", "Flight", "package_name 'Flight' is not a valid package name"),
+    ("package_name", "flight-delays", "is not a valid package name"),
+    ("package_name", "__init__", "is not a valid package name"),
+    ("package_name", "_flight", "is not a valid package name"),
+    ("package_name", "1flight", "is not a valid package name"),
+    ("package_name", "flight.delays", "is not a valid package name"),
+    ("package_name", "flüge", "is not a valid package name"),
+    ("package_name", "../flight", "is not a valid package name"),
     ("package_name", "class", "package_name 'class' is a keyword of Python"),
     ("package_name", "match", "is a keyword of Python"),
     ("package_name", "json", "is a module of Python's standard library"),
@@ -160,10 +160,10 @@ def test_every_folder_of_the_payload_is_refused_as_a_name() -> None:
     ("name", "answer", "words"),
     [
         ("project_name", "", "error: project_name is empty"),
-        ("project_slug", "Flight Delays", "error: project_slug 'Flight Delays' is no plain name"),
-        ("project_slug", "$(touch pwned);`touch pwned`", "is no plain name"),
+        ("project_slug", "Flight Delays", "error: project_slug 'Flight Delays' is not a valid"),
+        ("project_slug", "$(touch pwned);`touch pwned`", "is not a valid name"),
         ("package_name", "numpy", "is a dependency of the generated project"),
-        ("package_name", "');import os;os.mkdir('pwned", "is no package name"),
+        ("package_name", "');import os;os.mkdir('pwned", "is not a valid package name"),
         ("description", '"); import os; os.mkdir("pwned"); ("\x07', "control character U+0007"),
         ("description", "a\udcffb", "holds bytes that are no UTF-8 text"),
     ],
@@ -181,7 +181,7 @@ def test_a_slug_that_leads_outside_makes_nothing_there(
     output.mkdir()
     run = run_cookiecutter(template, output, config, "--no-input", "project_slug=../outside")
     assert run.returncode == 1
-    assert "error: project_slug '../outside' is no plain name" in run.stderr
+    assert "error: project_slug '../outside' is not a valid name" in run.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["output"]
     assert list(output.iterdir()) == []
 
@@ -243,7 +243,7 @@ def test_the_manifest_removes_nothing_but_parts_of_the_project(tmp_path: Path, n
     project.mkdir()
     (tmp_path / "outside.txt").write_text("mine")
     answers: dict[str, object] = {"license": "MIT", "_features": {"license": {"MIT": [name]}}}
-    with pytest.raises(ValueError, match="no part of the project"):
+    with pytest.raises(ValueError, match="not part of the project"):
         post_gen_project.apply_features(project, answers)
     assert (tmp_path / "outside.txt").exists()
     assert project.exists()
