@@ -407,7 +407,7 @@ def test_a_pointer_names_a_digest_and_no_path(tmp_path: Path, digest: str) -> No
     pointer = {"digest": digest, "model_name": "a", "model_version": "1", "deployed_at": ""}
     (tmp_path / "current.json").write_text(json.dumps(pointer))
 
-    with pytest.raises(BundleError, match="is no pointer to a bundle; run `make deploy`"):
+    with pytest.raises(BundleError, match="is not a pointer to a bundle; run `make deploy`"):
         read_pointer(tmp_path)
 
 
@@ -415,7 +415,7 @@ def test_a_pointer_names_a_digest_and_no_path(tmp_path: Path, digest: str) -> No
 def test_a_pointer_that_cannot_be_read_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "current.json").write_text(content)
 
-    with pytest.raises(BundleError, match="is no pointer to a bundle; run `make deploy`"):
+    with pytest.raises(BundleError, match="is not a pointer to a bundle; run `make deploy`"):
         read_pointer(tmp_path)
 
 
@@ -425,7 +425,7 @@ def test_a_deployed_bundle_is_named_by_its_digest_and_by_no_path(
 ) -> None:
     deploy_bundle(bundle.path, tmp_path / "store", "houses", "3", FEATURES)
     shutil.copytree(bundle.path, tmp_path / "other")
-    with pytest.raises(BundleError, match="is no digest of a bundle"):
+    with pytest.raises(BundleError, match="is not a digest of a bundle"):
         load_deployed(tmp_path / "store", digest, FEATURES)
 
 

@@ -196,7 +196,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     ),
     "a typo in a tag of the contract": (
         *(replace("contract.yaml", r"tags: \[target\]", "tags: [targt]"), "validate"),
-        r"column 'returned': tag 'targt' is no role; did you mean 'target'",
+        r"column 'returned': tag 'targt' is not a role; did you mean 'target'",
     ),
     "a range in which nothing lies": (
         *(replace("contract.yaml", "minimum: [^,}]*", "minimum: 1.0e+9"), "validate"),

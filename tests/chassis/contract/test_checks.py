@@ -91,9 +91,9 @@ REFUSED: list[tuple[Change, str]] = [
     ),
     (
         change_column("rooms", tags=["featur"]),
-        "column 'rooms': tag 'featur' is no role; did you mean 'feature'",
+        "column 'rooms': tag 'featur' is not a role; did you mean 'feature'",
     ),
-    (change_column("rooms", tags=["zzz"]), "tag 'zzz' is no role; known are: key, event_time"),
+    (change_column("rooms", tags=["zzz"]), "tag 'zzz' is not a role; known are: key, event_time"),
     (limit(maxLength=3), "option 'maxLength' does not apply to a integer; known are: maximum"),
     (limit(minimum="one"), "column 'rooms': option 'minimum' is 'one'; write a number"),
     (limit(minimum=True), "column 'rooms': option 'minimum' is True; write a number"),

@@ -134,7 +134,7 @@ def test_half_a_file_is_named(tmp_path: Path, small: Contract, keep: int) -> Non
     write_table(path, coerce(offer(), small))
     path.write_bytes(path.read_bytes()[:keep])
 
-    with pytest.raises(ProjectError, match=r"rows\.parquet is no whole Parquet file"):
+    with pytest.raises(ProjectError, match=r"rows\.parquet is not a whole Parquet file"):
         read_table(path)
 
 

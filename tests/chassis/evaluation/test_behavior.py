@@ -112,8 +112,8 @@ def test_nothing_declared_is_nothing_asked(tmp_path: Path, rows: pd.DataFrame, t
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("area: 20.0", "size: 20.0", "'small' sets 'size', which is no feature"),
-        ("area: 20.0", "sold: true", "'small' sets 'sold', which is no feature"),
+        ("area: 20.0", "size: 20.0", "'small' sets 'size', which is not a feature"),
+        ("area: 20.0", "sold: true", "'small' sets 'sold', which is not a feature"),
         ("area: 20.0", "area: 5.0", r"'small' makes rows that break .* area: minimum 10"),
         ("area: 20.0", "area: wide", r"'small' makes rows that break the contract: area: "),
         ("score: up", "score: up\n    of: maybe", "class 'maybe', which the contract does"),

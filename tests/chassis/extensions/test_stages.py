@@ -230,7 +230,7 @@ def test_an_object_of_another_shape_is_rejected(fields: dict[str, Any], sentence
 
 
 def test_features_without_a_module_are_rejected_at_the_start() -> None:
-    with pytest.raises(ProjectError, match=r"features is .*, which is no function of a module"):
+    with pytest.raises(ProjectError, match=r"features is .*, which is not a function of a module"):
         check_project(Project(partial(compute_features)), "project.py", list_verbs())
 
 

@@ -248,7 +248,7 @@ def test_many_segments_are_compacted_in_several_files(
 def test_a_foreign_parquet_file_is_one_sentence(tmp_path: Path) -> None:
     write_segment(tmp_path, range(3))
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ProjectError, match=r"a\.parquet is no whole Parquet file"):
+    with pytest.raises(ProjectError, match=r"a\.parquet is not a whole Parquet file"):
         compact(tmp_path)
     assert len(list(tmp_path.glob("*.jsonl"))) == 1
 

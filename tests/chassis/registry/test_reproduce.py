@@ -77,7 +77,7 @@ def test_a_commit_that_is_none_is_not_given_to_git(
     commit: str, project: Workspace, tracker: Tracker, open_registry: Callable[[Paths], Any]
 ) -> None:
     open_registry(project).set_model_version_tag(tracker.name, "1", "git_commit", commit)
-    with pytest.raises(RebuildError, match=r"is no commit|has no tag git_commit"):
+    with pytest.raises(RebuildError, match=r"is not a commit|has no tag git_commit"):
         make_again(project, tracker)
 
 

@@ -116,9 +116,9 @@ def test_a_column_that_is_not_there_is_refused(rows: TimedRows) -> None:
     [
         ("unit-change:shop", "'shop' is a feature of kind string, and unit-change changes number"),
         ("renamed-category:size", "'size' is a feature of kind number, and renamed-category"),
-        ("concept-change:returned", "'returned' is no feature that is logged, so concept-change"),
-        ("null-spike:ordered_at", "'ordered_at' is no feature that is logged"),
-        ("null-spike:customer", "'customer' is no feature that is logged"),
+        ("concept-change:returned", "'returned' is not a feature that is logged, so"),
+        ("null-spike:ordered_at", "'ordered_at' is not a feature that is logged"),
+        ("null-spike:customer", "'customer' is not a feature that is logged"),
     ],
 )
 def test_a_column_that_the_fault_cannot_change_is_refused(

@@ -248,7 +248,7 @@ REFUSED = {
         *("postgresql://reader:hunter2@localhost/shop", "q.sql"),
         r"The address postgresql://reader:\*\*\*@localhost/shop holds a password; take it out",
     ),
-    "no address": ("shop+db+1://:::", "q.sql", "is no address of a database"),
+    "no address": ("shop+db+1://:::", "q.sql", "is not an address of a database"),
     "a file that is not there": ("sqlite:///other.db", "q.sql", r"other\.db is not there"),
     "a query that is not there": (
         "sqlite:///shop.db",

@@ -107,7 +107,7 @@ def test_a_query_from_elsewhere_is_copied_into_the_project(
     assert settled.query == "source.sql"
     assert collect_query(DataLocation(sql.url, query=elsewhere), paths.root) == "SELECT 1"
     assert collect_query(DataLocation(sql.url, query="own.sql"), paths.root) is None
-    with pytest.raises(ProjectError, match=r"absent\.sql is no file of text"):
+    with pytest.raises(ProjectError, match=r"absent\.sql is not a text file"):
         collect_query(DataLocation(sql.url, query="/absent.sql"), paths.root)
 
 

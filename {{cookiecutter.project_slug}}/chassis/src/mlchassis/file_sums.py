@@ -25,7 +25,7 @@ def digest_folder(folder: Path) -> str:
     for path in folder.rglob("*"):
         inside = path.relative_to(folder).as_posix()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise FolderError(f"{inside!r} is no file")
+            raise FolderError(f"{inside!r} is not a file")
         if path.is_file():
             files[inside] = path
     return digest_files(files)

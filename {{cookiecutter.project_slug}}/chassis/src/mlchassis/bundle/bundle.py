@@ -349,7 +349,7 @@ def load_deployed(store: Path, digest: str, features: FeatureCode) -> Bundle:
     # A line of a log says it too, and a folder's name is no proof of what lies there.
     if not re.fullmatch("[0-9a-f]{64}", digest):
         raise BundleError(
-            f"{digest!a:.80} is no digest of a bundle, so nothing in {store} is looked for; see "
+            f"{digest!a:.80} is not a digest of a bundle, so nothing in {store} is looked for; see "
             "where it comes from."
         )
     try:
@@ -373,7 +373,7 @@ def read_pointer(store: Path) -> Pointer | None:
         return None
     except ValidationError:
         raise BundleError(
-            f"{store / 'current.json'} is no pointer to a bundle; run `make deploy` to write it "
+            f"{store / 'current.json'} is not a pointer to a bundle; run `make deploy` to write it "
             "again."
         ) from None
 

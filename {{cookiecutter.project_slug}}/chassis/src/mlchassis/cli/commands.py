@@ -46,7 +46,7 @@ def open_project(*, adopting: bool = False) -> Workspace:
     paths = Paths(Path.cwd())
     if not paths.params.exists():
         raise ProjectError(
-            f"{paths.root} holds no params.yaml, so it is no project; change to the project's "
+            f"{paths.root} holds no params.yaml, so it is not a project; change to the project's "
             "folder."
         )
     check_api(paths.root)

@@ -34,7 +34,7 @@ ClassLabel = bool | int | str
 _MAX_VALUES = 1_000_000
 """Limit on the values of a document, each alias counted as often as it is used."""
 REASON_PROPERTY = "reason"
-"""The custom property of a column that says why it is no feature."""
+"""The custom property of a column that says why it is not a feature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +329,8 @@ def _read_roles(prop: SchemaProperty, where: str) -> frozenset[Role]:
     unknown = set(roles) - set(get_args(Role))
     if unknown:
         wrong = min(unknown)
-        raise ContractError(f"{where}: tag '{wrong}' is no role{suggest(wrong, get_args(Role))}.")
+        hint = suggest(wrong, get_args(Role))
+        raise ContractError(f"{where}: tag '{wrong}' is not a role{hint}.")
     return frozenset(cast("list[Role]", roles))
 
 

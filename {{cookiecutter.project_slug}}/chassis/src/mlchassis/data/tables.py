@@ -97,7 +97,7 @@ def read_table(path: Path) -> pd.DataFrame:
         raise ProjectError(f"{path} is missing; run `make repro` or `make pull`.") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise ProjectError(
-            f"{path} is no whole Parquet file ({error}); delete it and run `make repro`."
+            f"{path} is not a whole Parquet file ({error}); delete it and run `make repro`."
         ) from None
 
 

@@ -69,7 +69,7 @@ def read_selection(text: str, contract: Contract) -> Selection:
 
 
 def find_rows(path: Path, selection: Selection) -> "np.ndarray[Any, np.dtype[np.bool_]] | None":
-    """Mask of a Parquet file's selected rows; None if it is no table with such a column."""
+    """Mask of a Parquet file's selected rows; None if it is not a table with such a column."""
     try:
         with path.open("rb") as file:
             if file.read(len(PARQUET)) != PARQUET:

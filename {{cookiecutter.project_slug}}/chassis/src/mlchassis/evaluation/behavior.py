@@ -171,7 +171,7 @@ def _changed(rows: pd.DataFrame, change: Change, contract: Contract, name: str) 
     rows = rows.copy()
     features = {column.name: column for column in contract.features}
     for column in change.keys() - features:
-        raise BehaviorError(f"behavior.yaml: '{name}' sets '{column}', which is no feature.")
+        raise BehaviorError(f"behavior.yaml: '{name}' sets '{column}', which is not a feature.")
     try:
         for column, value in change.items():
             rows[column] = _new_values(rows[column], value, features[column])

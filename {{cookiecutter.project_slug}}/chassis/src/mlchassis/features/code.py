@@ -47,8 +47,8 @@ def load_feature_code(compute: FeatureFunction) -> FeatureCode:
     source = inspect.getsourcefile(compute) if inspect.isfunction(compute) else None
     if source is None:
         raise ProjectError(
-            f"features is {describe(compute)}, which is no function of a module; pass the function "
-            "`compute_features(columns)` of features.py to Project and Service."
+            f"features is {describe(compute)}, which is not a function of a module; pass the "
+            "function `compute_features(columns)` of features.py to Project and Service."
         )
     content = f"{FEATURES_ABI}\n".encode() + Path(source).read_bytes()
     return FeatureCode(compute, hashlib.sha256(content).hexdigest())

@@ -178,7 +178,7 @@ def _check_ignored(paths: Workspace, deployed: Contract, ignored: Sequence[str])
             close = get_close_matches(name, known, n=1)
             hint = f"did you mean '{close[0]}'?" if close else "remove it."
             raise ProjectError(
-                f"monitor.ignore in params.yaml names '{name}', which is no column of the "
+                f"monitor.ignore in params.yaml names '{name}', which is not a column of the "
                 f"contract; {hint}"
             )
 

@@ -107,7 +107,7 @@ def _read_parquet(path: Path, request_id: str | None, copies: CopyFilter) -> Ite
         copies.close(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise ProjectError(
-            f"{path} is no whole Parquet file of the prediction log ({error}); move it away."
+            f"{path} is not a whole Parquet file of the prediction log ({error}); move it away."
         ) from None
 
 

@@ -130,10 +130,10 @@ def _read_metadata(path: Path) -> dict[bytes, bytes]:
     try:
         metadata: dict[bytes, bytes] = pq.read_metadata(path).metadata or {}
     except (pa.ArrowInvalid, OSError) as error:
-        raise ProjectError(f"{path} is no whole Parquet file ({error}); move it away.") from None
+        raise ProjectError(f"{path} is not a whole Parquet file ({error}); move it away.") from None
     if not {REPLACED, NEWEST} <= set(metadata):
         raise ProjectError(
-            f"{path} is no file of `make compact-log`, but lies in the folder of the prediction "
+            f"{path} is not a file of `make compact-log`, but lies in the folder of the prediction "
             "log; move it away."
         )
     return metadata

@@ -50,8 +50,8 @@ def read_intent(paths: Paths) -> Intent | None:
         return None
     except ValidationError:
         raise ProjectError(
-            f"{place} is no record of a promotion; look at the champion in `make ui`, then delete "
-            "the file."
+            f"{place} is not a record of a promotion; look at the champion in `make ui`, then "
+            "delete the file."
         ) from None
 
 

@@ -128,7 +128,7 @@ def _fetch_facts(tracker: Tracker, version: Version, into: Path) -> Path:
     # git would take what begins with a dash for an option.
     if not re.fullmatch("[0-9a-f]{40,64}", version.tags["git_commit"]):
         raise RebuildError(
-            f"The tag git_commit of version {version.number} of {version.name} is no commit; it "
+            f"The tag git_commit of version {version.number} of {version.name} is not a commit; it "
             "was changed after registration."
         )
     facts = {name: tracker.fetch(version.run_id, name, into) for name in _FACTS}

@@ -32,7 +32,7 @@ from mlchassis.serving.statistics import BatchStatistics, RowStatistics
 
 
 class AnswerError(ProjectError):
-    """The model gave something that is no answer."""
+    """The model gave something that is not an answer."""
 
 
 class BatchItem(msgspec.Struct, frozen=True):

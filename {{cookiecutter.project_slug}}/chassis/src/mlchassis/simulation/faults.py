@@ -254,8 +254,8 @@ def _check_column(contract: Contract, name: str, column: str) -> None:
     chosen = contract.column(column)
     if chosen not in _list_features(contract):
         raise ProjectError(
-            f"--faults: '{column}' is no feature that is logged, so {name} cannot change it; name "
-            "another column, or none."
+            f"--faults: '{column}' is not a feature that is logged, so {name} cannot change it; "
+            "name another column, or none."
         )
     kinds = FAULTS[name].kinds
     if chosen.kind not in kinds:

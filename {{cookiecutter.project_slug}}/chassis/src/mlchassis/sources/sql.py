@@ -148,8 +148,8 @@ def resolve_url(address: str, root: Path) -> URL:
         url = make_url(address)
     except (ArgumentError, ValueError):
         raise ProjectError(
-            f"'{mask_secrets(mask_address(address))}' is no address of a database; write one as "
-            "SQLAlchemy does, such as postgresql+psycopg://user@host/name or sqlite:///orders.db."
+            f"'{mask_secrets(mask_address(address))}' is not an address of a database; write one "
+            "as SQLAlchemy does, such as postgresql+psycopg://user@host/name or sqlite:///orders.db."
         ) from None
     secret = name_secret(address)
     if secret or url.password is not None:

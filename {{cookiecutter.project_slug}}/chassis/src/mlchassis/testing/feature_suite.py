@@ -110,7 +110,7 @@ def find_imports(module: Path) -> Iterator[str]:
 
 
 def find_shapeless(features: Features, rows: int) -> Iterator[str]:
-    """Yield a sentence for each feature that is no column of numbers or strings."""
+    """Yield a sentence for each feature that is not a column of numbers or strings."""
     if not features:
         yield "features.py returns no feature; return at least one."
     for name, values in features.items():

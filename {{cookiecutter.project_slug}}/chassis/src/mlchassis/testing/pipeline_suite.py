@@ -167,8 +167,8 @@ def find_unknown_dependencies(stages: Stages, root: Path) -> Iterator[str]:
             is_made = any(dependency == out or dependency.startswith(f"{out}/") for out in made)
             if not is_made and dependency != DESCRIBED and not (root / dependency).is_file():
                 yield (
-                    f"dvc.yaml: stage '{name}' depends on '{dependency}', which is no file and no "
-                    "output of an earlier stage."
+                    f"dvc.yaml: stage '{name}' depends on '{dependency}', which is neither a "
+                    "file nor an output of an earlier stage."
                 )
         made += list_outputs(stage)
 

@@ -50,7 +50,7 @@ def read_pins(file: Path) -> list[str]:
 
 
 def find_loose_pins(folder: Path) -> Iterator[str]:
-    """Yield a sentence for each pin that is no version with hashes."""
+    """Yield a sentence for each pin that is not a version with hashes."""
     for file in sorted(folder.glob("*.txt")):
         for pin in read_pins(file):
             if not re.fullmatch(PIN, pin):
@@ -73,7 +73,7 @@ def list_direct(root: Path) -> set[str]:
 
 
 def list_chassis_needs(root: Path) -> set[str]:
-    """Return the names of the packages that the chassis needs; none if it is no folder here."""
+    """Return the names of the packages that the chassis needs; none if it is not a folder here."""
     if not (root / "chassis" / "pyproject.toml").exists():
         return set()
     project = _read_pyproject(root / "chassis")["project"]
@@ -122,4 +122,4 @@ def find_undescribed(root: Path) -> Iterator[str]:
     for name in sorted(direct - described - list_chassis_needs(root)):
         yield f"docs/dependencies.md: add a line that says what {name} is for."
     for name in sorted(described - direct - {"package"}):
-        yield f"docs/dependencies.md describes {name}, which is no dependency; remove the line."
+        yield f"docs/dependencies.md describes {name}, which is not a dependency; remove the line."

@@ -139,7 +139,7 @@ def find_unpredicted(
         yield f"POST {path} gives {len(predictions)} predictions for {len(rows)} rows."
     numbers = [value for value in predictions if isinstance(value, float)]
     if None in predictions or not np.isfinite(numbers).all():
-        yield f"POST {path} gives a prediction that is no value; see features.py for NaN."
+        yield f"POST {path} gives a prediction that is not a value; see features.py for NaN."
 
 
 def write_request(

@@ -89,7 +89,7 @@ def collect_query(location: DataLocation, root: Path) -> str | None:
         return (root / Path(location.query).expanduser()).read_text(encoding="utf-8")
     except (OSError, UnicodeError):
         raise ProjectError(
-            f"{location.query} is no file of text that can be read; write the query into it."
+            f"{location.query} is not a text file that can be read; write the query into it."
         ) from None
 
 

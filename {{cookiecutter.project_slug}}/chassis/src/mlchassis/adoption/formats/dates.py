@@ -223,7 +223,7 @@ def _pick_by_shape(strings: Sequence[str]) -> list[str]:
 
 
 def _shape(string: str) -> str:
-    """Shape of a time: digits as 9, names of months and days as one; "" if it is no time."""
+    """Shape of a time: digits as 9, names of months and days as one; "" if it is not a time."""
     if sum(sign.isdigit() for sign in string) < _MIN_DIGITS:
         return ""
     shape = _LETTERS.sub(lambda match: _name_shape(match[0]), _DIGIT.sub("9", string))

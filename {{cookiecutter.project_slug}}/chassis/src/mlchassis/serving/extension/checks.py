@@ -30,7 +30,7 @@ RESERVED = frozenset(
 
 
 def check_routers(routers: Sequence[Any], file: str) -> None:
-    """Reject what is no router, and routes that the service cannot have.
+    """Reject what is not a router, and routes that the service cannot have.
 
     Args:
         routers: Object that the team passed.

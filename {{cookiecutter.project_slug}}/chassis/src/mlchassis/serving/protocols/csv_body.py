@@ -53,7 +53,7 @@ def read_csv(model: LoadedModel, raw: RawRequest) -> Rows:
     try:
         text = raw.body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ProblemError(MALFORMED_BODY, "This is no table: it is not in UTF-8.") from None
+        raise ProblemError(MALFORMED_BODY, "This is not a table: it is not in UTF-8.") from None
     formats = model.scorer.bundle.metadata.formats
     table = _split_table(model, text, formats, raw.parameters.get("header"))
     names = table.names
@@ -128,7 +128,7 @@ def _split_lines(text: str, delimiters: Iterable[str], escape: str | None) -> li
         if lines:
             tables.append(lines)
     if not tables:
-        raise ProblemError(MALFORMED_BODY, f"This is no table: {reason}.")
+        raise ProblemError(MALFORMED_BODY, f"This is not a table: {reason}.")
     return tables
 
 
