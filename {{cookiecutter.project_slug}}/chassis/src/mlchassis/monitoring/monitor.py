@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 
 from mlchassis.bundle.bundle import Bundle, load_deployed, read_pointer
 from mlchassis.bundle.daily_counts import DailyReference
 from mlchassis.config.params import MonitorParams, Params
+from mlchassis.contract.checks import suggest
 from mlchassis.contract.model import Contract, load_contract
 from mlchassis.errors import ProjectError
 from mlchassis.files import write_text
@@ -175,11 +175,9 @@ def _check_ignored(paths: Workspace, deployed: Contract, ignored: Sequence[str])
     known = {column.name for contract in contracts for column in contract.columns}
     for name in ignored:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else "remove it."
             raise ProjectError(
                 f"monitor.ignore in params.yaml names '{name}', which is not a column of the "
-                f"contract; {hint}"
+                f"contract{suggest(name, sorted(known))}."
             )
 
 
