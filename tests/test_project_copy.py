@@ -73,7 +73,7 @@ def test_a_copy_that_would_run_the_originals_code_is_refused(
 
 def test_a_folder_that_is_not_set_up_is_refused(tmp_path: Path) -> None:
     venv.create(tmp_path / ".venv", with_pip=False)
-    with pytest.raises(CopyError, match="is no generated project that is set up"):
+    with pytest.raises(CopyError, match="is not a generated project that is set up"):
         copy_project(tmp_path, tmp_path / "copy")
 
 

@@ -25,8 +25,8 @@ def list_tracked() -> list[str]:
     )
     if listing.returncode:
         raise BakeError(
-            "error: this folder is no git checkout, so what belongs to the template is not known; "
-            "clone the repository instead of unpacking an archive."
+            "error: this folder is not a git checkout, so what belongs to the template is not "
+            "known; clone the repository instead of unpacking an archive."
         )
     names = listing.stdout.decode().split("\0")
     return [name for name in names if name and (ROOT / name).is_file()]

@@ -41,14 +41,14 @@ def check_pattern(text: str) -> str:
         if re.search(text, ""):
             raise ValueError("matches any output; name words that only this guard says")
     except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from None
+        raise ValueError(f"is not a regular expression: {error}") from None
     return text
 
 
 def check_row(text: str) -> str:
     """Return a row of the ML Test Score unless it is none."""
     if text not in ROWS:
-        raise ValueError("is no row of the ML Test Score; write it like 'Data 4'")
+        raise ValueError("is not a row of the ML Test Score; write it like 'Data 4'")
     return text
 
 
@@ -107,7 +107,7 @@ def load_fault(folder: Path) -> Fault:
     """Read one folder of the library.
 
     Raises:
-        FaultError: It is no fault; the sentence names the place and what is wrong there.
+        FaultError: It is not a fault; the sentence names the place and what is wrong there.
     """
     file = folder / "fault.yaml"
     try:
@@ -129,7 +129,7 @@ def load_library(names: Iterable[str] = ()) -> list[Fault]:
     """Read the faults of these names, or all of them.
 
     Raises:
-        FaultError: One is not there, or is no fault.
+        FaultError: One is not there, or is not a fault.
     """
     there = sorted(path.name for path in LIBRARY.iterdir() if path.is_dir())
     chosen = list(names) or there

@@ -40,7 +40,7 @@ PAGE_WITHIN = 60_000  # milliseconds
 UI_WITHIN = 120.0  # seconds; MLflow's server takes five
 EMPTY = ("Dataset", "Source", "Models")  # columns of the list of runs that are hidden
 METRICS = ("test/roc_auc", "test/pr_auc", "test/brier")  # columns that are shown instead
-STATUSES = (0, 10, 20, 30)  # exit codes of the monitor that are no error
+STATUSES = (0, 10, 20, 30)  # exit codes of the monitor that are not errors
 # Run by the project's interpreter: the last three weeks of the test split, as records of requests.
 READ_RECORDS = """
 import json

@@ -48,11 +48,13 @@ def find_package(project: Path) -> str:
     """Return the name of the project's package.
 
     Raises:
-        CopyError: The folder is no project that is set up.
+        CopyError: The folder is not a project that is set up.
     """
     packages = [path.parent.name for path in project.glob("src/*/__main__.py")]
     if len(packages) != 1 or not (project / ".venv" / ".project").exists():
-        raise CopyError(f"{project} is no generated project that is set up; run make setup there.")
+        raise CopyError(
+            f"{project} is not a generated project that is set up; run make setup there."
+        )
     return packages[0]
 
 
@@ -63,7 +65,7 @@ def copy_project(project: Path, copy: Path) -> Path:
         The copy's root.
 
     Raises:
-        CopyError: It is no such project, or the copy would run the original's code.
+        CopyError: It is not such a project, or the copy would run the original's code.
     """
     package = find_package(project)
     environment = project / ".venv"

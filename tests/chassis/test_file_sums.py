@@ -65,5 +65,5 @@ def test_what_is_no_file_is_refused(kind: str, folder: Path) -> None:
     else:
         targets = {"link": "MLmodel", "link to a folder": "code", "broken link": "nowhere"}
         odd.symlink_to(targets[kind])
-    with pytest.raises(FolderError, match="'odd' is no file"):
+    with pytest.raises(FolderError, match="'odd' is not a file"):
         digest_folder(folder)

@@ -63,7 +63,7 @@ EXAMPLES = {file.parent.name: read_example(file.parent) for file in FOLDER.glob(
 
 
 def copy_adopted(adopted: Path, environment: Path, copy: Path) -> Path:
-    """Copy a project with links to an environment that is no copy itself."""
+    """Copy a project with links to an environment that is not a copy itself."""
     shutil.copytree(adopted, copy, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
     link_environment(environment, copy / ".venv")
     return copy

@@ -52,7 +52,7 @@ def page(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iter
     wrong: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    # A refused request is no error of the page's, and the browser says it all the same.
+    # A refused request is not an error of the page's, and the browser says it all the same.
     page.on("console", lambda said: wrong.append(said.text) if "422" not in said.text else None)
     page.goto(f"{address}/")
     yield page

@@ -283,7 +283,7 @@ class WorkflowRunner:
         event = Event(self.event.name, inputs, self.event.payload, self.event.ref)
         name = Path(job["uses"]).name
         if job["uses"] != f"$/.github/workflows/{name}":
-            raise WorkflowError(f"{job['uses']} is no workflow of this repository")
+            raise WorkflowError(f"{job['uses']} is not a workflow of this repository")
         granted = job.get("permissions", self.document.get("permissions"))
         nested = WorkflowRunner(self.place, self.source, name, event, called=True, parent=granted)
         nested.artifacts = self.artifacts  # one run, whatever workflows it calls

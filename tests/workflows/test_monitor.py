@@ -1,4 +1,4 @@
-"""The workflow monitor: each status takes its own branch, and a crash is no status."""
+"""The workflow monitor: each status takes its own branch, and a crash is not a status."""
 
 from collections.abc import Sequence
 

@@ -179,7 +179,7 @@ def test_a_cell_that_is_no_whole_number_is_no_integer(score: Score, tmp_path: Pa
     source = write(tmp_path / "in.csv", HEADER, *lines)
     broken = score(source, quarantine=True)
     assert broken["rooms"].tolist() == ["7.5", "many", "1e30"]
-    assert set(broken["reason"]) == {"rooms: is no integer"}
+    assert set(broken["reason"]) == {"rooms: is not an integer"}
 
 
 def test_blanks_and_words_for_missing_mean_what_they_mean_in_training(
@@ -272,7 +272,7 @@ def test_added_columns_overwrite_none_of_the_inputs(score: Score, tmp_path: Path
     (broken,) = score(source, quarantine=True).to_dict("records")
     assert (broken["row"], broken["reason"]) == ("mine", "also mine")
     assert (broken["row_"], broken["row__"]) == ("too", 0)
-    assert broken["reason_"] == "amount: is no number"
+    assert broken["reason_"] == "amount: is not a number"
     (answer,) = score(source).to_dict("records")
     assert (answer["row"], answer["row_"]) == ("other", 1)
 

@@ -123,7 +123,7 @@ def test_broken_rows_go_to_quarantine_with_their_reason(
     )
     broken = pd.read_parquet(tmp_path / "out.quarantine.parquet").set_index("row")
     assert (found.scored, found.quarantined) == (117, 3)
-    assert broken.loc[3, "reason"] == "size: is no number"
+    assert broken.loc[3, "reason"] == "size: is not a number"
     assert broken.loc[3, "size"] == "many"
     assert str(broken.loc[5, "reason"]).startswith("size: maximum")
     assert broken.loc[7, "reason"] == "shop: is required"

@@ -126,7 +126,7 @@ def test_a_graph_with_operators_outside_the_standard_is_refused(
 
 @pytest.mark.parametrize("content", [b"x", b"\x00" * 9, b"PK\x03\x04", b"\x80\x04cos\nsystem\n"])
 def test_bytes_that_are_no_graph_are_named_so(content: bytes) -> None:
-    assert find_violation(content) == "is no ONNX graph"
+    assert find_violation(content) == "is not an ONNX graph"
 
 
 def test_a_bundle_with_such_a_graph_is_refused_by_all_who_read_it(

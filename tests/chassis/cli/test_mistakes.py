@@ -138,7 +138,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     ),
     "a column of another type": (
         *(offer(lambda frame: frame.assign(price="cheap")), "ingest"),
-        r"column 'price' holds 'cheap' in row 1 \(1500 such rows\), which is no number",
+        r"column 'price' holds 'cheap' in row 1 \(1500 such rows\), which is not a number",
     ),
     "a column that is there twice": (
         *(
@@ -182,7 +182,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
         *(delete("contract.yaml"), "validate"),
         r"contract\.yaml is missing: restore it from git",
     ),
-    "a contract that is no YAML": (
+    "a contract that is not YAML": (
         *(write("contract.yaml", "schema: ["), "validate"),
         r"contract\.yaml is not valid YAML",
     ),
@@ -223,7 +223,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
         *(set_source(kind="kafka"), "ingest"),
         r"'source\.kind' is missing or unknown; known are .*files",
     ),
-    "params.yaml that is no YAML": (
+    "params.yaml that is not YAML": (
         *(write("params.yaml", "seed: [1"), "ingest"),
         r"params\.yaml is not valid YAML",
     ),
@@ -235,7 +235,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
         *(save_in_latin_1("dvc.yaml"), "validate"),
         r"dvc\.yaml is not text in UTF-8",
     ),
-    "dvc.yaml that is no YAML": (
+    "dvc.yaml that is not YAML": (
         *(write("dvc.yaml", "stages: ["), "validate"),
         r"dvc\.yaml is not valid YAML",
     ),

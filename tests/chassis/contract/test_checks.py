@@ -120,14 +120,14 @@ REFUSED: list[tuple[Change, str]] = [
     ),
     (
         change_column("street", enum=[{"value": "Elm"}, {"value": False}]),
-        "column 'street': 'enum' holds False, which is no string; fix it, or put it in quotes",
+        "column 'street': 'enum' holds False, which is not a string; fix it, or put it in quotes",
     ),
     (
         change_column("street", enum=[{"value": "Elm"}, {"value": "Elm"}]),
         "column 'street': 'enum' holds 'Elm' twice; remove one",
     ),
-    (change_column("rooms", examples=["3"]), "'examples' holds '3', which is no integer"),
-    (change_column("street", examples=[12]), "'examples' holds 12, which is no string"),
+    (change_column("rooms", examples=["3"]), "'examples' holds '3', which is not an integer"),
+    (change_column("street", examples=[12]), "'examples' holds 12, which is not a string"),
     (
         change_column("price", enum=[{"value": 1.5}]),
         "column 'price': an enumeration does not apply to a number",

@@ -78,7 +78,7 @@ def guests(orders: Paths, tmp_path: Path) -> Paths:
 def find_names(folder: Path) -> list[str]:
     """Files below a folder that hold a guest's name or salary."""
     salaries = "|".join(make_guests()["salary"].astype(str).unique())
-    # The digits of a longer number are no salary.
+    # The digits of a longer number are not a salary.
     word = re.compile(rf"{'|'.join(NAMES)}|(?<![\d.])({salaries})(?![\d])".encode())
     return [
         str(path.relative_to(folder))

@@ -73,20 +73,20 @@ def test_a_missing_column_is_named(small: Contract) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"count": [1.5, 2]}, "column 'count' is no integer"),
-        ({"count": ["one", "two"]}, "column 'count' is no integer"),
-        ({"size": ["1,5", "2"]}, "column 'size' is no number"),
-        ({"answer": ["yes", "no"]}, "column 'answer' is no boolean"),
-        ({"moment": ["yesterday", "today"]}, "column 'moment' is no timestamp"),
-        ({"moment": [1376569800, 1376569801]}, "column 'moment' is no timestamp"),
-        ({"moment": ["2013-01-01T00:00:00", "2013-01-02"]}, "column 'moment' is no timestamp"),
+        ({"count": [1.5, 2]}, "column 'count' is not an integer"),
+        ({"count": ["one", "two"]}, "column 'count' is not an integer"),
+        ({"size": ["1,5", "2"]}, "column 'size' is not a number"),
+        ({"answer": ["yes", "no"]}, "column 'answer' is not a boolean"),
+        ({"moment": ["yesterday", "today"]}, "column 'moment' is not a timestamp"),
+        ({"moment": [1376569800, 1376569801]}, "column 'moment' is not a timestamp"),
+        ({"moment": ["2013-01-01T00:00:00", "2013-01-02"]}, "column 'moment' is not a timestamp"),
         # pandas by itself would take these for 1, "1" and true.
-        ({"size": [True, False]}, "column 'size' is no number"),
-        ({"count": [1, True]}, "column 'count' is no integer"),
-        ({"word": [1, 2]}, "column 'word' is no string"),
-        ({"word": ["a", [1]]}, "column 'word' is no string"),
-        ({"answer": [1, 0]}, "column 'answer' is no boolean"),
-        ({"count": [2**70, 1]}, "column 'count' is no integer"),
+        ({"size": [True, False]}, "column 'size' is not a number"),
+        ({"count": [1, True]}, "column 'count' is not an integer"),
+        ({"word": [1, 2]}, "column 'word' is not a string"),
+        ({"word": ["a", [1]]}, "column 'word' is not a string"),
+        ({"answer": [1, 0]}, "column 'answer' is not a boolean"),
+        ({"count": [2**70, 1]}, "column 'count' is not an integer"),
     ],
 )
 def test_a_column_of_another_type_is_named(
@@ -162,4 +162,4 @@ def test_a_refused_number_of_a_person_is_not_repeated() -> None:
     )
     with pytest.raises(ProjectError) as refused:
         coerce(offer(count=[4711.5, None]), contract)
-    assert "column 'count' is no integer as the contract says; fix" in str(refused.value)
+    assert "column 'count' is not an integer as the contract says; fix" in str(refused.value)

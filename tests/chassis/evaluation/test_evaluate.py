@@ -155,7 +155,7 @@ class World:
 
     def __post_init__(self) -> None:
         generator = np.random.default_rng(self.seed)
-        # Other days, and more of them are sold in summer: a season is no surprise.
+        # Other days, and more of them are sold in summer: a season is not surprising.
         self.splits = {
             "validation": make_rows(generator, "2013-06-01", 30, 0.0, self.hard),
             "test": make_rows(generator, "2013-07-01", DAYS, 0.15, self.hard),

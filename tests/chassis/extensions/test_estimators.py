@@ -210,7 +210,7 @@ def test_a_fit_that_returns_something_else_is_rejected() -> None:
 
 
 class Nameless(Slope):
-    """Its name is no key of params.yaml."""
+    """Its name is not a key of params.yaml."""
 
     name = "My model"
 
@@ -222,7 +222,7 @@ class Taken(Slope):
 
 
 class Bare(Slope):
-    """Its parameters are no section."""
+    """Its parameters are not a section."""
 
     Params = cast("Any", dict)
 

@@ -154,7 +154,7 @@ def test_a_number_that_the_contract_does_not_allow_is_no_label(
         SourceRows(Workspace(tmp_path, Project(features=take_size)), params, contract)
     )
     assert (labels.by_key, labels.invalid) == ({"c": 0.0, "d": 7.5}, 2)
-    assert "2 of 4 labels are left out, since they are no number" in labels.statement
+    assert "2 of 4 labels are left out, since they are not numbers" in labels.statement
     assert read_outcomes(pd.Series(["seven"], dtype=object), contract).isna().all()
 
 

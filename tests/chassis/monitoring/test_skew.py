@@ -146,7 +146,7 @@ def test_a_logged_column_that_lacks_or_has_another_type_is_schema_skew(
     rows = make_rows(1, seed=66)
     inputs = {"size": 50.0, "price": "twenty", "season": 1.0}
     assert check(rows, rows, inputs=inputs).violations == [
-        "200 of 200 logged rows have a value in 'price' that is no number.",
+        "200 of 200 logged rows have a value in 'price' that is not a number.",
         "200 of 200 logged rows lack the column 'shop'.",
     ]
 

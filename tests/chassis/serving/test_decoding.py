@@ -59,7 +59,7 @@ schema:
         enum: [{value: a}, {value: 'é'}]
       - {name: answer, logicalType: boolean, tags: [target]}
 """
-# What may stand in the place of a value, much of which is no JSON.
+# What may stand in the place of a value, much of which is not JSON.
 VALUES = (
     *(
         "null",

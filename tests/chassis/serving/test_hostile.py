@@ -1,7 +1,7 @@
 """Requests that nobody should send, to the real process, byte by byte as they are written here.
 
-None may be answered with 5xx or with something that is no JSON, none may leave a trace of a failure
-in the log, and what was refused is never repeated whole.
+None may be answered with 5xx or with something that is not JSON, none may leave a trace of a
+failure in the log, and what was refused is never repeated whole.
 """
 
 import gzip
@@ -43,7 +43,7 @@ PATHS = (
     *("/v2/models/the-model", "/v2/models/the-model/ready", "/v2/models/the-model/versions/3"),
     *("/v2/models/the-model/versions/3/ready", "/v1/models", "/v1/models/the-model"),
 )
-# What may stand where a value is expected; most of it is no JSON.
+# What may stand where a value is expected; most of it is not JSON.
 VALUES = {
     "NaN": b"NaN",
     "infinity": b"Infinity",

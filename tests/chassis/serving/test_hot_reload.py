@@ -160,7 +160,7 @@ def test_a_pointer_that_cannot_be_read_or_is_gone_changes_nothing(
     pointer = settings.store / "current.json"
     pointer.write_bytes(b"{")
     assert poll(app) == "3"
-    assert "no pointer to a bundle" in operational_log.getvalue()
+    assert "not a pointer to a bundle" in operational_log.getvalue()
     pointer.unlink()
     assert poll(app) == "3"
 

@@ -90,7 +90,7 @@ VALUES = [
 
 
 def refuse_constant(name: str) -> None:
-    raise AssertionError(f"{name} is no JSON")
+    raise AssertionError(f"{name} is not JSON")
 
 
 def check_answer(answer: Any) -> None:

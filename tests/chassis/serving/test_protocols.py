@@ -43,7 +43,7 @@ PLACES = [
 
 
 def refuse_constant(name: str) -> None:
-    raise AssertionError(f"{name} is no JSON")
+    raise AssertionError(f"{name} is not JSON")
 
 
 def check_refusal(answer: Any) -> None:

@@ -186,7 +186,7 @@ BROKEN_SOURCES = {
         "table.drop(columns=['price'])",
         "The source lacks the column 'price'",
     ),
-    "have_the_types": ("table.assign(price='cheap')", "column 'price' is no number"),
+    "have_the_types": ("table.assign(price='cheap')", "column 'price' is not a number"),
 }
 
 

@@ -72,7 +72,7 @@ def check_health(server: Server) -> Iterator[tuple[str, Any]]:
     for path in ("/v2/health/live", "/v2/health/ready"):
         answer = server.get(path)
         yield f"{path} is 200", answer.status_code == 200
-        yield f"{path} is no HTML", "html" not in answer.headers.get("content-type", "")
+        yield f"{path} is not HTML", "html" not in answer.headers.get("content-type", "")
     about = server.get("/v2")
     yield "/v2 is 200", about.status_code == 200
     yield "/v2 is JSON", about.headers["content-type"].startswith("application/json")
@@ -173,8 +173,8 @@ def check_refusals(server: Server) -> Iterator[tuple[str, Any]]:
         "an empty body": b"",
         "a list": [],
         "no inputs": {"id": "a"},
-        "inputs that are no list": {"inputs": 1},
-        "an id that is no text": {"id": [], "inputs": tensors},
+        "inputs that are not a list": {"inputs": 1},
+        "an id that is not text": {"id": [], "inputs": tensors},
         "NaN": json.dumps({"inputs": tensors}).replace(": [1]", ": [NaN]", 1).encode()
         if b"[1]" in json.dumps(tensors).encode()
         else b'{"inputs": [NaN]}',

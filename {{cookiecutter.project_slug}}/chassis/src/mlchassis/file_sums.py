@@ -19,7 +19,7 @@ def digest_folder(folder: Path) -> str:
     """SHA-256 over every file below a folder, with its path there; empty folders do not count.
 
     Raises:
-        FolderError: There is a link, or something else that is no file.
+        FolderError: There is a link, or something else that is not a file.
     """
     files = {}
     for path in folder.rglob("*"):

@@ -66,7 +66,7 @@ def _is_safe(sign: str, before: str) -> bool:
         return False
     if sign in _SELECTORS or sign in _JOINERS:
         return _can_be_changed(before) or (sign in _JOINERS and before in _SELECTORS)
-    # Spaces of other widths are no danger; line and paragraph separators are.
+    # Spaces of other widths are harmless; line and paragraph separators are.
     return sign.isprintable() or unicodedata.category(sign) == "Zs"
 
 

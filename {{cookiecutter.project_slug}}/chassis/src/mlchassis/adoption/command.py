@@ -78,7 +78,7 @@ def choose_presets(paths: Workspace, adoption: Adoption) -> int:
     if adoption.keeps_settings:
         return 0
     code = run_verb(paths, "study", "--only", "presets", "--apply")
-    # Noted as the adoption's own change, the settings are no obstacle to the next one.
+    # Noted as the adoption's own change, the settings do not stand in the way of the next one.
     apply_changes(paths, {"params.yaml": paths.params.read_text(encoding="utf-8")})
     return code
 

@@ -48,7 +48,7 @@ def check_output(output: Path, inputs: Iterable[Path]) -> None:
     """Reject an output that would overwrite a file that batch scoring did not write.
 
     Raises:
-        ProjectError: It is no Parquet file, is an input, or a file that somebody else wrote.
+        ProjectError: It is not a Parquet file, is an input, or a file that somebody else wrote.
     """
     if output.suffix.lower() != ".parquet":
         raise ProjectError(
@@ -100,7 +100,7 @@ def _digest_rows(path: Path) -> str:
 def _is_work(parts: Path) -> bool:
     """True if a folder holds only the files of an interrupted run.
 
-    Where many may write, such as in /tmp, another user's folder or a link is no run's of ours.
+    Where many may write, such as in /tmp, another user's folder or a link is not ours.
     """
     if parts.is_symlink() or not parts.is_dir() or parts.stat().st_uid != os.geteuid():
         return False

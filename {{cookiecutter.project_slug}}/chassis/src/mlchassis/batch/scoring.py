@@ -36,6 +36,7 @@ from mlchassis.batch.output import (
 from mlchassis.bundle.bundle import load_deployed, read_pointer
 from mlchassis.bundle.scorer import Scorer
 from mlchassis.config.source_params import TableFormat
+from mlchassis.contract.checks import name_kind
 from mlchassis.contract.model import Contract
 from mlchassis.contract.schemas import PANDAS_TYPES
 from mlchassis.contract.table_checks import find_reasons
@@ -183,7 +184,7 @@ def _check_parts(output: Path, parts: Sequence[Path]) -> None:
 def list_inputs(source: str) -> list[Path]:
     """The files that a file, a folder or a pattern stands for, in order.
 
-    Answers of earlier runs within a folder or a pattern are no input.
+    Answers of earlier runs within a folder or a pattern are not input.
 
     Raises:
         ProjectError: There is none.
@@ -200,8 +201,8 @@ def list_inputs(source: str) -> list[Path]:
     files = [path for path in candidates if is_csv(path) or not is_own(path)]
     if not files:
         raise ProjectError(
-            f"{source} is no CSV or Parquet file, nor a folder or pattern with any; name one with "
-            "INPUT=."
+            f"{source} is not a CSV or Parquet file, nor a folder or pattern with any; name one "
+            "with INPUT=."
         )
     return files
 
@@ -314,7 +315,7 @@ def _work(part: Path, chunk: pa.Table, start: int, job: _Job) -> int:
 def _score_chunk(chunk: pd.DataFrame, start: int, job: _Job) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The answers to a chunk's rows, and its rows that break the contract."""
     frame, reasons = _parse_chunk(chunk, job)
-    # A target or a key that is there twice is no business of a row that is to be answered.
+    # A target or a key that is there twice does not concern a row that is to be answered.
     features = tuple(replace(c, roles=c.roles - {"key"}) for c in job.contract.features)
     invalid = find_reasons(frame, replace(job.contract, columns=features))
     reasons = reasons.combine_first(invalid).sort_index()
@@ -338,7 +339,7 @@ def _parse_chunk(chunk: pd.DataFrame, job: _Job) -> "tuple[pd.DataFrame, pd.Seri
         form = job.formats.column(column.name)
         typed[column.name], invalid = parse_column(chunk[column.name], column.kind, form)
         if invalid.any():
-            why = f"{column.name}: is no {column.kind}"
+            why = f"{column.name}: is not {name_kind(column.kind)}"
             reasons = reasons.combine_first(pd.Series(why, index=chunk.index[invalid]))
     return pd.DataFrame(typed), reasons
 

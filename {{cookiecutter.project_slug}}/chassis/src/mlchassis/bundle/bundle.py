@@ -346,7 +346,7 @@ def load_deployed(store: Path, digest: str, features: FeatureCode) -> Bundle:
     Raises:
         BundleError: It is not there, must not be served, or is another one.
     """
-    # A line of a log says it too, and a folder's name is no proof of what lies there.
+    # A line of a log says it too, and a folder's name is not proof of what lies there.
     if not re.fullmatch("[0-9a-f]{64}", digest):
         raise BundleError(
             f"{digest!a:.80} is not a digest of a bundle, so nothing in {store} is looked for; see "

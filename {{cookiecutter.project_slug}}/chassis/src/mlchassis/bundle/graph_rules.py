@@ -40,7 +40,7 @@ def find_violation(graph: bytes) -> str:
     try:
         model = _model_class().FromString(graph)
     except DecodeError:
-        return "is no ONNX graph"
+        return "is not an ONNX graph"
     if model.functions:
         return f"defines an operator of its own ({_quote(model.functions[0].name)})"
     for part in (*model.opset_import, *_nodes(model.graph)):

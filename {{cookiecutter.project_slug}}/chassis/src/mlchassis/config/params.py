@@ -249,7 +249,7 @@ def load_params(path: Path, model: type[Params] = Params) -> Params:
     """Read and check the parameters.
 
     Raises:
-        ParamsError: The file is missing, is no YAML, or a key or a value in it is wrong.
+        ParamsError: The file is missing, is not YAML, or a key or a value in it is wrong.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -266,7 +266,7 @@ def parse_params(text: str, source: str = "params.yaml", model: type[Params] = P
     """Read and check the text of the parameters; `source` names it in errors."""
     try:
         raw = yaml.safe_load(text)
-    # A date or number that is none, or nesting without end, is no YAMLError.
+    # A date or number that is none, or nesting without end, is not a YAMLError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         detail = " ".join(str(error).split())
         raise ParamsError(f"{source} is not valid YAML: {detail}.") from None
@@ -316,7 +316,7 @@ def _explain(error: ValidationError, root: type[Params]) -> str:
     # A misspelt key is missing under its right name too; what was written says more.
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     place = first["loc"]
-    # In a source's place its kind comes second, which is no key of the file.
+    # In a source's place its kind comes second, which is not a key of the file.
     name = ".".join(str(part) for k, part in enumerate(place) if (place[0], k) != ("source", 1))
     if first["type"] == "extra_forbidden" and name in RENAMED_KEYS:
         return f"'{name}' is now '{RENAMED_KEYS[name]}'; rename it"

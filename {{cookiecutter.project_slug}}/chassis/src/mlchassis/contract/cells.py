@@ -123,7 +123,7 @@ class CellParser:
         """The value of a cell; None where it is missing.
 
         Raises:
-            ValueError: The text is no value of the column's kind. The message repeats no value.
+            ValueError: The text is not a value of the column's kind. The message repeats no value.
         """
         bare = normalize_text(text)
         return None if self.is_missing(bare) else self._parse(bare)
@@ -194,7 +194,7 @@ def _exact_integer(text: str) -> int:
 def number_text(form: "ColumnFormat") -> Callable[[str], str]:
     """Function from a number as the format writes it to one that `float` and `Decimal` read.
 
-    The function raises ValueError where the text is no such number.
+    The function raises ValueError where the text is not such a number.
     """
     if form.is_plain_number:
         return _plain_number

@@ -42,6 +42,11 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
 }
 
 
+def name_kind(kind: str) -> str:
+    """A kind of column with its article, as in "an integer"."""
+    return f"an {kind}" if kind == "integer" else f"a {kind}"
+
+
 class ContractError(ProjectError):
     """The contract cannot be read, or says something impossible."""
 
@@ -121,11 +126,11 @@ def _compare_keys(raw: Mapping[str, Any], model: type[BaseModel], where: str) ->
 
 
 def check_options(options: Mapping[str, Any], kind: str, where: str) -> None:
-    """Reject options that a kind of column does not have, and limits that are no numbers."""
+    """Reject options that a kind of column does not have, and limits that are not numbers."""
     for name, value in options.items():
         if name not in _OPTIONS[kind]:
             raise ContractError(
-                f"{where}: option '{name}' does not apply to a {kind}; "
+                f"{where}: option '{name}' does not apply to {name_kind(kind)}; "
                 f"known are: {', '.join(sorted(_OPTIONS[kind])) or 'none'}."
             )
         if name in ("minimum", "maximum") and not _is_number(value):
@@ -163,15 +168,16 @@ def check_column(column: "Column", where: str) -> None:
 def _check_values(column: "Column", where: str) -> None:
     if column.values is not None and column.kind not in ("string", "integer"):
         raise ContractError(
-            f"{where}: an enumeration does not apply to a {column.kind}; remove 'enum', or make "
-            "the column a string or an integer."
+            f"{where}: an enumeration does not apply to {name_kind(column.kind)}; remove 'enum', "
+            "or make the column a string or an integer."
         )
     for place, values in (("enum", column.values or ()), ("examples", column.examples)):
         for value in values:
             if not _FITS[column.kind](value):
                 raise ContractError(
-                    f"{where}: '{place}' holds {value!r}, which is no {column.kind}; fix it, or "
-                    "put it in quotes: YAML takes some bare words for numbers, dates or booleans."
+                    f"{where}: '{place}' holds {value!r}, which is not {name_kind(column.kind)}; "
+                    "fix it, or put it in quotes: YAML takes some bare words for numbers, dates or "
+                    "booleans."
                 )
     for value in column.values or ():
         if (column.values or ()).count(value) > 1:

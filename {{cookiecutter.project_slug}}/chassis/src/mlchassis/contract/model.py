@@ -48,7 +48,7 @@ class Column:
         values: The enumeration of allowed values, or None where any value of the kind may come.
         roles: Roles of the column, from the contract's tags.
         examples: Values a person would recognize; used in the API's documentation and the form.
-        reason: Why it is no feature; empty if nobody wrote it down.
+        reason: Why it is not a feature; empty if nobody wrote it down.
     """
 
     name: str
@@ -143,7 +143,7 @@ class Contract:
     def requires(self, column: Column) -> bool:
         """Return whether a request without a value of the column is rejected.
 
-        A key or an event time that is no feature may be missing: the model does not need it.
+        A key or an event time that is not a feature may be missing: the model does not need it.
         """
         return column.required and column in self.features
 
@@ -194,7 +194,7 @@ def load_contract(path: Path) -> Contract:
     """Read and check a contract file.
 
     Raises:
-        ContractError: The file is missing, is no ODCS v3 contract, or contradicts itself.
+        ContractError: The file is missing, is not an ODCS v3 contract, or contradicts itself.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -215,7 +215,7 @@ def parse_contract(text: str, source: str = "contract.yaml") -> Contract:
     """Read and check the text of a contract; `source` names it in errors."""
     try:
         raw = yaml.safe_load(text)
-    # A date or number that is none, or nesting without end, is no YAMLError.
+    # A date or number that is none, or nesting without end, is not a YAMLError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ContractError(
             f"{source} is not valid YAML: {' '.join(str(error).split())}."

@@ -118,8 +118,8 @@ def read_timestamp(value: str | date) -> date:
 def request_model(contract: Contract, formats: TableFormat | None = None) -> type[BaseModel]:
     """The Pydantic model of one record of a request.
 
-    Types are strict (a number is no string), unknown fields are refused, absent equals null. Text
-    is normalized as the cells of a table are, and a word for a missing value equals null.
+    Types are strict (a number is not a string), unknown fields are refused, absent equals null.
+    Text is normalized as the cells of a table are, and a word for a missing value equals null.
 
     Args:
         contract: Contract of the rows.

@@ -7,7 +7,7 @@ from mlchassis.html.blocks import Section, Table, Text
 
 
 def describe_left_out(contract: Contract) -> Iterator[Section]:
-    """A section about the columns that are no features; none where all are."""
+    """A section about the columns that are not features; none where all are."""
     used = {"feature", "target", "key", "event_time"}
     rows = [(c.name, _explain(c)) for c in contract.columns if not c.roles & used]
     if rows:

@@ -159,7 +159,7 @@ def _identify(rows: pd.DataFrame, contract: Contract, params: SplitParams) -> ND
         return _part_crowds(identity)
     absent = rows[names[0]].isna().to_numpy()
     if params.strategy == "group" and absent.any():
-        # Rows without a group are no group: each record is drawn by itself.
+        # Rows without a group are not one group: each record is drawn by itself.
         identity[absent] = _part_crowds(_hash_rows(rows.loc[absent, _name_record(contract)]))
     return identity
 

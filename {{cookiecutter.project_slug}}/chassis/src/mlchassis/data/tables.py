@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from mlchassis.config.source_params import ColumnFormat
 from mlchassis.contract.cells import CellParser, normalize_text
+from mlchassis.contract.checks import name_kind
 from mlchassis.contract.model import Contract, Kind
 from mlchassis.contract.schemas import PANDAS_TYPES, read_timestamp
 from mlchassis.errors import ProjectError
@@ -46,8 +47,9 @@ def coerce(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
         except (TypeError, ValueError, OverflowError) as error:
             reason = describe_refusal(error, personal="pii" in column.roles)
             raise ProjectError(
-                f"The source's column '{column.name}' is no {column.kind} as the contract says"
-                f"{reason}; fix the source, or change the column's logicalType in contract.yaml."
+                f"The source's column '{column.name}' is not {name_kind(column.kind)} as the "
+                f"contract says{reason}; fix the source, or change the column's logicalType in "
+                "contract.yaml."
             ) from None
     return pd.DataFrame(columns)
 
@@ -89,7 +91,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """Read one Parquet file with nullable types.
 
     Raises:
-        ProjectError: The file is missing or is no Parquet file.
+        ProjectError: The file is missing or is not a Parquet file.
     """
     try:
         return pd.read_parquet(path, dtype_backend="numpy_nullable")

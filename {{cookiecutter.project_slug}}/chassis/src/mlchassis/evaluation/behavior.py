@@ -113,7 +113,7 @@ def load_tests(path: Path) -> tuple[Test, ...]:
     """
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    # A date or number that is none, or nesting without end, is no YAMLError.
+    # A date or number that is none, or nesting without end, is not a YAMLError.
     except (FileNotFoundError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise BehaviorError(f"{path.name} cannot be read ({error}); restore it.") from None
     try:

@@ -313,7 +313,7 @@ def measure_contamination(
 ) -> Contamination:
     """Increase of the candidate's gain over the best baseline, validation to test.
 
-    Both splits are harder or easier for the baseline too, so that a season alone is no surprise;
+    Both splits are harder or easier for the baseline too, so that a season alone does not count;
     a model that has learned the test split by heart is.
     """
     control = BASELINES.get(params.train.candidate.kind, ALL_BASELINES)[-1]

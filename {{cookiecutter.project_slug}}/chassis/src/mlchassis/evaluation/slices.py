@@ -59,7 +59,7 @@ def find_slices(rows: pd.DataFrame, columns: Sequence[str], min_rows: int) -> li
         for rows_of in labels.groupby(list(names)).indices.values()
         if min_rows <= len(rows_of) < len(rows)
     ]
-    # A pair that holds no other rows than one of its columns is no slice of its own.
+    # A pair that holds no other rows than one of its columns is not a slice of its own.
     return list({part.rows.tobytes(): part for part in reversed(found)}.values())[::-1]
 
 

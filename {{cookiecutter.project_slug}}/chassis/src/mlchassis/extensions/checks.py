@@ -73,7 +73,7 @@ def _check_list(place: str, value: Any, kind: type, advice: str) -> None:
 
 
 def _check_estimator(value: Any, place: str) -> None:
-    """Reject an object that is no `Estimator`: a class, or one without name, Params or fit."""
+    """Reject an object that is not an `Estimator`: a class, or one without name, Params or fit."""
     if isinstance(value, type):
         raise ProjectError(
             f"{place} is the class {describe(value)}; pass an instance: {value.__name__}()."

@@ -48,7 +48,7 @@ class CustomMetric:
                 rows that it leaves out have the weight 0.
 
         Raises:
-            ProjectError: The function failed, or returned something that is no number.
+            ProjectError: The function failed, or returned something that is not a number.
         """
         value = call_function(self.function, target, scores, weight, use="a metric")
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):

@@ -23,7 +23,7 @@ def check_stages(
 
     Raises:
         ProjectError: A name is taken or malformed, or a function takes other arguments,
-            or it is no mapping.
+            or it is not a mapping.
     """
     if not isinstance(stages, Mapping):
         raise ProjectError(

@@ -140,7 +140,7 @@ def _describe_invalid(invalid: Sequence[Any], source: SourceRows, total: int) ->
         return ""
     target = source.contract.target
     classes = source.contract.classes
-    allowed = f"none of the {len(classes)} classes" if classes else f"no {target.kind}"
+    allowed = f"none of the {len(classes)} classes" if classes else f"not {target.kind}s"
     shown = show_cell(invalid[0], personal="pii" in target.roles)
     return (
         f"{_name_table(source)}: {len(invalid):,} of {total:,} labels are left out, since they are "

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mlchassis.bundle.bundle import Bundle
+from mlchassis.contract.checks import name_kind
 from mlchassis.contract.model import Column, Contract
 from mlchassis.data.tables import coerce
 from mlchassis.errors import ProjectError
@@ -148,8 +149,8 @@ def find_violations(rows: Sequence[LoggedRow], contract: Contract) -> list[str]:
         mistyped = sum(not _has_type(row.inputs.get(name), column) for row in rows)
         if mistyped:
             violations.append(
-                f"{mistyped:,} of {len(rows):,} logged rows have a value in '{name}' that is no "
-                f"{column.kind}."
+                f"{mistyped:,} of {len(rows):,} logged rows have a value in '{name}' that is not "
+                f"{name_kind(column.kind)}."
             )
     return violations
 

@@ -32,7 +32,7 @@ NEWEST = b"mlchassis.newest"
 """Metadata of a file: the latest time of its lines."""
 
 TORN = object()
-"""Entry of a line that is no JSON: cut short by a killed process or a full disk."""
+"""Entry of a line that is not JSON: cut short by a killed process or a full disk."""
 SCHEMA = pa.schema(
     [
         *((name, pa.int64() if name in _INTEGERS else pa.string()) for name in _ORDER),
@@ -76,7 +76,7 @@ def _fits(entry: dict[str, Any]) -> bool:
     integers = all(type(entry[name]) is int and abs(entry[name]) <= _LARGEST for name in _INTEGERS)
     texts = [entry[name] for name in _TEXTS]
     texts += [entry[name] for name in _OPTIONAL_TEXTS if entry.get(name) is not None]
-    # Half of a surrogate pair is no text for Parquet.
+    # Half of a surrogate pair is not text for Parquet.
     return integers and all(isinstance(text, str) and _is_utf8(text) for text in texts)
 
 
@@ -111,7 +111,7 @@ def read_replaced(path: Path) -> dict[str, int]:
     """Return how many bytes of which segments a Parquet file has, by the segments' names.
 
     Raises:
-        ProjectError: The file is no such table.
+        ProjectError: The file is not such a table.
     """
     replaced: dict[str, int] = json.loads(_read_metadata(path)[REPLACED])
     return replaced
@@ -121,7 +121,7 @@ def find_newest(path: Path) -> str:
     """Return the latest time of a file's lines; empty if none has a time.
 
     Raises:
-        ProjectError: The file is no such table.
+        ProjectError: The file is not such a table.
     """
     return _read_metadata(path)[NEWEST].decode()
 

@@ -169,7 +169,7 @@ def load_keys(path: Path) -> tuple[ApiKey, ...]:
 def _parse_line(line: str) -> ApiKey:
     match = _LINE.fullmatch(line)
     if match is None:
-        raise ValueError("is no SHA-256 digest")
+        raise ValueError("is not a SHA-256 digest")
     digest = match[1].lower()
     if digest == _EMPTY:
         raise ValueError("is the digest of an empty key, which every client could send")

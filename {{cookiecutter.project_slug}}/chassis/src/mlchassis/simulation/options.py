@@ -139,7 +139,7 @@ def read_day(text: str | None) -> date | None:
     """Return the day of `--until`.
 
     Raises:
-        ProjectError: It is no day.
+        ProjectError: It is not a day.
     """
     if text is None:
         return None

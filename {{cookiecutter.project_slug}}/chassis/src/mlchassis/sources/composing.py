@@ -23,7 +23,7 @@ def compose_times(rows: pd.DataFrame, form: TableFormat) -> pd.DataFrame:
     """Add the composed columns as text in ISO 8601; rows that lack a part have none.
 
     Raises:
-        ProjectError: A part is not there, or is no whole number.
+        ProjectError: A part is not there, or is not a whole number.
     """
     composed = {}
     for name, parts in form.compose.items():

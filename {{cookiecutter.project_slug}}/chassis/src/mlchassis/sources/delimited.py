@@ -194,7 +194,7 @@ class _Rows:
         self.form = form
         self.line = 0
         self._one_column = one_column
-        # Blanks between delimiter and quote are no part of a cell.
+        # Blanks between delimiter and quote are not part of a cell.
         self._skip_blanks = not keep_blanks and form.delimiter != " "
         self.skipped = skip
         self._ended = False
@@ -266,7 +266,7 @@ def find_escaped_quote(path: Path, form: TableFormat) -> int | None:
         except StopIteration:
             return None
         except csv.Error:
-            # Other text after a quote, such as blanks, is no escaped quote.
+            # Other text after a quote, such as blanks, is not an escaped quote.
             if goes_on.search("".join(recent)):
                 return source.skipped + reader.line_num
         recent.clear()
@@ -471,7 +471,7 @@ def check_beginning(path: Path, lines: Sequence[str], delimiters: str) -> None:
         width = mode(len(row) for _, row in rows) if rows else 0
         usual = [(number, row) for number, row in rows if len(row) == width]
         first = rows[0][1] if rows else []
-        # One name less is no title: tools write an index without any, or a delimiter at the end.
+        # One name less is not a title: tools write an index without any, or a delimiter at the end.
         short = len(first) == 1 < width or sum(map(bool, first)) < width - 1
         if short and 2 * len(usual) >= len(rows):
             start = next((one for one in usual if all(one[1])), usual[0])

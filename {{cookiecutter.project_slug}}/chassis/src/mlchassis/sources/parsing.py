@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mlchassis.config.source_params import ColumnFormat, TableFormat
 from mlchassis.contract.cells import MISSING_STRINGS, Cell, CellParser, normalize_text, time_pattern
+from mlchassis.contract.checks import name_kind
 from mlchassis.contract.model import Column, Contract, Kind
 from mlchassis.contract.schemas import PANDAS_TYPES
 from mlchassis.errors import ProjectError
@@ -88,8 +89,8 @@ def _refuse_invalid(written: "pd.Series[Any]", invalid: Mask, column: Column, pl
     shown = PERSONAL if "pii" in column.roles else _describe(cell)
     raise ProjectError(
         f"The source's column '{written.name}' holds {shown} {where} ({invalid.sum()} "
-        f"such rows), which is no {column.kind} as the contract says; correct the source, "
-        f"{way_out}."
+        f"such rows), which is not {name_kind(column.kind)} as the contract says; correct the "
+        f"source, {way_out}."
     )
 
 

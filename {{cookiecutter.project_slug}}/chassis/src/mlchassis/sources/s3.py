@@ -22,7 +22,7 @@ def read_objects(
     """Every row as it is written, a frame for each object; as `read_files`.
 
     Raises:
-        ProjectError: The server or the object cannot be reached, or is no table.
+        ProjectError: The server or the object cannot be reached, or is not a table.
     """
     settings = params.table_format().model_dump()
     with fetched(params) as folder:

@@ -142,7 +142,7 @@ def resolve_url(address: str, root: Path) -> URL:
     """The database's address, with the password from the environment.
 
     Raises:
-        ProjectError: It is no address, or holds a password where everybody can read it.
+        ProjectError: It is not an address, or holds a password where everybody can read it.
     """
     try:
         url = make_url(address)

@@ -85,7 +85,7 @@ class SearchResult(_Result):
         current: Metric of the settings in `params.yaml`; None where they cannot be trained.
         best: Metric of the best trial.
         trained_again: Metric of its settings with another seed.
-        tolerance: Largest difference of the two that is no luck.
+        tolerance: Largest difference of the two that is not luck.
         holds: True if the difference is not larger.
         estimator: Name of the estimator's section in `params.yaml`.
         settings: The best settings.

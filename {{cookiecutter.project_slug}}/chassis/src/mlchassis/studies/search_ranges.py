@@ -54,7 +54,7 @@ def find_ranges(
     """Return the range of values of each parameter, within the limits of its field.
 
     Raises:
-        ProjectError: A value is no positive number, so it has no multiples.
+        ProjectError: A value is not a positive number, so it has no multiples.
     """
     fields = type(settings).model_fields
     ranges = {}

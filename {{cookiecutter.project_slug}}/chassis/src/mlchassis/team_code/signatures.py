@@ -36,7 +36,7 @@ def check_function(value: object, place: str, name: str, expected: Signature) ->
         expected: The signature that it must have.
 
     Raises:
-        ProjectError: It is no function, takes other arguments, or has async or yield.
+        ProjectError: It is not a function, takes other arguments, or has async or yield.
     """
     if not callable(value) or not _accepts(value, expected.arguments):
         raise ProjectError(

@@ -90,7 +90,7 @@ def _convert_encoder(scope: Any, operator: Any, container: Any) -> None:
     """Add one lookup for each number of a category, side by side."""
     encoder = operator.raw_operator
     result = operator.outputs[0].full_name
-    # A lookup without an entry is no valid node; this entry says what the default says.
+    # A lookup without an entry is not a valid node; this entry says what the default says.
     table = encoder.table_ or {"": encoder.default_}
     width = len(encoder.default_)
     outputs = [scope.get_unique_variable_name("lookup") for _ in range(width)]

@@ -66,7 +66,7 @@ def retrain(paths: Workspace, as_of: str | None, say: Say) -> Retraining:
         say: Callback that prints one line to the user.
 
     Raises:
-        ProjectError: The month is no later one, or a step fails; running again goes on from there.
+        ProjectError: The month is not later, or a step fails; running again goes on from there.
     """
     last = read_retraining(paths)
     before = paths.params.read_text(encoding="utf-8")

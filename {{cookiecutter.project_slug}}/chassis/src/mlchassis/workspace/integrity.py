@@ -1,7 +1,7 @@
 """The chassis folder compared with its manifest, and the declaration of a fork.
 
 `make lint` runs this module. It imports the standard library alone, so that it needs no package
-and takes no time. It finds edits made by accident; it is no protection from malice, since whoever
+and takes no time. It finds edits made by accident; it is not protection from malice, since whoever
 edits a file can edit the manifest too.
 """
 

@@ -39,7 +39,7 @@ def read_outputs(paths: Paths, stage: str | None = None) -> list[Path]:
     A stage that it does not list has none.
 
     Raises:
-        ProjectError: `dvc.yaml` is not text, is no YAML, or has no stages.
+        ProjectError: `dvc.yaml` is not text, is not YAML, or has no stages.
     """
     pipeline = paths.root / "dvc.yaml"
     if not pipeline.exists():
@@ -57,7 +57,7 @@ def _read_stages(pipeline: Path) -> dict[str, Any]:
         raise ProjectError(
             f"{pipeline.name} is not text in UTF-8; save it again with that encoding."
         ) from None
-    # A date or number that is none, or nesting without end, is no YAMLError.
+    # A date or number that is none, or nesting without end, is not a YAMLError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         detail = " ".join(str(error).split())
         raise ProjectError(f"{pipeline.name} is not valid YAML: {detail}.") from None

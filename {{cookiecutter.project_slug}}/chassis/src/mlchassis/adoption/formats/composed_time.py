@@ -56,7 +56,7 @@ def note_composed(composed: Composed) -> list[str]:
     """Return what a person should know about the composed time."""
     return [
         f"'{name}' is made of {', '.join(map(repr, parts))}, so that rows are split by time; if "
-        "they are no times of an event, run again with --event-time none"
+        "they are not times of an event, run again with --event-time none"
         for name, parts in composed.items()
     ]
 

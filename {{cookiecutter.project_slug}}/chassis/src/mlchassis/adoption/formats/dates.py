@@ -57,7 +57,7 @@ _MONTH_NAMES = frozenset(
 _DAY_NAMES = frozenset(["mon", "tue", "wed", "thu", "fri", "sat", "sun"])
 _MARKERS = frozenset({"t", "z", "am", "pm", "utc", "gmt", "w", "q"})
 _MIN_DATES = 20
-"""Different strings of digits, from which on it is no accident that all are dates."""
+"""Different strings of digits, from which on it is not an accident that all are dates."""
 _MIN_DATE_PROPORTION = 0.95
 _MONTH_NAME = re.compile("month|period|monat|ym|date", re.IGNORECASE)
 _TIME_WORDS = (

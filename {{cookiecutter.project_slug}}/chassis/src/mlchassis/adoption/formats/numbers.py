@@ -235,7 +235,7 @@ def guess_numbers(
         delimiter: Between the cells of the table.
 
     Returns:
-        None where the strings are no numbers in any format.
+        None where the strings are not numbers in any format.
     """
     parts = [part for part in map(split_number, strings) if part is not None]
     if not parts:

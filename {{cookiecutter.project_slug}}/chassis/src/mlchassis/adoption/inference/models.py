@@ -50,7 +50,7 @@ class TableContext:
         delimiter: Between the cells of its files.
         decimal: The decimal mark that its columns show for certain, if it is one.
         missing: Missing-value markers of every column, from flags.
-        target: The column to predict, whose name is no sign of codes.
+        target: The column to predict, whose name is not a sign of codes.
         earlier: Decisions of an earlier adoption, by column.
         this_year: The year of today.
     """

@@ -26,7 +26,7 @@ class GateResult(BaseModel):
     """One gate's finding.
 
     Attributes:
-        verdict: "not tested" where too little was there to look at: that is no success.
+        verdict: "not tested" where too little was there to look at: that is not success.
         value: Measured value; None if the gate measures nothing.
         low: Lower end of the value's interval, where it has one.
         high: Upper end of it.

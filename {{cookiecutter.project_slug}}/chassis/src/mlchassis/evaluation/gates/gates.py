@@ -171,7 +171,7 @@ def cheapest_threshold(context: GateContext) -> Iterator[GateResult]:
 
 
 def calibrated(context: GateContext) -> Iterator[GateResult]:
-    """Probabilities mean what they say; numbers of a regression are no probabilities.
+    """Probabilities mean what they say; numbers of a regression are not probabilities.
 
     The upper end of the interval counts. Resampling adds its own noise to a mean of absolute
     differences, so that end errs on the strict side; it includes the day-to-day spread.

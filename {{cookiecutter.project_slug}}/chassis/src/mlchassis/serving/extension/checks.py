@@ -37,7 +37,7 @@ def check_routers(routers: Sequence[Any], file: str) -> None:
         file: The file in which it was passed.
 
     Raises:
-        ProjectError: An object is no APIRouter, or a path belongs to the machinery.
+        ProjectError: An object is not an APIRouter, or a path belongs to the machinery.
     """
     for number, router in enumerate(routers):
         if not isinstance(router, APIRouter):
@@ -77,7 +77,7 @@ def check_middleware(middleware: Sequence[Any], file: str) -> None:
         file: The file in which it was passed.
 
     Raises:
-        ProjectError: An entry is no class, or does not take an application and its options.
+        ProjectError: An entry is not a class, or does not take an application and its options.
     """
     for number, entry in enumerate(middleware):
         pair = entry if isinstance(entry, tuple) else (entry, {})

@@ -65,7 +65,7 @@ def _render_lines(render: Processor) -> Processor:
 
 
 def _dump(event: Any, default: Callable[[Any], Any]) -> str:
-    """A line of JSON; what some call a line end is escaped, and so is what is no UTF-8."""
+    """A line of JSON; what some call a line end is escaped, and so is what is not UTF-8."""
     with suppress(UnicodeEncodeError):
         line = msgspec.json.encode(event, enc_hook=default).decode()
         if line.isascii():

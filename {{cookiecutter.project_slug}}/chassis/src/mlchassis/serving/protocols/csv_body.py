@@ -48,7 +48,7 @@ def read_csv(model: LoadedModel, raw: RawRequest) -> Rows:
     format's delimiter is, since that is what CSV means to most clients.
 
     Raises:
-        ProblemError: It is no table, or its rows do not keep the contract.
+        ProblemError: It is not a table, or its rows do not keep the contract.
     """
     try:
         text = raw.body.decode("utf-8-sig")

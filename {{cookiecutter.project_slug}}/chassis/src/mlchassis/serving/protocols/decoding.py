@@ -58,7 +58,7 @@ def _make_decode(decoder: Any, checks: Sequence[Check]) -> Decode:
             rows = list(map(msgspec.structs.astuple, request.records))
             if checks:
                 rows = [_check(row, checks) for row in rows]
-        # Pydantic's errors and those of text that is no UTF-8 are ValueErrors as well.
+        # Pydantic's errors and those of text that is not UTF-8 are ValueErrors as well.
         except (ValueError, RecursionError):
             return None
         return rows, request.explain

@@ -1,7 +1,7 @@
 """The protocol of `POST /invocations`: that of `mlflow models serve` and SageMaker.
 
-The forms are those of MLflow 2 and later. Stricter here: NaN is no JSON, unknown columns and fields
-are refused, and so are `params`, which the model does not take.
+The forms are those of MLflow 2 and later. Stricter here: NaN is not JSON, unknown columns and
+fields are refused, and so are `params`, which the model does not take.
 """
 
 from collections.abc import Callable, Mapping, Sequence

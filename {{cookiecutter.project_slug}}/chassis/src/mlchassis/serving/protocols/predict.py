@@ -22,7 +22,7 @@ class PredictProtocol:
         """Read a request straight from its bytes.
 
         Raises:
-            ProblemError: The body is no JSON, or its records do not keep the contract.
+            ProblemError: The body is not JSON, or its records do not keep the contract.
         """
         rows, explain = read_records(model, raw.body)
         if explain and len(rows) > MOST_ROWS:

@@ -129,7 +129,7 @@ def read_records(
     """Return the rows of a body of `POST /predict`, and whether to explain their predictions.
 
     Raises:
-        ProblemError: It is no JSON, or its records do not keep the contract.
+        ProblemError: It is not JSON, or its records do not keep the contract.
     """
     rows = model.decode(body)
     if rows is not None:

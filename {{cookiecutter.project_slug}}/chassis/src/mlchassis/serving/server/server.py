@@ -65,7 +65,7 @@ def run_server(
     gc.freeze()
     # Answers hold no cycles: there is no need to search for some every few requests.
     gc.set_threshold(20_000)
-    # uvicorn raises the signal again when it is done: an orderly end is no failure.
+    # uvicorn raises the signal again when it is done: an orderly end is not a failure.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
