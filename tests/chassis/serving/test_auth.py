@@ -1,6 +1,8 @@
 import hashlib
 import io
 import json
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+import ml_service
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.errors import ProjectError
 from mlchassis.serving import auth
@@ -19,6 +22,7 @@ from mlchassis.serving.logs.operational import make_logger
 from mlchassis.serving.ui import page
 
 KEY = "3f9c" * 16
+DOCS = Path(ml_service.__file__).resolve().parents[2] / "docs"
 
 
 def digest(key: str) -> str:
@@ -130,6 +134,24 @@ def test_a_file_of_another_system_is_read(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_bytes(f"\ufeff# keys\r\n{digest(KEY).upper()} shop\r\n".encode())
     assert load_keys(path) == (auth.ApiKey(digest(KEY), "shop"),)
+
+
+def test_a_line_as_sha256sum_prints_it_is_named_by_its_digest(tmp_path: Path) -> None:
+    # Its `-` stands for the standard input: as a name, it would be that of every key.
+    path = tmp_path / "keys"
+    path.write_text(f"{digest('other')}  -\n{digest(KEY)}  -\n")
+    assert [key.name for key in load_keys(path)] == [digest("other")[:8], digest(KEY)[:8]]
+
+
+def test_the_runbook_appends_a_key_with_a_name(tmp_path: Path) -> None:
+    page = (DOCS / "runbooks.md").read_text(encoding="utf-8")
+    (block,) = (b for b in re.findall(r"```\n(.*?)```", page, re.DOTALL) if "sha256sum" in b)
+    (tmp_path / "var").mkdir()
+    path = tmp_path / "var" / "api-keys"
+    path.write_text(f"{digest(KEY)} old\n")
+    subprocess.run(["sh", "-euc", block], cwd=tmp_path, check=True)
+    key = (tmp_path / "var" / "new-key").read_text(encoding="utf-8").strip()
+    assert load_keys(path) == (auth.ApiKey(digest(KEY), "old"), auth.ApiKey(digest(key), "shop-2"))
 
 
 def test_the_digest_of_an_empty_key_is_refused(tmp_path: Path) -> None:

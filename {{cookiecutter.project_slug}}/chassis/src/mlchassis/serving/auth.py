@@ -1,7 +1,8 @@
 """API keys: with a file of their digests, every path but health and `/docs` requires one.
 
 A key must be random and long, as `openssl rand -hex 32` makes one: then its SHA-256 may be kept.
-A line of the file is the hexadecimal digest (`printf %s KEY | sha256sum`) and perhaps a name.
+A line of the file is the hexadecimal digest (`printf %s KEY | sha256sum`) and perhaps a name. The `-`
+that sha256sum prints behind a digest is not a name.
 """
 
 import hashlib
@@ -32,6 +33,8 @@ _LINE = re.compile(r"([0-9a-fA-F]{64})(?:\s+(.*))?")
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _WRITABLE_BY_OTHERS = 0o022
 _NAME_LENGTH = 64
+_STANDARD_INPUT = "-"
+"""Printed by sha256sum in place of a file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +176,8 @@ def _parse_line(line: str) -> ApiKey:
     digest = match[1].lower()
     if digest == _EMPTY:
         raise ValueError("is the digest of an empty key, which every client could send")
-    return ApiKey(digest, (match[2] or digest[:8])[:_NAME_LENGTH])
+    name = "" if match[2] == _STANDARD_INPUT else match[2]
+    return ApiKey(digest, (name or digest[:8])[:_NAME_LENGTH])
 
 
 def _identify(path: Path) -> tuple[int, int, int] | None:
