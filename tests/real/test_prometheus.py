@@ -88,6 +88,22 @@ def test_the_configurations_and_the_tests_of_the_alerts_pass(monitoring: Path) -
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_pages_setting_for_an_api_key_is_one_of_prometheus(
+    monitoring: Path, project: Path, tmp_path: Path
+) -> None:
+    page = (project / "docs" / "alerts.md").read_text(encoding="utf-8")
+    (setting,) = re.findall(r"`(authorization: .*?)`", page)
+    key = tmp_path / "key"
+    key.write_text("made-up", encoding="utf-8")
+    authorization = yaml.safe_load(setting)
+    authorization["authorization"]["credentials_file"] = str(key)
+    config = yaml.safe_load((monitoring / "prometheus.yml").read_text(encoding="utf-8"))
+    config["scrape_configs"][0] |= authorization
+    write_yaml(monitoring / "prometheus.yml", config)
+    done = check("promtool", "check", "config", monitoring / "prometheus.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_each_alert_has_a_test_that_fails_without_it(monitoring: Path) -> None:
     rules = read_rules(monitoring)
     alerts = rules["groups"][0]["rules"]
