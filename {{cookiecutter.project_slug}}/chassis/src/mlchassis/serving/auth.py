@@ -1,8 +1,8 @@
 """API keys: with a file of their digests, every path but health and `/docs` requires one.
 
 A key must be random and long, as `openssl rand -hex 32` makes one: then its SHA-256 may be kept.
-A line of the file is the hexadecimal digest (`printf %s KEY | sha256sum`) and perhaps a name. The `-`
-that sha256sum prints behind a digest is not a name.
+A line of the file is the hexadecimal digest (`printf %s KEY | sha256sum`) and perhaps a name. The
+`-` that sha256sum prints behind a digest is not a name.
 """
 
 import hashlib
