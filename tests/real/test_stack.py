@@ -22,6 +22,7 @@ from bake import ROOT
 from demo import read_question
 from engine import Engine
 from project_copy import copy_project, make_environment
+from servers import install
 from service import fetch, find_port
 from summary import Parts
 from whole_run import WholeRun, run_in
@@ -116,6 +117,15 @@ class Stack:
             printed = run_in(self.project, *command, folder=None, typed="", **variables)
         return printed
 
+    def run_page(self, word: str) -> str:
+        """Run the one block of docs/stack.md with this word, with the ports of this stack."""
+        page = (self.project / "docs" / "stack.md").read_text(encoding="utf-8")
+        (block,) = (b for b in re.findall(r"```\n(.*?)```", page, re.DOTALL) if word in b)
+        block = block.replace(":9000", f":{self.ports['STACK_S3_PORT']}")
+        names = ("DOCKER_HOST", "DOCKER_CONFIG")
+        variables = {name: self.engine.environment[name] for name in names}
+        return run_in(self.project, "sh", "-ec", block, folder=None, typed="", **variables)
+
     def list_containers(self) -> list[str]:
         label = f"label=com.docker.compose.project={NAME}"
         names = self.engine.docker("ps", "--all", "--filter", label, "--format", "{{.Names}}")
@@ -157,6 +167,19 @@ def deploy_another_version(stack: Stack) -> str:
     edit(stack.project / "params.yaml", (r"golden: \d+", "golden: 15"))
     run_in(stack.project, "dvc", "repro", "--quiet")
     return stack.run_verbs("judge", "register", "promote", "deploy")
+
+
+def check_remote(stack: Stack) -> None:
+    """Push DVC's data to the stack's storage by the commands of the page, and compare."""
+    project = stack.project
+    install(project / ".venv" / "bin" / "python", project / "requirements" / "s3.txt")
+    stack.run_page("dvc remote")
+    status = run_in(project, "dvc", "status", "--cloud", folder=None, typed="")
+    assert "Cache and remote 'stack' are in sync" in status
+    secret = (project / "var" / "stack.env").read_text(encoding="utf-8")
+    key = re.findall(r"^STACK_S3_SECRET=(.+)", secret, re.MULTILINE)
+    assert key[0] in (project / ".dvc" / "config.local").read_text(encoding="utf-8")
+    assert key[0] not in (project / ".dvc" / "config").read_text(encoding="utf-8")
 
 
 def read_version(service: str) -> str:
@@ -201,8 +224,14 @@ def test_a_version_goes_from_judgement_to_an_alert(stack: Stack, parts: Parts) -
     service = stack.get_address("PORT")
     with parts.measure("make up again, with the service"):
         assert f"stack: Service        {service}" in stack.make("up")
-    assert "request_id" in fetch(f"{service}/predict", read_question(service))
+    request_id = fetch(f"{service}/predict", read_question(service))["request_id"]
     assert read_version(service) == "1"
+    stack.run_page("docker cp")
+    replayed = run_in(stack.project, "make", "replay", f"ID={request_id}", folder=None, typed="")
+    assert "the same answer to" in replayed
+
+    with parts.measure("DVC's data pushed to the stack's storage"):
+        check_remote(stack)
 
     with parts.measure("a second version, swapped in while the service runs"):
         said = deploy_another_version(stack)
