@@ -7,7 +7,7 @@ import pytest
 from ml_service.project import project
 from mlchassis.errors import ProjectError
 from mlchassis.project import Project, Workspace
-from mlchassis.team_code.signatures import load_object
+from mlchassis.team_code.importing import load_object
 
 MODULE = project.features.__module__.partition(".")[0] + ".project"
 
@@ -27,6 +27,8 @@ def test_an_object_of_another_type_is_rejected_with_what_to_write(name: str) -> 
     [
         ("def (\n", r"broken\w+.py, line 1, is not valid Python: .+; correct it there\."),
         ("import part_of_broken\n", r"part_of_broken.py, line 2, is not valid Python: .+there\."),
+        ("import sys\nsys.exit(0)\n", r"py, line 2, in <module>: `sys.exit\(0\)` ends the process"),
+        ("raise SystemExit\n", r"py, line 1, .* with SystemExit while .*; remove it there"),
         (None, r"There is no module broken\w+: .*project = Project\(…\)`"),
     ],
 )

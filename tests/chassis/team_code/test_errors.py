@@ -33,6 +33,10 @@ def read(options):
 
 def indirect(columns):
     return compute_features(columns)
+
+
+def stop(columns):
+    raise SystemExit
 """
 
 
@@ -113,6 +117,15 @@ def test_an_expected_error_shows_the_frames_of_its_cause(module: ModuleType) -> 
     assert lines[-1] == (
         "indirect(columns) of src/own/features.py failed as a metric: KeyError: 'carrier' "
         "(src/own/features.py, line 6, in compute_features); fix it there."
+    )
+
+
+def test_a_function_that_ends_the_process_has_failed(module: ModuleType) -> None:
+    (sentence,) = describe(catch(lambda: call_function(module.stop, {}, use="a metric")))[-1:]
+
+    assert sentence == (
+        "stop(columns) of src/own/features.py failed as a metric: SystemExit "
+        "(src/own/features.py, line 18, in stop); fix it there."
     )
 
 

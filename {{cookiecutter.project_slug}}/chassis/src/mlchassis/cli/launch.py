@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlchassis.project import Project
-from mlchassis.team_code.signatures import find_file, load_object
+from mlchassis.team_code.importing import find_file, load_object
 
 if TYPE_CHECKING:
     from mlchassis.serving.service import Service

@@ -8,9 +8,9 @@ from mlchassis.config.params import Metric, TrainParams
 from mlchassis.config.section import ParamsSection
 from mlchassis.errors import ProjectError
 from mlchassis.extensions.estimators import FIT
-from mlchassis.extensions.gates import GATE, CustomGate
-from mlchassis.extensions.metrics import METRIC, CustomMetric
-from mlchassis.extensions.monitors import MONITOR, CustomMonitor
+from mlchassis.extensions.gates import DECORATED_GATE, CustomGate
+from mlchassis.extensions.metrics import DECORATED_METRIC, CustomMetric
+from mlchassis.extensions.monitors import DECORATED_MONITOR, CustomMonitor
 from mlchassis.extensions.stages import check_stages
 from mlchassis.features.code import FEATURE_SIGNATURE, load_feature_code
 from mlchassis.team_code.signatures import Signature, check_function, check_list, describe
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
 _SOURCE = Signature("(options, root) -> pandas.DataFrame", 2)
 _SECTION = Signature("(context: ReportContext) -> ReportSection", 1)
-_DECORATED_METRIC = (
-    f"@metric(tasks=(…), higher_is_better=…, description=…) above `def my_metric{METRIC.text}`"
-)
-_DECORATED_GATE = f"@gate above `def my_gate{GATE.text}`"
-_DECORATED_MONITOR = f"@monitor above `def my_monitor{MONITOR.text}`"
 
 
 def check_project(project: "Project", file: str, verbs: Collection[str]) -> None:
@@ -46,9 +41,9 @@ def check_project(project: "Project", file: str, verbs: Collection[str]) -> None
     for position, section in enumerate(project.report_sections):
         check_function(section, f"{file}: report_sections[{position}]", "section", _SECTION)
     check_stages(project.stages, file, verbs)
-    _check_list(f"{file}: metrics", project.metrics, CustomMetric, _DECORATED_METRIC)
-    _check_list(f"{file}: gates", project.gates, CustomGate, _DECORATED_GATE)
-    _check_list(f"{file}: monitors", project.monitors, CustomMonitor, _DECORATED_MONITOR)
+    _check_list(f"{file}: metrics", project.metrics, CustomMetric, DECORATED_METRIC)
+    _check_list(f"{file}: gates", project.gates, CustomGate, DECORATED_GATE)
+    _check_list(f"{file}: monitors", project.monitors, CustomMonitor, DECORATED_MONITOR)
     _check_list(f"{file}: estimators", project.estimators, object, "")
     for position, estimator in enumerate(project.estimators):
         _check_estimator(estimator, f"{file}: estimators[{position}]")

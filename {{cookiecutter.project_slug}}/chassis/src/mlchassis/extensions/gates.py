@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlchassis.team_code.decorators import takes_no_options
 from mlchassis.team_code.errors import call_function
 from mlchassis.team_code.signatures import Signature, check_function
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 GateFunction = Callable[["GateContext"], "GateResult"]
 GATE = Signature("(context: GateContext) -> GateResult", 1)
+DECORATED_GATE = f"@gate above `def my_gate{GATE.text}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class CustomGate:
         return result
 
 
+@takes_no_options(DECORATED_GATE)
 def gate(function: GateFunction) -> CustomGate:
     """Make a function a release gate: a bundle that it rejects is not registered.
 

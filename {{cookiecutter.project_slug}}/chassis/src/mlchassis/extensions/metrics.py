@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mlchassis.contract.model import Task
 from mlchassis.errors import ProjectError
+from mlchassis.team_code.decorators import takes_options
 from mlchassis.team_code.errors import call_function
 from mlchassis.team_code.signatures import Signature, check_function, describe
 
@@ -17,6 +18,9 @@ Floats = NDArray[np.float64]
 MetricFunction = Callable[[Floats, Floats, Floats], float]
 
 METRIC = Signature("(target: Floats, scores: Floats, weight: Floats) -> float", 3)
+DECORATED_METRIC = (
+    f"@metric(tasks=(…), higher_is_better=…, description=…) above `def my_metric{METRIC.text}`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class CustomMetric:
         return lambda weights: self(target, values, weights[groups].astype(np.float64))
 
 
+@takes_options(DECORATED_METRIC)
 def metric(
     *, tasks: Sequence[Task], higher_is_better: bool, description: str
 ) -> Callable[[MetricFunction], CustomMetric]:

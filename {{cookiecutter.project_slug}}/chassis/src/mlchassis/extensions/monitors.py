@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mlchassis.team_code.decorators import takes_no_options
 from mlchassis.team_code.errors import call_function
 from mlchassis.team_code.signatures import Signature, check_function
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 MonitorFunction = Callable[["MonitorContext"], "CustomSignal"]
 MONITOR = Signature("(context: MonitorContext) -> CustomSignal", 1)
+DECORATED_MONITOR = f"@monitor above `def my_monitor{MONITOR.text}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class CustomMonitor:
         return result
 
 
+@takes_no_options(DECORATED_MONITOR)
 def monitor(function: MonitorFunction) -> CustomMonitor:
     """Make a function a monitor: its status counts as those of the built-in signals.
 

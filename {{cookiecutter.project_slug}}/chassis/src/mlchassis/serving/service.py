@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mlchassis.features.code import FEATURE_SIGNATURE, FeatureFunction, load_feature_code
-from mlchassis.team_code.signatures import check_function, check_list, find_file, load_object
+from mlchassis.team_code.importing import find_file, load_object
+from mlchassis.team_code.signatures import check_function, check_list
 
 if TYPE_CHECKING:
     from fastapi import APIRouter

@@ -33,11 +33,12 @@ def call_function(function: Callable[..., Any], *arguments: Any, use: str) -> An
         return function(*arguments)
     except ProjectError:
         raise
-    except Exception as error:
+    # A function that calls `sys.exit` would end the verb without a sentence.
+    except (Exception, SystemExit) as error:
         frames = find_team_frames(error)
-        place = f" ({_name_line(frames[-1])})" if frames else ""
+        place = f" ({name_line(frames[-1])})" if frames else ""
         raise ProjectError(
-            f"{describe(function)} failed as {use}: {_spell(error)}{place}; fix it there."
+            f"{describe(function)} failed as {use}: {spell_error(error)}{place}; fix it there."
         ) from error
 
 
@@ -68,7 +69,7 @@ def _show(error: BaseException | None, frames: Sequence[traceback.FrameSummary])
         return
     yield "Traceback of the project's own code (most recent call last):"
     for frame in frames:
-        yield f"  {_name_line(frame)}: {frame.line}"
+        yield f"  {name_line(frame)}: {frame.line}"
     if shows_everything():
         yield from "".join(traceback.format_exception(error)).splitlines()
 
@@ -111,14 +112,23 @@ def _is_team_code(frame: traceback.FrameSummary) -> bool:
 def _locate(error: BaseException, frames: Sequence[traceback.FrameSummary]) -> str:
     frame = frames[-1]
     return (
-        f"{_name_line(frame)}: `{frame.line}` raised {_spell(error)}; fix it there. "
+        f"{name_line(frame)}: `{frame.line}` raised {spell_error(error)}; fix it there. "
         f"{FULL_TRACEBACK}=1 shows the whole traceback."
     )
 
 
-def _name_line(frame: traceback.FrameSummary) -> str:
+def name_line(frame: traceback.FrameSummary) -> str:
+    """Return file, line and function of a frame."""
     return f"{shorten(Path(frame.filename))}, line {frame.lineno}, in {frame.name}"
 
 
-def _spell(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+def spell_error(error: BaseException) -> str:
+    """Return an error's type and text on one line."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def find_caller() -> str:
+    """Return file, line and function of the team's code that runs now; empty if none does."""
+    frames = [frame for frame in traceback.extract_stack() if _is_team_code(frame)]
+    return name_line(frames[-1]) if frames else ""

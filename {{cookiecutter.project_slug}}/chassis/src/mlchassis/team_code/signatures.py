@@ -3,14 +3,10 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 from mlchassis.errors import ProjectError
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,49 +94,3 @@ def shorten(file: Path) -> str:
         return file.relative_to(Path.cwd()).as_posix()
     except ValueError:
         return str(file)
-
-
-def load_object(reference: str, kind: type[_T]) -> _T:
-    """Import an object of the project's own code.
-
-    Args:
-        reference: Import string "package.module:name".
-        kind: The type that it must have.
-
-    Raises:
-        ProjectError: There is no such module or name, it is something else, or a file is not
-            Python.
-    """
-    module, _, name = reference.partition(":")
-    loaded = getattr(_import(module, f"{name} = {kind.__name__}(…)"), name, None)
-    if not isinstance(loaded, kind):
-        raise ProjectError(
-            f"{name} in {find_file(reference)} is {loaded!r:.100}; write there "
-            f"`{name} = {kind.__name__}(…)`."
-        )
-    return loaded
-
-
-def _import(module: str, content: str) -> ModuleType:
-    """Import a module that holds a line; name the file that cannot be read."""
-    try:
-        return import_module(module)
-    except SyntaxError as error:
-        file = shorten(Path(error.filename or module))
-        raise ProjectError(
-            f"{file}, line {error.lineno}, is not valid Python: {error.msg}; correct it there."
-        ) from None
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        file = f"{module.replace('.', '/')}.py"
-        raise ProjectError(
-            f"There is no module {module}: restore its file, {file}, from git, or write there "
-            f"`{content}`."
-        ) from None
-
-
-def find_file(reference: str) -> str:
-    """Return the file that a reference "package.module:name" leads to."""
-    module = reference.partition(":")[0]
-    return shorten(Path(str(import_module(module).__file__)))

@@ -18,7 +18,7 @@ from mlchassis.contract.model import Contract, load_contract
 from mlchassis.data.ingest import store_rows
 from mlchassis.errors import ProjectError
 from mlchassis.project import Project, Workspace, read_params
-from mlchassis.team_code.signatures import load_object
+from mlchassis.team_code.importing import load_object
 from mlchassis.testing.rows import complete_rows, make_table
 
 STAGES: Mapping[str, str] = {

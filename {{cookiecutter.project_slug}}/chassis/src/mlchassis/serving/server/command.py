@@ -25,7 +25,8 @@ def main(reference: str, arguments: Sequence[str]) -> None:
     try:
         check_api(Path.cwd())
         serve(load_service_settings(**given), reference)
-    except Exception as error:
+    # A project's code that calls `sys.exit` would end the service without a sentence.
+    except (Exception, SystemExit) as error:
         lines = describe_failure(error) or ([str(error)] if isinstance(error, OSError) else None)
         if lines is None:
             raise
