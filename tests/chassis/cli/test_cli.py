@@ -151,6 +151,35 @@ def test_what_is_missing_in_a_fresh_project_is_said_without_a_traceback(
     assert isinstance(shown.exception, SystemExit)
 
 
+@pytest.mark.parametrize("arguments", [["run"], ["own-stage"], ["--help"]])
+def test_a_project_that_ends_the_process_is_a_failure(
+    tmp_path: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("[tool.mlchassis]\napi = 1\n")
+    (tmp_path / "exits_at_import.py").write_text("import sys\n\nsys.exit()\n")
+    composition = Composition("exits_at_import:project", "exits_at_import:service")
+    shown = CliRunner().invoke(app, arguments, obj=composition)
+
+    assert shown.exit_code == 1
+    assert "error: exits_at_import.py, line 3, in <module>: `sys.exit()` ends" in shown.stderr
+    assert "Traceback" not in shown.output
+
+
+@pytest.mark.parametrize("name", ["deploy", "rollback", "retrain", "run"])
+def test_an_invalid_setting_of_the_service_stops_a_verb_before_it_changes_anything(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SERVICE_PORT", "eighty")
+    shown = CliRunner().invoke(app, [name], obj=OWN)
+
+    assert shown.exit_code == 1
+    assert shown.stderr.startswith("error: SERVICE_PORT is 'eighty': ")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_mistyped_command_is_refused_with_what_was_meant() -> None:
     shown = CliRunner().invoke(app, ["ingets"], obj=OWN)
 

@@ -6,7 +6,8 @@ Nothing heavy is imported before the command that needs it runs.
 import gc
 import inspect
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -58,12 +59,8 @@ class _Group(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse a command line on which `make` hands a verb's options over as one word."""
-        try:
-            words = split_options(args)
-        except ProjectError as error:
-            fail(str(error))
-            raise typer.Exit(1) from None
-        return super().parse_args(ctx, words)
+        with _reporting():  # Help lists the project's own stages, so it loads its code.
+            return super().parse_args(ctx, split_options(args))
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, the project's own stages last."""
@@ -87,19 +84,27 @@ class _Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _reporting():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            raise  # The reader of the output has left; typer ends quietly.
-        except Exception as error:
-            lines = describe_failure(error) or _describe_refusal(error)
-            if not lines:
-                raise
-            fail(lines[-1], details=lines[:-1])
-        raise typer.Exit(1)
 
 
-def _describe_refusal(error: Exception) -> list[str]:
+@contextmanager
+def _reporting() -> Iterator[None]:
+    """Print an expected error, and one in the project's code, and exit with code 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # The reader of the output has left; typer ends quietly.
+    # A project's code that calls `sys.exit` would end the command without a sentence.
+    except (Exception, SystemExit) as error:
+        lines = describe_failure(error) or _describe_refusal(error)
+        if not lines:
+            raise
+        fail(lines[-1], details=lines[:-1])
+        raise typer.Exit(1) from None
+
+
+def _describe_refusal(error: BaseException) -> list[str]:
     """Return a sentence about a full disk or a missing permission; nothing for another error."""
     if not isinstance(error, OSError):
         return []
@@ -205,8 +210,11 @@ def run() -> None:
 
     Example: make run
     """
+    from mlchassis.config.settings import load_service_settings
     from mlchassis.workflow import pipeline
 
+    # `make run` serves at its end: an invalid variable must not come to light only then.
+    load_service_settings()
     pipeline.run_everything(open_project(), echo)
 
 

@@ -17,6 +17,7 @@ from mlchassis.workspace.step_outputs import write_step_outputs
 if TYPE_CHECKING:
     from mlchassis.bundle.bundle import Pointer
     from mlchassis.cli.launch import Composition
+    from mlchassis.config.settings import ServiceSettings
     from mlchassis.registry.tracking import Tracker
     from mlchassis.workflow.release import Deployment
 
@@ -133,7 +134,9 @@ def rollback(
     """
     from mlchassis.workflow import release
 
-    _report_deployment(release.rollback(open_project(), reason))
+    settings = _read_service_settings()
+    paths = open_project()
+    _report_deployment(release.rollback(paths, reason), paths, settings)
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -144,7 +147,9 @@ def deploy() -> None:
     """
     from mlchassis.workflow import release
 
-    _report_deployment(release.deploy(open_project()))
+    settings = _read_service_settings()
+    paths = open_project()
+    _report_deployment(release.deploy(paths), paths, settings)
 
 
 @verbs.command(rich_help_panel="Verbs")
@@ -162,6 +167,7 @@ def retrain(
     from mlchassis.bundle.bundle import read_pointer
     from mlchassis.workflow import retrain as retraining
 
+    settings = _read_service_settings()
     paths = open_project()
     result = retraining.retrain(paths, as_of, echo)
     echo(f"retrain: {result.sentence}")
@@ -170,7 +176,7 @@ def retrain(
     write_step_outputs(outputs)
     pointer = read_pointer(paths.store)
     if result.outcome == "promoted" and pointer is not None:
-        _await_service(pointer, paths)
+        _await_service(pointer, paths, settings)
     if result.outcome == "rejected":
         raise typer.Exit(REJECTED)
 
@@ -239,16 +245,22 @@ def study(
     run_studies(paths, params, only or (), echo, apply=apply)
 
 
-def _report_deployment(done: "Deployment") -> None:
-    echo(done.sentence)
-    _await_service(done.pointer, open_project())
-
-
-def _await_service(pointer: "Pointer", paths: Paths) -> None:
+def _read_service_settings() -> "ServiceSettings":
+    """Read the settings of the service before the verb changes what is deployed."""
     from mlchassis.config.settings import load_service_settings
+
+    return load_service_settings()
+
+
+def _report_deployment(done: "Deployment", paths: Paths, settings: "ServiceSettings") -> None:
+    echo(done.sentence)
+    _await_service(done.pointer, paths, settings)
+
+
+def _await_service(pointer: "Pointer", paths: Paths, settings: "ServiceSettings") -> None:
     from mlchassis.registry.rollout import await_rollout
 
-    echo(await_rollout(load_service_settings(), pointer, paths.store))
+    echo(await_rollout(settings, pointer, paths.store))
 
 
 def _open_registry(paths: Paths) -> "Tracker":
