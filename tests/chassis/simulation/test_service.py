@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import ml_service
 from ml_service.project import project as own_project
 from mlchassis.bundle.bundle import deploy_bundle
+from mlchassis.errors import ProjectError
 from mlchassis.project import Workspace
 from mlchassis.simulation.service import LocalService
 
@@ -83,3 +85,29 @@ def test_the_service_stops_and_starts_again(workspace: Workspace, kill: bool) ->
         assert is_open(port)
         service.stop(kill=kill)
         assert not is_open(port)
+
+
+def test_a_service_that_dies_is_named_with_its_log(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Recorded(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
+    log = workspace.root / "service.log"
+    service = LocalService(workspace, log)
+    service.start()
+    started[0].kill()
+    assert await_closed(service.settings.port)
+    with pytest.raises(ProjectError) as failure:
+        service.predict([{"carrier": "AA"}])
+    service.stop()
+
+    assert str(failure.value) == (
+        f"The service of the simulation stopped answering (exit code -9); {log} has its last "
+        "lines: correct what they name and run `make simulate` again."
+    )

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ _HOST = "127.0.0.1"
 _START_SECONDS = 60.0
 _ANSWER_SECONDS = 60.0
 _STOP_SECONDS = 30.0
+_END_SECONDS = 1.0
 _ROWS_PER_REQUEST = 50
 _SETTINGS = {"SERVICE_WATCH_SECONDS": "0.2", "SERVICE_ACCESS_LOG": "false"}
 
@@ -109,7 +110,11 @@ class LocalService:
         self._process = None
 
     def predict(self, records: Records) -> list[Answer]:
-        """Send records in requests of bounded size and return a response per record."""
+        """Send records in requests of bounded size and return a response per record.
+
+        Raises:
+            ProjectError: The service ended, does not answer, or answers with an error.
+        """
         if self._process is None:
             return [Answer("unanswered")] * len(records)
         connection = http.client.HTTPConnection(_HOST, self._port, timeout=_ANSWER_SECONDS)
@@ -120,7 +125,11 @@ class LocalService:
 
     def _send(self, connection: http.client.HTTPConnection, records: Records) -> list[Answer]:
         """Send one request; records of a rejected one are sent again, each by itself."""
-        status, document = _post(connection, records)
+        try:
+            status, document = _post(connection, records)
+        # A response that was cut short is not JSON.
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise ProjectError(self._describe_loss(error)) from None
         if status == http.HTTPStatus.OK:
             return _read_answers(document)
         if status != http.HTTPStatus.UNPROCESSABLE_ENTITY:
@@ -131,6 +140,18 @@ class LocalService:
         if len(records) == 1:
             return [Answer("rejected")]
         return [answer for record in records for answer in self._send(connection, [record])]
+
+    def _describe_loss(self, error: Exception) -> str:
+        """Return a sentence about a request without a response: the service ended or hangs."""
+        reason = f"{type(error).__name__}: {error}"
+        if self._process is not None:
+            # The kernel closes connections a moment before the process can be waited for.
+            with suppress(subprocess.TimeoutExpired):
+                reason = f"exit code {self._process.wait(timeout=_END_SECONDS)}"
+        return (
+            f"The service of the simulation stopped answering ({reason}); {self._log} has its last "
+            "lines: correct what they name and run `make simulate` again."
+        )
 
 
 def _post(connection: http.client.HTTPConnection, records: Records) -> tuple[int, dict[str, Any]]:
