@@ -10,9 +10,14 @@ import pytest
 
 from mlchassis.contract.model import Contract, parse_contract
 from mlchassis.data.tables import coerce
-from mlchassis.evaluation.fairness import FLIPPED_ROWS, describe_fairness, list_alternatives
+from mlchassis.evaluation.fairness import (
+    FLIPPED_ROWS,
+    describe_fairness,
+    list_alternatives,
+    measure_counterfactual_flips,
+)
 from mlchassis.evaluation.metrics import Floats
-from mlchassis.evaluation.results import Disparity, Fairness, MeasuredInterval
+from mlchassis.evaluation.results import Disparity, Fairness
 
 SIZE = 6000
 CONTRACT = """
@@ -134,7 +139,9 @@ def test_a_favored_group_differs_in_all_three_measures() -> None:
 def test_an_impartial_model_passes_for_twenty_seeds(task: str) -> None:
     for seed in range(20):
         told = describe(task, favor=0.0, seed=seed)
-        assert told.counterfactual_flips[0].rate == MeasuredInterval(value=0.0, low=0.0, high=0.0)
+        rate = told.counterfactual_flips[0].rate
+        assert (rate.value, rate.low) == (0.0, 0.0)
+        assert rate.high == pytest.approx(0.0018, abs=1e-4)
         assert max(gap.disparity.low for gap in told.disparities) < 0.1
 
 
@@ -185,6 +192,25 @@ def test_a_flip_is_a_row_whose_answer_another_value_changes() -> None:
     (flips,) = describe_rows("binary", 1.0, rows).counterfactual_flips
     assert flips.rows == FLIPPED_ROWS
     assert flips.rate.value == pytest.approx(((income < 0) & (income >= -1)).mean())
+
+
+@pytest.mark.parametrize(("favor", "value", "low", "high"), [(0, 0, 0, 0.1684), (1, 1, 0.8316, 1)])
+def test_no_flip_in_few_rows_is_not_certain(
+    favor: float, value: float, low: float, high: float
+) -> None:
+    rows = make_rows(read("binary"), 1).iloc[:20].assign(income=-0.5)
+    (flips,) = measure_counterfactual_flips(
+        rows,
+        read("binary"),
+        lambda one, other: (one[:, 1] >= 0.5) != (other[:, 1] >= 0.5),
+        answer(read("binary"), favor),
+        np.arange(20),
+        resamples=100,
+        confidence=0.95,
+        seed=1,
+    )
+    rate = flips.rate
+    assert (rate.value, rate.low, rate.high) == pytest.approx((value, low, high), abs=1e-4)
 
 
 def test_a_column_that_is_no_feature_cannot_flip_an_answer_but_is_compared() -> None:

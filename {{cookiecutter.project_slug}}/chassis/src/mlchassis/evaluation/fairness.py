@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 
 from mlchassis.config.params import Resampling
 from mlchassis.contract.model import Contract, class_name
-from mlchassis.evaluation.bootstrap import LEAST_UNITS, Interval, bootstrap, count_units, resample
+from mlchassis.evaluation.bootstrap import (
+    LEAST_UNITS,
+    Interval,
+    bootstrap,
+    count_units,
+    resample,
+    widen_at_ends,
+)
 from mlchassis.evaluation.confusion import decide
 from mlchassis.evaluation.metrics import Floats, Groups, Statistic, encode_target, proportion
 from mlchassis.evaluation.results import (
@@ -234,11 +241,15 @@ def measure_counterfactual_flips(
         proportions[name] = proportion(flipped, ones, units)
     rates = bootstrap(proportions, units, **settings)
     return [
-        CounterfactualFlips(
-            column=name, rows=len(chosen), rate=MeasuredInterval.of(rate.clip(0.0, 1.0))
-        )
+        _describe_flips(name, len(chosen), rate, settings["confidence"])
         for name, rate in rates.items()
     ]
+
+
+def _describe_flips(name: str, rows: int, rate: Interval, confidence: float) -> CounterfactualFlips:
+    """Describe the flip rate of a column; without a flip in few rows it is not known to be 0."""
+    bounded = widen_at_ends(rate, rows, confidence).clip(0.0, 1.0)
+    return CounterfactualFlips(column=name, rows=rows, rate=MeasuredInterval.of(bounded))
 
 
 def list_alternatives(values: "pd.Series[Any]") -> list[Any]:
