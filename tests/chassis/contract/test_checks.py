@@ -94,7 +94,7 @@ REFUSED: list[tuple[Change, str]] = [
         "column 'rooms': tag 'featur' is not a role; did you mean 'feature'",
     ),
     (change_column("rooms", tags=["zzz"]), "tag 'zzz' is not a role; known are: key, event_time"),
-    (limit(maxLength=3), "option 'maxLength' does not apply to a integer; known are: maximum"),
+    (limit(maxLength=3), "option 'maxLength' does not apply to an integer; known are: maximum"),
     (limit(minimum="one"), "column 'rooms': option 'minimum' is 'one'; write a number"),
     (limit(minimum=True), "column 'rooms': option 'minimum' is True; write a number"),
     (limit(minimum=3, maximum=2), "the minimum 3 is above the maximum 2, so no value can pass"),
