@@ -8,7 +8,7 @@ Source of the format: https://bitol-io.github.io/open-data-contract-standard/
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -212,7 +212,17 @@ def load_contract(path: Path) -> Contract:
 
 
 def parse_contract(text: str, source: str = "contract.yaml") -> Contract:
-    """Read and check the text of a contract; `source` names it in errors."""
+    """Read and check the text of a contract; `source` names it in errors.
+
+    Raises:
+        ContractError: It is not an ODCS v3 contract, or contradicts itself.
+    """
+    return _parse(text, source)
+
+
+# A verb reads the project's contract and those of its bundles several times.
+@lru_cache(maxsize=32)
+def _parse(text: str, source: str) -> Contract:
     try:
         raw = yaml.safe_load(text)
     # A date or number that is none, or nesting without end, is not a YAMLError.
