@@ -11,7 +11,7 @@ import yaml
 
 import faults
 from bake import PAYLOAD, ROOT
-from faults import FaultError, load_fault, load_library, run_fault
+from faults import FaultError, list_tests, load_fault, load_library, run_fault
 from ml_test_score import ROWS
 
 FAULT: dict[str, Any] = {
@@ -92,6 +92,17 @@ def test_faults_share_the_green_run_of_their_guard_and_no_red_one(
     problems = [run_fault(fault, stand_in, green).problem for _ in range(2)]
     assert log.read_text().count("run") == runs
     assert [bool(problem) for problem in problems] == [bool(status)] * 2
+
+
+def test_the_tests_that_guards_run_are_among_those_of_a_projects_gate() -> None:
+    tests = f"{ROOT}/tests/chassis"
+    commands = list_tests(load_library())
+    assert len(commands) > 20
+    for command in commands:
+        words = command.replace("$CHASSIS_TESTS", tests).replace('"', "").split()
+        files = [word for word in words if "test_" in word and word.endswith(".py")]
+        assert files, command
+        assert all((PAYLOAD / file).is_file() for file in files), command
 
 
 def test_a_patch_that_no_longer_applies_is_a_problem(stand_in: Path, write: Write) -> None:

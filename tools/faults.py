@@ -139,6 +139,11 @@ def load_library(names: Iterable[str] = ()) -> list[Fault]:
     return [load_fault(LIBRARY / name) for name in chosen]
 
 
+def list_tests(faults: Iterable[Fault]) -> set[str]:
+    """Return the commands of guards that are tests of the project or of its chassis."""
+    return {fault.guard.command for fault in faults if fault.guard.command.split()[0] == "pytest"}
+
+
 def run_command(command: str, project: Path) -> tuple[int, str]:
     """Run one command line in a project, as if its environment were activated.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from background import Background, Job
-from faults import Outcome, load_library, run_fault
+from faults import Outcome, list_tests, load_library, run_fault
 from project_copy import copy_project
 from suites import RUNNING, has_tests_of, run_gate
 from summary import Parts
@@ -43,8 +43,10 @@ def outcomes(
     """
     if not has_tests_of("test_faults.py", request.session):
         return {}
-    green: set[str] = set()
+    faults = load_library()
+    # The gate runs these guards' tests on the unbroken project.
+    green = list_tests(faults) if has_tests_of("test_suites.py", request.session) else set()
     return {
         fault.name: background.add(partial(run_fault, fault, untouched, green))
-        for fault in reversed(load_library())
+        for fault in reversed(faults)
     }
