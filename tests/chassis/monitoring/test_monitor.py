@@ -1,7 +1,7 @@
 """The verb `monitor`: from a deployed bundle, a log and a table of labels to a report."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
 
 from mlchassis import CustomSignal, MonitorContext
 from mlchassis import monitor as own_monitor
@@ -20,7 +19,6 @@ from mlchassis.config.source_params import FilesParams, SqlParams
 from mlchassis.contract.model import parse_contract
 from mlchassis.errors import ProjectError
 from mlchassis.extensions.monitors import CustomMonitor
-from mlchassis.features.code import load_feature_code
 from mlchassis.monitoring.labels import LabelTable, read_labels, read_outcomes
 from mlchassis.monitoring.monitor import monitor
 from mlchassis.monitoring.page import render_report
@@ -36,25 +34,8 @@ NOW = datetime(2024, 6, 2, tzinfo=UTC)
 Run = Callable[..., MonitorReport]
 
 
-def take_size(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {"size": columns["size"]}
-
-
 @pytest.fixture
-def workspace(tmp_path: Path, monitored_bundle: Bundle) -> Workspace:
-    """A project whose deployed bundle has the reference of the tests."""
-    paths = Workspace(tmp_path / "project", Project(features=take_size))
-    text = (monitored_bundle.path / "contract.yaml").read_text()
-    metadata = monitored_bundle.metadata.model_copy(
-        update={"features_digest": paths.features.digest}
-    )
-    write_bundle(tmp_path / "bundle", monitored_bundle.model, text, metadata)
-    deploy_bundle(tmp_path / "bundle", paths.store, "shop", "3", paths.features)
-    return paths
-
-
-@pytest.fixture
-def run(workspace: Workspace, fixed_params: Params, write_log: Callable[..., Path]) -> Run:
+def run(shop: Workspace, fixed_params: Params, write_log: Callable[..., Path]) -> Run:
     """Function that logs rows for the deployed bundle and monitors them."""
 
     def call(
@@ -66,15 +47,15 @@ def run(workspace: Workspace, fixed_params: Params, write_log: Callable[..., Pat
         now: datetime = NOW,
         ignore: tuple[str, ...] = (),
     ) -> MonitorReport:
-        paths = Workspace(workspace.root, replace(workspace.project, monitors=monitors))
+        paths = Workspace(shop.root, replace(shop.project, monitors=monitors))
         if len(rows):
-            (raw if raw is not None else rows).to_parquet(workspace.root / "raw.parquet")
-        pointer = json.loads((workspace.store / "current.json").read_text())
-        write_log(workspace.predictions, rows, digest=pointer["digest"])
+            (raw if raw is not None else rows).to_parquet(shop.root / "raw.parquet")
+        pointer = json.loads((shop.store / "current.json").read_text())
+        write_log(shop.predictions, rows, digest=pointer["digest"])
         settings = MonitorParams(draws=200, labels=labels, ignore=ignore)
         table = FilesParams(kind="files", path=source)
         params = fixed_params.model_copy(update={"monitor": settings, "source": table})
-        return monitor(paths, params, workspace.store, workspace.predictions, now)
+        return monitor(paths, params, shop.store, shop.predictions, now)
 
     return call
 
@@ -117,7 +98,11 @@ def test_late_labels_give_the_realized_performance(
 
 @pytest.mark.parametrize("personal", [False, True])
 def test_an_outcome_that_is_no_class_is_counted_and_named(
-    personal: bool, fixed_params: Params, monitored_bundle: Bundle, tmp_path: Path
+    personal: bool,
+    fixed_params: Params,
+    monitored_bundle: Bundle,
+    shop_project: Project,
+    tmp_path: Path,
 ) -> None:
     written = (monitored_bundle.path / "contract.yaml").read_text()
     text = written.replace("{name: returned, logicalType: boolean,", GRADE)
@@ -126,7 +111,7 @@ def test_an_outcome_that_is_no_class_is_counted_and_named(
     pd.DataFrame(outcomes).to_csv(tmp_path / "labels.csv", index=False)
     table = FilesParams(kind="files", path="labels.csv")
     params = fixed_params.model_copy(update={"monitor": MonitorParams(labels=table)})
-    workspace = Workspace(tmp_path, Project(features=take_size))
+    workspace = Workspace(tmp_path, shop_project)
     labels = read_labels(SourceRows(workspace, params, contract))
     shown = "a value that is not repeated here" if personal else "'hgih'"
     assert labels == LabelTable(
@@ -141,7 +126,7 @@ def test_an_outcome_that_is_no_class_is_counted_and_named(
 
 
 def test_a_number_that_the_contract_does_not_allow_is_no_label(
-    fixed_params: Params, monitored_bundle: Bundle, tmp_path: Path
+    fixed_params: Params, monitored_bundle: Bundle, shop_project: Project, tmp_path: Path
 ) -> None:
     written = (monitored_bundle.path / "contract.yaml").read_text()
     number = "{name: returned, logicalType: number, logicalTypeOptions: {minimum: 0},"
@@ -150,9 +135,7 @@ def test_a_number_that_the_contract_does_not_allow_is_no_label(
     pd.DataFrame(outcomes).to_parquet(tmp_path / "labels.parquet", index=False)
     table = FilesParams(kind="files", path="labels.parquet")
     params = fixed_params.model_copy(update={"monitor": MonitorParams(labels=table)})
-    labels = read_labels(
-        SourceRows(Workspace(tmp_path, Project(features=take_size)), params, contract)
-    )
+    labels = read_labels(SourceRows(Workspace(tmp_path, shop_project), params, contract))
     assert (labels.by_key, labels.invalid) == ({"c": 0.0, "d": 7.5}, 2)
     assert "2 of 4 labels are left out, since they are not numbers" in labels.statement
     assert read_outcomes(pd.Series(["seven"], dtype=object), contract).isna().all()
@@ -160,13 +143,17 @@ def test_a_number_that_the_contract_does_not_allow_is_no_label(
 
 @pytest.mark.parametrize("second", [True, False])
 def test_different_outcomes_of_one_key_are_left_out_and_named(
-    second: bool, fixed_params: Params, monitored_bundle: Bundle, tmp_path: Path
+    second: bool,
+    fixed_params: Params,
+    monitored_bundle: Bundle,
+    shop_project: Project,
+    tmp_path: Path,
 ) -> None:
     outcomes = {"order_id": ["a", "b", "b", "a", "a"], "returned": [True, True, True, second, True]}
     pd.DataFrame(outcomes).to_csv(tmp_path / "labels.csv", index=False)
     table = FilesParams(kind="files", path="labels.csv")
     params = fixed_params.model_copy(update={"monitor": MonitorParams(labels=table)})
-    workspace = Workspace(tmp_path, Project(features=take_size))
+    workspace = Workspace(tmp_path, shop_project)
     labels = read_labels(SourceRows(workspace, params, monitored_bundle.contract))
     if second:
         assert labels == LabelTable(by_key={"a": 1.0, "b": 1.0})
@@ -182,7 +169,7 @@ def test_different_outcomes_of_one_key_are_left_out_and_named(
 
 
 def test_ambiguous_labels_are_watched_and_shown(
-    run: Run, make_rows: Callable[..., pd.DataFrame], workspace: Workspace, tmp_path: Path
+    run: Run, make_rows: Callable[..., pd.DataFrame], shop: Workspace, tmp_path: Path
 ) -> None:
     rows = make_rows(21, seed=50, start=START)
     labels = pd.concat([rows, rows.head(700).assign(returned=~rows["returned"])])
@@ -225,7 +212,7 @@ def test_an_ignored_column_that_does_not_exist_is_one_sentence(
 
 @pytest.mark.one_python
 def test_invalid_labels_in_the_source_end_in_the_report_and_not_in_an_error(
-    run: Run, make_rows: Callable[..., pd.DataFrame], workspace: Workspace
+    run: Run, make_rows: Callable[..., pd.DataFrame], shop: Workspace
 ) -> None:
     rows = make_rows(7, seed=56, start=START)
     raw = rows.assign(returned=rows["returned"].map({True: "true", False: "false"}))
@@ -236,7 +223,7 @@ def test_invalid_labels_in_the_source_end_in_the_report_and_not_in_an_error(
     assert "2 of 1,400 labels are left out" in report.labels
     assert report.windows[-1].performance is not None
     assert report.windows[-1].performance.labeled == 1398
-    assert "2 of 1,400 labels" in (workspace.reports / "monitor.html").read_text()
+    assert "2 of 1,400 labels" in (shop.reports / "monitor.html").read_text()
 
 
 @pytest.mark.one_python
@@ -283,16 +270,16 @@ def test_a_table_of_labels_without_the_outcome_is_one_sentence(
 
 @pytest.mark.one_python
 def test_the_report_is_written_as_json_and_as_a_page(
-    run: Run, make_rows: Callable[..., pd.DataFrame], workspace: Workspace, tmp_path: Path
+    run: Run, make_rows: Callable[..., pd.DataFrame], shop: Workspace, tmp_path: Path
 ) -> None:
     rows = make_rows(21, seed=51, start=START)
     labels = write_labels(tmp_path, rows, "csv")
     report = run(rows.assign(price=rows["price"] * 2), labels)
     assert report.status == "retrain"
     assert report.sentence.endswith("3 of 3 windows agree.")
-    written = (workspace.reports / "monitor.json").read_text()
+    written = (shop.reports / "monitor.json").read_text()
     assert MonitorReport.model_validate_json(written) == report
-    page = (workspace.reports / "monitor.html").read_text()
+    page = (shop.reports / "monitor.html").read_text()
     assert page.count("<svg") == 8
     assert 'class="above"' in page
     assert "http" not in page.partition("<body>")[2]
@@ -323,7 +310,7 @@ def test_the_page_names_columns_that_no_longer_fit(
 
 @pytest.mark.one_python
 def test_a_monitor_of_the_project_decides_and_is_shown(
-    workspace: Workspace, run: Run, make_rows: Callable[..., pd.DataFrame], tmp_path: Path
+    shop: Workspace, run: Run, make_rows: Callable[..., pd.DataFrame], tmp_path: Path
 ) -> None:
     @own_monitor
     def revenue(context: MonitorContext) -> CustomSignal:
@@ -333,12 +320,12 @@ def test_a_monitor_of_the_project_decides_and_is_shown(
     rows = make_rows(7, seed=53, start=START)
     report = run(rows, write_labels(tmp_path, rows, "csv"), [revenue])
     assert (report.status, report.sentence) == ("retrain", "revenue: It halved in 1400 rows.")
-    assert "It halved in 1400 rows." in (workspace.reports / "monitor.html").read_text()
+    assert "It halved in 1400 rows." in (shop.reports / "monitor.html").read_text()
 
 
 @pytest.mark.one_python
 def test_a_planted_difference_to_the_raw_data_asks_for_retraining(
-    run: Run, make_rows: Callable[..., pd.DataFrame], workspace: Workspace
+    run: Run, make_rows: Callable[..., pd.DataFrame], shop: Workspace
 ) -> None:
     rows = make_rows(7, seed=54, start=START)
     raw = rows.copy()
@@ -349,7 +336,7 @@ def test_a_planted_difference_to_the_raw_data_asks_for_retraining(
         "Value skew: 1 of 1,400 logged rows have other features than their raw data: 'size' "
         "(1 rows, such as that with the key 'K-54-17')."
     )
-    assert "1,400 logged rows were recomputed" in (workspace.reports / "monitor.html").read_text()
+    assert "1,400 logged rows were recomputed" in (shop.reports / "monitor.html").read_text()
 
 
 def test_raw_data_without_a_column_are_broken(
@@ -373,23 +360,23 @@ def test_equal_inputs_give_an_equal_report(
 
 
 def test_nothing_deployed_is_one_sentence(
-    workspace: Workspace, fixed_params: Params, tmp_path: Path
+    shop: Workspace, fixed_params: Params, tmp_path: Path
 ) -> None:
     with pytest.raises(ProjectError, match="Nothing is deployed"):
-        monitor(workspace, fixed_params, tmp_path / "empty", workspace.predictions)
+        monitor(shop, fixed_params, tmp_path / "empty", shop.predictions)
 
 
 def test_a_bundle_without_a_reference_is_one_sentence(
-    workspace: Workspace, fixed_params: Params, monitored_bundle: Bundle, tmp_path: Path
+    shop: Workspace, fixed_params: Params, monitored_bundle: Bundle, tmp_path: Path
 ) -> None:
-    features = load_feature_code(take_size)
+    features = shop.features
     text = (monitored_bundle.path / "contract.yaml").read_text()
     update = {"features_digest": features.digest, "monitoring": None}
     metadata = monitored_bundle.metadata.model_copy(update=update)
     write_bundle(tmp_path / "old", monitored_bundle.model, text, metadata)
-    deploy_bundle(tmp_path / "old", workspace.store, "shop", "4", features)
+    deploy_bundle(tmp_path / "old", shop.store, "shop", "4", features)
     with pytest.raises(ProjectError, match="has no reference for monitoring"):
-        monitor(workspace, fixed_params, workspace.store, workspace.predictions)
+        monitor(shop, fixed_params, shop.store, shop.predictions)
 
 
 def test_a_log_that_ends_long_ago_is_watched(

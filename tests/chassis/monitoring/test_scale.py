@@ -4,44 +4,23 @@
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
 
-from mlchassis.bundle.bundle import Bundle, deploy_bundle, read_pointer, write_bundle
+from mlchassis.bundle.bundle import read_pointer
 from mlchassis.config.params import MonitorParams, Params
 from mlchassis.config.source_params import FilesParams
 from mlchassis.monitoring.monitor import monitor
 from mlchassis.prediction_log.compaction import compact_log
 from mlchassis.prediction_log.segments import name_host
-from mlchassis.project import Project, Workspace
+from mlchassis.project import Workspace
 
 START = datetime(2024, 4, 20, tzinfo=UTC)
 LOG_ROWS = int(os.environ.get("LOG_ROWS", "150_000"))
-
-
-def take_size(columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {"size": columns["size"]}
-
-
-@pytest.fixture
-def workspace(tmp_path: Path, monitored_bundle: Bundle) -> Workspace:
-    """A project whose deployed bundle has the reference of the tests."""
-    paths = Workspace(tmp_path / "project", Project(features=take_size))
-    text = (monitored_bundle.path / "contract.yaml").read_text()
-    metadata = monitored_bundle.metadata.model_copy(
-        update={"features_digest": paths.features.digest}
-    )
-    write_bundle(tmp_path / "bundle", monitored_bundle.model, text, metadata)
-    deploy_bundle(tmp_path / "bundle", paths.store, "shop", "3", paths.features)
-    return paths
-
-
 Write = Callable[..., Path]
 MEBIBYTE = 1024
 """The kernel counts in units of 1,024 bytes."""
@@ -59,7 +38,7 @@ def forget_peak() -> None:
 
 @pytest.fixture
 def monitor_rows(
-    workspace: Workspace,
+    shop: Workspace,
     fixed_params: Params,
     write_log: Write,
     make_rows: Callable[..., pd.DataFrame],
@@ -67,8 +46,8 @@ def monitor_rows(
 ) -> Callable[[int, str], float]:
     """Function that monitors a log with that many rows; return the peak of memory in MiB."""
     rows = make_rows(30, seed=70, start=START)
-    rows.to_parquet(workspace.root / "raw.parquet")
-    pointer = read_pointer(workspace.store)
+    rows.to_parquet(shop.root / "raw.parquet")
+    pointer = read_pointer(shop.store)
     assert pointer is not None
     block = write_log(tmp_path / "block", rows, digest=pointer.digest).read_bytes()
     source = FilesParams(kind="files", path="raw.parquet")
@@ -85,7 +64,7 @@ def monitor_rows(
         forget_peak()
         if kind == "parquet":
             assert compact_log(folder, None, datetime.now(UTC)).segments == 1
-        report = monitor(workspace, params, workspace.store, folder)
+        report = monitor(shop, params, shop.store, folder)
         assert report.log.rows == count // len(rows) * len(rows)
         return measure_peak() / MEBIBYTE
 
