@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+# A generated project's own tests apply every suite under each Python.
+pytestmark = pytest.mark.one_python
+
 Column = dict[str, Any]
 MakeProject = Callable[[list[Column]], Any]
 
@@ -80,7 +83,6 @@ def compute_features(columns):
 """
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_every_suite_passes_for_any_contract(name: str, make_project: MakeProject) -> None:
     outcomes = make_project(CONTRACTS[name]).run()
@@ -128,7 +130,6 @@ def compute_features(columns):
 """
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize("test", BROKEN_FEATURES)
 def test_a_broken_feature_function_fails_its_check(test: str, orders: Any) -> None:
     line, expected = BROKEN_FEATURES[test]
@@ -190,7 +191,6 @@ BROKEN_SOURCES = {
 }
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize("test", BROKEN_SOURCES)
 def test_a_broken_source_fails_its_check(test: str, orders: Any) -> None:
     expression, expected = BROKEN_SOURCES[test]
@@ -275,7 +275,6 @@ def test_a_refusal_that_breaks_a_rule_is_named(place: str, replacement: str, exp
     assert expected in sentence
 
 
-@pytest.mark.one_python
 def test_a_personal_column_in_the_prediction_log_is_named(
     orders: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -322,7 +321,6 @@ BROKEN_PIPELINES: list[tuple[str, Callable[[Any], object], str]] = [
 ]
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize(("test", "edit", "expected"), BROKEN_PIPELINES)
 def test_a_broken_pipeline_fails_its_check(
     test: str, edit: Callable[[Any], object], expected: str, orders: Any
@@ -332,7 +330,6 @@ def test_a_broken_pipeline_fails_its_check(
     assert expected in orders.fail(test)
 
 
-@pytest.mark.one_python
 def test_a_stage_that_does_not_watch_the_features_is_named(orders: Any) -> None:
     module = f"src/{orders.package}/features.py"
     orders.change("dvc.yaml", remove("export", "deps", module))
@@ -340,21 +337,18 @@ def test_a_stage_that_does_not_watch_the_features_is_named(orders: Any) -> None:
     assert f"stage 'export' uses {module}" in orders.fail("projects_own_code")
 
 
-@pytest.mark.one_python
 def test_outputs_that_git_does_not_ignore_are_named(orders: Any) -> None:
     orders.edit(".gitignore", "/models/*\n", "")
 
     assert ".gitignore lacks the line /models/*" in orders.fail("kept_by_git_or_by_dvc")
 
 
-@pytest.mark.one_python
 def test_a_remote_that_is_not_verified_is_named(orders: Any) -> None:
     orders.edit(".dvc/config", "verify = true", "verify = false")
 
     assert "takes whatever lies there" in orders.fail("remotes_verify")
 
 
-@pytest.mark.one_python
 def test_a_pipeline_that_cannot_run_is_seen(orders: Any) -> None:
     orders.edit("params.yaml", "metric: roc_auc", "metric: rmse")
 
@@ -384,7 +378,6 @@ BROKEN_REQUIREMENTS = {
 }
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize("test", BROKEN_REQUIREMENTS)
 def test_broken_requirements_fail_their_check(test: str, orders: Any) -> None:
     name, old, new, expected = BROKEN_REQUIREMENTS[test]
@@ -397,7 +390,6 @@ def test_broken_requirements_fail_their_check(test: str, orders: Any) -> None:
     assert expected in orders.fail(test)
 
 
-@pytest.mark.one_python
 def test_a_package_that_the_chassis_needs_asks_the_team_for_no_line(orders: Any) -> None:
     needs = '[project]\ndependencies = []\noptional-dependencies.train = ["numpy>=2"]\n'
     (orders.root / "chassis" / "pyproject.toml").write_text(needs)
@@ -408,7 +400,6 @@ def test_a_package_that_the_chassis_needs_asks_the_team_for_no_line(orders: Any)
     assert len(outcomes.passed) == 1
 
 
-@pytest.mark.one_python
 def test_one_check_can_be_deselected_or_replaced(orders: Any) -> None:
     line = "import numpy as np; found['weight'] = np.nan_to_num(found['weight'])"
     orders.write("features.py", FUNCTION.format(line=line))
@@ -424,7 +415,6 @@ def test_one_check_can_be_deselected_or_replaced(orders: Any) -> None:
     assert f"TestFeatures::{name}" not in outcomes.passed
 
 
-@pytest.mark.one_python
 def test_a_run_that_depends_on_a_killed_one_is_found(orders: Any) -> None:
     orders.write("features.py", LEFT_BEHIND)
 

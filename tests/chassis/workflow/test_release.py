@@ -113,6 +113,7 @@ def test_a_rejection_is_written_before_it_stops(
         release.register(project, params)
 
 
+@pytest.mark.one_python
 def test_facts_about_another_bundle_are_not_judged(
     project: Workspace, params: Params, replace_bundle: Replace
 ) -> None:
@@ -123,6 +124,7 @@ def test_facts_about_another_bundle_are_not_judged(
         release.judge(project, params)
 
 
+@pytest.mark.one_python
 def test_a_bundle_without_a_judgement_of_its_own_is_not_registered(
     project: Workspace, params: Params, replace_bundle: Replace
 ) -> None:
@@ -347,6 +349,7 @@ def test_a_run_that_somebody_else_logged_for_a_bundle_is_not_registered(
     assert not mark.exists()
 
 
+@pytest.mark.one_python
 def test_tags_that_were_changed_at_a_run_do_not_reach_its_version(
     project: Workspace, params: Params, open_registry: OpenRegistry
 ) -> None:
@@ -404,6 +407,7 @@ def test_a_judgement_is_named_by_its_digest_and_by_no_path(
         release.promote(project, None, "a test")
 
 
+@pytest.mark.one_python
 def test_a_version_is_promoted_by_a_matching_judgement_alone(
     project: Workspace,
     params: Params,
@@ -452,6 +456,7 @@ def test_a_broken_history_stops_a_promotion_before_the_alias_moves(
     assert release.promote(project, None, "a test").moved
 
 
+@pytest.mark.one_python
 def test_a_judgement_of_another_format_is_named(
     project: Workspace, params: Params, open_registry: OpenRegistry, contract: Contract
 ) -> None:
@@ -480,6 +485,7 @@ def test_a_judgement_against_a_former_champion_does_not_count(
         release.promote(project, "1", "a test")
 
 
+@pytest.mark.one_python
 def test_a_bundle_that_was_changed_in_the_registry_is_neither_promoted_nor_deployed(
     project: Workspace, params: Params
 ) -> None:
@@ -498,6 +504,7 @@ def test_a_bundle_that_was_changed_in_the_registry_is_neither_promoted_nor_deplo
     assert read_pointer(project.store) is None
 
 
+@pytest.mark.one_python
 def test_an_alias_that_was_moved_past_the_gates_is_not_deployed(
     project: Workspace, params: Params, contract: Contract, open_registry: OpenRegistry
 ) -> None:
@@ -535,6 +542,7 @@ def test_what_is_not_there_is_named(project: Workspace, params: Params) -> None:
         release.deploy(project)
 
 
+@pytest.mark.one_python
 def test_a_promotion_that_died_after_the_alias_moved_is_finished(
     project: Workspace, params: Params, replace_bundle: Replace
 ) -> None:
@@ -663,6 +671,7 @@ def test_a_reason_that_is_no_text_in_utf_8_is_kept_readable(
     assert promotions(project)[-1].reason == r"zur\udcfcck\n"
 
 
+@pytest.mark.one_python
 def test_what_was_rolled_back_from_returns_by_name_alone(
     project: Workspace, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
 ) -> None:
