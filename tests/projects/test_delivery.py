@@ -17,7 +17,8 @@ from summary import Parts
 from whole_run import WholeRun, run_in
 from workflows.node_tools import open_expressions
 from workflows.repositories import git, list_branches, make_base, publish
-from workflows.runner import Event, Place, Run, run_workflow
+from workflows.runner import run_workflow
+from workflows.runs import Event, Place, Run
 from workflows.stand_ins import Planned, Programs, write_programs
 
 GREEN = Planned()

@@ -9,7 +9,7 @@ import pytest
 
 from workflows.node_tools import Expressions, open_expressions
 from workflows.repositories import make_base, publish
-from workflows.runner import Place
+from workflows.runs import Place
 from workflows.stand_ins import Programs, write_programs
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from bake import PAYLOAD
-from workflows.runner import Event, Place, Run, WorkflowError, load_workflow, run_workflow
+from workflows.runner import load_workflow, run_workflow
+from workflows.runs import Event, Place, Run, WorkflowError
 from workflows.stand_ins import REAL, Planned, Programs
 
 NAME = "registry.example.org/team/ml-service"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from workflows.runner import Event, Place, Run, run_workflow
+from workflows.runner import run_workflow
+from workflows.runs import Event, Place, Run
 from workflows.stand_ins import Planned, Programs
 
 SENTENCE = "Drift in 2013-09-01 to 2013-09-07: 'dep $(delay)' \"; 2 of 3 windows agree."

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from workflows.repositories import git, list_branches
-from workflows.runner import Event, Place, Run, run_workflow
+from workflows.runner import run_workflow
+from workflows.runs import Event, Place, Run
 from workflows.stand_ins import Planned, Programs
 
 REJECTIONS = "recall: 0.61, limit 0.7.\nlatency: 9 ms `$(id)`."

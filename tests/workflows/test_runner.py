@@ -9,7 +9,8 @@ import yaml
 
 from workflows.node_tools import ExpressionError
 from workflows.repositories import publish
-from workflows.runner import Event, Place, Run, WorkflowError, run_workflow
+from workflows.runner import run_workflow
+from workflows.runs import Event, Place, Run, WorkflowError
 
 Document = dict[str, Any]
 

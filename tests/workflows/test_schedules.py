@@ -2,7 +2,8 @@
 
 import pytest
 
-from workflows.runner import Event, Place, Run, run_workflow
+from workflows.runner import run_workflow
+from workflows.runs import Event, Place, Run
 from workflows.stand_ins import Planned, Programs
 from workflows.test_monitor import plan_status
 from workflows.test_retrain import plan_outcome

@@ -9,7 +9,8 @@ import pytest
 
 from bake import PAYLOAD
 from workflows.repositories import git
-from workflows.runner import Event, Place, Run, run_workflow
+from workflows.runner import run_workflow
+from workflows.runs import Event, Place, Run
 from workflows.stand_ins import REAL, Planned, Programs
 
 EXCEPTIONS = ".github/vulnerability-exceptions.txt"

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from workflows.repositories import git
-from workflows.runner import Event, Place, Run, run_workflow
+from workflows.runner import run_workflow
+from workflows.runs import Event, Place, Run
 from workflows.stand_ins import Planned, Programs
 
 NEWS = "# Changelog\n\n## 9.0.0\n\n### Breaking\n\n- Sources take two arguments.\n"
