@@ -35,10 +35,13 @@ def make_window(
     loss: float | None = 0.2,
     estimated: float = 0.2,
     enough: bool = True,
+    labeled: int | None = None,
 ) -> Window:
+    if labeled is None:
+        labeled = 0 if loss is None else 1000
     performance = Performance(
         answered=1000,
-        labeled=0 if loss is None else 1000,
+        labeled=labeled,
         value=loss,
         low=loss,
         high=loss,
@@ -92,6 +95,20 @@ def test_worse_performance_asks_for_retraining_when_labels_are_in() -> None:
     status, sentence = decide(windows, GOOD, MATCHING, [], LABELS, RECENT, PARAMS)
     assert status == "retrain"
     assert "mean loss is 0.3 in 2024-01-08 to 2024-01-14, above its limit 0.25" in sentence
+
+
+def test_few_labels_are_named_unless_a_window_has_enough() -> None:
+    late = [make_window(1, loss=None, labeled=20), make_window(8, loss=None, labeled=10)]
+    status, sentence = decide(late, GOOD, MATCHING, [], LABELS, RECENT, PARAMS)
+    assert status == "ok"
+    assert sentence == (
+        "No signal exceeds its limit in 2024-01-08 to 2024-01-14. Too few labels for the realized "
+        "performance: 20 of 1,000 responses in 2024-01-01 to 2024-01-07 have one; a window needs "
+        "500 (monitor.min_rows) and 50% of its responses (monitor.min_labeled)."
+    )
+    mature = [make_window(1), make_window(8, loss=None, labeled=10)]
+    for windows in (mature, [make_window(8, loss=None)]):
+        assert "labels" not in decide(windows, GOOD, MATCHING, [], LABELS, RECENT, PARAMS)[1]
 
 
 def test_a_worse_estimate_alone_is_watched() -> None:

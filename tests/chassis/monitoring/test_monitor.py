@@ -181,6 +181,19 @@ def test_ambiguous_labels_are_watched_and_shown(
     assert maturity == [0.5, 1.0, 1.0]
 
 
+def test_too_few_labels_are_named_and_decide_nothing(
+    run: Run, make_rows: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    rows = make_rows(21, seed=50, start=START)
+    # Those that arrive first are all wrong.
+    known = rows[-1400:-800].assign(returned=~rows["returned"])
+    report = run(rows, write_labels(tmp_path, known, "csv"))
+    assert report.status == "ok", report.sentence
+    assert report.labels.startswith("Too few labels for the realized performance: 600 of 1,400 re")
+    assert report.sentence.endswith(report.labels)
+    assert "Too few labels" in render_report("shop", report)
+
+
 def test_labels_that_belong_to_no_response_are_named(
     run: Run, make_rows: Callable[..., pd.DataFrame], tmp_path: Path
 ) -> None:

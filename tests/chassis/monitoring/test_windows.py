@@ -124,13 +124,23 @@ def test_too_few_rows_are_not_tested(
     assert (window.rows, window.enough, window.tests, window.performance) == (499, False, [], None)
 
 
+@pytest.mark.parametrize(("labeled", "is_known"), [(350, False), (650, False), (700, True)])
 def test_realized_performance_waits_for_enough_labels(
+    compare: Compare, make_rows: Callable[..., pd.DataFrame], labeled: int, is_known: bool
+) -> None:
+    found = get_performance(compare(make_rows(7, seed=43, start=START), labeled=labeled))
+    assert [found.value is not None, found.limit is not None] == [is_known, is_known]
+    assert found.maturity == labeled / 1400
+    assert found.estimated == pytest.approx(found.reference, abs=0.02)
+
+
+def test_labels_of_one_day_give_no_interval(
     compare: Compare, make_rows: Callable[..., pd.DataFrame]
 ) -> None:
-    found = get_performance(compare(make_rows(7, seed=43, start=START), labeled=350))
-    assert (found.value, found.limit) == (None, None)
-    assert found.maturity == 0.25
-    assert found.estimated == pytest.approx(found.reference, abs=0.02)
+    rows = make_rows(7, seed=43, start=START).assign(ordered_at=START)
+    found = get_performance(compare(rows, labeled=1400))
+    assert found.value is not None
+    assert (found.low, found.high) == (None, None)
 
 
 def test_the_estimate_follows_harder_rows(

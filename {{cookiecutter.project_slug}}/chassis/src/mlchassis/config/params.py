@@ -183,6 +183,8 @@ class MonitorParams(ParamsSection):
         agreeing: Windows among them that must alarm, the newest included, before the status is
             `retrain`.
         min_rows: Rows of a window; fewer show nothing.
+        min_labeled: Proportion of a window's responses that have a label; of fewer there is no
+            realized performance, since the first labels are seldom like all of them.
         max_silent_days: Days since the newest logged response before the status is `watch`; null
             for a log that is complete, such as one of the past.
         false_alarms: Probability of an alarm in a window like those of the reference, over all
@@ -201,6 +203,7 @@ class MonitorParams(ParamsSection):
     windows: Annotated[int, Field(ge=1, le=1000)] = 3
     agreeing: Count = 2
     min_rows: Count = 500
+    min_labeled: Proportion = 0.5
     max_silent_days: Count | None = 7
     false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.005
     draws: Annotated[int, Field(ge=100)] = 1000

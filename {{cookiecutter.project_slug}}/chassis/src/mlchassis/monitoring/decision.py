@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 from mlchassis.config.params import MonitorParams
 from mlchassis.monitoring.labels import LabelTable
+from mlchassis.monitoring.performance import describe_few_labels
 from mlchassis.monitoring.prediction_log import find_day
 from mlchassis.monitoring.results import (
     SEVERITY,
@@ -137,8 +138,9 @@ def _decide_signals(windows: Sequence[Window], params: MonitorParams) -> list[De
     if not newest.enough:
         few = f"Too few rows: the newest window has {newest.rows:,} of {params.min_rows:,}."
         return [("watch", few)]
+    fine = f"No signal exceeds its limit in {newest.start} to {newest.end}."
     return [
-        ("ok", f"No signal exceeds its limit in {newest.start} to {newest.end}."),
+        ("ok", " ".join(filter(None, (fine, describe_few_labels(windows, params))))),
         _decide_performance(windows, params),
         _decide_drift(windows, params),
         _decide_estimate(newest),

@@ -28,6 +28,7 @@ from mlchassis.monitoring.labels import (
     read_labels,
 )
 from mlchassis.monitoring.page import render_report
+from mlchassis.monitoring.performance import describe_few_labels
 from mlchassis.monitoring.prediction_log import LogFacts, read_log
 from mlchassis.monitoring.quality import DayQuality, QualityCheck, summarize_quality
 from mlchassis.monitoring.results import LogSummary, MonitorReport, Window
@@ -114,7 +115,7 @@ def _examine(
         skew=skew,
         windows=windows,
         blocks=blocks,
-        labels=read.describe_labels(labels),
+        labels=read.describe_labels(labels) or describe_few_labels(windows, params.monitor),
         invalid_labels=labels.invalid,
         ambiguous_labels=labels.ambiguous,
         custom=custom,

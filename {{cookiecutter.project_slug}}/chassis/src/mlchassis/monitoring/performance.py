@@ -13,12 +13,12 @@ import numpy as np
 
 from mlchassis.bundle.cells import Counts
 from mlchassis.config.params import MonitorParams
-from mlchassis.evaluation.bootstrap import Interval, bootstrap
+from mlchassis.evaluation.bootstrap import bootstrap
 from mlchassis.evaluation.metrics import proportion
 from mlchassis.monitoring.counting import DayLoss
 from mlchassis.monitoring.drift.distances import Floats
 from mlchassis.monitoring.drift.thresholds import cut_windows, draw_rows, draw_starts
-from mlchassis.monitoring.results import Performance
+from mlchassis.monitoring.results import Performance, Window
 
 _CONFIDENCE = 0.95
 _RESAMPLES = 300
@@ -66,18 +66,18 @@ def measure_performance(
     daily = [losses[day] for day in days if day in losses]
     answered = sum(day.answered for day in daily)
     labeled = sum(day.labeled for day in daily)
-    interval = _average_loss(daily) if labeled >= params.min_rows else None
-    estimated = sum(day.estimated for day in daily) / answered if answered else None
+    is_mature = labeled >= max(params.min_rows, params.min_labeled * answered)
+    low, high = _find_ends(daily) if is_mature else (None, None)
     return Performance(
         answered=answered,
         labeled=labeled,
-        value=interval.value if interval else None,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
+        value=sum(day.loss for day in daily) / labeled if is_mature else None,
+        low=low,
+        high=high,
         limit=(
-            find_loss_limit(reference, len(days), labeled, params, generator) if interval else None
+            find_loss_limit(reference, len(days), labeled, params, generator) if is_mature else None
         ),
-        estimated=estimated,
+        estimated=sum(day.estimated for day in daily) / answered if answered else None,
         estimated_limit=(
             find_loss_limit(estimates, len(days), answered, params, generator)
             if answered >= params.min_rows
@@ -87,17 +87,38 @@ def measure_performance(
     )
 
 
-def _average_loss(days: Sequence[DayLoss]) -> Interval:
-    """Return the mean loss with an interval by days."""
+def describe_few_labels(windows: Sequence[Window], params: MonitorParams) -> str:
+    """Return a sentence on labels that are too few in every window.
+
+    Returns:
+        Empty if the realized performance of a window is known, or no response has a label.
+    """
+    measured = [(window, window.performance) for window in windows if window.performance]
+    if any(performance.value is not None for _, performance in measured):
+        return ""
+    labeled = [(window, performance) for window, performance in measured if performance.labeled]
+    if not labeled:
+        return ""
+    window, performance = max(labeled, key=lambda pair: pair[1].maturity)
+    return (
+        f"Too few labels for the realized performance: {performance.labeled:,} of "
+        f"{performance.answered:,} responses in {window.start} to {window.end} have one; a window "
+        f"needs {params.min_rows:,} (monitor.min_rows) and {params.min_labeled:.0%} of its "
+        "responses (monitor.min_labeled)."
+    )
+
+
+def _find_ends(days: Sequence[DayLoss]) -> tuple[float, float] | tuple[None, None]:
+    """Return the ends of an interval of the mean loss by days; none of too few days."""
     labeled = [day for day in days if day.labeled]
+    if len(labeled) < _LEAST_DAYS:
+        return None, None
     loss = np.array([day.loss for day in labeled])
     rows = np.array([float(day.labeled) for day in labeled])
-    mean = float(loss.sum() / rows.sum())
-    if len(labeled) < _LEAST_DAYS:
-        return Interval(mean, mean, mean)
     units = np.arange(len(labeled))
     statistics = {"loss": proportion(loss, rows, units)}
-    return bootstrap(statistics, units, _RESAMPLES, _CONFIDENCE, seed=0)["loss"]
+    interval = bootstrap(statistics, units, _RESAMPLES, _CONFIDENCE, seed=0)["loss"]
+    return interval.low, interval.high
 
 
 def find_loss_limit(
