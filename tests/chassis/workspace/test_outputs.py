@@ -202,6 +202,47 @@ def test_the_outputs_of_the_pipeline_are_those_of_its_file() -> None:
     assert paths.raw not in read_outputs(paths, "evaluate")
 
 
+@pytest.mark.parametrize(
+    ("stages", "place"),
+    [
+        ("{ingest: [a]}", "stages.ingest"),
+        ("{ingest: {outs: data/raw}}", "stages.ingest.outs"),
+        ("{ingest: {metrics: [{a.json: {}, b.json: {}}]}}", "stages.ingest.metrics.0.path"),
+        ("{ingest: {deps: [1]}}", "stages.ingest.deps.0"),
+    ],
+)
+def test_a_malformed_stage_is_named_with_its_place(tmp_path: Path, stages: str, place: str) -> None:
+    write(tmp_path / "dvc.yaml", f"stages: {stages}")
+
+    with pytest.raises(ProjectError, match=rf"^dvc\.yaml: '{place}' is .*; correct it or restore"):
+        read_outputs(Workspace(tmp_path, own_project))
+
+
+def test_a_path_with_settings_and_a_stage_for_each_item_are_read(tmp_path: Path) -> None:
+    write(
+        tmp_path / "dvc.yaml",
+        "stages: {a: {outs: [x: {cache: false}, y], plots: [z: null]}, b: {foreach: [1], do: {}}}",
+    )
+
+    found = read_outputs(Workspace(tmp_path, own_project))
+    assert [path.name for path in found] == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize("text", ["[]", '{"files": []}', '{"files": {}, "open": 1}', "{"])
+def test_a_broken_record_of_written_files_counts_as_none(paths: Workspace, text: str) -> None:
+    write(paths.var / "written.json", text)
+
+    assert names(paths, list_foreign(paths, [paths.raw])) == ["data/raw/2013-01.parquet"]
+
+
+def test_names_that_are_not_utf_8_are_recorded(paths: Workspace) -> None:
+    mine = write(paths.raw / "b\udcfcro.csv", "mine")
+    with recording(paths, [paths.raw]):
+        write(paths.raw / "2013-02.parquet", "rows")
+
+    assert list_foreign(paths, [paths.raw]) == [mine]
+
+
 INSIDE = [
     "data/raw/orders.csv",
     "./data/raw",

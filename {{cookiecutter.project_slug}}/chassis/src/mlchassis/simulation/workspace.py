@@ -14,6 +14,7 @@ from mlchassis.files import make_folder, write_text
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace
 from mlchassis.telemetry import silence_telemetry
+from mlchassis.workspace.dvc_yaml import read_pipeline
 from mlchassis.workspace.outputs import read_outputs
 from mlchassis.workspace.repository import ensure_repository
 
@@ -71,9 +72,9 @@ def copy_project(own: Workspace, root: Path, as_of: str) -> Workspace:
 
 def _list_dependencies(own: Paths) -> list[str]:
     """Return the files of the project that its stages read."""
-    stages = yaml.safe_load((own.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    stages = read_pipeline(own.root / "dvc.yaml").stages
     outputs = read_outputs(own)
-    listed = [str(name) for stage in stages.values() for name in stage.get("deps", ())]
+    listed = [name for stage in stages.values() for name in stage.deps]
     made = [name for name in listed if _is_output(own.root / name, outputs)]
     return [name for name in listed if name not in made and not Path(name).is_absolute()]
 

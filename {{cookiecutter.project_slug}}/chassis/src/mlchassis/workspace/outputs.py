@@ -11,11 +11,11 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from mlchassis.errors import ProjectError
 from mlchassis.files import is_scratch, write_text
@@ -23,14 +23,53 @@ from mlchassis.paths import Paths
 from mlchassis.reports import format_report
 from mlchassis.workspace.dvc_lock import read_dvc_lock
 from mlchassis.workspace.dvc_remotes import find_stores
+from mlchassis.workspace.dvc_yaml import read_pipeline
 
-_KINDS = ("outs", "metrics", "plots")
-"""Under which a stage lists its outputs."""
 _MARKS = re.compile(r".+\.\w{16,}\.tmp|\.git(ignore|keep)|\.DS_Store")
 """Names of files that hold nothing of a person: a killed DVC's scratch files, marks of folders."""
 
 Digests = dict[str, set[str]]
 """MD5s of the content that a verb wrote, keyed by path in the project."""
+
+
+class OpenStage(BaseModel):
+    """A stage that runs, or was killed.
+
+    Attributes:
+        places: Its outputs.
+        foreign: Files there before it ran that no verb wrote.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    places: list[str] = []
+    foreign: list[str] = []
+
+
+class WrittenFiles(BaseModel):
+    """Content of `var/written.json`; all names are relative to the project.
+
+    Attributes:
+        files: MD5 of each file that a verb wrote.
+        open: The stage that has not recorded its files yet.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    files: dict[str, str] = {}
+    open: OpenStage | None = None
+
+
+class CachedFile(BaseModel):
+    """A file in the listing of a folder in DVC's cache."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    relpath: str
+    md5: str
+
+
+_LISTING = TypeAdapter(list[CachedFile])
 
 
 def read_outputs(paths: Paths, stage: str | None = None) -> list[Path]:
@@ -39,32 +78,14 @@ def read_outputs(paths: Paths, stage: str | None = None) -> list[Path]:
     A stage that it does not list has none.
 
     Raises:
-        ProjectError: `dvc.yaml` is not text, is not YAML, or has no stages.
+        ProjectError: `dvc.yaml` cannot be read.
     """
-    pipeline = paths.root / "dvc.yaml"
-    if not pipeline.exists():
+    file = paths.root / "dvc.yaml"
+    if not file.exists():
         return []
-    stages = _read_stages(pipeline)
-    listed = [stages.get(stage, {})] if stage is not None else stages.values()
-    entries = [e for each in listed for kind in _KINDS for e in each.get(kind, ())]
-    return [paths.root / (e if isinstance(e, str) else next(iter(e))) for e in entries]
-
-
-def _read_stages(pipeline: Path) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(pipeline.read_text(encoding="utf-8"))
-    except UnicodeDecodeError:
-        raise ProjectError(
-            f"{pipeline.name} is not text in UTF-8; save it again with that encoding."
-        ) from None
-    # A date or number that is none, or nesting without end, is not a YAMLError.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        detail = " ".join(str(error).split())
-        raise ProjectError(f"{pipeline.name} is not valid YAML: {detail}.") from None
-    stages = document.get("stages") if isinstance(document, dict) else None
-    if not isinstance(stages, dict):
-        raise ProjectError(f"{pipeline.name} has no stages; restore it from git.")
-    return stages
+    stages = read_pipeline(file).stages
+    chosen = [stages[name] for name in stages if stage in (None, name)]
+    return [paths.root / output for each in chosen for output in each.outputs]
 
 
 def list_files(places: Iterable[Path]) -> list[Path]:
@@ -160,8 +181,8 @@ def recording(paths: Paths, places: list[Path]) -> Iterator[None]:
     Files that were there before and that no verb wrote stay foreign.
     """
     foreign = {_name(paths, path) for path in list_foreign(paths, places)}
-    noted = {"places": [_name(paths, place) for place in places], "foreign": sorted(foreign)}
-    _write_notes(paths, {"files": _read_notes(paths)["files"], "open": noted})
+    begun = OpenStage(places=[_name(paths, place) for place in places], foreign=sorted(foreign))
+    _write_notes(paths, WrittenFiles(files=_read_notes(paths).files, open=begun))
     try:
         yield
     finally:
@@ -170,7 +191,7 @@ def recording(paths: Paths, places: list[Path]) -> Iterator[None]:
 
 def read_known(paths: Paths) -> Digests:
     """Return every file that a verb or a stage is known to have written, with its MD5s."""
-    known: Digests = {name: {digest} for name, digest in _read_notes(paths)["files"].items()}
+    known: Digests = {name: {digest} for name, digest in _read_notes(paths).files.items()}
     for name, digest in _read_lock(paths):
         known.setdefault(name, set()).add(digest)
     return known
@@ -197,28 +218,28 @@ def _is_cached(paths: Paths, path: Path) -> bool:
 
 
 def _record(paths: Paths, files: list[Path]) -> None:
-    notes = _read_notes(paths)
-    notes["files"] |= {_name(paths, path): _digest(path) for path in files}
-    _write_notes(paths, notes)
+    written = {_name(paths, path): _digest(path) for path in files}
+    _write_notes(paths, WrittenFiles(files={**_read_notes(paths).files, **written}))
 
 
-def _read_notes(paths: Paths) -> dict[str, Any]:
+def _read_notes(paths: Paths) -> WrittenFiles:
     """The record; what a killed stage wrote is taken into it."""
     try:
-        notes: dict[str, Any] = json.loads(_notes_file(paths).read_text(encoding="utf-8"))
+        # Names that are not UTF-8 are read by `json`, but not by Pydantic's own parser.
+        notes = WrittenFiles.model_validate(json.loads(_notes_file(paths).read_bytes()))
     except (FileNotFoundError, ValueError):
-        return {"files": {}}
-    unfinished = notes.pop("open", {})
-    places = [paths.root / name for name in unfinished.get("places", ())]
-    for path in list_files(places):
-        name = _name(paths, path)
-        if name not in unfinished["foreign"] and path.is_file():
-            notes["files"][name] = _digest(path)
-    return notes
+        return WrittenFiles()
+    if notes.open is None:
+        return notes
+    left = [p for p in list_files([paths.root / name for name in notes.open.places]) if p.is_file()]
+    written = {_name(paths, path): _digest(path) for path in left}
+    own = {name: digest for name, digest in written.items() if name not in notes.open.foreign}
+    return WrittenFiles(files={**notes.files, **own})
 
 
-def _write_notes(paths: Paths, notes: dict[str, Any]) -> None:
-    write_text(_notes_file(paths), json.dumps(notes, indent=1))
+def _write_notes(paths: Paths, notes: WrittenFiles) -> None:
+    document = notes.model_dump(exclude_none=True)
+    write_text(_notes_file(paths), json.dumps(document, indent=1))
 
 
 def _notes_file(paths: Paths) -> Path:
@@ -237,16 +258,16 @@ def _read_lock(paths: Paths) -> Iterator[tuple[str, str]]:
             yield name, digest
             continue
         for entry in _read_folder(paths, digest):
-            yield f"{name}/{entry['relpath']}", entry["md5"]
+            yield f"{name}/{entry.relpath}", entry.md5
 
 
-def _read_folder(paths: Paths, digest: str) -> list[dict[str, str]]:
-    """Return a folder's entries from DVC's cache; empty if they are not cached."""
+def _read_folder(paths: Paths, digest: str) -> list[CachedFile]:
+    """Return a folder's entries from DVC's cache; empty if they are not cached, or cut short."""
     for cache in _list_caches(paths):
         listing = cache / "files" / "md5" / digest[:2] / digest[2:]
         if listing.exists():
-            entries: list[dict[str, str]] = json.loads(listing.read_text(encoding="utf-8"))
-            return entries
+            with suppress(ValidationError):
+                return _LISTING.validate_json(listing.read_bytes())
     return []
 
 
