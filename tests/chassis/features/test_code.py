@@ -30,3 +30,15 @@ def test_the_digest_changes_with_the_encoding_of_columns(monkeypatch: pytest.Mon
 def test_what_is_no_function_of_a_module_is_rejected(wrong: Any) -> None:
     with pytest.raises(ProjectError, match="pass the function `compute_features"):
         load_feature_code(wrong)
+
+
+def stop(_columns: Any) -> Any:
+    raise SystemExit("no table")
+
+
+def test_features_that_end_the_process_are_an_error() -> None:
+    with pytest.raises(
+        ProjectError,
+        match=r"^stop\(.*test_code\.py ends the process with SystemExit: no table; raise an error",
+    ):
+        load_feature_code(stop).arrange({})

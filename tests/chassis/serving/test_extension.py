@@ -58,6 +58,16 @@ async def read_broken() -> None:
     raise KeyError("secret")
 
 
+@router.get("/exit")
+async def read_exit() -> None:
+    sys.exit(3)
+
+
+@router.get("/exit-in-thread")
+def read_exit_in_thread() -> None:
+    sys.exit()
+
+
 class Stamp:
     """Middleware that adds a header with the order in which it ran."""
 
@@ -140,6 +150,12 @@ def test_an_error_in_an_own_route_is_a_problem_without_its_message(client: TestC
 
     assert answer.status_code == 500
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/own/exit", "/own/exit-in-thread"])
+def test_an_own_route_that_ends_the_process_fails_alone(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 500
+    assert client.get("/own/number/3").json() == 3
 
 
 def test_the_log_of_a_failure_has_the_frames_of_the_own_route_alone(

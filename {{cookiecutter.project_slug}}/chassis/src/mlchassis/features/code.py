@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mlchassis.errors import ProjectError
 from mlchassis.features.encoding import Columns, FeatureMatrix, arrange_features
+from mlchassis.team_code.errors import spell_error
 from mlchassis.team_code.signatures import Signature, describe
 
 FeatureFunction = Callable[[Mapping[str, NDArray[Any]]], Mapping[str, NDArray[Any]]]
@@ -34,8 +35,18 @@ class FeatureCode:
     digest: str
 
     def arrange(self, columns: Columns) -> FeatureMatrix:
-        """Compute the features of some rows, as the matrices that a model takes."""
-        return arrange_features(self.compute(columns))
+        """Compute the features of some rows, as the matrices that a model takes.
+
+        Raises:
+            ProjectError: The function called `sys.exit`, which would end the service.
+        """
+        try:
+            return arrange_features(self.compute(columns))
+        except SystemExit as error:
+            raise ProjectError(
+                f"{describe(self.compute)} ends the process with {spell_error(error)}; raise an "
+                "error that names what is wrong instead."
+            ) from error
 
 
 def load_feature_code(compute: FeatureFunction) -> FeatureCode:

@@ -63,7 +63,8 @@ class RequestMiddleware:
         scope["log_fields"] = {} if trace_id is None else {"trace_id": trace_id}
         try:
             await self._app(scope, receive, exchange.forward)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets an answer
+        # An own route that calls `sys.exit` must not end the service.
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the client gets an answer
             self._log_failure(exchange, error, scope["log_fields"])
             await self._answer_failure(scope, receive, exchange)
         finally:
@@ -91,7 +92,7 @@ class RequestMiddleware:
         self._access_log.add(AccessEntry(method, route, fields))
 
     def _log_failure(
-        self, exchange: _Exchange, error: Exception, fields: Mapping[str, Any]
+        self, exchange: _Exchange, error: BaseException, fields: Mapping[str, Any]
     ) -> None:
         # Not the message of the error: it may repeat a value of the request.
         self._logger.error(
