@@ -146,6 +146,19 @@ def test_many_invalid_rows_are_broken_and_few_are_not() -> None:
     assert decide([make_window(1)], few, MATCHING, [], LABELS, RECENT, PARAMS)[0] == "ok"
 
 
+@pytest.mark.parametrize(
+    ("invalid", "rows", "status"), [(1, 50, "watch"), (1, 5, "broken"), (3, 50, "broken")]
+)
+def test_invalid_rows_of_a_small_window_are_broken_only_if_it_is_sure(
+    invalid: int, rows: int, status: str
+) -> None:
+    reasons = {"size: is required": invalid}
+    quality = GOOD.model_copy(update={"invalid": invalid, "rows": rows, "reasons": reasons})
+    found, sentence = decide([make_window(1)], quality, MATCHING, [], LABELS, RECENT, PARAMS)
+    assert found == status
+    assert ("1 of 50 rows, too few to be sure" in sentence) is (status == "watch")
+
+
 def test_one_row_with_another_feature_asks_for_retraining() -> None:
     found = FeatureSkew(feature="price", rows=1, example="K-7")
     skew = Skew(rows=10_000, mismatched=1, features=[found])

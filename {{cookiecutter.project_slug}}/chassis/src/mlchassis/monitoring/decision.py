@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
+from scipy.special import betaincinv
+
 from mlchassis.config.params import MonitorParams
 from mlchassis.monitoring.labels import LabelTable
 from mlchassis.monitoring.performance import describe_few_labels
@@ -20,6 +22,7 @@ from mlchassis.monitoring.results import (
 from mlchassis.printable import show_value
 
 _NAMED = 3
+_CONFIDENCE = 0.95
 
 Decision = tuple[Status, str]
 
@@ -106,11 +109,22 @@ def _decide_quality(quality: Quality, params: MonitorParams) -> Decision:
         return "broken", f"Logged rows lack {names}, which the contract has."
     if quality.proportion > params.max_invalid:
         reason, _ = next(iter(quality.reasons.items()))
-        return "broken", (
+        sentence = (
             f"{quality.proportion:.1%} of the newest rows break the contract, above "
-            f"monitor.max_invalid ({params.max_invalid:.1%}); most common: {reason}."
+            f"monitor.max_invalid ({params.max_invalid:.1%}); most common: {reason}"
+        )
+        if _find_low_end(quality.invalid, quality.rows) > params.max_invalid:
+            return "broken", f"{sentence}."
+        return "watch", (
+            f"{sentence}. These are {quality.invalid:,} of {quality.rows:,} rows, too few to be "
+            "sure."
         )
     return "ok", "All logged rows satisfy the contract."
+
+
+def _find_low_end(count: int, rows: int) -> float:
+    """Return the lower end of a proportion's one-sided interval (Clopper & Pearson 1934)."""
+    return float(betaincinv(count, rows - count + 1, 1 - _CONFIDENCE))
 
 
 def _decide_skew(skew: Skew, params: MonitorParams) -> Decision:
