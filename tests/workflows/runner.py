@@ -68,6 +68,7 @@ class WorkflowRunner:
         *,
         called: bool = False,
         parent: dict[str, str] | None = None,
+        passed: frozenset[str] | None = None,
     ) -> None:
         self.place = place
         self.source = source
@@ -77,10 +78,18 @@ class WorkflowRunner:
         self.jobs: dict[str, Job] = {}
         self.summary = ""
         self.parent = parent
+        self.passed = passed
         trigger = "workflow_call" if called else event.name
         if trigger not in self.document["on"]:
             raise WorkflowError(f"{name} is not triggered by {trigger}")
         self.inputs = self._read_inputs(self.document["on"][trigger], name)
+        self._check_secrets(self.document["on"][trigger], name)
+
+    def _check_secrets(self, trigger: Any, name: str) -> None:
+        declared = trigger.get("secrets", {}) if isinstance(trigger, dict) else {}
+        unknown = (self.passed or frozenset()) - declared.keys()
+        if unknown:
+            raise WorkflowError(f"{name} declares no secret {sorted(unknown)}")
 
     def _read_inputs(self, trigger: Any, name: str) -> dict[str, Any]:
         declared = trigger.get("inputs", {}) if isinstance(trigger, dict) else {}
@@ -167,7 +176,10 @@ class WorkflowRunner:
         if job["uses"] != f"$/.github/workflows/{name}":
             raise WorkflowError(f"{job['uses']} is not a workflow of this repository")
         granted = job.get("permissions", self.document.get("permissions"))
-        nested = WorkflowRunner(self.place, self.source, name, event, called=True, parent=granted)
+        passed = frozenset(job.get("secrets", {}))
+        nested = WorkflowRunner(
+            self.place, self.source, name, event, called=True, parent=granted, passed=passed
+        )
         nested.artifacts = self.artifacts  # one run, whatever workflows it calls
         made.called = nested.run()
         made.result = made.called.result
@@ -252,10 +264,12 @@ class JobRunner:
         environment = document.get("environment", "")
         name = environment.get("name", "") if isinstance(environment, dict) else environment
         own = run.place.environments.get(run._fill(name, contexts, make_status("success")), {})
+        # A called workflow has the secrets of its environment that its caller names, and no others.
+        passed = own.keys() if run.passed is None else run.passed & own.keys()
         self.contexts: dict[str, Any] = {
             **contexts,
             "vars": {**contexts["vars"], **own},
-            "secrets": {**own, "GITHUB_TOKEN": self.token},
+            "secrets": {**{name: own[name] for name in passed}, "GITHUB_TOKEN": self.token},
             "runner": {"temp": str(self.scratch), "os": "Linux"},
             "steps": {},
             "job": {"status": "success"},

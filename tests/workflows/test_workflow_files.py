@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bake import PAYLOAD
-from workflows.rules import find_swallowed_failures
+from workflows.rules import find_missing_secrets, find_swallowed_failures
 from workflows.runner import load_workflow
 
 FILES = sorted((PAYLOAD / ".github" / "workflows").glob("*.yml"))
@@ -98,6 +98,18 @@ def test_the_shell_scripts_pass_shellcheck(project: Path) -> None:
     assert len(scripts) > 4
     done = run_tool("shellcheck", *map(str, scripts))
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_called_workflows_get_the_secrets_that_they_read() -> None:
+    assert find_missing_secrets({file.name: load_workflow(file) for file in FILES}) == []
+
+
+def test_a_secret_that_is_not_passed_is_found() -> None:
+    job = {"uses": "$/.github/workflows/called.yml", "secrets": {"KEY": ""}}
+    call = {"secrets": {"KEY": {}, "OTHER": {}}}
+    called = {"on": {"workflow_call": call}, "jobs": {"a": {"env": "secrets.KEY secrets.OTHER"}}}
+    workflows = {"caller.yml": {"on": {}, "jobs": {"b": job}}, "called.yml": called}
+    assert find_missing_secrets(workflows) == ["caller.yml > called.yml: OTHER"]
 
 
 @every_workflow
