@@ -1,10 +1,15 @@
 """The compose files of a generated project bound what its service can take."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from bake import PAYLOAD
+
+CHASSIS = PAYLOAD / "chassis" / "src"
 
 
 @pytest.fixture(params=["compose", "release"])
@@ -30,3 +35,23 @@ def test_the_service_answers_to_listed_hosts_alone(service: dict[str, Any]) -> N
 
 def test_the_port_is_published_to_this_machine_alone(service: dict[str, Any]) -> None:
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+
+
+def test_the_service_has_time_to_finish_its_requests(service: dict[str, Any]) -> None:
+    text = (CHASSIS / "mlchassis" / "config" / "settings.py").read_text(encoding="utf-8")
+    defaults = dict(re.findall(r"(shutdown_delay|drain)_seconds: \w+ = Field\(([\d.]+)", text))
+    needed = sum(map(float, defaults.values()))
+    assert len(defaults) == 2
+    assert float(service["stop_grace_period"].removesuffix("s")) > needed + 5
+
+
+def test_the_digests_of_api_keys_reach_the_service(service: dict[str, Any]) -> None:
+    # Empty where none are set, which asks for no key.
+    assert service["environment"]["SERVICE_API_KEYS"] == "${SERVICE_API_KEYS:-}"
+
+
+@pytest.mark.parametrize("name", ["compose", "release", "stack"])
+def test_logs_of_containers_are_rotated(name: str, project: Path) -> None:
+    text = (project / "deploy" / f"{name}.yaml").read_text(encoding="utf-8")
+    services = yaml.safe_load(text)["services"]
+    assert {each["logging"]["driver"] for each in services.values()} == {"local"}

@@ -1,5 +1,6 @@
 """The generated manifests: rendered by kustomize, and valid in several versions of Kubernetes."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -124,6 +125,23 @@ def test_a_pod_has_time_to_finish_accepted_requests(pod: Manifest) -> None:
     drain = 10  # SERVICE_DRAIN_SECONDS
     delay = int(variables["SERVICE_SHUTDOWN_DELAY_SECONDS"])
     assert pod["terminationGracePeriodSeconds"] > delay + drain
+
+
+def test_the_component_mounts_the_digests_of_api_keys(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "kubernetes"
+    shutil.copytree(project / "deploy" / "kubernetes", folder)
+    overlay = folder / "staging" / "kustomization.yaml"
+    overlay.write_text(overlay.read_text() + "components: [../api-keys]\n")
+    rendered = render(folder / "staging")
+    done = validate(rendered, VERSIONS[0], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (deployment,) = [e for e in yaml.safe_load_all(rendered) if e["kind"] == "Deployment"]
+    spec = deployment["spec"]["template"]["spec"]
+    variables = {entry["name"]: entry["value"] for entry in spec["containers"][0]["env"]}
+    places = {each["name"]: each["mountPath"] for each in spec["containers"][0]["volumeMounts"]}
+    assert variables["SERVICE_API_KEYS_FILE"] == f"{places['api-keys']}/api-keys"
+    (volume,) = [each for each in spec["volumes"] if each["name"] == "api-keys"]
+    assert volume["secret"]["secretName"] == f"{SLUG}-api-keys"
 
 
 def test_every_selector_finds_the_pods(manifests: dict[str, Manifest]) -> None:

@@ -184,6 +184,19 @@ def test_without_a_name_for_the_image_nothing_is_built(place: Place, programs: P
     assert "the variable IMAGE is not set" in printed
 
 
+def test_each_release_and_its_rollback_get_the_keys_of_their_environment(
+    place: Place, programs: Programs
+) -> None:
+    place.environments["staging"]["SERVICE_API_KEYS"] = "digest of staging"
+    place.environments["production"]["SERVICE_API_KEYS"] = "digest of production"
+    run = run_deploy(place, programs, GREEN, RED, GREEN)
+    assert run.result == "failure", run.print_all()
+    started = [call for call in programs.list_calls("docker") if "up" in call["arguments"]]
+    keys = [(call["host"], call["keys"]) for call in started]
+    production = (PRODUCTION, "digest of production")
+    assert keys == [(STAGING, "digest of staging"), production, production]
+
+
 def test_rollback_moves_the_champion_and_deploys_it(place: Place, programs: Programs) -> None:
     event = Event("workflow_dispatch", inputs={"reason": "twice as many false alarms"})
     run = run_deploy(place, programs, GREEN, name="rollback.yml", event=event)

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 import ml_service
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.errors import ProjectError
 from mlchassis.serving import auth
 from mlchassis.serving.app import create_app
-from mlchassis.serving.auth import OPEN_PATHS, KeyStore, load_keys
+from mlchassis.serving.auth import OPEN_PATHS, KeyStore, load_keys, open_keys
 from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.logs.operational import make_logger
 from mlchassis.serving.ui import page
@@ -306,3 +307,49 @@ def test_health_without_a_key_names_no_folder(
     assert str(settings.log_directory) not in refused.text
     named = client.get("/health/ready", headers={"X-API-Key": KEY})
     assert str(settings.log_directory) in named.text
+
+
+def test_digests_in_the_variable_open_and_another_key_does_not(
+    settings: ServiceSettings, model: LoadedModel, operational_log: io.StringIO
+) -> None:
+    lines = SecretStr(f"{digest('other')}\r\n{digest(KEY)} shop\n")
+    config = settings.model_copy(update={"api_keys": lines})
+    with TestClient(create_app(config, model, make_logger(operational_log))) as client:
+        assert client.get("/metrics").status_code == 401
+        assert client.get("/metrics", headers={"X-API-Key": KEY[:-1]}).status_code == 403
+        assert client.get("/metrics", headers={"X-API-Key": KEY}).status_code == 200
+
+
+def test_an_empty_variable_asks_for_no_key(
+    settings: ServiceSettings, operational_log: io.StringIO
+) -> None:
+    # As compose passes a variable that is not set.
+    config = settings.model_copy(update={"api_keys": SecretStr("")})
+    assert open_keys(config, make_logger(operational_log)) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("# none\n", "SERVICE_API_KEYS holds no API key"),
+        ("my-password", "SERVICE_API_KEYS, line 1, is not a SHA-256 digest"),
+        (digest(""), "SERVICE_API_KEYS, line 1, is the digest of an empty key"),
+    ],
+    ids=["comment", "password", "empty"],
+)
+def test_a_variable_without_a_digest_is_rejected_without_its_value(
+    value: str, reason: str, settings: ServiceSettings, operational_log: io.StringIO
+) -> None:
+    config = settings.model_copy(update={"api_keys": SecretStr(value)})
+    with pytest.raises(ProjectError, match=reason) as caught:
+        open_keys(config, make_logger(operational_log))
+    assert "my-password" not in str(caught.value)
+
+
+def test_keys_in_a_file_and_in_the_variable_are_rejected(
+    settings: ServiceSettings, key_file: Path, operational_log: io.StringIO
+) -> None:
+    both = {"api_keys": SecretStr(digest(KEY)), "api_keys_file": key_file}
+    config = settings.model_copy(update=both)
+    with pytest.raises(ProjectError, match="both set; unset one of them"):
+        open_keys(config, make_logger(operational_log))

@@ -75,8 +75,10 @@ class ServiceSettings(BaseSettings):
             size is what bounds it. Larger ones go to a thread and keep the deadline; 0 sends all.
         model_threads: Threads of ONNX Runtime for one call; more help large batches alone.
         watch_seconds: Interval at which the deployed bundle is polled; 0 for never.
-        api_keys_file: SHA-256 digests of the keys that clients may send, one a line; without it,
-            no key is asked for.
+        api_keys_file: File of SHA-256 digests of the keys that clients may send, one a line, read
+            again when it changes; without it and `api_keys`, no key is asked for.
+        api_keys: The same digests as a value, for platforms that set variables alone; a change needs
+            a restart.
         shutdown_delay_seconds: Time after SIGTERM in which the service reports that it is not ready
             and still takes requests, so that clients can turn elsewhere.
         drain_seconds: Time that accepted requests get to finish after SIGTERM.
@@ -112,6 +114,7 @@ class ServiceSettings(BaseSettings):
     model_threads: Threads = 1
     watch_seconds: Seconds = Field(1.0, ge=0)
     api_keys_file: NonEmptyPath | None = None
+    api_keys: SecretStr | None = None
     shutdown_delay_seconds: Seconds = Field(1.0, ge=0)
     drain_seconds: int = Field(10, ge=0, le=24 * 3600)
     root_path: str = Field("", pattern=r"^(/[A-Za-z0-9._~-]+)*$")

@@ -1,8 +1,9 @@
-"""API keys: with a file of their digests, every path but health and `/docs` requires one.
+"""API keys: where digests of keys are set, every path but health and `/docs` requires a key.
 
 A key must be random and long, as `openssl rand -hex 32` makes one: then its SHA-256 may be kept.
-A line of the file is the hexadecimal digest (`printf %s KEY | sha256sum`) and perhaps a name. The
-`-` that sha256sum prints behind a digest is not a name.
+A line of SERVICE_API_KEYS_FILE, or of the variable SERVICE_API_KEYS itself, is the hexadecimal
+digest (`printf %s KEY | sha256sum`) and perhaps a name. The `-` that sha256sum prints behind a
+digest is not a name.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from pathlib import Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
 
+from mlchassis.config.settings import ServiceSettings
 from mlchassis.errors import ProjectError
 from mlchassis.serving.problems import KEY_MISSING, KEY_REFUSED, ProblemError, render_problem
 
@@ -50,7 +52,25 @@ class ApiKey:
     name: str
 
 
-class KeyStore:
+class KeySet:
+    """Keys that stay as they are.
+
+    Args:
+        keys: Entries that are accepted.
+    """
+
+    def __init__(self, keys: tuple[ApiKey, ...]) -> None:
+        self._keys = keys
+
+    def find(self, key: bytes) -> ApiKey | None:
+        """Return the entry of a key; None if it is unknown."""
+        offered = hashlib.sha256(key).hexdigest()
+        # Every digest is compared in constant time: the duration does not depend on the match.
+        matches = [entry for entry in self._keys if hmac.compare_digest(offered, entry.digest)]
+        return matches[0] if matches else None
+
+
+class KeyStore(KeySet):
     """The keys of a file, read again when the file changes.
 
     A changed file that cannot be used leaves the keys as they were and is reported in the log.
@@ -67,7 +87,7 @@ class KeyStore:
         self._path = path
         self._logger = logger
         self._identity = _identify(path)
-        self._keys = load_keys(path)
+        super().__init__(load_keys(path))
         self._checked = time.monotonic()
         self._warn_of_mode()
 
@@ -75,10 +95,7 @@ class KeyStore:
         """Return the entry of a key; None if it is unknown."""
         if time.monotonic() - self._checked >= RELOAD_SECONDS:
             self.refresh()
-        offered = hashlib.sha256(key).hexdigest()
-        # Every digest is compared in constant time: the duration does not depend on the match.
-        matches = [entry for entry in self._keys if hmac.compare_digest(offered, entry.digest)]
-        return matches[0] if matches else None
+        return super().find(key)
 
     def refresh(self) -> None:
         """Read the file again if it was replaced or edited."""
@@ -113,7 +130,7 @@ class KeyGuard:
         login_page: Answer to a browser that opens the page without a key.
     """
 
-    def __init__(self, app: ASGIApp, keys: KeyStore, login_page: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, keys: KeySet, login_page: ASGIApp) -> None:
         self._app = app
         self._keys = keys
         self._login_page = login_page
@@ -146,6 +163,24 @@ def local_path(scope: Scope) -> str:
     return path.removeprefix(scope.get("root_path", ""))
 
 
+def open_keys(settings: ServiceSettings, logger: FilteringBoundLogger) -> KeySet | None:
+    """Return the keys of the settings; None where no key is asked for.
+
+    Raises:
+        ProjectError: Both settings are set, or the one that is set cannot be used.
+    """
+    if settings.api_keys and settings.api_keys_file:
+        raise ProjectError(
+            "SERVICE_API_KEYS and SERVICE_API_KEYS_FILE are both set; unset one of them."
+        )
+    if settings.api_keys_file:
+        return KeyStore(settings.api_keys_file, logger)
+    if settings.api_keys:
+        advice = "write a SHA-256 digest per line into SERVICE_API_KEYS, or unset it."
+        return KeySet(_parse_keys(settings.api_keys.get_secret_value(), "SERVICE_API_KEYS", advice))
+    return None
+
+
 def load_keys(path: Path) -> tuple[ApiKey, ...]:
     """Read the file of digests.
 
@@ -154,18 +189,22 @@ def load_keys(path: Path) -> tuple[ApiKey, ...]:
     """
     advice = "name a file with a SHA-256 digest per line in SERVICE_API_KEYS_FILE, or unset it."
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise ProjectError(f"The file of API keys, {path}, cannot be read; {advice}") from None
+    return _parse_keys(text, str(path), advice)
+
+
+def _parse_keys(text: str, source: str, advice: str) -> tuple[ApiKey, ...]:
     keys = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip() and not line.startswith("#"):
             try:
                 keys.append(_parse_line(line.strip()))
             except ValueError as error:
-                raise ProjectError(f"{path}, line {number}, {error}; {advice}") from None
+                raise ProjectError(f"{source}, line {number}, {error}; {advice}") from None
     if not keys:
-        raise ProjectError(f"The file of API keys, {path}, holds none; {advice}")
+        raise ProjectError(f"{source} holds no API key; {advice}")
     return tuple(keys)
 
 

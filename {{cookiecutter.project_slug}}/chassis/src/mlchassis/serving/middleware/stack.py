@@ -4,7 +4,7 @@ from structlog.typing import FilteringBoundLogger
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from mlchassis.config.settings import ServiceSettings
-from mlchassis.serving.auth import KeyGuard, KeyStore
+from mlchassis.serving.auth import KeyGuard, open_keys
 from mlchassis.serving.metrics import Metrics
 from mlchassis.serving.middleware.cors import allow_origins
 from mlchassis.serving.middleware.guard import RequestGuard
@@ -26,11 +26,11 @@ def add_middleware(
         logger: Logger of the service.
 
     Raises:
-        ProjectError: The file of API keys cannot be used.
+        ProjectError: The API keys cannot be used.
     """
-    if settings.api_keys_file:
+    keys = open_keys(settings, logger)
+    if keys:
         app.asks_for_keys = True
-        keys = KeyStore(settings.api_keys_file, logger)
         app.add_middleware(KeyGuard, keys=keys, login_page=make_login_page())
     app.add_middleware(HeadSupport)
     if settings.cors_origins:
