@@ -45,20 +45,44 @@ def test_an_approved_model_is_a_pull_request(
     run = run_retrain(place, programs, plan_outcome(outcome))
     assert run.result == "success", run.print_all()
     (pull,) = programs.read_gh()["pulls"]
-    assert pull["head"] == "retrain/7"
+    assert pull["head"] == "retrain/newest"
     assert f"Version 2: {outcome}." in pull["body"]
     assert "| roc_auc | 0.72 |" in pull["body"]
-    changed = git(place.origin, "diff", "--name-only", "main", "retrain/7").split()
+    changed = git(place.origin, "diff", "--name-only", "main", "retrain/newest").split()
     assert changed == sorted(CHANGES)
-    assert git(place.origin, "show", "retrain/7:dvc.lock") == CHANGES["dvc.lock"]
+    assert git(place.origin, "show", "retrain/newest:dvc.lock") == CHANGES["dvc.lock"]
     assert "push" in [call["arguments"][0] for call in programs.list_calls("make")]
     assert programs.read_gh()["issues"] == []
+
+
+def test_a_second_retraining_updates_the_open_pull_request(
+    place: Place, programs: Programs
+) -> None:
+    for seed in (1, 2):
+        outputs = {"outcome": "promoted", "sentence": f"Version {seed}.", "rejections": ""}
+        run = run_retrain(
+            place, programs, Planned(outputs=outputs, files={"params.yaml": f"seed: {seed}\n"})
+        )
+        assert run.result == "success", run.print_all()
+    (pull,) = programs.read_gh()["pulls"]
+    assert "Version 2." in pull["body"]
+    assert list_branches(place.origin) == ["main", "retrain/newest"]
+    assert git(place.origin, "show", "retrain/newest:params.yaml") == "seed: 2\n"
+
+
+def test_a_judgement_alone_opens_no_pull_request(place: Place, programs: Programs) -> None:
+    # As the first retraining in an empty registry judges the model that is committed.
+    outputs = {"outcome": "promoted", "sentence": "Version 1.", "rejections": ""}
+    files = {"reports/judgement.json": "{}\n"}
+    run = run_retrain(place, programs, Planned(outputs=outputs, files=files))
+    assert run.result == "success", run.print_all()
+    assert programs.read_gh()["pulls"] == []
 
 
 def test_the_training_job_can_write_nothing(place: Place, programs: Programs) -> None:
     run = run_retrain(place, programs, plan_outcome("promoted"))
     assert run.jobs["train"].permissions == {"contents": "read"}
-    (step,) = [step for step in run.jobs["publish"].steps if step.name == "Open a pull request"]
+    (step,) = [step for step in run.jobs["publish"].steps if step.name == "Open or update the pull request"]
     assert step.outcome == "success"
 
 

@@ -16,7 +16,7 @@ NEEDS = {
     ("label", "create"): ("issues", "write"),
     ("pr", "create"): ("pull-requests", "write"),
     ("pr", "list"): ("pull-requests", "read"),
-    ("pr", "edit"): ("pull-requests", "write"),
+    ("api", "pulls"): ("pull-requests", "write"),
     ("auth", "setup-git"): ("contents", "write"),
 }
 
@@ -42,6 +42,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--description", default="")
     parser.add_argument("--search", default="")
     parser.add_argument("--force", action="store_true")
+    parser.add_argument("--silent", action="store_true")
+    parser.add_argument("--method", default="")
+    parser.add_argument("--raw-field", "--field", dest="fields", action="append", default=[])
     return parser.parse_args()
 
 
@@ -62,9 +65,20 @@ def find_open(state: dict[str, Any], options: argparse.Namespace) -> list[dict[s
     ]
 
 
+def patch(pull: dict[str, Any], fields: list[str]) -> None:
+    """Change fields of a pull request; `@FILE` stands for the text of a file."""
+    for name, _, value in (each.partition("=") for each in fields):
+        named = Path(value.removeprefix("@"))
+        pull[name] = named.read_text(encoding="utf-8") if value.startswith("@") else value
+
+
 def act(state: dict[str, Any], options: argparse.Namespace) -> None:
     """Change the issues and pull requests."""
     kind, action = options.words
+    if kind == "api":
+        number = int(action.removeprefix("repos/{owner}/{repo}/pulls/"))
+        patch(state["pulls"][number - 1], options.fields)
+        return
     if action == "list":
         for each in find_open(state, options):
             print(each["number"])
@@ -85,7 +99,8 @@ def main() -> None:
     with (FOLDER / "calls.jsonl").open("a", encoding="utf-8") as calls:
         calls.write(json.dumps({"program": "gh", "arguments": sys.argv[1:]}) + "\n")
     options = read_options()
-    check_token((options.words[0], options.words[1]))
+    kind, action = options.words
+    check_token((kind, action.split("/")[-2] if kind == "api" else action))
     file = FOLDER / "gh.json"
     state = json.loads(file.read_text()) if file.exists() else {"issues": [], "pulls": []}
     act(state, options)
