@@ -17,7 +17,7 @@ VERSIONS = ("1.29", "1.31", "1.33", "1.35", "1.37")
 OVERLAYS = ("staging", "production")
 TOOL = ROOT / "build" / "kustomize"
 SLUG = "ml-service"
-JOBS = ("monitor", "retrain")
+JOBS = ("monitor", "retrain", "compact-log")
 DIGEST = "sha256:" + 64 * "0"
 WRITABLE = "/" + "tmp"
 
@@ -161,12 +161,27 @@ def test_a_drained_node_leaves_a_replica_and_is_never_blocked(
     budget = manifests["PodDisruptionBudget"]["spec"]
     assert budget.get("minAvailable", 0) < fewest
     assert "maxUnavailable" in budget or fewest > 1
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
 def find_pod(job: Manifest) -> Manifest:
     """Return the specification of a job's pods."""
     spec: Manifest = job["jobTemplate"]["spec"]["template"]["spec"]
     return spec
+
+
+def test_the_alert_on_the_logs_backlog_comes_before_its_volume_is_full(
+    every_manifest: dict[tuple[str, str], Manifest], project: Path
+) -> None:
+    rules = yaml.safe_load((project / "deploy" / "prometheus" / "alerts.yml").read_text())
+    (limit,) = [
+        rule["expr"].partition("> ")[2]
+        for rule in rules["groups"][0]["rules"]
+        if rule["alert"] == "PredictionLogBacklog"
+    ]
+    assert limit == "10 * 1024 * 1024 * 1024"
+    claim = every_manifest["PersistentVolumeClaim", f"{SLUG}-predictions"]["spec"]
+    assert int(claim["resources"]["requests"]["storage"].removesuffix("Gi")) >= 2 * 10
 
 
 def test_a_job_has_the_restrictions_of_the_service(job: Manifest, pod: Manifest) -> None:
@@ -196,24 +211,24 @@ def test_a_job_writes_to_volumes_of_its_own_and_reads_the_log(job: Manifest) -> 
     assert "sizeLimit" in volumes[mounts["/srv/job"]["name"]]["emptyDir"]
     assert {mount["name"] for mount in mounts.values()} == set(volumes)
     log = mounts.get("/srv/predictions")
-    if own["containers"][0]["args"] == ["monitor"]:
-        assert log is not None
-        assert log["readOnly"] is True
-        assert volumes[log["name"]]["persistentVolumeClaim"]["readOnly"] is True
-    else:
-        assert log is None
+    (name,) = own["containers"][0]["args"]
+    assert (log is None) == (name == "retrain")
+    if log is not None:
+        claim = volumes[log["name"]]["persistentVolumeClaim"]
+        read_only = name == "monitor"
+        assert log.get("readOnly", False) is claim.get("readOnly", False) is read_only
 
 
 def test_a_result_is_not_tried_again_and_an_error_is(job: Manifest) -> None:
     spec = job["jobTemplate"]["spec"]
     (container,) = find_pod(job)["containers"]
-    drained, result = spec["podFailurePolicy"]["rules"]
+    drained, *results = spec["podFailurePolicy"]["rules"]
     condition = {"type": "DisruptionTarget", "status": "True"}
     assert drained == {"action": "Ignore", "onPodConditions": [condition]}
-    assert result["action"] == "FailJob"
-    assert result["onExitCodes"]["containerName"] == container["name"] == container["args"][0]
-    codes = {"monitor": [20, 30], "retrain": [10]}[container["name"]]
-    assert result["onExitCodes"]["values"] == codes
+    assert container["args"] == [container["name"]]
+    codes = {"monitor": [20, 30], "retrain": [10]}.get(container["name"])
+    failures = {"containerName": container["name"], "operator": "In", "values": codes}
+    assert results == ([{"action": "FailJob", "onExitCodes": failures}] if codes else [])
     assert spec["backoffLimit"] >= 1
     # The policy is refused with any other.
     assert find_pod(job)["restartPolicy"] == "Never"

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +154,21 @@ def test_a_status_that_needs_nobody_is_no_failure(
     assert (done.reports / "monitor.html").stat().st_size > 1000
 
 
+def test_the_log_is_compacted_where_it_is(jobs: Jobs, log: Path, tmp_path: Path) -> None:
+    # A segment that another host wrote is closed after a day.
+    shutil.copytree(log, tmp_path / "log")
+    (segment,) = (tmp_path / "log").glob("*.jsonl")
+    old = re.sub(r"\d{8}(?=T)", "20200101", segment.name)
+    segment.rename(segment.with_name(old))
+    give_away(tmp_path / "log")
+    done = jobs.run(IMAGE, "compact-log", options=(f"--volume={tmp_path}/log:/srv/predictions",))
+    assert done.code == 0, done.printed
+    assert "compacted 1 segments into 1 Parquet files" in done.printed
+    suffixes = {path.suffix for path in (tmp_path / "log").iterdir()}
+    assert ".parquet" in suffixes
+    assert segment.suffix not in suffixes
+
+
 def test_an_alert_fails_the_job_with_its_own_code(
     jobs: Jobs, whole_run: WholeRun, log: Path, tmp_path: Path
 ) -> None:
@@ -178,7 +195,7 @@ def test_an_unknown_job_is_refused(jobs: Jobs) -> None:
     done = jobs.run(IMAGE, "serve")
     assert (done.code, done.printed.strip()) == (
         1,
-        "error: job.sh has no job 'serve'; write monitor or retrain",
+        "error: job.sh has no job 'serve'; write monitor, retrain or compact-log",
     )
 
 

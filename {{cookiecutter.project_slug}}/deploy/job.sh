@@ -2,6 +2,7 @@
 # A job of the image "jobs", on a copy of the project in the volume /srv/job:
 #   job.sh monitor    compare production with the champion, or with the bundle in SERVICE_STORE where that is set
 #   job.sh retrain    train on the newest rows, and push the data of a model that the gates approve
+#   job.sh compact-log    turn segments of the prediction log in /srv/predictions into Parquet files, and delete rows that are too old
 # Exit codes: those of the verbs, but monitor's 10 (watch) is 0. A cluster counts every other code as a failed job, and
 # `watch` needs nobody. deploy/kubernetes/base/jobs.yaml says which codes are tried again.
 set -eu
@@ -50,8 +51,12 @@ monitor | retrain)
     copy_project
     "$1"
     ;;
+compact-log)
+    copy_project
+    run compact-log
+    ;;
 *)
-    echo "error: job.sh has no job '${1:-}'; write monitor or retrain" >&2
+    echo "error: job.sh has no job '${1:-}'; write monitor, retrain or compact-log" >&2
     exit 1
     ;;
 esac
