@@ -1,10 +1,12 @@
 """A project takes over a newer template: the chassis by its own upgrade, the rest with cruft."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -215,3 +217,25 @@ def test_after_an_update_nothing_is_left_to_do(grown: Repository) -> None:
     grown.cruft("update", "--skip-apply-ask", "--checkout", "v2")
     grown.commit("Take over the second release")
     assert "up to date" in grown.cruft("check", "--checkout", "v2")
+
+
+def test_an_update_with_other_answers_changes_what_they_are_in(grown: Repository) -> None:
+    before = read_chassis(grown.folder)
+    answers = {
+        "description": "Says how late a flight is.",
+        "author": "Ada",
+        "license": "Proprietary",
+    }
+    named = ("--variables-to-update", json.dumps(answers))
+    grown.cruft("update", "--skip-apply-ask", "--checkout", "v2", *named)
+    assert grown.run("git", "diff", "--name-only", "--diff-filter=U") == ""
+    assert list(grown.folder.rglob("*.rej")) == []
+    project = tomllib.loads((grown.folder / "pyproject.toml").read_text())["project"]
+    assert project["description"] == answers["description"]
+    assert not (grown.folder / "LICENSE").exists()
+    kept = json.loads((grown.folder / ".cruft.json").read_text())["context"]["cookiecutter"]
+    assert {name: kept[name] for name in answers} == answers
+    assert read_chassis(grown.folder) == before
+    grown.commit("Answer otherwise")
+    said = grown.cruft("update", "--skip-apply-ask", "--checkout", "v2")
+    assert "already up to date" in said
