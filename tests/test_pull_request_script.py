@@ -111,7 +111,7 @@ def test_an_open_pull_request_is_updated(origin: Path) -> None:
     assert git(origin, "show", "retrain/7:file") == "newer"
     assert git(origin, "rev-list", "--count", "main..retrain/7") == "1"
     *_, last = (origin.parent / "calls").read_text().splitlines()
-    assert last.startswith("api --silent --method PATCH repos/{owner}/{repo}/pulls/3 ")
+    assert last.startswith("api repos/{owner}/{repo}/pulls/3 --silent --method PATCH ")
     assert last.endswith("title=Retrain --field body=@build/body.md")
 
 

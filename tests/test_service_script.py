@@ -36,13 +36,68 @@ def run_script(
     )
 
 
+def deploy_bundles(folder: Path) -> None:
+    """Write a store with a deployed bundle and a former one."""
+    bundles = folder / "var" / "deployed" / "bundles"
+    for name in ("a1", "b2"):
+        (bundles / name).mkdir(parents=True)
+    (bundles.parent / "current.json").write_text('{\n  "digest": "b2",\n  "model_name": "x"\n}')
+
+
+@pytest.mark.parametrize("action", ["image", "publish"])
+def test_the_image_holds_the_deployed_bundle_alone(action: str, tmp_path: Path) -> None:
+    deploy_bundles(tmp_path)
+    record = f'echo "$*" >>{tmp_path}/calls\ncase $* in "image inspect"*) echo 1 ;; esac\n'
+    write_program(tmp_path / "programs" / "docker", DOCKER.replace("\n", f"\n{record}", 1))
+    (tmp_path / "build").mkdir()
+    variables = {"IMAGE": "name", "PROJECT": "x"}
+    done = run_script(PAYLOAD / "deploy" / "service.sh", action, tmp_path, **variables)
+    assert done.returncode == 0, done.stderr
+    assert "--build-arg BUNDLE=b2 " in (tmp_path / "calls").read_text().splitlines()[0]
+    text = (PAYLOAD / "deploy" / "Dockerfile").read_text(encoding="utf-8")
+    assert "COPY var/deployed/bundles/${BUNDLE} /srv/deployed/bundles/${BUNDLE}\n" in text
+
+
+def test_a_release_that_does_not_become_healthy_shows_its_log(tmp_path: Path) -> None:
+    docker = """#!/bin/sh
+case $* in
+*" up "*) exit 1 ;;
+*" logs "*) echo "error: the bundle is broken" ;;
+esac
+"""
+    write_program(tmp_path / "programs" / "docker", docker)
+    variables = {"IMAGE": "name:7", "PROJECT": "x"}
+    done = run_script(PAYLOAD / "deploy" / "service.sh", "release", tmp_path, **variables)
+    assert done.returncode == 1
+    said = "error: name:7 did not become healthy; the end of its log is above"
+    assert done.stderr.splitlines() == ["error: the bundle is broken", said]
+
+
+@pytest.mark.parametrize(
+    ("image", "server"),
+    [
+        ("registry.example.org:5000/team/name:7", "registry.example.org:5000 "),
+        (f"registry.example.org/name@{DIGEST}", "registry.example.org "),
+        ("localhost/name", "localhost "),
+        ("team/name:7", ""),
+        (f"name@{DIGEST}", ""),
+    ],
+)
+def test_the_login_is_at_the_registry_of_the_image(
+    image: str, server: str, tmp_path: Path
+) -> None:
+    write_program(tmp_path / "programs" / "docker", '#!/bin/sh\necho "$* $(cat)"\n')
+    variables = {"IMAGE": image, "REGISTRY_USER": "bot", "REGISTRY_PASSWORD": "secret"}
+    script = PAYLOAD / ".github" / "scripts" / "log-in.sh"
+    done = run_script(script, "", tmp_path, **variables)
+    assert done.stdout == f"login {server}--username bot --password-stdin secret\n"
+
+
 @pytest.mark.parametrize("tag", ["", ":7"])
 @pytest.mark.parametrize("name", ["team/name", "registry.example.org:5000/team/name", "name"])
 def test_a_published_image_keeps_its_name(name: str, tag: str, tmp_path: Path) -> None:
     write_program(tmp_path / "programs" / "docker", DOCKER)
-    pointer = tmp_path / "var" / "deployed" / "current.json"
-    pointer.parent.mkdir(parents=True)
-    pointer.write_text("{}")
+    deploy_bundles(tmp_path)
     outputs = tmp_path / "outputs"
     variables = {"IMAGE": name + tag, "PROJECT": "x", "GITHUB_OUTPUT": str(outputs)}
     done = run_script(PAYLOAD / "deploy" / "service.sh", "publish", tmp_path, **variables)

@@ -9,7 +9,10 @@ from workflows.stand_ins import Planned, Programs
 GREEN = Planned()
 ROWS = Planned(outputs={"place": "pulled"})
 LOCK = Planned(files={"dvc.lock": "one"})
-DEPLOYED = Planned(files={"var/deployed/current.json": "{}"})
+POINTER = '{"digest": "b1"}'
+DEPLOYED = Planned(
+    files={"var/deployed/current.json": POINTER, "var/deployed/bundles/b1/x": "x"}
+)
 
 
 def run_ci(place: Place, programs: Programs, **verbs: list[Planned]) -> Run:

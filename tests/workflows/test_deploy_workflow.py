@@ -13,7 +13,8 @@ STAGING = "tcp://staging.example.org"
 PRODUCTION = "tcp://production.example.org"
 GREEN = Planned()
 RED = Planned(2)
-BUNDLE = Planned(files={"var/deployed/current.json": "{}", "var/deployed/bundles/x": "x"})
+POINTER = '{"digest": "b1"}'
+BUNDLE = Planned(files={"var/deployed/current.json": POINTER, "var/deployed/bundles/b1/x": "x"})
 DISPATCH = Event("workflow_dispatch")
 
 

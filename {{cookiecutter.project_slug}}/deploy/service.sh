@@ -29,9 +29,16 @@ need_bundle() {
     test -e var/deployed/current.json || fail "no bundle is deployed in var/deployed; run make deploy first"
 }
 
+# Print the digest of the deployed bundle. The store keeps former ones as well, which the image must not.
+find_bundle() {
+    digest=$(sed -n 's/.*"digest": *"\([0-9a-f]*\)".*/\1/p' var/deployed/current.json)
+    test -e "var/deployed/bundles/${digest:-none}" || fail "var/deployed/current.json names no bundle of var/deployed/bundles; run make deploy"
+    printf %s "$digest"
+}
+
 build_image() {
     need_bundle
-    docker build --file deploy/Dockerfile --target with-bundle --tag "$IMAGE" .
+    docker build --file deploy/Dockerfile --target with-bundle --tag "$IMAGE" --build-arg "BUNDLE=$(find_bundle)" .
     megabytes=$(($(docker image inspect --format '{{.Size}}' "$IMAGE") / 1000000))
     test "$megabytes" -le "$MAX_MB" || fail "the image has $megabytes MB, above IMAGE_MAX_MB=$MAX_MB; find what grew with docker history $IMAGE"
     echo "image: $IMAGE has $megabytes MB of at most $MAX_MB"
@@ -82,7 +89,7 @@ case $1 in
 image) build_image ;;
 publish)
     need_bundle
-    publish_image with-bundle
+    publish_image with-bundle --build-arg "BUNDLE=$(find_bundle)"
     ;;
 image-jobs) build_jobs ;;
 publish-jobs)
@@ -90,7 +97,10 @@ publish-jobs)
     publish_image jobs --build-arg "FOLDER=$(git rev-parse --show-prefix)" --build-arg "EXTRAS=${EXTRAS:-}"
     ;;
 release)
-    compose up --detach --wait --wait-timeout 120
+    compose up --detach --wait --wait-timeout 120 || {
+        compose logs --no-color --tail 50 service >&2 || true
+        fail "$IMAGE did not become healthy; the end of its log is above"
+    }
     echo "release: $IMAGE runs and is healthy"
     ;;
 released) print_released ;;

@@ -6,4 +6,7 @@ if [ -z "${IMAGE:-}" ]; then
   exit 1
 fi
 test -n "${REGISTRY_USER:-}" || exit 0
-printf '%s' "$REGISTRY_PASSWORD" | docker login "${IMAGE%%/*}" --username "$REGISTRY_USER" --password-stdin
+# As docker reads a name: its first part is a registry if it looks like a host, else the image is one of Docker Hub.
+case $IMAGE in */*) registry=${IMAGE%%/*} ;; *) registry= ;; esac
+case $registry in *.* | *:* | localhost) ;; *) registry= ;; esac
+printf '%s' "$REGISTRY_PASSWORD" | docker login ${registry:+"$registry"} --username "$REGISTRY_USER" --password-stdin

@@ -6,7 +6,7 @@
 set -eu
 branch=$1
 title=$2
-bot=41898282+github-actions[bot]@users.noreply.github.com
+bot='41898282+github-actions[bot]@users.noreply.github.com'
 number=$(gh pr list --state open --head "$branch" --json number --jq '.[0].number')
 if [ -n "$number" ] && [ "${3:-}" = keep ]; then
   echo "The pull request of $branch is open already."
@@ -35,7 +35,7 @@ GIT_AUTHOR_DATE=$when GIT_COMMITTER_DATE=$when git -c user.name='github-actions[
 git push --quiet --force-with-lease="refs/heads/$branch:$pushed" origin "$branch"
 if [ -n "$number" ]; then
   # `gh pr edit` reads projects, for which the token of a workflow has no permission.
-  gh api --silent --method PATCH "repos/{owner}/{repo}/pulls/$number" --raw-field "title=$title" --field body=@build/body.md
+  gh api "repos/{owner}/{repo}/pulls/$number" --silent --method PATCH --raw-field "title=$title" --field body=@build/body.md
 else
   gh pr create --title "$title" --head "$branch" --base "$base" --body-file build/body.md
 fi
