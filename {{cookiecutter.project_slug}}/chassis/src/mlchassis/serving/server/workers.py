@@ -92,6 +92,10 @@ class Supervisor:
             theirs.close()
             self._workers[ours] = (slot, worker)
             self._starting.add(ours)
+            # A signal that came before this line did not reach this worker.
+            if self._stopping:
+                worker.terminate()
+                return
 
     def _hear(self, connection: Connection) -> None:
         """Handle a worker's message: empty once it serves, else its error; or its end."""
