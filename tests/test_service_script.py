@@ -83,9 +83,7 @@ esac
         (f"name@{DIGEST}", ""),
     ],
 )
-def test_the_login_is_at_the_registry_of_the_image(
-    image: str, server: str, tmp_path: Path
-) -> None:
+def test_the_login_is_at_the_registry_of_the_image(image: str, server: str, tmp_path: Path) -> None:
     write_program(tmp_path / "programs" / "docker", '#!/bin/sh\necho "$* $(cat)"\n')
     variables = {"IMAGE": image, "REGISTRY_USER": "bot", "REGISTRY_PASSWORD": "secret"}
     script = PAYLOAD / ".github" / "scripts" / "log-in.sh"

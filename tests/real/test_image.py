@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -244,11 +245,21 @@ def test_without_a_bundle_it_says_what_to_do(engine: Engine, image: str) -> None
         engine.docker(*command)
 
 
-def test_the_bundle_can_be_baked_in(
+def test_the_deployed_bundle_alone_can_be_baked_in(
     engine: Engine, image: str, whole_run: WholeRun, local_answer: Any
 ) -> None:
-    baked = build(engine, whole_run.project, "ml-service:baked", "--target=with-bundle")
+    store = whole_run.project / "var" / "deployed"
+    digest = json.loads((store / "current.json").read_text(encoding="utf-8"))["digest"]
+    former = store / "bundles" / "former"
+    shutil.copytree(store / "bundles" / digest, former)
+    options = ("--target=with-bundle", f"--build-arg=BUNDLE={digest}")
+    try:
+        baked = build(engine, whole_run.project, "ml-service:baked", *options)
+    finally:
+        shutil.rmtree(former)
     container = start(engine, baked)
+    held = engine.docker("exec", container.name, "ls", "/srv/deployed/bundles")
+    assert held == digest
     answer = fetch(f"{container.address}/predict", read_question(container.address))
     assert without_id(answer) == without_id(local_answer)
     assert stop(container) == 0

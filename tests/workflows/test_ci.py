@@ -10,9 +10,7 @@ GREEN = Planned()
 ROWS = Planned(outputs={"place": "pulled"})
 LOCK = Planned(files={"dvc.lock": "one"})
 POINTER = '{"digest": "b1"}'
-DEPLOYED = Planned(
-    files={"var/deployed/current.json": POINTER, "var/deployed/bundles/b1/x": "x"}
-)
+DEPLOYED = Planned(files={"var/deployed/current.json": POINTER, "var/deployed/bundles/b1/x": "x"})
 
 
 def run_ci(place: Place, programs: Programs, **verbs: list[Planned]) -> Run:

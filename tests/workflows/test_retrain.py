@@ -82,7 +82,9 @@ def test_a_judgement_alone_opens_no_pull_request(place: Place, programs: Program
 def test_the_training_job_can_write_nothing(place: Place, programs: Programs) -> None:
     run = run_retrain(place, programs, plan_outcome("promoted"))
     assert run.jobs["train"].permissions == {"contents": "read"}
-    (step,) = [step for step in run.jobs["publish"].steps if step.name == "Open or update the pull request"]
+    (step,) = [
+        step for step in run.jobs["publish"].steps if step.name == "Open or update the pull request"
+    ]
     assert step.outcome == "success"
 
 
