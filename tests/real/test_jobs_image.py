@@ -155,11 +155,11 @@ def test_a_status_that_needs_nobody_is_no_failure(
 
 
 def test_the_log_is_compacted_where_it_is(jobs: Jobs, log: Path, tmp_path: Path) -> None:
-    # A segment that another host wrote is closed after a day.
+    # A segment of another host is closed once it and its last line are two days old.
     shutil.copytree(log, tmp_path / "log")
     (segment,) = (tmp_path / "log").glob("*.jsonl")
     old = re.sub(r"\d{8}(?=T)", "20200101", segment.name)
-    segment.rename(segment.with_name(old))
+    os.utime(segment.rename(segment.with_name(old)), (0, 0))
     give_away(tmp_path / "log")
     done = jobs.run(IMAGE, "compact-log", options=(f"--volume={tmp_path}/log:/srv/predictions",))
     assert done.code == 0, done.printed

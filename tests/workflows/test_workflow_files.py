@@ -106,9 +106,13 @@ def test_called_workflows_get_the_secrets_that_they_read() -> None:
 
 def test_a_secret_that_is_not_passed_is_found() -> None:
     job = {"uses": "$/.github/workflows/called.yml", "secrets": {"KEY": ""}}
-    call = {"secrets": {"KEY": {}, "OTHER": {}}}
-    called = {"on": {"workflow_call": call}, "jobs": {"a": {"env": "secrets.KEY secrets.OTHER"}}}
-    workflows = {"caller.yml": {"on": {}, "jobs": {"b": job}}, "called.yml": called}
+    call: dict[str, Any] = {"secrets": {"KEY": {}, "OTHER": {}}}
+    called: dict[str, Any] = {
+        "on": {"workflow_call": call},
+        "jobs": {"a": {"env": "secrets.KEY secrets.OTHER"}},
+    }
+    caller: dict[str, Any] = {"on": {}, "jobs": {"b": job}}
+    workflows = {"caller.yml": caller, "called.yml": called}
     assert find_missing_secrets(workflows) == ["caller.yml > called.yml: OTHER"]
 
 

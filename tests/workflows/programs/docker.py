@@ -72,8 +72,8 @@ def act(arguments: list[str]) -> int:
 
 def main() -> None:
     """Record the call and do it."""
-    call = {"program": "docker", "arguments": sys.argv[1:], "host": HOST}
-    call["keys"] = os.environ.get("SERVICE_API_KEYS")
+    keys = os.environ.get("SERVICE_API_KEYS")
+    call = {"program": "docker", "arguments": sys.argv[1:], "host": HOST, "keys": keys}
     with (FOLDER / "calls.jsonl").open("a", encoding="utf-8") as calls:
         calls.write(json.dumps(call) + "\n")
     sys.exit(act(sys.argv[1:]))
