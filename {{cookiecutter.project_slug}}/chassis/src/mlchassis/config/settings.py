@@ -77,8 +77,8 @@ class ServiceSettings(BaseSettings):
         watch_seconds: Interval at which the deployed bundle is polled; 0 for never.
         api_keys_file: File of SHA-256 digests of the keys that clients may send, one a line, read
             again when it changes; without it and `api_keys`, no key is asked for.
-        api_keys: The same digests as a value, for platforms that set variables alone; a change needs
-            a restart.
+        api_keys: The same digests as a value, for platforms that set variables alone; a change
+            needs a restart.
         shutdown_delay_seconds: Time after SIGTERM in which the service reports that it is not ready
             and still takes requests, so that clients can turn elsewhere.
         drain_seconds: Time that accepted requests get to finish after SIGTERM.
