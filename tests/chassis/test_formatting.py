@@ -19,6 +19,7 @@ from mlchassis.formatting import format_interval, format_number, spell_number
         (-1234.5, "-1,234"),
         (float("nan"), "nan"),
         (float("inf"), "inf"),
+        (1.25e300, "1.25e+300"),
     ],
 )
 def test_a_number_has_as_many_digits_as_people_need(value: float, shown: str) -> None:
@@ -44,6 +45,7 @@ def test_an_interval_has_its_signs() -> None:
         (1e-16, "0"),
         (-0.0, "0"),
         (float("nan"), "nan"),
+        (-1.25e300, "-1.25e+300"),
     ],
 )
 def test_a_small_number_is_never_spelt_as_zero(value: float, shown: str) -> None:

@@ -1,6 +1,8 @@
 """Names, categories and file names in reports: shown as they are, never as markup."""
 
+import math
 import re
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -97,6 +99,50 @@ def test_a_value_above_its_limit_is_marked_and_a_gap_is_left() -> None:
     ]
     assert page.count('class="grid"') == 3
     assert 'd="M85.8 176.9V130.6"' in page
+
+
+def render(block: Block) -> str:
+    return render_page("t", Lead("h", "v", True, [], []), [Section("s", [block])])
+
+
+def test_a_timeline_of_many_periods_has_labels_that_do_not_overlap() -> None:
+    points = [TimelinePoint(f"05-{day:02d}", 1.0) for day in range(1, 21)]
+    labels = re.findall(r'<text x="([\d.]+)" y="216"[^>]*>([^<]+)<', render(Timeline("x", points)))
+    assert labels[-1][1] == "05-20"
+    places = [float(place) for place, _ in labels]
+    assert min(after - before for before, after in pairwise(places)) > 30
+
+
+def test_a_curve_of_a_single_point_is_visible() -> None:
+    page = render(Curve("Calibration", "predicted", "observed", [(0.25, 0.5)], True))
+    assert '<circle class="within" cx="106.2" cy="105.0"' in page
+
+
+def test_a_curve_without_a_finite_point_is_an_empty_chart() -> None:
+    nowhere = [(math.nan, 1.0), (1.0, math.inf)]
+    assert "<circle" not in render(Curve("x", "a", "b", nowhere))
+    assert "<circle" not in render(Curve("x", "a", "b", [], proportions=False))
+
+
+@pytest.mark.parametrize(
+    ("largest", "label"), [(4.5e9, "4.5e9"), (-2.5e-9, "-2.5e-9"), (123_456.0, "123,000")]
+)
+def test_a_number_beside_an_axis_has_room(largest: float, label: str) -> None:
+    page = render(Curve("x", "a", "b", [(0.0, largest)], proportions=False))
+    assert f">{label}</text>" in page
+
+
+def test_a_bar_without_a_number_has_no_length() -> None:
+    page = render(Bars("x", [("a", math.nan, "nan"), ("b", math.inf, "inf"), ("c", 2.0, "2")]))
+    assert re.findall(r'style="width:([^%]+)%', page) == ["0.0", "0.0", "100.0"]
+
+
+def test_labels_are_shown_whole_and_paper_shows_what_scrolls_or_is_folded() -> None:
+    page = render(Text("x"))
+    assert "ellipsis" not in page
+    printed = page.partition("@media print")[2]
+    assert ".wide { overflow: visible; }" in printed
+    assert "details::details-content { content-visibility: visible" in printed
 
 
 @pytest.mark.parametrize("name", ["<b>evil", "a: b", "x\ny: z", "!!python/object", "# no", "'\""])

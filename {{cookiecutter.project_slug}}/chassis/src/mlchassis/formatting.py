@@ -7,6 +7,8 @@ _SMALLEST_PLAIN = 1e-6
 """A smaller number has more zeros than anybody counts."""
 _ROUNDING = 1e-15
 """A smaller number is the rounding error of a difference."""
+_LARGEST_PLAIN = 1e15
+"""A larger number has more digits than anybody counts."""
 
 
 class IntervalLike(Protocol):
@@ -29,7 +31,9 @@ def format_number(value: float, *, signed: bool = False) -> str:
     """Return a number with four decimals, without any from 1,000 on, or with two digits if tiny."""
     value += 0.0  # No minus before zero.
     size = abs(value)
-    if size >= 1000:
+    if size >= _LARGEST_PLAIN:
+        kind = ".4g"
+    elif size >= 1000:
         kind = ",.0f"
     elif size >= 100:
         kind = ".1f"
@@ -51,6 +55,8 @@ def format_interval(interval: IntervalLike, *, signed: bool = False) -> str:
 def spell_number(value: float) -> str:
     """About four digits, two of a small number; an exponent only where it would be unreadable."""
     size = abs(value)
+    if size >= _LARGEST_PLAIN:
+        return f"{value:.4g}"
     if size >= 1000:
         return f"{value:,.0f}"
     if size >= 0.001 or math.isnan(value):
