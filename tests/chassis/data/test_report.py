@@ -154,6 +154,14 @@ def test_months_weigh_by_their_rows_in_the_proportion_of_empty_cells(
     assert "most of them in town" in first
 
 
+def test_months_weigh_by_their_labels_in_the_base_rate(tmp_path: Path, trips: Contract) -> None:
+    full = {"rows": 1000, "labeled": 1.0, "missing": 0.0, "target_mean": 0.2}
+    newest = {"rows": 1000, "labeled": 0.01, "missing": 0.0, "target_mean": 1.0}
+    page = write(tmp_path, trips, months={"2013-01": full, "2013-02": newest})
+    # 210 of 1,010 labeled rows.
+    assert "Base rate 21%" in page
+
+
 def test_columns_that_are_left_out_are_named_with_their_reason(tmp_path: Path) -> None:
     contract = parse_contract("""
 apiVersion: v3.2.0

@@ -162,7 +162,7 @@ def test_errors_are_told_by_class_and_a_layman_reads_how_many_are_found(
         "classes": ["no", "yes"],
         "confusion": [[800, 200], [50, 150]],
         "proportions": [[ALIKE, None], [ALIKE, ALIKE]],
-        "measured": {"precision": {**ALIKE, "value": 0.43}, "recall": {**ALIKE, "value": 0.69}},
+        "measured": {"precision": {**ALIKE, "value": 0.43}, "recall": {**ALIKE, "value": 0.69}, "cost": ALIKE},
         "excess_cost": 0.0,
     }
     if not contract.classes:
@@ -171,7 +171,10 @@ def test_errors_are_told_by_class_and_a_layman_reads_how_many_are_found(
     page, card = told()
     assert "<td>is no</td><td>800: 50.0% (40.0% to 60.0%)</td><td>200</td>" in page
     if contract.classes:
-        assert "| recall | 0.69 (0.4 to 0.6) |" in card
+        assert "| recall | 0.69 (0.4 to 0.6) | proportion of the positive rows that" in card
+        assert "| cost | 0.5 (0.4 to 0.6) | mean cost of the errors of a row, at train.cost" in (
+            card.replace("\\", "")
+        )
         assert '<div class="tile"><b>Recall 0.69</b><span>of 100 cases that are' in page
         assert '<div class="tile"><b>Precision 0.43</b><span>of 100 cases that it calls' in page
 
@@ -280,7 +283,9 @@ def test_worth_is_told_where_the_study_was_of_the_same_rows(
     study = {"data_hash": "0" * 64, "permutation_importance": [part, noise]}
     (project.reports / "study.json").write_text(json.dumps(study))
     page, card = told()
-    assert '<span>rain</span><i><i style="width:100.0%">' in page
+    assert '>rain</span><i><i style="width:100.0%">' in page
+    metric = json.loads((project.reports / "evaluation.json").read_text())["primary_metric"]
+    assert f"How much worse {metric} becomes on the validation split when a column" in page
     assert "| rain | 0.5 (0.4 to 0.6) | yes | 10.0% | 0.07 |" in card
     (project.reports / "study.json").write_text(json.dumps({**study, "data_hash": "1" * 64}))
     assert not any("Permutation importance" in text for text in told())
@@ -379,7 +384,44 @@ def test_slices_begin_with_the_worst_one_whichever_way_is_better(
 def test_a_small_threshold_is_not_spelt_as_zero(project: Workspace) -> None:
     bundle = load_bundle(project.bundle, FEATURES)
     rare = replace(bundle, metadata=bundle.metadata.model_copy(update={"threshold": 0.0004}))
-    assert "positive from a probability of 0.0004," in " ".join(model_report._limits(rare))
+    assert "positive from a probability of 0.0004," in " ".join(model_report._limits(rare, []))
+
+
+def test_the_age_of_the_data_is_told_where_the_splits_are_by_time(project: Workspace) -> None:
+    bundle = load_bundle(project.bundle, FEATURES)
+
+    def tell(seen: str | None) -> str:
+        metadata = bundle.metadata.model_copy(update={"seen_until": seen})
+        return " ".join(model_report._limits(replace(bundle, metadata=metadata), []))
+
+    assert "The training data end at 2013-06-30; the model" in tell("2013-06-30T23:00:00+00:00")
+    assert "The splits are not by time, so nothing was measured on rows newer than" in tell(None)
+
+
+def test_a_worse_slice_is_told_of_only_where_there_is_one(
+    project: Workspace, told: Callable[[], tuple[str, str]]
+) -> None:
+    worse = "In some slices the model performs worse"
+    part = {"where": {"a": "b"}, "rows": 600, "value": ALIKE, "baselines": {}}
+    for slices, expected in (
+        ([], "No slice was compared: in parts of the data the model may perform worse"),
+        ([{**part, "difference": {"value": -0.1, "low": -0.2, "high": 0.0}}], worse),
+    ):
+        change_facts(project, lambda facts, slices=slices: facts.update(slices=slices))
+        for text in told():
+            assert expected in text
+            assert (worse in text) == (expected == worse)
+    same = {"value": 0.0, "low": 0.0, "high": 0.0}
+    change_facts(project, lambda facts: facts.update(slices=[{**part, "difference": same}]))
+    assert not any(worse in text for text in told())
+
+
+def test_a_confidence_is_not_rounded_to_certainty(project: Workspace, params: Params) -> None:
+    release.judge(project, params)
+    sure = params.evaluate.model_copy(update={"confidence": 0.995})
+    release.report(project, params.model_copy(update={"evaluate": sure}))
+    page = (project.reports / "report.html").read_text()
+    assert "Confidence intervals of 99.5% by" in page
 
 
 def test_the_calibration_of_a_number_is_in_its_own_unit(

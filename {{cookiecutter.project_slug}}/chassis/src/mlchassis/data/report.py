@@ -207,7 +207,8 @@ def _describe_target(contract: Contract, months: Mapping[str, MonthFacts]) -> li
     labeled = any(month.target_mean is not None for month in months.values())
     if contract.target.kind != "boolean" or not labeled:
         return []
-    proportion = _average(months, lambda month: month.target_mean)
+    # The newest months may hold many rows and few labels.
+    proportion = _average(months, lambda month: month.target_mean, _count_labeled)
     about = f" ({contract.target.description})" if contract.target.description else ""
     meaning = f"of 100 labeled rows, {_of_100(proportion)} are '{contract.target.name}'{about}"
     return [(f"Base rate {_of_100(proportion)}%", meaning)]
@@ -224,9 +225,21 @@ def _describe_missing(
     return f"of 100 cells, {_of_100(proportion)} are empty{where}"
 
 
-def _average(months: Mapping[str, MonthFacts], read: _Fact) -> float:
-    """Average a fact over all rows: each month weighs by its rows."""
-    values = [(facts.rows, read(facts)) for facts in months.values()]
+def _count_rows(facts: MonthFacts) -> float:
+    return facts.rows
+
+
+def _count_labeled(facts: MonthFacts) -> float:
+    return facts.rows * facts.labeled
+
+
+def _average(
+    months: Mapping[str, MonthFacts],
+    read: _Fact,
+    weigh: Callable[[MonthFacts], float] = _count_rows,
+) -> float:
+    """Average a fact over all rows: each month weighs by its rows, or as `weigh` returns."""
+    values = [(weigh(facts), read(facts)) for facts in months.values()]
     weighted = [(count, value) for count, value in values if value is not None]
     rows = sum(count for count, _ in weighted)
     return sum(count * value for count, value in weighted) / rows if rows else 0.0

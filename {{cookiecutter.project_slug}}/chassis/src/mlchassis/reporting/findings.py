@@ -9,6 +9,12 @@ from mlchassis.html.blocks import Bars, Block, Section, Table, Text
 from mlchassis.studies.results import ColumnImportance, StudyReport, VersionComparison
 
 _SHOWN_DISPARITIES = 8
+_MEANINGS = {
+    "precision": "proportion of the positive predictions that are right",
+    "recall": "proportion of the positive rows that are found",
+    "cost": "mean cost of the errors of a row, at train.cost_false_positive and "
+    "train.cost_false_negative; smaller is better",
+}
 
 
 def spell_interval(interval: IntervalLike) -> str:
@@ -38,8 +44,11 @@ def describe_errors(evaluation: Evaluation) -> Iterator[Section]:
             ),
             Table(("", *(f"predicted {name}" for name in classes)), rows),
             Table(
-                ("measure", "value"),
-                [(name, spell_interval(value)) for name, value in decision.measured.items()],
+                ("measure", "value", "meaning"),
+                [
+                    (name, spell_interval(value), _MEANINGS.get(name, ""))
+                    for name, value in decision.measured.items()
+                ],
             ),
         ],
     )
@@ -77,7 +86,9 @@ def _spell_disparity(disparity: Disparity) -> tuple[str, ...]:
     return (disparity.measure, *groups, spell_interval(disparity.disparity))
 
 
-def describe_importance(study: StudyReport | None, data_hash: str) -> Iterator[Section]:
+def describe_importance(
+    study: StudyReport | None, data_hash: str, metric: str
+) -> Iterator[Section]:
     """Permutation importance, if `make study` measured it on the same rows."""
     if study is None or study.data_hash != data_hash or study.permutation_importance is None:
         return
@@ -88,8 +99,8 @@ def describe_importance(study: StudyReport | None, data_hash: str) -> Iterator[S
         "Permutation importance",
         [
             Text(
-                "How much worse the model becomes when a column's values are shuffled among the "
-                "rows. Correlated columns share their importance; (noise) is a random column, for "
+                f"How much worse {metric} becomes on the validation split when a column's values are "
+                "shuffled among the rows. Correlated columns share their importance; (noise) is a random column, for "
                 "comparison."
             ),
             Bars("Importance of each column", [_draw_importance(column) for column in columns]),

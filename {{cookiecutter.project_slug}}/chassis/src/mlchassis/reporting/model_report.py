@@ -122,8 +122,9 @@ def describe(
     judgement: Judgement,
 ) -> list[tuple[str, Iterable[Section]]]:
     """Return the built-in sections in order, each with the name that own sections refer to."""
-    limits = [Text(limit) for limit in _limits(bundle)]
+    limits = [Text(limit) for limit in _limits(bundle, evaluation.slices)]
     study = _read_study(paths)
+    metric = evaluation.primary_metric
     curves = _curves(paths, evaluation.task)
     answer = [Text(_answer(bundle)), Text(bundle.contract.usage)]
     return [
@@ -135,7 +136,7 @@ def describe(
         ("errors", describe_errors(evaluation)),
         ("slices", [Section("Performance by slice", _slices(params, evaluation))]),
         ("fairness", describe_groups(evaluation)),
-        ("importance", describe_importance(study, bundle.metadata.data_hash)),
+        ("importance", describe_importance(study, bundle.metadata.data_hash, metric)),
         ("comparison", describe_comparison(_read_comparison(paths), bundle.digest)),
         ("gates", [_describe_gates(judgement)]),
         ("data", [Section("Data", _data(SplitReport.load(paths.reports), bundle.contract))]),
@@ -167,7 +168,7 @@ def _describe_metrics(params: Params, evaluation: Evaluation) -> list[Block]:
     ]
     introduction = (
         f"Measured on {evaluation.rows:,} rows{_spell(evaluation.test_period)}, which training did "
-        f"not use. Confidence intervals of {params.evaluate.confidence:.0%} "
+        f"not use. Confidence intervals of {100 * params.evaluate.confidence:.4g}% "
         f"{_spell_resampling(evaluation)}."
     )
     return [Text(introduction), Table(("metric", *models, "meaning"), rows)]
@@ -386,11 +387,16 @@ def _read_comparison(paths: Paths) -> VersionComparison | None:
     return load_report(place, VersionComparison, "make compare") if place.exists() else None
 
 
-def _limits(bundle: Bundle) -> list[str]:
+def _limits(bundle: Bundle, slices: Sequence[SliceResult]) -> list[str]:
     pii = ", ".join(column.name for column in bundle.contract.pii)
     seen = bundle.metadata.seen_until
     threshold = bundle.metadata.threshold
-    end = seen[:10] if seen else "its data end"
+    end = (
+        f"The training data end at {seen[:10]}; the model knows of no later change."
+        if seen
+        else "The splits are not by time, so nothing was measured on rows newer than the training "
+        "data."
+    )
     persons = (
         f"Columns that were recognized as being about persons: {pii}. They are left out of logs. "
         "Others may be about persons, too; review the contract."
@@ -400,9 +406,9 @@ def _limits(bundle: Bundle) -> list[str]:
     )
     limits = [
         bundle.contract.limitations,
-        f"The training data end at {end}; the model knows of no later change.",
+        end,
         persons,
-        "In some slices the model performs worse; see the section on performance by slice.",
+        _spell_weak_slices(slices),
     ]
     if threshold is not None:
         limits.append(
@@ -410,6 +416,15 @@ def _limits(bundle: Bundle) -> list[str]:
             "cheapest one on the validation split at the stated costs of the two errors."
         )
     return limits
+
+
+def _spell_weak_slices(slices: Sequence[SliceResult]) -> str:
+    """Spell whether slices were compared, and whether one is worse than all rows."""
+    if not slices:
+        return "No slice was compared: in parts of the data the model may perform worse, unnoticed."
+    if any(part.difference.value < 0 for part in slices):
+        return "In some slices the model performs worse; see the section on performance by slice."
+    return ""
 
 
 def _curves(paths: Paths, task: Task) -> list[Curve]:

@@ -122,8 +122,8 @@ def _conclude(name: str, inputs: _Inputs, result: Any, *, apply: bool) -> None:
 
 
 def describe_importance(result: Sequence[ColumnImportance]) -> list[str]:
-    """Return a line for each column."""
-    lines = []
+    """Return the unit of the numbers, and a line for each column."""
+    lines = ["importance: how much worse judge.metric becomes when the column is shuffled"]
     for part in result:
         importance = format_interval(part.importance, signed=True)
         costs = ""
