@@ -123,6 +123,8 @@ def test_broken_rows_go_to_quarantine_with_their_reason(
     )
     broken = pd.read_parquet(tmp_path / "out.quarantine.parquet").set_index("row")
     assert (found.scored, found.quarantined) == (117, 3)
+    assert str(tmp_path / "out.quarantine.parquet") in found.notes[0]
+    assert "the commonest is 'size: is not a number' (1 rows)" in found.notes[0]
     assert broken.loc[3, "reason"] == "size: is not a number"
     assert broken.loc[3, "size"] == "many"
     assert str(broken.loc[5, "reason"]).startswith("size: maximum")
@@ -169,8 +171,10 @@ def test_a_part_that_another_run_removes_is_missed_before_anything_is_written(
 def test_what_cannot_be_read_is_refused_with_a_sentence(
     source: Path, scorer: Scorer, tmp_path: Path
 ) -> None:
-    with pytest.raises(ProjectError, match="INPUT="):
+    with pytest.raises(ProjectError, match=r"absent is not there; name .* with INPUT="):
         list_inputs(str(tmp_path / "absent"))
+    with pytest.raises(ProjectError, match=r"absent\* is not a CSV .* with INPUT="):
+        list_inputs(str(tmp_path / "absent*"))
     (source / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(ProjectError, match="cannot be read"):
         score_files(str(source), tmp_path / "out.parquet", scorer, count([]))

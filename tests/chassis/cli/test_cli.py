@@ -1,6 +1,7 @@
 """The command line: help with examples, failures as sentences, nothing heavy before its time."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,12 @@ def test_every_command_explains_itself_with_an_example(name: str) -> None:
 
     assert shown.exit_code == 0
     assert "Example: " in shown.output
+
+
+def test_help_is_wrapped_by_the_terminal_alone() -> None:
+    shown = CliRunner().invoke(app, ["monitor", "--help"], obj=OWN).output
+    assert "A step of a workflow has the outputs status and sentence." in shown
+    assert re.search(r"^ *Example: make monitor *$", shown, re.MULTILINE)
 
 
 def test_the_help_lists_every_command() -> None:

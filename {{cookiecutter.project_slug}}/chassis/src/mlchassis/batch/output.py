@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -168,6 +169,16 @@ def join_parts(parts: Sequence[Path], target: Path) -> int:
             writer.add_key_value_metadata({_MARK: sink.digest.hexdigest()})
     rows: int = pq.read_metadata(target).num_rows
     return rows
+
+
+def count_texts(path: Path, column: str) -> Counter[str]:
+    """Return how often each text of a column occurs, read a row group at a time."""
+    counts: Counter[str] = Counter()
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(columns=[column]):
+            for count in pc.value_counts(batch[column].drop_null()).to_pylist():
+                counts[count["values"]] += count["counts"]
+    return counts
 
 
 def rewrite_rows(path: Path, table: pa.Table) -> None:

@@ -26,6 +26,7 @@ from mlchassis.batch.output import (
     ANSWERS,
     QUARANTINE,
     check_output,
+    count_texts,
     is_own,
     join_parts,
     parts_path,
@@ -62,7 +63,7 @@ class Summary:
     """Number of scored and of quarantined rows.
 
     Attributes:
-        notes: Sentences about columns and files that were not read.
+        notes: Sentences about rows in quarantine, and about columns and files that were not read.
     """
 
     scored: int
@@ -139,9 +140,11 @@ def score_files(
     )
     _check_parts(output, [*answered, *refused])
     scored = join_parts(answered, output)
-    broken = join_parts(refused, quarantine_path(output))
+    quarantine = quarantine_path(output)
+    broken = join_parts(refused, quarantine)
     shutil.rmtree(parts)
-    return Summary(scored, broken, _note_rest(files, job))
+    notes = (*_note_quarantine(quarantine, job.reason), *_note_rest(files, job))
+    return Summary(scored, broken, notes)
 
 
 def _score_chunks(
@@ -200,6 +203,11 @@ def list_inputs(source: str) -> list[Path]:
         candidates = sorted(path for path in paths if is_table(path) and path.is_file())
     files = [path for path in candidates if is_csv(path) or not is_own(path)]
     if not files:
+        if not glob.has_magic(source) and not place.exists():
+            raise ProjectError(
+                f"{source} is not there; name a CSV or Parquet file, a folder or a pattern with "
+                "INPUT=."
+            )
         raise ProjectError(
             f"{source} is not a CSV or Parquet file, nor a folder or pattern with any; name one "
             "with INPUT=."
@@ -289,6 +297,18 @@ def _read_all(files: Sequence[SourceFile], formats: TableFormat, rows: int) -> I
         for chunk in read_chunks(file, formats, rows):
             if chunk.num_rows:
                 yield chunk
+
+
+def _note_quarantine(quarantine: Path, column: str) -> tuple[str, ...]:
+    """Return the commonest reason of rows in quarantine, and where they are."""
+    counts = count_texts(quarantine, column)
+    if not counts:
+        return ()
+    reason, rows = counts.most_common(1)[0]
+    return (
+        f"quarantine: {quarantine} holds these rows, each with its reason; the commonest is "
+        f"'{reason}' ({rows:,} rows)",
+    )
 
 
 def _note_rest(files: Sequence[SourceFile], job: _Job) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ Nothing heavy is imported before the command that needs it runs.
 
 import gc
 import inspect
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -70,7 +71,7 @@ class _Group(TyperGroup):
         """Return a built-in command, or else the project's own stage of that name."""
         built_in = super().get_command(ctx, cmd_name)
         if built_in is not None or not STAGE_NAME.fullmatch(cmd_name):
-            return built_in
+            return _unwrap_help(built_in)
         stage = _read_own_stages(ctx).get(cmd_name)
         return None if stage is None else make_stage_command(cmd_name, stage)
 
@@ -86,6 +87,14 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         with _reporting():
             return super().invoke(ctx)
+
+
+def _unwrap_help(command: Any) -> Any:
+    """Join the lines of each paragraph of a help text: a terminal has a width of its own."""
+    if command is not None and command.help:
+        paragraphs = re.split(r"\n\s*\n", command.help)
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    return command
 
 
 @contextmanager
