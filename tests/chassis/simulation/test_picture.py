@@ -1,11 +1,12 @@
 """Picture and tables of a simulation."""
 
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from mlchassis.simulation.output.picture import draw_picture, render_picture
+from mlchassis.simulation.output.picture import Item, draw_picture, render_picture
 from mlchassis.simulation.output.table import list_lines, render_table
 from mlchassis.simulation.results import Simulation
 
@@ -112,3 +113,34 @@ def test_tables_list_windows_retrainings_and_reasons(result: Simulation) -> None
         in text
     )
     assert "| 2024-03-15 | 2024-02 | promoted |" in text
+
+
+def test_labels_of_events_do_not_overlap(result: Simulation) -> None:
+    first = result.retrainings[0]
+    monthly = [
+        first.model_copy(update={"day": f"{window.start[:8]}{day:02d}"})
+        for window in result.windows
+        for day in (2, 3, 4, 5, 28)
+    ]
+    events = draw_picture(result.model_copy(update={"retrainings": tuple(monthly)})).events
+    assert len(events) == len(monthly)
+    labeled = [event for event in events if event.label]
+    assert labeled
+    for level in {event.y for event in labeled}:
+        ends = [_find_ends(event) for event in labeled if event.y == level]
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(sorted(ends)))
+
+
+def _find_ends(event: Item) -> tuple[float, float]:
+    """The left and the right end of a label whose characters are 6 wide."""
+    length = 6 * len(event.label)
+    begin = event.x - length if event.anchor == "end" else event.x - length / 2
+    return begin, begin + length
+
+
+def test_a_single_window_is_visible(result: Simulation) -> None:
+    single = result.model_copy(update={"windows": result.windows[:1]})
+    champion = next(line for line in draw_picture(single).lines if line.kind == "champion")
+    first, second = champion.points.split()
+    assert first == second
+    assert "stroke-linecap: round" in render_picture(single)

@@ -24,7 +24,9 @@ _ROW_HEIGHT = 18
 _MOST_COLUMNS = 6
 _TICKS = 4
 _LEVELS = (68, 82)
-"""Heights of the labels of events, in turn: neighbors do not overlap."""
+"""Heights of the labels of events: a label takes the first one where it overlaps none."""
+_CHARACTER = 6.5
+"""Width of a character of a label."""
 _NAMES = {
     "champion": "champion",
     "never_retrained": "never retrained",
@@ -170,7 +172,8 @@ def _draw_line(kind: str, result: Simulation, axes: Axes) -> Line:
         for window in result.windows
         if (value := getattr(window.scores, kind)) is not None
     ]
-    return Line(kind, " ".join(points))
+    # The round cap of a line without a length is a dot.
+    return Line(kind, " ".join(points * 2 if len(points) == 1 else points))
 
 
 def _count_days(result: Simulation) -> int:
@@ -185,9 +188,9 @@ def _draw_events(result: Simulation, axes: Axes) -> list[Item]:
         *((each.day, _name_retraining(each), each.outcome) for each in result.retrainings),
         *((fault.day, fault.name, "fault") for fault in result.faults),
     ]
+    ends = dict.fromkeys(_LEVELS, 0.0)
     return [
-        _draw_event(label, kind, axes.place_day(day), _LEVELS[place % len(_LEVELS)])
-        for place, (day, label, kind) in enumerate(sorted(events))
+        _draw_event(label, kind, axes.place_day(day), ends) for day, label, kind in sorted(events)
     ]
 
 
@@ -197,8 +200,24 @@ def _name_retraining(retraining: RetrainingResult) -> str:
     return f"{retraining.as_of} {retraining.outcome.replace('_', ' ')}"
 
 
-def _draw_event(label: str, kind: str, x: float, y: float) -> Item:
-    return Item(label, kind, x, y, anchor="end" if x > _RIGHT - _MARGIN else "middle")
+def _draw_event(label: str, kind: str, x: float, ends: dict[int, float]) -> Item:
+    """Return an event with its label on the first level that has room, else without a label.
+
+    Args:
+        label: The label.
+        kind: Kind of the event.
+        x: Coordinate of its day.
+        ends: Where the last label of each level ends; updated.
+    """
+    is_last = x > _RIGHT - _MARGIN
+    length = _CHARACTER * len(label)
+    begin = x - length if is_last else x - length / 2
+    anchor = "end" if is_last else "middle"
+    for level, end in ends.items():
+        if begin > end:
+            ends[level] = begin + length
+            return Item(label, kind, x, level, anchor=anchor)
+    return Item("", kind, x, max(ends), anchor=anchor)
 
 
 def _draw_cells(result: Simulation, axes: Axes) -> Iterator[Item]:
