@@ -108,7 +108,9 @@ def test_months_stand_beside_each_other(tmp_path: Path, trips: Contract) -> None
 
 def test_bars_are_as_long_as_what_they_stand_for(tmp_path: Path, trips: Contract) -> None:
     page = write(tmp_path, trips)
-    bar = '<div class="bar"><span dir="auto">{}</span><i><i style="width:{}%"></i></i><b>{}</b></div>'
+    bar = (
+        '<div class="bar"><span dir="auto">{}</span><i><i style="width:{}%"></i></i><b>{}</b></div>'
+    )
     assert bar.format("1 to 2.5", "100.0", "50.0%") in page
     assert bar.format("above 2.5", "60.0", "30.0%") in page
     assert bar.format("2013-02", "66.7", "39,998") in page

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,11 @@ def test_errors_are_told_by_class_and_a_layman_reads_how_many_are_found(
         "classes": ["no", "yes"],
         "confusion": [[800, 200], [50, 150]],
         "proportions": [[ALIKE, None], [ALIKE, ALIKE]],
-        "measured": {"precision": {**ALIKE, "value": 0.43}, "recall": {**ALIKE, "value": 0.69}, "cost": ALIKE},
+        "measured": {
+            "precision": {**ALIKE, "value": 0.43},
+            "recall": {**ALIKE, "value": 0.69},
+            "cost": ALIKE,
+        },
         "excess_cost": 0.0,
     }
     if not contract.classes:
@@ -407,7 +412,7 @@ def test_a_worse_slice_is_told_of_only_where_there_is_one(
         ([], "No slice was compared: in parts of the data the model may perform worse"),
         ([{**part, "difference": {"value": -0.1, "low": -0.2, "high": 0.0}}], worse),
     ):
-        change_facts(project, lambda facts, slices=slices: facts.update(slices=slices))
+        change_facts(project, methodcaller("update", slices=slices))
         for text in told():
             assert expected in text
             assert (worse in text) == (expected == worse)

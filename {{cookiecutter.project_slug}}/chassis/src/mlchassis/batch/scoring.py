@@ -305,10 +305,11 @@ def _note_quarantine(quarantine: Path, column: str) -> tuple[str, ...]:
     if not counts:
         return ()
     reason, rows = counts.most_common(1)[0]
-    return (
+    note = (
         f"quarantine: {quarantine} holds these rows, each with its reason; the commonest is "
-        f"'{reason}' ({rows:,} rows)",
+        f"'{reason}' ({rows:,} rows)"
     )
+    return (note,)
 
 
 def _note_rest(files: Sequence[SourceFile], job: _Job) -> tuple[str, ...]:

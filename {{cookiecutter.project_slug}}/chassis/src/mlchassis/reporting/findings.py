@@ -99,9 +99,9 @@ def describe_importance(
         "Permutation importance",
         [
             Text(
-                f"How much worse {metric} becomes on the validation split when a column's values are "
-                "shuffled among the rows. Correlated columns share their importance; (noise) is a random column, for "
-                "comparison."
+                f"How much worse {metric} becomes on the validation split when a column's values "
+                "are shuffled among the rows. Correlated columns share their importance; (noise) "
+                "is a random column, for comparison."
             ),
             Bars("Importance of each column", [_draw_importance(column) for column in columns]),
             Table(header, rows, "with intervals, and the cost of each column"),

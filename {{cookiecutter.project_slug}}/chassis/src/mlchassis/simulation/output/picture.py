@@ -207,7 +207,7 @@ def _draw_event(label: str, kind: str, x: float, ends: dict[int, float]) -> Item
         label: The label.
         kind: Kind of the event.
         x: Coordinate of its day.
-        ends: Where the last label of each level ends; updated.
+        ends: End of the last label of each level; updated.
     """
     is_last = x > _RIGHT - _MARGIN
     length = _CHARACTER * len(label)
