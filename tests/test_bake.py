@@ -49,5 +49,5 @@ def test_a_folder_that_is_no_checkout_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bake.ROOT", tmp_path)
-    with pytest.raises(BakeError, match="no git checkout"):
+    with pytest.raises(BakeError, match="not a git checkout"):
         copy_template(tmp_path / "copy")

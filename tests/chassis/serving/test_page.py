@@ -54,6 +54,17 @@ def test_words_that_training_saw_are_suggested_unless_they_tell_of_a_person(
     assert suggest(replace(word, roles=word.roles | {"pii"})) == []
 
 
+def test_the_card_names_metrics_as_people_do(model: LoadedModel) -> None:
+    bundle = model.scorer.bundle
+    metrics = {"roc_auc": 0.71234, "ece": 0.02, "cost_of_a_call": 1.5}
+    metadata = bundle.metadata.model_copy(update={"validation_metrics": metrics})
+    scorer = Scorer(replace(bundle, metadata=metadata), FEATURES)
+    card = describe(replace(model, scorer=scorer))["card"]
+    assert card["ROC AUC (validation)"] == "0.7123"
+    assert card["Expected calibration error (validation)"] == "0.02"
+    assert card["cost_of_a_call (validation)"] == "1.5"
+
+
 def test_the_example_is_answered(client: TestClient) -> None:
     example = read_facts(client.get("/").text)["example"]
     answer = client.post("/predict", json={"records": [example], "explain": True})

@@ -9,6 +9,17 @@ _ROUNDING = 1e-15
 """A smaller number is the rounding error of a difference."""
 _LARGEST_PLAIN = 1e15
 """A larger number has more digits than anybody counts."""
+_METRICS = {
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+    "ece": "Expected calibration error",
+    "accuracy": "Accuracy",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+}
 
 
 class IntervalLike(Protocol):
@@ -25,6 +36,11 @@ class IntervalLike(Protocol):
     @property
     def high(self) -> float:
         """The upper end."""
+
+
+def name_metric(metric: str) -> str:
+    """Return the usual name of a metric; its own where a project has defined it."""
+    return _METRICS.get(metric, metric)
 
 
 def format_number(value: float, *, signed: bool = False) -> str:

@@ -21,7 +21,7 @@ from mlchassis.evaluation.gates.judgement import Judgement
 from mlchassis.evaluation.plausibility import spell_implausible
 from mlchassis.evaluation.results import Evaluation, Period, SliceResult
 from mlchassis.evaluation.slices import name_rows
-from mlchassis.formatting import format_interval, spell_number
+from mlchassis.formatting import format_interval, name_metric, spell_number
 from mlchassis.html.blocks import Block, Curve, Lead, Section, Table, Text
 from mlchassis.html.rendering import escape_markdown, render_markdown, render_page
 from mlchassis.paths import Paths
@@ -57,17 +57,6 @@ _MEANINGS = {
     "rmse": "typical error in the target's own unit, large errors counting more; smaller is better",
     "mae": "mean error in the target's own unit; smaller is better",
     "r2": "proportion of the target's variance that is explained",
-}
-_NAMES = {
-    "roc_auc": "ROC AUC",
-    "pr_auc": "PR AUC",
-    "log_loss": "Log loss",
-    "brier": "Brier score",
-    "ece": "Expected calibration error",
-    "accuracy": "Accuracy",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "r2": "R²",
 }
 _PROPORTIONS = ("accuracy", "roc_auc")
 """Metrics whose value is a proportion of 100 cases or pairs, which a layperson understands."""
@@ -176,7 +165,7 @@ def _describe_metrics(params: Params, evaluation: Evaluation) -> list[Block]:
 
 def _name_metric(metric: str) -> str:
     """Return the standard name of a metric, with its name in params.yaml where that differs."""
-    name = _NAMES.get(metric, metric)
+    name = name_metric(metric)
     return name if name.lower() == metric.lower() else f"{name} ({metric})"
 
 
@@ -275,7 +264,7 @@ def _metric_tiles(contract: Contract, evaluation: Evaluation) -> list[tuple[str,
     metric = _choose_metric(evaluation)
     measured = evaluation.metrics[metric]
     baseline = evaluation.baselines["prior"][metric]
-    name = _NAMES.get(metric, metric)
+    name = name_metric(metric)
     others = {"day": "days", "row": "cases"}.get(_name_resampled(evaluation), "groups")
 
     def spell(value: float) -> str:

@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from mlchassis.bundle.column_reference import CategoricalReference
 from mlchassis.contract.model import Column, class_name
 from mlchassis.contract.schemas import example_record
+from mlchassis.formatting import name_metric
 from mlchassis.serving.loading import LoadedModel, ModelHolder
 from mlchassis.serving.ui.policy import page_headers
 
@@ -55,7 +56,10 @@ def describe(model: LoadedModel) -> dict[str, Any]:
         "Bundle": identity.digest[:12],
         "Seen until": metadata.seen_until and _say_moment(metadata.seen_until),
         "Threshold": None if metadata.threshold is None else f"{metadata.threshold:.3f}",
-        **{f"Validation {name}": f"{v:.4g}" for name, v in metadata.validation_metrics.items()},
+        **{
+            f"{name_metric(name)} (validation)": f"{value:.4g}"
+            for name, value in metadata.validation_metrics.items()
+        },
     }
     return {
         "title": f"Try {identity.name}",
