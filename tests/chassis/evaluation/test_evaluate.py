@@ -284,7 +284,7 @@ def test_a_sound_model_passes_every_gate(limits: Params, seed: int) -> None:
         # Its graph takes one column for the other.
         (Model(swapped=True), "parity", "off the trained model by"),
         # More of x makes a sale less likely, it says.
-        (Model(of=(-1.2, -0.8)), "behavior: x", r"of 2000 rows behave \(direction\)"),
+        (Model(of=(-1.2, -0.8)), "behavior: x", r"of 2,000 rows behave \(direction\)"),
     ],
 )
 def test_a_challenger_that_is_not_sound_is_rejected_with_the_reason(

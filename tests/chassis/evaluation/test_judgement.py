@@ -316,7 +316,7 @@ def test_the_sentence_about_a_worse_candidate_names_the_version_and_the_rows(
     judgement = judge(make_context(FACTS, CONTRACT, params, worse, FAST))
     assert find_rejecting(judgement) == ["not worse than champion"]
     assert "version 3" in judgement.rejections[0].sentence
-    assert "20000 rows" in judgement.rejections[0].sentence
+    assert "20,000 rows" in judgement.rejections[0].sentence
 
 
 def test_a_candidate_that_cannot_be_compared_is_rejected_with_the_reason(params: Params) -> None:
@@ -488,7 +488,7 @@ def test_the_two_groups_that_differ_most_are_named(params: Params) -> None:
     )
     (gate,) = judge(make_context(facts, CONTRACT, params, CHAMPION, FAST)).rejections
     assert gate.sentence == (
-        "The rate differs most between sex m (0.330 in 9000 rows) and sex f (0.300 in 8000 rows): "
+        "The rate differs most between sex m (0.330 in 9,000 rows) and sex f (0.300 in 8,000 rows): "
         "by 0.300 (0.250 to 0.400); the interval, corrected for 3 disparities between groups, "
         "must reach down to 0.2 (judge.max_disparity.rate)."
     )

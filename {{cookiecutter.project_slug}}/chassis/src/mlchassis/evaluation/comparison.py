@@ -112,8 +112,8 @@ def _check_enough(rows: pd.DataFrame, units: int, candidate: Bundle, params: Par
     if len(rows) < params.split.min_rows or units < MIN_UNITS:
         unit = name_unit(candidate.contract, params.split)
         raise NotComparableError(
-            f"Only {len(rows)} rows of the test split, from {spell_units(units, unit)}, are new "
-            f"to the champion too (needed: {params.split.min_rows} rows, "
+            f"Only {len(rows):,} rows of the test split, from {spell_units(units, unit)}, are new "
+            f"to the champion too (needed: {params.split.min_rows:,} rows, "
             f"{spell_units(MIN_UNITS, unit)}); wait for newer data."
         )
     present = set(rows[candidate.contract.target.name].unique())

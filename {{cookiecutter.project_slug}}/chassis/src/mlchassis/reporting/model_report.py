@@ -336,15 +336,15 @@ def _answer(bundle: Bundle) -> str:
 
 def _slices(params: Params, evaluation: Evaluation) -> list[Block]:
     parts = sorted(evaluation.slices, key=lambda part: part.difference.value)
-    least = f"{params.evaluate.min_slice_rows} rows"
+    least = f"{params.evaluate.min_slice_rows:,} rows"
     if not parts:
         return [Text(f"No slice has {least}, so none was compared.")]
     baselines = list(dict.fromkeys(name for part in parts for name in part.baselines))
     rows = [_spell_slice(part, baselines) for part in parts]
     introduction = (
-        f"{evaluation.primary_metric} in each slice of at least {least}, the worst first. A slice "
-        "may be harder than others for any model, so the release gate compares it with the "
-        f"baselines on the same rows. Intervals are corrected for the number of slices, "
+        f"{name_metric(evaluation.primary_metric)} in each slice of at least {least}, the worst "
+        "first. A slice may be harder than others for any model, so the release gate compares it "
+        "with the baselines on the same rows. Intervals are corrected for the number of slices, "
         f"{len(parts)}."
     )
     columns = ("all rows", *(f"baseline {name}" for name in baselines))

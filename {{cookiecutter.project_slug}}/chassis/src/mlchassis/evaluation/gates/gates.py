@@ -84,7 +84,7 @@ def not_worse_than_champion(context: GateContext) -> Iterator[GateResult]:
             -margin,
             champion.gain.low > -margin,
             f"{context.params.judge.metric} is {_signed(champion.gain)} against the champion "
-            f"(version {champion.version}) on {champion.rows} rows that neither has seen; the "
+            f"(version {champion.version}) on {champion.rows:,} rows that neither has seen; the "
             f"interval must lie above {-margin:g} (judge.max_regression).",
         )
 
@@ -231,7 +231,7 @@ def no_bad_slice(context: GateContext) -> Iterator[GateResult]:
         limit,
         gain.high >= limit,
         f"Of {len(slices)} slices the model compares worst in {name_rows(part.where)} "
-        f"({part.rows} rows): {metric} is {format_number(part.value.value)}, "
+        f"({part.rows:,} rows): {metric} is {format_number(part.value.value)}, "
         f"{_signed(gain)} than the baseline '{baseline}' on the same rows; the interval, "
         f"corrected for {len(comparisons)} comparisons, must reach {format_number(limit)} "
         f"(judge.max_slice_regression). {_name_hardest(slices, metric)}",
@@ -243,7 +243,7 @@ def _explain_no_slice(context: GateContext) -> str:
     if not columns:
         return "No column is tagged 'slice' in contract.yaml, so no slices were compared."
     return (
-        f"No slice by {', '.join(columns)} has {context.params.evaluate.min_slice_rows} rows "
+        f"No slice by {', '.join(columns)} has {context.params.evaluate.min_slice_rows:,} rows "
         "(evaluate.min_slice_rows) and a value of the metric, so none was compared."
     )
 
@@ -290,7 +290,7 @@ def _list_missing_groups(fairness: Fairness) -> Iterator[GateResult]:
     if missing:
         yield _untested(
             f"groups by {', '.join(missing)}",
-            f"No two groups by {' or '.join(missing)} have {fairness.min_rows} rows each, so "
+            f"No two groups by {' or '.join(missing)} have {fairness.min_rows:,} rows each, so "
             "they were not compared; bring more rows of them, or lower evaluate.min_slice_rows.",
         )
 
@@ -333,7 +333,7 @@ def ignores_group(context: GateContext) -> Iterator[GateResult]:
             rate,
             limit,
             rate.high <= limit,
-            f"{rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%}) of {flips.rows} rows get "
+            f"{rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%}) of {flips.rows:,} rows get "
             f"another answer when {flips.column} alone is changed; the interval must not reach "
             f"beyond {limit:.1%} (judge.max_counterfactual_flip_rate).",
         )
@@ -347,7 +347,7 @@ def behaves(context: GateContext) -> Iterator[GateResult]:
             value=test.proportion,
             limit=test.limit,
             verdict=_verdict(test.proportion >= test.limit),
-            sentence=f"{test.proportion:.1%} of {test.rows} rows behave ({test.kind}); at least "
+            sentence=f"{test.proportion:.1%} of {test.rows:,} rows behave ({test.kind}); at least "
             f"{test.limit:.1%} must.",
         )
 
@@ -369,7 +369,7 @@ def fast_enough(context: GateContext) -> Iterator[GateResult]:
     latency = context.latency_us
     limit = context.params.judge.max_latency_us
     sentence = (
-        f"One record takes {latency:.0f} µs on this machine; {limit:g} µs are allowed "
+        f"One record takes {latency:,.0f} µs on this machine; {limit:,g} µs are allowed "
         "(judge.max_latency_us)."
     )
     yield _on_value("latency", latency, limit, sentence)
@@ -433,7 +433,7 @@ GATES: tuple[Callable[[GateContext], Iterator[GateResult]], ...] = (
 
 
 def _name_group(group: GroupResult) -> str:
-    return f"{name_rows(group.where)} ({group.value:.3f} in {group.rows} rows)"
+    return f"{name_rows(group.where)} ({group.value:.3f} in {group.rows:,} rows)"
 
 
 def _signed(gain: Interval) -> str:
