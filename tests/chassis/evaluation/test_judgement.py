@@ -488,9 +488,9 @@ def test_the_two_groups_that_differ_most_are_named(params: Params) -> None:
     )
     (gate,) = judge(make_context(facts, CONTRACT, params, CHAMPION, FAST)).rejections
     assert gate.sentence == (
-        "The rate differs most between sex m (0.330 in 9,000 rows) and sex f (0.300 in 8,000 rows): "
-        "by 0.300 (0.250 to 0.400); the interval, corrected for 3 disparities between groups, "
-        "must reach down to 0.2 (judge.max_disparity.rate)."
+        "The rate differs most between sex m (0.330 in 9,000 rows) and sex f (0.300 in 8,000 "
+        "rows): by 0.300 (0.250 to 0.400); the interval, corrected for 3 disparities between "
+        "groups, must reach down to 0.2 (judge.max_disparity.rate)."
     )
 
 
