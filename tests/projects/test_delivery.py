@@ -126,7 +126,7 @@ def test_a_retraining_promotes_once_and_then_nothing_is_new(
     train = retrained.jobs["train"]
     assert "Version 1 of orders is the champion now." in train.find("Retrain").printed
     # The rows are those of the commit; a judgement for another registry is not a change to review.
-    published = (["main"], [], [])
+    published: tuple[list[str], ...] = (["main"], [], [])
     assert list_published(delivery) == published
     with parts.measure("workflow retrain where nothing is new"):
         again = delivery.run("retrain.yml", Event("workflow_dispatch"))
