@@ -193,7 +193,8 @@ def configure(source: Path, folder: Path, ports: dict[str, int]) -> Path:
     receiver = receiver.replace("group_wait: 10s", "group_wait: 0s")
     (folder / "alertmanager.yml").write_text(receiver, encoding="utf-8")
     rules = (folder / "alerts.yml").read_text(encoding="utf-8")
-    (folder / "alerts.yml").write_text(re.sub(r"for: \d+m", "for: 2s", rules), encoding="utf-8")
+    # Prometheus first scrapes some 6 s after its start, and nothing is to fire before that.
+    (folder / "alerts.yml").write_text(re.sub(r"for: \d+m", "for: 15s", rules), encoding="utf-8")
     return folder
 
 
