@@ -4,8 +4,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastapi import APIRouter
 from fastapi.testclient import TestClient
 
+from ml_service.features import compute_features
+from mlchassis import Service
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.serving.app import create_app
 from mlchassis.serving.loading import LoadedModel
@@ -65,3 +68,26 @@ def test_a_running_service_answers_an_allowed_page_with_its_headers(
     head = web.head(f"{url}/health/ready")
     assert (head.status_code, head.content) == (200, b"")
     assert int(head.headers["content-length"]) > 0
+
+
+def test_an_allowed_page_can_read_why_its_request_failed(
+    settings: ServiceSettings, model: LoadedModel
+) -> None:
+    router = APIRouter()
+
+    @router.get("/own/broken")
+    async def fail() -> None:
+        raise KeyError("secret")
+
+    config = settings.model_copy(update={"cors_origins": (SHOP,)})
+    service = Service(compute_features, [router])
+    app = create_app(config, model, make_logger(io.StringIO()), service=service)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        failed = client.get("/own/broken", headers={"Origin": SHOP})
+        misdirected = client.get("/version", headers={"Origin": SHOP, "Host": "other.example.org"})
+        other = client.get("/own/broken", headers={"Origin": "https://evil.example.org"})
+    assert (failed.status_code, misdirected.status_code) == (500, 421)
+    for answer in (failed, misdirected):
+        assert answer.headers["access-control-allow-origin"] == SHOP
+        assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
+    assert "access-control-allow-origin" not in other.headers

@@ -1,5 +1,6 @@
 """Errors as problem details (RFC 9457): their kinds and their rendering."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -10,9 +11,11 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 MEDIA_TYPE = "application/problem+json"
+BODILESS = frozenset({204, 304})
+"""Statuses whose responses have no body."""
 RETRY_SOON = {"Retry-After": "1"}
 """Header of a problem that may be over in a second."""
 
@@ -189,6 +192,11 @@ def render_problem(problem: ProblemError, scope: Scope) -> Response:
     )
 
 
+async def send_problem(scope: Scope, receive: Receive, send: Send) -> None:
+    """Respond with the problem in `scope["problem"]`."""
+    await render_problem(scope["problem"], scope)(scope, receive, send)
+
+
 async def answer_problem(request: Request, error: Exception) -> Response:
     """Handle `ProblemError`."""
     if not isinstance(error, ProblemError):
@@ -200,14 +208,24 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     """Handle HTTP errors of FastAPI's router and of a project's routes."""
     if not isinstance(error, HTTPException):
         raise error
-    kind = _ROUTING.get(error.status_code, REQUEST_REFUSED)
-    detail = f"{kind.title}. {kind.advice}"
-    if error.detail != HTTPStatus(error.status_code).phrase:
-        # The project's own route raised it, with a status and words of its own.
-        kind = replace(REQUEST_REFUSED, status=error.status_code)
-        detail = str(error.detail)
-    headers = dict(error.headers or {})
-    if headers.get("Allow") == "GET":
-        headers["Allow"] = "GET, HEAD"
-    problem = ProblemError(kind, detail, headers)
-    return render_problem(problem, request.scope)
+    headers = _add_head(error.headers or {})
+    if error.status_code in BODILESS:
+        return Response(status_code=error.status_code, headers=headers)
+    kind = _ROUTING.get(error.status_code)
+    if kind is not None and error.detail == HTTPStatus(error.status_code).phrase:
+        return render_problem(_repeat_advice(kind, headers), request.scope)
+    # The project's own route raised it, with a status and perhaps words of its own.
+    kind = replace(REQUEST_REFUSED, status=error.status_code)
+    return render_problem(ProblemError(kind, str(error.detail), headers), request.scope)
+
+
+def _repeat_advice(kind: ProblemKind, headers: Mapping[str, str]) -> ProblemError:
+    return ProblemError(kind, f"{kind.title}. {kind.advice}", headers)
+
+
+def _add_head(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers whose `Allow` names HEAD where it names GET."""
+    methods = set(re.findall(r"[A-Z]+", headers.get("Allow", "")))
+    if "GET" not in methods:
+        return dict(headers)
+    return {**headers, "Allow": ", ".join(sorted(methods | {"HEAD"}))}

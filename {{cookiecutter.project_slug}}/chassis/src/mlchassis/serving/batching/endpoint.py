@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from mlchassis.config.settings import ServiceSettings
@@ -49,15 +48,13 @@ class PredictEndpoint:
 
         Raises:
             ProblemError: It cannot be answered; the caller renders it.
+            ClientDisconnect: The client went away before its body was complete.
         """
         if self.shedder.is_full():
             await self.shedder.reject(scope, send)
             return
         expires = asyncio.get_running_loop().time() + self.settings.deadline_seconds
-        try:
-            raw = await self._read(scope, receive)
-        except ClientDisconnect:
-            return
+        raw = await self._read(scope, receive)
         if self.shedder.is_full():
             await self.shedder.reject(scope, send)
             return

@@ -4,6 +4,11 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+_METHODS = ("GET", "HEAD", "POST")
+_REQUEST_HEADERS = ("Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "traceparent")
+_RESPONSE_HEADERS = ("Retry-After", "X-Request-ID")
 
 
 def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
@@ -11,7 +16,14 @@ def allow_origins(app: FastAPI, origins: Sequence[str]) -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=origins,
-        allow_methods=("GET", "HEAD", "POST"),
-        allow_headers=("Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "traceparent"),
-        expose_headers=("Retry-After", "X-Request-ID"),
+        allow_methods=_METHODS,
+        allow_headers=_REQUEST_HEADERS,
+        expose_headers=_RESPONSE_HEADERS,
     )
+
+
+def allow_reading(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Return an application whose responses the pages of these origins may read."""
+    if not origins:
+        return app
+    return CORSMiddleware(app, allow_origins=origins, expose_headers=_RESPONSE_HEADERS)

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Scope
 
+from mlchassis.serving.problems import BODILESS
 from mlchassis.serving.server.http.limits import KEPT_BODY_BYTES
 from mlchassis.serving.server.http.refusals import write_status
 
 LOGGER = logging.getLogger("mlchassis.serving")
-_BODILESS = frozenset({204, 304})
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _ERROR = b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -71,6 +71,7 @@ class Exchange:
     _waiter: asyncio.Future[None] | None = None
     _head: bytes = b""
     _chunked: bool = False
+    _bodiless: bool = False
     _remaining: int = 0
 
     async def run(self, app: ASGIApp) -> None:
@@ -81,11 +82,13 @@ class Exchange:
             LOGGER.exception("Exception in ASGI application", exc_info=error)
             if not self.started:
                 self.wire.write(_ERROR)
-        if not self.finished:
-            # The response is cut short: only the end of the connection can say so.
-            self.finished = True
-            self.keep_alive = False
-            self.wire.finish(self)
+        # Also where the task is cancelled: the client would wait for ever.
+        finally:
+            if not self.finished:
+                # The response is cut short: only the end of the connection can say so.
+                self.finished = True
+                self.keep_alive = False
+                self.wire.finish(self)
 
     def add_body(self, data: bytes) -> None:
         """Take a part of the body."""
@@ -149,22 +152,24 @@ class Exchange:
         """Make the head, which is written with the first part of the body."""
         length: int | None = None
         lines = []
+        closes = False
         for name, value in (*self.wire.default_headers, *headers):
             lines.append(b"%b: %b" % (name, value))
             lowered = name.lower()
             if lowered == b"content-length":
                 length = int(value)
             elif lowered == b"connection" and b"close" in value.lower():
-                self.keep_alive = False
-        if self.keep_alive and (self.wire.stopping or not self._can_keep()):
+                closes = True
+        self._bodiless = status in BODILESS or self.scope["method"] == "HEAD"
+        sized = self._bodiless or length is not None
+        self._chunked = not sized and self.scope["http_version"] == "1.1"
+        if self._chunked:
+            lines.append(b"transfer-encoding: chunked")
+        if closes or self.wire.stopping or not (self._can_keep() and (sized or self._chunked)):
             self.keep_alive = False
+        if not (self.keep_alive or closes):
             lines.append(b"connection: close")
-        bodiless = status in _BODILESS or self.scope["method"] == "HEAD"
-        if length is None and not bodiless:
-            self._chunked = self.scope["http_version"] == "1.1"
-            self.keep_alive = self.keep_alive and self._chunked
-            lines.append(b"transfer-encoding: chunked" if self._chunked else b"connection: close")
-        self._remaining = 0 if bodiless or length is None else length
+        self._remaining = 0 if self._bodiless else length or 0
         head = b"\r\n".join(lines)
         if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1:
             raise RuntimeError("A response header holds a line end.")
@@ -179,7 +184,7 @@ class Exchange:
         return small and not self.expects_continue
 
     def _write_body(self, body: bytes, *, more: bool) -> None:
-        if self.scope["method"] == "HEAD":
+        if self._bodiless:
             body = b""
         elif self._chunked:
             body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
