@@ -141,6 +141,79 @@ def test_a_client_that_expects_100_gets_it(
     assert len(answer["predictions"]) == len(rows)
 
 
+UPGRADE = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABk")
+"""Headers of a client that would rather speak HTTP/2, such as Java's."""
+
+
+@pytest.mark.parametrize("expects", [False, True], ids=["sends", "expects 100"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_a_body_behind_an_offer_of_http_2_is_read(
+    start: Callable[..., Any], rows: list[dict[str, Any]], *, chunked: bool, expects: bool
+) -> None:
+    url = start().wait_until_serving()
+    body = json.dumps({"records": rows}).encode()
+    framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+    sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if chunked else body
+    extra = ("Expect: 100-continue",) if expects else ()
+    with connect(url) as connection:
+        connection.sendall(write_head(JSON, framing, *UPGRADE, *extra))
+        if expects:
+            assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(sent[:50])
+        # What follows is another protocol's or another request; the connection ends before it.
+        connection.sendall(sent[50:] + write_head(target="GET /version"))
+        head, _, document = read_all(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nconnection: close" in head
+    assert len(json.loads(document)["predictions"]) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"zz\r\n", 400), (b"300001\r\n" + b"x" * 0x300001 + b"\r\n", 413)]
+)
+def test_limits_hold_for_a_body_behind_an_offer_of_http_2(
+    start: Callable[..., Any], body: bytes, status: int
+) -> None:
+    url = start().wait_until_serving()
+    with connect(url) as connection:
+        connection.sendall(write_head(JSON, "Transfer-Encoding: chunked", *UPGRADE) + body)
+        answer, problem = read_response(connection)
+    assert (answer, problem["status"]) == (status, status)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "lines"),
+    [
+        ("GET /health/live HTTP/1.0", ()),
+        ("GET /health/live HTTP/1.1", ("Connection: close",)),
+        ("GET /health/live HTTP/1.1", UPGRADE),
+    ],
+)
+def test_the_last_response_of_a_connection_says_so(
+    start: Callable[..., Any], request_line: str, lines: tuple[str, ...]
+) -> None:
+    url = start().wait_until_serving()
+    with connect(url) as connection:
+        connection.sendall("\r\n".join([request_line, "Host: localhost", *lines, "", ""]).encode())
+        received = read_all(connection)
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert received.count(b"\r\nconnection: close\r\n") == 1
+
+
+def test_an_address_without_a_path_is_that_of_the_page(start: Callable[..., Any]) -> None:
+    url = start().wait_until_serving()
+    with connect(url) as connection:
+        connection.sendall(write_head("Connection: close", target=f"GET {url}"))
+        assert read_all(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_refusal_of_the_server_names_the_proxys_prefix(start: Callable[..., Any]) -> None:
+    url = start(ROOT_PATH="/models/orders").wait_until_serving()
+    with connect(url) as connection:
+        connection.sendall(b"no HTTP\r\n\r\n")
+        assert read_response(connection)[1]["type"] == "/models/orders/docs#request-refused"
+
+
 def test_trailers_without_end_are_refused_and_not_kept(start: Callable[..., Any]) -> None:
     service = start()
     url = service.wait_until_serving()
@@ -237,13 +310,17 @@ class SlowService:
     """A server in this process that answers each request with as many bytes, and its client."""
 
     size: int
+    status: int = 200
+    cancels: bool = False
     state: ServerState = field(default_factory=ServerState)
     requests: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.requests += 1
+        if self.cancels:
+            raise asyncio.CancelledError
         headers = [(b"content-length", str(self.size).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"x" * self.size})
 
     @asynccontextmanager
@@ -306,6 +383,31 @@ def test_a_client_that_reads_slowly_but_steadily_gets_its_whole_response() -> No
                 assert part, received
                 received += len(part)
                 await asyncio.sleep(0.04)
+
+    asyncio.run(asyncio.wait_for(ask(), 20))
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_without_a_body_sends_none(status: int) -> None:
+    async def ask() -> None:
+        async with SlowService(5, status).connect() as client:
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(client, write_head() + write_head("Connection: close"))
+            received = b""
+            while part := await loop.sock_recv(client, 65536):
+                received += part
+            assert received.count(b"HTTP/1.1 %d " % status) == 2
+            assert b"xxxxx" not in received
+
+    asyncio.run(asyncio.wait_for(ask(), 20))
+
+
+def test_a_cancelled_request_ends_its_connection() -> None:
+    async def ask() -> None:
+        async with SlowService(5, cancels=True).connect() as client:
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(client, write_head())
+            assert await loop.sock_recv(client, 65536) == b""
 
     asyncio.run(asyncio.wait_for(ask(), 20))
 

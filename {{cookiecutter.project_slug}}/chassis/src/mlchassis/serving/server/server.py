@@ -58,26 +58,28 @@ def run_server(
     model = load_model(settings.store, features, settings.max_rows, settings.model_threads)
     app = create_app(settings, model, logger=logger, worker_status=worker_status, service=service)
     limits = make_limits(settings)
-    config = _configure(app, limits, settings.drain_seconds)
+    config = _configure(app, limits, settings)
     server = _Server(config, app.state.holder, settings.shutdown_delay_seconds, limits, announce)
     # What lives as long as the process need not be looked through for garbage ever again.
     gc.collect()
     gc.freeze()
     # Answers hold no cycles: there is no need to search for some every few requests.
     gc.set_threshold(20_000)
-    # uvicorn raises the signal again when it is done: an orderly end is not a failure.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # uvicorn raises the signal again when it is done: an orderly end is not a failure. A signal
+    # that comes before uvicorn listens for it must not be lost either.
+    signal.signal(signal.SIGTERM, server.handle_exit)
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
 
 
-def _configure(app: FastAPI, limits: ConnectionLimits, drain_seconds: int) -> uvicorn.Config:
+def _configure(app: FastAPI, limits: ConnectionLimits, settings: ServiceSettings) -> uvicorn.Config:
     """Return uvicorn's configuration: our HTTP protocol class, asyncio, and no log of its own."""
+    connection = partial(Connection, limits=limits, root_path=settings.root_path)
     return uvicorn.Config(
         app,
         # By default, uvicorn takes uvloop where another package has installed it.
         loop="asyncio",
-        http=cast("type[asyncio.Protocol]", partial(Connection, limits=limits)),
+        http=cast("type[asyncio.Protocol]", connection),
         backlog=limits.max_accepts,
         log_config=None,
         access_log=False,
@@ -85,7 +87,7 @@ def _configure(app: FastAPI, limits: ConnectionLimits, drain_seconds: int) -> uv
         ws="none",
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=drain_seconds,
+        timeout_graceful_shutdown=settings.drain_seconds,
     )
 
 

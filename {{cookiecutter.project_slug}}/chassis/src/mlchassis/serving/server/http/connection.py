@@ -21,6 +21,7 @@ from mlchassis.serving.problems import ProblemError
 from mlchassis.serving.server.http.exchange import Exchange, Headers
 from mlchassis.serving.server.http.framing import (
     decode_path,
+    parse_body,
     read_address,
     read_framing,
     split_read,
@@ -51,6 +52,7 @@ class Connection(asyncio.Protocol):
         server_state: uvicorn's sets of connections and tasks, which its shutdown waits for.
         app_state: State of the application's lifespan.
         limits: Limits of all connections.
+        root_path: Prefix of a proxy, for problem documents.
     """
 
     _in_headers = False
@@ -60,6 +62,7 @@ class Connection(asyncio.Protocol):
     _lingering = False
     _refused = False
     _running = False
+    _skips_body = False
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class Connection(asyncio.Protocol):
         server_state: Any,
         app_state: dict[str, Any],
         limits: ConnectionLimits,
+        root_path: str = "",
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         if not config.loaded:
@@ -75,6 +79,7 @@ class Connection(asyncio.Protocol):
         self._state = server_state
         self._app_state = app_state
         self._limits = limits
+        self._root_path = root_path
         self._loop = _loop or asyncio.get_running_loop()
         self._parser: Any = httptools.HttpRequestParser(self)
         # What follows a request with `Connection: close` is ignored, not an error.
@@ -184,10 +189,13 @@ class Connection(asyncio.Protocol):
         version = self._parser.get_http_version()
         framing = read_framing(self._headers, version)
         reusable = version == "1.1" and self._parser.should_keep_alive()
+        # The parser leaves the rest to another protocol, which nobody here speaks.
+        upgrades = self._parser.should_upgrade()
+        self._skips_body = upgrades and framing.length != 0
         self._current = Exchange(
             self,
             self._make_scope(version),
-            keep_alive=reusable and not self._parser.should_upgrade(),
+            keep_alive=reusable and not upgrades,
             expects_continue=framing.expects_continue,
             body_length=framing.length,
         )
@@ -205,6 +213,8 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """End the request."""
+        if self._skips_body:
+            return
         self._progress = True
         self._deadline = math.inf
         current = self._current
@@ -300,8 +310,8 @@ class Connection(asyncio.Protocol):
         self._progress = False
         try:
             self._parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:
-            self._last = True
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(piece[upgrade.args[0] :])
             return
         except httptools.HttpParserError:
             self._refuse("The request is not valid HTTP/1.1.")
@@ -313,6 +323,20 @@ class Connection(asyncio.Protocol):
         self._framing_bytes += len(piece)
         if self._framing_bytes >= MAX_HEADER_BYTES:
             self._refuse("The request's headers are too large.")
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Answer by HTTP/1.1, as a server without the other protocol may; read the body for that.
+
+        Args:
+            rest: Bytes behind the headers.
+        """
+        if not self._skips_body or self._current is None:
+            self._last = True
+            return
+        self._skips_body = False
+        self._parser = parse_body(self, self._current.body_length)
+        if rest:
+            self._unread.appendleft(rest)
 
     def _make_scope(self, version: str) -> Scope:
         raw_path, query = split_target(self._target)
@@ -360,7 +384,7 @@ class Connection(asyncio.Protocol):
 
     def _write_problem(self) -> None:
         if self._problem is not None:
-            self.write(write_refusal(self._problem, self._config.root_path))
+            self.write(write_refusal(self._problem, self._root_path))
         self._linger()
 
     def _refuse_connection(self) -> None:
@@ -369,7 +393,7 @@ class Connection(asyncio.Protocol):
             return
         self._limits.lingering_refusals += 1
         self._refused = True
-        self.write(write_refusal(refuse_connection(), self._config.root_path))
+        self.write(write_refusal(refuse_connection(), self._root_path))
         self._linger()
 
     def _close(self, exchange: Exchange) -> None:

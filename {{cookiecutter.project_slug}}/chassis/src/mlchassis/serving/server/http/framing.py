@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import httptools
@@ -49,6 +49,38 @@ def read_framing(headers: Sequence[tuple[bytes, bytes]], version: str) -> Framin
     return Framing(length, expects_continue)
 
 
+class BodyTarget(Protocol):
+    """Receiver of a body."""
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+
+    def on_message_complete(self) -> None:
+        """End the request."""
+
+
+class _BodyCallbacks:
+    """What a parser calls that reads the body of a request whose headers were read before."""
+
+    def __init__(self, target: BodyTarget) -> None:
+        self.on_body = target.on_body
+        self.on_message_complete = target.on_message_complete
+
+
+def parse_body(target: BodyTarget, length: int | None) -> Any:
+    """Return a parser of one body.
+
+    Args:
+        target: Receiver of the body.
+        length: Bytes of the body; None if it is chunked.
+    """
+    parser: Any = httptools.HttpRequestParser(_BodyCallbacks(target))
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    framing = b"Transfer-Encoding: chunked" if length is None else b"Content-Length: %d" % length
+    parser.feed_data(b"POST / HTTP/1.1\r\nConnection: close\r\n%b\r\n\r\n" % framing)
+    return parser
+
+
 def split_target(target: bytes) -> tuple[bytes, bytes]:
     """Return path and query of a request's target.
 
@@ -58,9 +90,9 @@ def split_target(target: bytes) -> tuple[bytes, bytes]:
     if target.startswith(b"/") and b"?" not in target and b"#" not in target:
         return target, b""
     parsed = httptools.parse_url(target)
-    if not parsed.path:
+    if not parsed.path and not parsed.schema:
         raise ValueError("no path")
-    return parsed.path, parsed.query or b""
+    return parsed.path or b"/", parsed.query or b""
 
 
 def decode_path(path: bytes) -> str:
