@@ -10,13 +10,16 @@ import sys
 import textwrap
 import urllib.request
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml_service.features import compute_features
@@ -53,6 +56,26 @@ async def read_busy() -> None:
     raise HTTPException(429, "Ask later.", {"Retry-After": "9"})
 
 
+@router.get("/status/{status}")
+async def read_status(status: int, words: str | None = None) -> None:
+    raise HTTPException(status, words)
+
+
+@router.post("/size")
+async def read_size(request: Request) -> int:
+    return len(await request.body())
+
+
+@router.post("/document")
+async def read_document(document: dict[str, int]) -> int:
+    return len(document)
+
+
+@router.api_route("/both", methods=["GET", "POST"], include_in_schema=False)
+async def read_both() -> None:
+    """Nothing."""
+
+
 @router.get("/broken")
 async def read_broken() -> None:
     raise KeyError("secret")
@@ -86,12 +109,32 @@ class Stamp:
 SERVICE = Service(compute_features, [router], [Stamp, (Stamp, {"name": "second"})])
 
 
-@pytest.fixture
+class PassOn(BaseHTTPMiddleware):
+    """Middleware that runs all below it in a task of its own."""
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        if request.url.query == "exit":
+            sys.exit(4)
+        return await call_next(request)
+
+
+IN_TASKS = Service(compute_features, [router], [PassOn, PassOn])
+
+
+@pytest.fixture(params=[SERVICE], ids=[""])
 def client(
-    settings: ServiceSettings, model: LoadedModel, operational_log: io.StringIO
+    request: pytest.FixtureRequest,
+    settings: ServiceSettings,
+    model: LoadedModel,
+    operational_log: io.StringIO,
 ) -> TestClient:
-    app = create_app(settings, model, make_logger(operational_log), service=SERVICE)
+    app = create_app(settings, model, make_logger(operational_log), service=request.param)
     return TestClient(app, raise_server_exceptions=False)
+
+
+with_and_without_tasks = pytest.mark.parametrize(
+    "client", [SERVICE, IN_TASKS], ids=["plain", "in tasks"], indirect=True
+)
 
 
 def test_an_own_route_gets_the_model_that_answers(client: TestClient, model: LoadedModel) -> None:
@@ -152,10 +195,71 @@ def test_an_error_in_an_own_route_is_a_problem_without_its_message(client: TestC
     assert "secret" not in answer.text
 
 
+@pytest.mark.parametrize("words", [None, "Own words."])
+@pytest.mark.parametrize("status", [401, 403, 409, 503])
+def test_an_own_status_stays_with_and_without_words(
+    client: TestClient, status: int, words: str | None
+) -> None:
+    answer = client.get(f"/own/status/{status}", params={"words": words} if words else {})
+
+    document = answer.json()
+    assert (answer.status_code, document["status"]) == (status, status)
+    assert document["detail"] == (words or HTTPStatus(status).phrase)
+
+
+def test_an_own_status_may_be_one_without_a_name(client: TestClient) -> None:
+    answer = client.get("/own/status/499", params={"words": "Own words."})
+
+    assert (answer.status_code, answer.json()["detail"]) == (499, "Own words.")
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_a_status_without_a_body_has_none(client: TestClient, status: int) -> None:
+    answer = client.get(f"/own/status/{status}")
+
+    assert (answer.status_code, answer.content) == (status, b"")
+
+
+def test_allow_names_head_wherever_it_names_get(client: TestClient) -> None:
+    assert client.delete("/own/both").headers["allow"] == "GET, HEAD, POST"
+    assert client.head("/own/both").status_code == 200
+
+
+@with_and_without_tasks
+@pytest.mark.parametrize("path", ["/own/size", "/own/document"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_a_body_for_an_own_route_is_limited(
+    client: TestClient, settings: ServiceSettings, path: str, *, chunked: bool
+) -> None:
+    def send(size: int) -> Any:
+        body = b'{"a": 1' + b" " * (size - 8) + b"}"
+        content = iter((body[:9], body[9:])) if chunked else body
+        return client.post(path, content=content, headers={"Content-Type": "application/json"})
+
+    assert send(settings.max_body_bytes).status_code == 200
+    answer = send(settings.max_body_bytes + 1)
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == "/docs#body-too-large"
+
+
+@with_and_without_tasks
 @pytest.mark.parametrize("path", ["/own/exit", "/own/exit-in-thread"])
 def test_an_own_route_that_ends_the_process_fails_alone(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 500
     assert client.get("/own/number/3").json() == 3
+
+
+@pytest.mark.parametrize("client", [IN_TASKS], indirect=True)
+def test_own_middleware_that_ends_the_process_fails_alone(
+    client: TestClient, operational_log: io.StringIO
+) -> None:
+    assert client.get("/own/number/3?exit").status_code == 500
+    assert client.get("/own/number/3").json() == 3
+    entries = [json.loads(line) for line in operational_log.getvalue().splitlines()]
+    (failure,) = [entry for entry in entries if entry["event"] == "failure"]
+    assert failure["error"] == "ProcessExitError"
+    assert failure["stack"][-1].endswith(" dispatch")
 
 
 def test_the_log_of_a_failure_has_the_frames_of_the_own_route_alone(

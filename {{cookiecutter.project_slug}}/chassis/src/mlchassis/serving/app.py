@@ -97,7 +97,7 @@ def create_app(
     app = _make_api(parts)
     _add_predictions(app, parts)
     _add_routes(app, parts)
-    mount(app, service)
+    mount(app, service, settings.max_body_bytes)
     add_middleware(app, settings, parts.metrics, parts.logger)
     parts.show_model()
     return app

@@ -7,6 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mlchassis.serving.extension.containment import BodyLimit, ExitGuard
 from mlchassis.serving.problems import (
     INTERNAL_ERROR,
     REQUEST_REFUSED,
@@ -19,20 +20,28 @@ from mlchassis.serving.service import Service
 INVALID_ARGUMENTS = replace(REQUEST_REFUSED, status=422)
 
 
-def mount(app: FastAPI, service: Service | None) -> None:
+def mount(app: FastAPI, service: Service | None, max_body_bytes: int) -> None:
     """Add own routes behind the machinery's, and own middleware inside the machinery's.
 
     Call it before any other middleware is added: what is added later is further out. So API keys
     and request logging hold for own routes, and own middleware sees accepted requests alone.
+
+    Args:
+        app: Application with the machinery's routes.
+        service: The project's own routes and middleware.
+        max_body_bytes: Largest body of a request.
     """
-    if service is None:
+    if service is None or not (service.routers or service.middleware):
         return
     for router in service.routers:
         app.include_router(router, responses=documented(INVALID_ARGUMENTS, INTERNAL_ERROR))
     app.add_exception_handler(RequestValidationError, reject_arguments)
+    app.add_middleware(ExitGuard)
     for entry in reversed(service.middleware):
         kind, options = entry if isinstance(entry, tuple) else (entry, {})
         app.add_middleware(kind, **options)
+        app.add_middleware(ExitGuard)
+    app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
 
 
 async def reject_arguments(request: Request, error: Exception) -> Response:

@@ -63,8 +63,8 @@ def check_headers(scope: Scope, max_bytes: int, media_types: Sequence[bytes]) ->
             raise ProblemError(
                 UNSUPPORTED_MEDIA_TYPE, "Compressed bodies are not read; send them plain.", _CLOSE
             )
-        elif name == b"content-length" and _exceeds(value, max_bytes):
-            raise _too_large(max_bytes)
+        elif name == b"content-length" and exceeds(value, max_bytes):
+            raise reject_large_body(max_bytes)
         elif name == b"inference-header-content-length":
             raise ProblemError(
                 UNSUPPORTED_MEDIA_TYPE, "Tensors are read as JSON, not as binary data.", _CLOSE
@@ -108,7 +108,7 @@ async def read_body(receive: Receive, max_bytes: int, held: HeldBytes) -> bytes:
                 raise ClientDisconnect
             chunk = message.get("body", b"")
             if size + len(chunk) > max_bytes:
-                raise _too_large(max_bytes)
+                raise reject_large_body(max_bytes)
             chunks.append(chunk)
             if not message.get("more_body", False):
                 return b"".join(chunks) if len(chunks) > 1 else chunk
@@ -158,7 +158,8 @@ def _is_utf8(parameters: Mapping[str, str]) -> bool:
     return charset is None or re.sub(r"[-_. ]", "", charset.lower()) in _CHARSETS
 
 
-def _exceeds(length: bytes, max_bytes: int) -> bool:
+def exceeds(length: bytes, max_bytes: int) -> bool:
+    """Return True if a Content-Length is larger than a limit."""
     # Python refuses to read numbers of thousands of digits; nineteen are too many bytes anyway.
     return length.isdigit() and (len(length) > 18 or int(length) > max_bytes)
 
@@ -168,7 +169,8 @@ def _hold_too_much() -> ProblemError:
     return ProblemError(OVERLOADED, detail, {**RETRY_SOON, **_CLOSE})
 
 
-def _too_large(max_bytes: int) -> ProblemError:
+def reject_large_body(max_bytes: int) -> ProblemError:
+    """Return the problem with a body of more than `max_bytes`."""
     return ProblemError(
         BODY_TOO_LARGE, f"A body may have {max_bytes} bytes; send fewer records at once.", _CLOSE
     )
