@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import math
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -308,6 +310,20 @@ def test_requests_of_one_turn_are_a_batch_and_each_gets_its_own_response(
     logged = [(line["request_id"], line["row"]) for line in read_log()]
     counts = [len(rows[i : i + 2]) for i in range(4)]
     assert logged == [(f"id-{i}", row) for i in range(4) for row in range(counts[i])]
+
+
+def test_each_request_that_cannot_be_logged_is_counted_once(
+    app: FastAPI, server: Server, rows: Any, settings: ServiceSettings, batches: list[int]
+) -> None:
+    shutil.rmtree(settings.log_directory)
+    settings.log_directory.write_bytes(b"")
+    wires = server.ask(*[[write_request(write_records(rows))]] * 3)
+    assert [wire.answers[0][0] for wire in wires] == [503] * 3
+    # Each is tried again alone, so that one cannot fail the others.
+    assert batches == [3, 1, 1, 1]
+    metrics = TestClient(app).get("/metrics").text
+    assert "service_prediction_log_failures_total 3.0" in metrics
+    assert "service_predicted_rows_total 0.0" in metrics
 
 
 def test_requests_beyond_the_limit_are_rejected_after_the_others_are_answered(

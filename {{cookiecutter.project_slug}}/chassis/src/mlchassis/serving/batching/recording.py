@@ -24,6 +24,8 @@ class PredictionRecorder:
         try:
             self.log.append(response.log_lines)
         except PredictionLogError as error:
-            self.metrics.count_log_failure()
+            # A batch of several requests is tried again, one by one.
+            if len(response.bodies) == 1:
+                self.metrics.count_log_failure()
             raise ProblemError(LOG_UNAVAILABLE, str(error), RETRY_SOON) from None
         self.metrics.count_rows(response.rows, response.statistics)
