@@ -1,3 +1,5 @@
+import asyncio
+import gc
 import io
 import json
 import logging
@@ -44,4 +46,28 @@ def test_what_libraries_log_is_passed_on_without_the_message_of_an_error() -> No
     StructuredHandler(make_logger(stream)).handle(record)
     line = json.loads(stream.getvalue())
     assert (line["event"], line["logger"], line["error"]) == ("it broke", "uvicorn", "ValueError")
+    assert "SECRET" not in stream.getvalue()
+
+
+def test_the_error_of_a_forgotten_task_is_logged_without_its_message() -> None:
+    stream = io.StringIO()
+    logger = logging.getLogger("asyncio")
+    handler = StructuredHandler(make_logger(stream))
+    logger.addHandler(handler)
+
+    async def forget() -> None:
+        async def fail() -> None:
+            raise ValueError("SECRET")
+
+        task = asyncio.create_task(fail())
+        await asyncio.sleep(0)
+        del task
+        gc.collect()
+
+    try:
+        asyncio.run(forget())
+    finally:
+        logger.removeHandler(handler)
+    line = json.loads(stream.getvalue())
+    assert (line["event"], line["error"]) == ("Task exception was never retrieved", "ValueError")
     assert "SECRET" not in stream.getvalue()

@@ -85,8 +85,8 @@ class StructuredHandler(logging.Handler):
         details: dict[str, Any] = {"logger": record.name}
         if record.exc_info and record.exc_info[0] is not None:
             details["error"] = record.exc_info[0].__name__
-        self._logger.log(
-            record.levelno,
-            str(record.msg) % record.args if record.args else str(record.msg),
-            **details,
-        )
+        message = str(record.msg) % record.args if record.args else str(record.msg)
+        if record.name == "asyncio":
+            # Its further lines repeat the error of a task or a future, with its message.
+            message = message.partition("\n")[0]
+        self._logger.log(record.levelno, message, **details)
