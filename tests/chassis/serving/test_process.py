@@ -1,5 +1,6 @@
 """The service as a process of its own, asked over the network of this machine."""
 
+import gc
 import http.client
 import json
 import os
@@ -7,6 +8,8 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,8 +21,10 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+import uvicorn
 
 import ml_service
+from ml_service import service as service_module
 from ml_service.features import compute_features
 from mlchassis import errors
 from mlchassis.bundle.bundle import deploy_bundle, write_bundle
@@ -27,6 +32,7 @@ from mlchassis.config.settings import ServiceSettings
 from mlchassis.features.code import load_feature_code
 from mlchassis.serving.loading import LoadedModel
 from mlchassis.serving.server import process
+from mlchassis.serving.server.server import run_server
 
 FEATURES = load_feature_code(compute_features)
 
@@ -128,6 +134,50 @@ def test_an_orderly_end_is_silent_and_no_failure(
     service.wait_until_serving()
     code, _, problems = service.stop(number)
     assert (code, problems) == (0, "")
+
+
+def test_sigterm_while_the_service_starts_ends_it(tmp_path: Path) -> None:
+    # The kernel ignores a signal without a handler for the first process of a container.
+    (tmp_path / "starting.py").write_text(
+        "import os, signal, sys\n"
+        "sys.stdout.write(str(callable(signal.getsignal(signal.SIGTERM))))\n"
+        "sys.stdout.flush()\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    program = "from mlchassis.serving.server.command import main; main('starting:service', [])"
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (0, "True", "")
+
+
+def test_sigterm_just_before_the_server_runs_is_not_lost(
+    settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping: list[bool] = []
+
+    def run(server: uvicorn.Server, sockets: object) -> None:
+        del sockets
+        signal.raise_signal(signal.SIGTERM)
+        stopping.append(server.should_exit)
+
+    monkeypatch.setattr(uvicorn.Server, "run", run)
+    before = signal.getsignal(signal.SIGTERM)
+    thresholds = gc.get_threshold()
+    try:
+        with socket.socket() as listener:
+            now = settings.model_copy(update={"shutdown_delay_seconds": 0})
+            run_server(now, service_module.service, listener, lambda: None)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+    assert stopping == [True]
 
 
 def test_the_server_needs_what_it_ships_with_and_no_more(
