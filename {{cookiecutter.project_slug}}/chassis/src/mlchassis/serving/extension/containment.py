@@ -1,4 +1,4 @@
-"""Limits around a team's own routes and middleware: the size of a body, and `sys.exit`."""
+"""Middleware around a team's own code: a limit for bodies, and a guard against `sys.exit`."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 

@@ -67,7 +67,7 @@ class RequestMiddleware:
         metrics: Metrics that count every request.
         logger: Logger of the service.
         failures: Application that responds with the problem in `scope["problem"]`.
-        access_log: Whether to log requests.
+        access_log: True to log requests.
     """
 
     def __init__(

@@ -60,7 +60,7 @@ class BodyTarget(Protocol):
 
 
 class _BodyCallbacks:
-    """What a parser calls that reads the body of a request whose headers were read before."""
+    """Callbacks of a parser of one body."""
 
     def __init__(self, target: BodyTarget) -> None:
         self.on_body = target.on_body
