@@ -63,6 +63,9 @@ class Connection(asyncio.Protocol):
     _refused = False
     _running = False
     _skips_body = False
+    _target = b""
+    _framing_bytes = 0
+    _discarded_bytes = 0
 
     def __init__(
         self,
@@ -87,10 +90,7 @@ class Connection(asyncio.Protocol):
         self._exchanges: deque[Exchange] = deque()
         self._current: Exchange | None = None
         self._unread: deque[bytes] = deque()
-        self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._framing_bytes = 0
-        self._discarded_bytes = 0
         self._problem: ProblemError | None = None
         self._deadline = math.inf
         self._send_deadline = math.inf
