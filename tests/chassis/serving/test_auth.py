@@ -88,6 +88,13 @@ def test_a_key_opens_and_another_does_not(client: TestClient) -> None:
         assert "x-request-id" in refused.headers
 
 
+def test_x_api_key_comes_before_another_credential_whatever_their_order(client: TestClient) -> None:
+    other = ("Authorization", "Bearer of-a-proxy")
+    for key, status in ((KEY, 200), ("wrong", 403)):
+        for headers in ([other, ("X-API-Key", key)], [("X-API-Key", key), other]):
+            assert client.get("/metrics", headers=headers).status_code == status
+
+
 def test_a_browser_without_a_key_gets_the_page_without_anything_of_a_model(
     client: TestClient, model: LoadedModel
 ) -> None:

@@ -236,9 +236,11 @@ def _rejection(key: bytes | None) -> ProblemError:
 
 
 def _read_key(scope: Scope) -> bytes | None:
+    """Return the key of `X-API-Key`, else of `Authorization`, which may be for a proxy."""
+    bearer: bytes | None = None
     for name, value in scope["headers"]:
         if name == b"x-api-key":
             return bytes(value)
-        if name == b"authorization" and value[:7].lower() == b"bearer ":
-            return bytes(value[7:].strip())
-    return None
+        if bearer is None and name == b"authorization" and value[:7].lower() == b"bearer ":
+            bearer = bytes(value[7:].strip())
+    return bearer
