@@ -42,6 +42,14 @@ def test_the_page_loads_the_files_of_the_package(client: TestClient) -> None:
     assert client.get("/docs/redoc.standalone.js").status_code == 404
 
 
+@pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=a-b", "lines=1-2", "bytes=999999999-"])
+def test_a_range_of_a_file_is_ignored(client: TestClient, wanted: str) -> None:
+    answer = client.get("/docs/swagger-ui.css", headers={"Range": wanted})
+    assert answer.status_code == 200
+    assert answer.headers["accept-ranges"] == "none"
+    assert len(answer.content) > 100_000
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_spec("fastapi_offline_absent") is None
     monkeypatch.setattr(docs, "_PACKAGE", "fastapi_offline_absent")

@@ -244,3 +244,20 @@ def test_a_missing_column_is_named(
     rows = [{name: value for name, value in row.items() if name != "shop"} for row in mixed_rows]
     answer = mixed_client.post("/invocations", json=body_of("dataframe_split", rows))
     assert answer.json()["errors"][0]["pointer"] == "/dataframe_split/columns/shop"
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ("", "it is empty"),
+        ('shop\n"north\n', "it is misquoted"),
+        ("shop\n" + "x" * 140_000, "a field has more than 131072 characters"),
+    ],
+    ids=["empty", "misquoted", "long"],
+)
+def test_a_body_that_is_no_table_is_told_why(
+    mixed_client: TestClient, table: str, reason: str
+) -> None:
+    answer = mixed_client.post("/invocations", content=table, headers={"Content-Type": "text/csv"})
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == f"This is not a table: {reason}."

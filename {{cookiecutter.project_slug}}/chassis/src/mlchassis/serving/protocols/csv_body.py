@@ -122,14 +122,20 @@ def _split_lines(text: str, delimiters: Iterable[str], escape: str | None) -> li
         )
         try:
             lines = list(dropwhile(operator.not_, reader))
-        except csv.Error:
-            reason = "it is misquoted"
+        except csv.Error as error:
+            reason = _explain(error)
             continue
         if lines:
             tables.append(lines)
     if not tables:
         raise ProblemError(MALFORMED_BODY, f"This is not a table: {reason}.")
     return tables
+
+
+def _explain(error: csv.Error) -> str:
+    if "field limit" in str(error):
+        return f"a field has more than {csv.field_size_limit()} characters"
+    return "it is misquoted"
 
 
 def _name_columns(_model: LoadedModel, lines: Lines, formats: TableFormat) -> _Table:

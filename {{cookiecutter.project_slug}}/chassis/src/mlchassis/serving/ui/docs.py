@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse
 
 from mlchassis.errors import ProjectError
@@ -14,7 +14,11 @@ ASSETS = {
     "swagger-ui.css": "text/css",
 }
 """Files of Swagger UI with their media types."""
-ASSET_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+ASSET_HEADERS = {
+    "Accept-Ranges": "none",
+    "Cache-Control": "public, max-age=3600",
+    "X-Content-Type-Options": "nosniff",
+}
 _PACKAGE = "fastapi_offline"
 
 
@@ -35,7 +39,10 @@ def swagger_routes() -> APIRouter:
 
 def _add_asset(router: APIRouter, path: Path, media_type: str) -> None:
     @router.get(f"/docs/{path.name}")
-    async def asset() -> FileResponse:
+    async def asset(request: Request) -> FileResponse:
+        # Starlette answers a malformed or unsatisfiable range in plain text.
+        headers = request.scope["headers"]
+        request.scope["headers"] = [pair for pair in headers if pair[0] != b"range"]
         return FileResponse(path, media_type=media_type, headers=ASSET_HEADERS)
 
 
