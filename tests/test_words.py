@@ -156,6 +156,37 @@ def test_strings_have_no_word_to_avoid() -> None:
     assert {name: texts for name, texts in found.items() if texts} == {}
 
 
+def find_refusals(source: str) -> list[str]:
+    """Messages, events and names in Python code with the old word for "rejected"."""
+    tree = ast.parse(source)
+    docstrings = set(find_docstrings(tree))
+    # Judgements that were stored before 0.2.0 have this verdict.
+    return [
+        text
+        for text in find_strings(tree)
+        if "refus" in text and text not in docstrings and text != "refused"
+    ]
+
+
+def test_messages_and_events_are_about_rejections() -> None:
+    found = {str(path): find_refusals(read_source(path)) for path in find_sources(CODE)}
+    assert {name: texts for name, texts in found.items() if texts} == {}
+
+
+def test_metrics_alerts_and_dashboards_are_about_rejections() -> None:
+    files = [
+        PAYLOAD / "chassis/src/mlchassis/serving/metrics.py",
+        *(PAYLOAD / "deploy").rglob("*.yml"),
+        *(PAYLOAD / "deploy").rglob("*.json"),
+    ]
+    assert [path.name for path in files if "refus" in path.read_text()] == []
+
+
+def test_the_old_word_for_rejected_is_found() -> None:
+    source = 'def check():\n    """Refuse it."""\n    log("bundle refused", reason="x")'
+    assert find_refusals(source) == ["bundle refused"]
+
+
 def test_prose_has_no_word_to_avoid() -> None:
     found = {
         str(path): [line for line in path.read_text().splitlines() if _AVOIDED.search(line)]

@@ -87,7 +87,7 @@ def main() -> int:
     if not shutil.which("h2load"):
         print("error: h2load is not on PATH; apt-get install nghttp2-client", file=sys.stderr)
         return 1
-    pair = "accepted, refused a second | p50, p99, ms"
+    pair = "accepted, rejected a second | p50, p99, ms"
     print(f"| allowed at once | rows | alone: {pair} | {EXCESS} times: {pair} |")
     print("| --- " * 6 + "|")
     try:

@@ -68,7 +68,7 @@ WITHOUT_SECRET = [
 @pytest.mark.parametrize("address", WITH_SECRET)
 def test_an_address_is_shown_without_its_secret(address: str) -> None:
     assert "s3cr3t" not in mask_address(address)
-    assert "s3cr3t" not in mask_secrets(f"MLflow at {address} refuses: ({address})")
+    assert "s3cr3t" not in mask_secrets(f"MLflow at {address} rejects the request: ({address})")
     assert name_secret(address)
 
 

@@ -162,7 +162,7 @@ def make_model(operator: str, kind: int, shape: list[int | None]) -> bytes:
     ],
 )
 def test_a_graph_that_onnx_runtime_refuses_is_a_bundle_error(graph: bytes) -> None:
-    with pytest.raises(BundleError, match=r"ONNX Runtime refuses the model's graph \(.*\); export"):
+    with pytest.raises(BundleError, match=r"ONNX Runtime rejects the model's graph \(.*\); export"):
         OnnxModel(graph)
 
 

@@ -118,8 +118,8 @@ def test_no_name_reaches_a_bundle_or_the_registry(
 @pytest.mark.one_python
 def test_adoption_asks_whether_names_may_be_stored(guests: Paths) -> None:
     cautious, agreed = adopt_guests(guests, store=False), adopt_guests(guests, store=True)
-    assert any("'secret_name'" in q and "export refuses" in q for q in cautious.open_questions)
-    assert not any("export refuses" in question for question in agreed.open_questions)
+    assert any("'secret_name'" in q and "export rejects" in q for q in cautious.open_questions)
+    assert not any("export rejects" in question for question in agreed.open_questions)
     settings = [yaml.safe_load(found.params)["export"] for found in (cautious, agreed)]
     assert [found["pii_categories"] for found in settings] == [[], ["secret_name"]]
     assert not any(name in cautious.contract + cautious.params for name in NAMES)

@@ -84,7 +84,7 @@ def test_a_key_opens_and_another_does_not(client: TestClient) -> None:
     assert (missing.status_code, missing.headers["www-authenticate"]) == (401, "Bearer")
     for wrong in (KEY[:-1], KEY.upper(), "", "\u00e9"):
         refused = client.get("/metrics", headers={b"X-API-Key": wrong.encode()})
-        assert (refused.status_code, refused.json()["type"]) == (403, "/docs#key-refused")
+        assert (refused.status_code, refused.json()["type"]) == (403, "/docs#key-rejected")
         assert "x-request-id" in refused.headers
 
 
@@ -234,7 +234,7 @@ def test_an_unusable_file_leaves_the_keys_as_they_were(
     assert [ask(client, KEY) for _ in range(3)] == [200] * 3
     key_file.unlink()
     assert [ask(client, KEY) for _ in range(3)] == [200] * 3
-    refused = [e for e in read_events(operational_log) if e["event"] == "api keys refused"]
+    refused = [e for e in read_events(operational_log) if e["event"] == "api keys rejected"]
     # Reported once for each state of the file, and not by every request.
     assert [str(key_file) in each["reason"] for each in refused] == [True, True]
 

@@ -257,7 +257,7 @@ def test_framing_that_servers_differ_about_is_refused(
     with connect(url) as connection:
         connection.sendall(request_head)
         status, problem = read_response(connection)
-        assert (status, problem["type"]) == (400, "/docs#request-refused")
+        assert (status, problem["type"]) == (400, "/docs#request-rejected")
         assert is_closed(connection)
 
 

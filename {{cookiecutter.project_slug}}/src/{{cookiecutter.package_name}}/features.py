@@ -4,7 +4,7 @@ One pure function serves a million rows in training and a single row in the API.
 contract's feature columns as NumPy arrays (numbers as float64 with NaN for missing, strings as
 objects with `(missing)`), and returns named features: float arrays become numeric features, object
 arrays categorical ones. It imports NumPy alone. A bundle carries the digest of this file and is
-refused under any other, so a change here means: train again.
+rejected under any other, so a change here means: train again.
 """
 
 from collections.abc import Mapping

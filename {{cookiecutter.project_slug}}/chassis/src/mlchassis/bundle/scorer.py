@@ -90,7 +90,7 @@ class OnnxModel:
 def _refuse_graph(error: Exception) -> BundleError:
     reason = " ".join(str(error).split()).rstrip(".")
     return BundleError(
-        f"ONNX Runtime refuses the model's graph ({reason:.200}); export it again with the "
+        f"ONNX Runtime rejects the model's graph ({reason:.200}); export it again with the "
         "packages that are installed here."
     )
 
@@ -161,7 +161,7 @@ class Scorer:
             raise BundleError(
                 f"Bundle {self.bundle.digest[:12]}: golden request {worst} is answered with "
                 f"{actual[worst].tolist()}, but training answered {expected[worst].tolist()}; "
-                "serving computes otherwise than training, so the bundle is refused."
+                "serving computes otherwise than training, so the bundle is rejected."
             )
 
     def is_batch_invariant(self) -> bool:

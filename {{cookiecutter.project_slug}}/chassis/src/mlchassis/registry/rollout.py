@@ -64,7 +64,7 @@ def _poll(
             served = " and ".join(f"{count} with {digest[:12]}" for digest, count in counts.items())
             raise ProjectError(
                 f"After {seconds:g} s not all processes of the service at {url} answer with it "
-                f"({served or 'it is not ready'}); its log says why (`bundle refused`), or start "
+                f"({served or 'it is not ready'}); its log says why (`bundle rejected`), or start "
                 "it again if it does not poll (SERVICE_WATCH_SECONDS=0)."
             )
         time.sleep(0.1)

@@ -129,7 +129,7 @@ def _explain(location: TrackingLocation, error: Exception) -> NoReturn:
         ) from error
     detail = mask_text(detail, location.tracking_uri)[:300]
     raise TrackingError(
-        f"MLflow at {location.shown} refuses: {detail}; fix that there, or set "
+        f"MLflow at {location.shown} rejects the request: {detail}; fix that there, or set "
         "MLFLOW_TRACKING_URI to another registry."
     ) from error
 

@@ -19,7 +19,7 @@ from structlog.typing import FilteringBoundLogger
 
 from mlchassis.config.settings import ServiceSettings
 from mlchassis.errors import ProjectError
-from mlchassis.serving.problems import KEY_MISSING, KEY_REFUSED, ProblemError, render_problem
+from mlchassis.serving.problems import KEY_MISSING, KEY_REJECTED, ProblemError, render_problem
 
 HEALTH_PATHS = frozenset(
     {"/health", "/health/live", "/health/ready", "/ping", "/v2/health/live", "/v2/health/ready"}
@@ -107,7 +107,7 @@ class KeyStore(KeySet):
         try:
             self._keys = load_keys(self._path)
         except ProjectError as error:
-            self._logger.error("api keys refused", reason=str(error))
+            self._logger.error("api keys rejected", reason=str(error))
             return
         self._logger.info("api keys reloaded", keys=len(self._keys))
         self._warn_of_mode()
@@ -230,7 +230,7 @@ def _identify(path: Path) -> tuple[int, int, int] | None:
 
 def _rejection(key: bytes | None) -> ProblemError:
     if key is not None:
-        return ProblemError(KEY_REFUSED, "The key is not known.")
+        return ProblemError(KEY_REJECTED, "The key is not known.")
     detail = "Send it as Authorization: Bearer KEY, or as X-API-Key."
     return ProblemError(KEY_MISSING, detail, {"WWW-Authenticate": "Bearer"})
 

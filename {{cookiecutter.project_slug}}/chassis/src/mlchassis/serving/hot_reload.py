@@ -69,8 +69,8 @@ class HotReloader:
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the old one answers
             known = isinstance(error, ProjectError)
             reason = str(error) if known else f"Loading it failed with {type(error).__name__}."
-            self._metrics.count_swap("refused")
-            self._logger.error("bundle refused", reason=reason)
+            self._metrics.count_swap("rejected")
+            self._logger.error("bundle rejected", reason=reason)
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return
         if fresh is not None:

@@ -49,13 +49,13 @@ class Metrics:
             Histogram, "service_request_seconds", text, ["route"], buckets=_BUCKETS
         )
         self._rows = self._add(Counter, "service_predicted_rows", "Rows answered")
-        text = "Requests refused because the prediction log could not be written"
+        text = "Requests rejected because the prediction log could not be written"
         self._log_failures = self._add(Counter, "service_prediction_log_failures", text)
         text, of_all = "Predictions in progress", {"multiprocess_mode": "livesum"}
         self._active = self._add(Gauge, "service_predictions_in_progress", text, **of_all)
         text = "Bundles deployed while the service ran"
         self._swaps = self._add(Counter, "service_swaps", text, ["outcome"])
-        for outcome in ("done", "refused"):
+        for outcome in ("done", "rejected"):
             self._swaps.labels(outcome)
         text, fields = "Processes that answer with a model", list(ModelIdentity.model_fields)
         self._model = self._add(Gauge, "service_model_info", text, fields, **of_all)
@@ -112,7 +112,7 @@ class Metrics:
         """Count a request that was rejected since its rows could not be logged."""
         self._log_failures.inc()
 
-    def count_swap(self, outcome: Literal["done", "refused"]) -> None:
+    def count_swap(self, outcome: Literal["done", "rejected"]) -> None:
         """Count a bundle that was deployed while the service ran."""
         self._swaps.labels(outcome).inc()
 

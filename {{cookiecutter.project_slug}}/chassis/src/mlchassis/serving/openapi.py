@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI, Response
 from pydantic_core import to_json
 
 from mlchassis.serving.auth import OPEN_PATHS
-from mlchassis.serving.problems import KEY_MISSING, KEY_REFUSED, KINDS, ProblemDocument
+from mlchassis.serving.problems import KEY_MISSING, KEY_REJECTED, KINDS, ProblemDocument
 from mlchassis.serving.routes import documented
 
 
@@ -49,7 +49,7 @@ def _document_keys(document: dict[str, Any]) -> None:
             if path not in OPEN_PATHS:
                 operation["responses"] |= {
                     str(status): answer
-                    for status, answer in documented(KEY_MISSING, KEY_REFUSED).items()
+                    for status, answer in documented(KEY_MISSING, KEY_REJECTED).items()
                     if status != 200
                 }
 

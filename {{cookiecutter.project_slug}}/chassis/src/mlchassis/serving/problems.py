@@ -41,8 +41,8 @@ MALFORMED_BODY = ProblemKind(
 KEY_MISSING = ProblemKind(
     "key-missing", 401, "An API key is needed", "Send one as `Authorization: Bearer KEY`."
 )
-KEY_REFUSED = ProblemKind(
-    "key-refused", 403, "The API key is not accepted", "Ask whoever operates the service for one."
+KEY_REJECTED = ProblemKind(
+    "key-rejected", 403, "The API key is not accepted", "Ask whoever operates the service for one."
 )
 NOT_FOUND = ProblemKind(
     "not-found", 404, "There is no such path", "See the list of paths on /docs."
@@ -80,8 +80,8 @@ INVALID_RECORDS = ProblemKind(
     "The records do not keep the contract",
     "`errors` says where and why, for the first record that does not.",
 )
-REQUEST_REFUSED = ProblemKind(
-    "request-refused", 400, "The request is refused", "`detail` says why."
+REQUEST_REJECTED = ProblemKind(
+    "request-rejected", 400, "The request is rejected", "`detail` says why."
 )
 INTERNAL_ERROR = ProblemKind(
     "internal-error",
@@ -111,7 +111,7 @@ DEADLINE_EXCEEDED = ProblemKind(
 KINDS = (
     MALFORMED_BODY,
     KEY_MISSING,
-    KEY_REFUSED,
+    KEY_REJECTED,
     NOT_FOUND,
     NO_SUCH_MODEL,
     METHOD_NOT_ALLOWED,
@@ -120,7 +120,7 @@ KINDS = (
     BODY_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     INVALID_RECORDS,
-    REQUEST_REFUSED,
+    REQUEST_REJECTED,
     INTERNAL_ERROR,
     OVERLOADED,
     STOPPING,
@@ -215,7 +215,7 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     if kind is not None and error.detail == HTTPStatus(error.status_code).phrase:
         return render_problem(_repeat_advice(kind, headers), request.scope)
     # The project's own route raised it, with a status and perhaps words of its own.
-    kind = replace(REQUEST_REFUSED, status=error.status_code)
+    kind = replace(REQUEST_REJECTED, status=error.status_code)
     return render_problem(ProblemError(kind, str(error.detail), headers), request.scope)
 
 

@@ -77,7 +77,7 @@ def find_disagreements(contract: Contract) -> Iterator[str]:
                 taker, refuser = ("request", "table") if request else ("table", "request")
                 yield (
                     f"contract.yaml: column '{column.name}': a {taker} takes {value!r} and a "
-                    f"{refuser} refuses it; write the rule so that it means one thing."
+                    f"{refuser} rejects it; write the rule so that it means one thing."
                 )
 
 

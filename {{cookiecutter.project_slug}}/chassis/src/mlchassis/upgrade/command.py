@@ -177,8 +177,8 @@ def main() -> int:
         return _fail(str(error))
     except OSError as error:
         return _fail(
-            f"this machine refuses: {error}; free space or grant the permission, and run again. "
-            "chassis/ is whole: the old one or the new one."
+            f"the operating system reports: {error}; free space or grant the permission, and run "
+            "again. chassis/ is whole: the old one or the new one."
         )
     return 0
 

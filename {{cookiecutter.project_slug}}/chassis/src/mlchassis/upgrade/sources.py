@@ -107,7 +107,7 @@ def unpack(archive: Path, folder: Path) -> None:
         else:
             _unpack_zip(archive, folder)
     except NameLeavesFolderError as error:
-        raise ProjectError(f"FROM={archive} is refused: {error}.") from None
+        raise ProjectError(f"FROM={archive} is rejected: {error}.") from None
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise ProjectError(
             f"FROM={archive} cannot be unpacked: {error}; download it again."
@@ -149,7 +149,7 @@ def _write(folder: Path, name: str, content: bytes) -> None:
 
 def _refuse_kind(archive: Path, name: str) -> ProjectError:
     return ProjectError(
-        f"FROM={archive} is refused: its member {name!a:.200} is a link or a device; make the "
+        f"FROM={archive} is rejected: its member {name!a:.200} is a link or a device; make the "
         "archive of files alone."
     )
 
@@ -157,7 +157,7 @@ def _refuse_kind(archive: Path, name: str) -> ProjectError:
 def _check_room(archive: Path, room: int) -> int:
     if room < 0:
         raise ProjectError(
-            f"FROM={archive} is refused: it unpacks to more than {_MAX_BYTES:,} bytes; make an "
+            f"FROM={archive} is rejected: it unpacks to more than {_MAX_BYTES:,} bytes; make an "
             "archive of the chassis folder alone."
         )
     return room

@@ -21,7 +21,7 @@ def choose_pii_categories(
         ask: Callback for the user's answer; the safe one where nobody can be asked.
 
     Returns:
-        The setting, and what is left to decide: export refuses the model until then.
+        The setting, and what is left to decide: export rejects the model until then.
     """
     agreed, open_questions = [], []
     for column in contract.features:
@@ -36,7 +36,7 @@ def choose_pii_categories(
             agreed.append(name)
             continue
         open_questions.append(
-            f"'{name}' is about a person, and the model would store its values: export refuses it "
+            f"'{name}' is about a person, and the model would store its values: export rejects it "
             f"until the tag 'feature' is taken away in contract.yaml, or '{name}' is listed in "
             f"{SETTING} in params.yaml"
         )

@@ -10,14 +10,14 @@ from starlette.responses import Response
 from mlchassis.serving.extension.containment import BodyLimit, ExitGuard
 from mlchassis.serving.problems import (
     INTERNAL_ERROR,
-    REQUEST_REFUSED,
+    REQUEST_REJECTED,
     ProblemError,
     render_problem,
 )
 from mlchassis.serving.routes import documented
 from mlchassis.serving.service import Service
 
-INVALID_ARGUMENTS = replace(REQUEST_REFUSED, status=422)
+INVALID_ARGUMENTS = replace(REQUEST_REJECTED, status=422)
 
 
 def mount(app: FastAPI, service: Service | None, max_body_bytes: int) -> None:

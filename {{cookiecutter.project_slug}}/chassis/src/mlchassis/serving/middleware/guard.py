@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mlchassis.serving.auth import HEALTH_PATHS, local_path
 from mlchassis.serving.problems import (
     MISDIRECTED,
-    REQUEST_REFUSED,
+    REQUEST_REJECTED,
     ProblemError,
     ProblemKind,
     render_problem,
@@ -95,6 +95,6 @@ def _host_name(value: bytes) -> str:
     return "" if match is None else match["name"].decode("latin-1")
 
 
-def _refuse(detail: str, kind: ProblemKind = REQUEST_REFUSED) -> ProblemError:
+def _refuse(detail: str, kind: ProblemKind = REQUEST_REJECTED) -> ProblemError:
     # With the body unread, the connection cannot be used again.
     return ProblemError(kind, detail, {"Connection": "close"})

@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from mlchassis.serving.problems import (
     OVERLOADED,
-    REQUEST_REFUSED,
+    REQUEST_REJECTED,
     RETRY_SOON,
     ProblemError,
     render_problem,
@@ -34,7 +34,7 @@ def write_refusal(problem: ProblemError, root_path: str) -> bytes:
 
 def refuse_request(detail: str) -> ProblemError:
     """Return the problem with a request that cannot be read."""
-    return ProblemError(REQUEST_REFUSED, detail)
+    return ProblemError(REQUEST_REJECTED, detail)
 
 
 def refuse_connection() -> ProblemError:
