@@ -125,6 +125,27 @@ def test_what_is_small_is_not_shown_as_nothing(page: Page) -> None:
     assert page.evaluate("[0.00012, 0, 0.5].map(percent)") == ["0.012 %", "0.0 %", "50.0 %"]
 
 
+@pytest.mark.parametrize(
+    ("chance", "shown", "place"),
+    [
+        (0.212, ["21.2 %", "21.2 %"], "exactly it"),
+        (0.21196, ["21.196 %", "21.200 %"], "below it"),
+        (0.2123, ["21.23 %", "21.20 %"], "above it"),
+        (0.0002, ["0.020 %", "21.200 %"], "below it"),
+    ],
+)
+def test_a_probability_does_not_look_equal_to_a_threshold_that_it_differs_from(
+    chance: float, shown: list[str], place: str, page: Page
+) -> None:
+    meter, sentence = page.evaluate(
+        "chance => { facts.threshold = 0.212; facts.positive = 'true';"
+        " return showChances({ true: chance, false: 1 - chance }).map(node => node.textContent); }",
+        chance,
+    )
+    assert meter == f"Probability of late{shown[0]}"
+    assert sentence.endswith(f" from {shown[1]} on (the mark); this is {place}.")
+
+
 def test_everything_can_be_done_with_the_keyboard_alone(page: Page) -> None:
     reached = []
     for _ in range(40):

@@ -482,6 +482,33 @@ def test_sentences_keep_the_digits_of_small_and_of_large_numbers(params: Params)
     assert "The graph has 123.5 MB;" in sentences["size"]
 
 
+def just_beyond(facts: dict[str, Any]) -> None:
+    """Put everything beyond its limit by less than sentences usually show."""
+    facts["metrics"]["ece"] = {"value": 0.04, "low": 0.03, "high": 0.08000003}
+    facts["decision"]["excess_cost"] = 0.00100003
+    facts["behavior"][0]["proportion"] = 0.9499997
+    facts["parity"]["max_error"] = 1.0000003e-5
+    facts["bundle_bytes"] = 20_000_300
+    flips = facts["fairness"]["counterfactual_flips"][0]
+    flips["rate"] = {"value": 0.005, "low": 0.001, "high": 0.02000003}
+    set_gain(facts, 0.003, -0.0010003, 0.0049997)
+
+
+def test_a_value_just_beyond_its_limit_does_not_look_equal_to_it(params: Params) -> None:
+    context = make_context(changed(just_beyond), CONTRACT, params, CHAMPION, 5000.03)
+    found = {gate.name: gate.sentence for gate in judge(context).rejections}
+    for name, words in {
+        "calibration": ("0.08000003); ", " beyond 0.08 "),
+        "threshold": ("cost 0.100003% more", "0.100000% is allowed"),
+        "behavior: rain": ("94.99997% of", "at least 95.00000% must"),
+        "parity": ("1.0000003e-05 at most", "1e-05 is"),
+        "size": ("20.0003 MB", "20 MB are"),
+        "counterfactual flip rate: sex": ("2.000003%) of", "beyond 2.000000% "),
+        "latency": ("5,000.03 µs", "5,000 µs are"),
+    }.items():
+        assert all(word in found[name] for word in words), found[name]
+
+
 def test_the_two_groups_that_differ_most_are_named(params: Params) -> None:
     facts = changed(
         lambda f: f["fairness"]["disparities"][0]["disparity"].update(value=0.3, low=0.25, high=0.4)

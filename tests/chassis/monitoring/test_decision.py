@@ -97,6 +97,12 @@ def test_worse_performance_asks_for_retraining_when_labels_are_in() -> None:
     assert "mean loss is 0.3 in 2024-01-08 to 2024-01-14, above its limit 0.25" in sentence
 
 
+def test_a_loss_just_above_its_limit_does_not_look_equal_to_it() -> None:
+    windows = [make_window(1, loss=0.250004), make_window(8, loss=0.250004)]
+    _, sentence = decide(windows, GOOD, MATCHING, [], LABELS, RECENT, PARAMS)
+    assert "mean loss is 0.250004 in 2024-01-08 to 2024-01-14, above its limit 0.25" in sentence
+
+
 def test_few_labels_are_named_unless_a_window_has_enough() -> None:
     late = [make_window(1, loss=None, labeled=20), make_window(8, loss=None, labeled=10)]
     status, sentence = decide(late, GOOD, MATCHING, [], LABELS, RECENT, PARAMS)

@@ -1,6 +1,7 @@
 """Numbers as people read them, whatever their unit: proportions, seconds or millions."""
 
 import math
+import re
 from typing import Protocol
 
 _SMALLEST_PLAIN = 1e-6
@@ -9,6 +10,9 @@ _ROUNDING = 1e-15
 """A smaller number is the rounding error of a difference."""
 _LARGEST_PLAIN = 1e15
 """A larger number has more digits than anybody counts."""
+_MOST_DIGITS = 17
+"""Digits that tell any two doubles apart."""
+_SPECIFICATION = re.compile(r"(.*)\.(\d+)([efg%])")
 _METRICS = {
     "roc_auc": "ROC AUC",
     "pr_auc": "PR AUC",
@@ -43,8 +47,40 @@ def name_metric(metric: str) -> str:
     return _METRICS.get(metric, metric)
 
 
-def format_number(value: float, *, signed: bool = False) -> str:
-    """Return a number with four decimals, without any from 1,000 on, or with two digits if tiny."""
+def refine(specification: str, value: float, limit: float) -> str:
+    """Return a format in which a value differs from the limit that it is compared with.
+
+    Args:
+        specification: A format with a precision, such as `.1%`.
+        value: The value.
+        limit: The limit; both may be infinite or NaN.
+
+    Returns:
+        The same format, with more digits where both would look equal: 21.2% is not "above 21.2%".
+    """
+    parts = _SPECIFICATION.fullmatch(specification)
+    if parts is None or value == limit or not (math.isfinite(value) and math.isfinite(limit)):
+        return specification
+    start, digits, kind = parts.groups()
+    for precision in range(int(digits), _MOST_DIGITS):
+        specification = f"{start}.{precision}{kind}"
+        if _parse(format(value, specification)) != _parse(format(limit, specification)):
+            break
+    return specification
+
+
+def _parse(text: str) -> float:
+    return float(text.replace(",", "").rstrip("%"))
+
+
+def format_number(value: float, *, signed: bool = False, limit: float | None = None) -> str:
+    """Return a number with four decimals, without any from 1,000 on, or with two digits if tiny.
+
+    Args:
+        value: The number.
+        signed: True to write a plus before positive numbers.
+        limit: A number beside it that it is compared with, from which it must differ.
+    """
     value += 0.0  # No minus before zero.
     size = abs(value)
     if size >= _LARGEST_PLAIN:
@@ -57,7 +93,8 @@ def format_number(value: float, *, signed: bool = False) -> str:
         kind = ".4f"
     else:
         kind = ".2g"
-    return format(value, f"{'+' if signed else ''}{kind}")
+    specification = f"{'+' if signed else ''}{kind}"
+    return format(value, specification if limit is None else refine(specification, value, limit))
 
 
 def format_interval(interval: IntervalLike, *, signed: bool = False) -> str:
@@ -68,18 +105,36 @@ def format_interval(interval: IntervalLike, *, signed: bool = False) -> str:
     return f"{value} ({low} to {high})"
 
 
-def spell_number(value: float) -> str:
-    """About four digits, two of a small number; an exponent only where it would be unreadable."""
+def spell_number(value: float, limit: float | None = None) -> str:
+    """About four digits, two of a small number; an exponent only where it would be unreadable.
+
+    Args:
+        value: The number.
+        limit: A number beside it that it is compared with, from which it must differ.
+    """
     size = abs(value)
-    if size >= _LARGEST_PLAIN:
-        return f"{value:.4g}"
-    if size >= 1000:
-        return f"{value:,.0f}"
-    if size >= 0.001 or math.isnan(value):
-        return f"{value:.4g}"
     if size < _ROUNDING:
         return "0"
+    digits = "" if math.isnan(value) else _choose_digits(size)
+    text = format(value, digits if limit is None else refine(digits, value, limit))
+    return text.rstrip("0") if size < 0.001 and "e" not in text else text
+
+
+def spell_limited(value: float | None, limit: float | None) -> tuple[str, str]:
+    """Return a value and its limit as `spell_number` spells them, empty where there is none."""
+    return _spell_beside(value, limit), _spell_beside(limit, value)
+
+
+def _spell_beside(value: float | None, other: float | None) -> str:
+    return "" if value is None else spell_number(value, other)
+
+
+def _choose_digits(size: float) -> str:
+    """Return the format of a number of some size."""
+    if 1000 <= size < _LARGEST_PLAIN:
+        return ",.0f"
+    if size >= 0.001:
+        return ".4g"
     if size < _SMALLEST_PLAIN:
-        return f"{value:.2g}"
-    digits = 1 - math.floor(math.log10(size))
-    return f"{value:.{digits}f}".rstrip("0")
+        return ".2g"
+    return f".{1 - math.floor(math.log10(size))}f"

@@ -119,10 +119,8 @@ def _describe_refusal(error: BaseException) -> list[str]:
         return []
     why = " ".join(str(error).split())
     # Files are written whole or not at all.
-    return [
-        f"the operating system reports: {why}; free space or grant the permission, and run again. "
-        "Nothing is half-written."
-    ]
+    sentence = f"the operating system reports: {why}; free space or grant the permission"
+    return [f"{sentence}, and run again. Nothing is half-written."]
 
 
 def _read_own_stages(ctx: Any) -> Mapping[str, Stage]:

@@ -21,6 +21,7 @@ from mlchassis.data.shifts import (
 from mlchassis.data.tables import read_table, write_table
 from mlchassis.errors import ProjectError
 from mlchassis.files import make_folder
+from mlchassis.formatting import refine
 from mlchassis.paths import Paths
 
 REASON = "_reason"
@@ -119,10 +120,11 @@ def check_proportion(invalid: int, rows: int, reasons: "pd.Series[str]", limit: 
     """
     if invalid > limit * rows:
         commonest = reasons.value_counts().index[0]
+        digits = refine(".1%", invalid / rows, limit)
         raise ProjectError(
-            f"{invalid} of {rows} rows ({invalid / rows:.1%}) break the contract, above "
-            f"validate.max_quarantined ({limit:.1%}); the commonest reason is '{commonest}'; look "
-            "into data/quarantine, then fix the source; if the new values are right, run "
+            f"{invalid} of {rows} rows ({invalid / rows:{digits}}) break the contract, above "
+            f"validate.max_quarantined ({limit:{digits}}); the commonest reason is '{commonest}'; "
+            "look into data/quarantine, then fix the source; if the new values are right, run "
             "`make adopt` with the same DATA and TARGET, which shows what changes in contract.yaml."
         )
 
@@ -141,10 +143,11 @@ def check_duplicates(duplicates: int, rows: int, limit: float) -> None:
         ProjectError: Their proportion is above the limit.
     """
     if duplicates > limit * rows:
+        digits = refine(".1%", duplicates / rows, limit)
         raise ProjectError(
-            f"{duplicates} of {rows} rows ({duplicates / rows:.1%}) equal an earlier row in every "
-            f"column, above validate.max_duplicates ({limit:.1%}); look for a join upstream that "
-            "doubles rows, or raise the limit if different events may be equal."
+            f"{duplicates} of {rows} rows ({duplicates / rows:{digits}}) equal an earlier row in "
+            f"every column, above validate.max_duplicates ({limit:{digits}}); look for a join "
+            "upstream that doubles rows, or raise the limit if different events may be equal."
         )
 
 

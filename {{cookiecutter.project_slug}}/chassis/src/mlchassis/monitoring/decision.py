@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from scipy.special import betaincinv
 
 from mlchassis.config.params import MonitorParams
+from mlchassis.formatting import refine, spell_limited
 from mlchassis.monitoring.labels import LabelTable
 from mlchassis.monitoring.performance import describe_few_labels
 from mlchassis.monitoring.prediction_log import find_day
@@ -109,9 +110,10 @@ def _decide_quality(quality: Quality, params: MonitorParams) -> Decision:
         return "broken", f"Logged rows lack {names}, which the contract has."
     if quality.proportion > params.max_invalid:
         reason, _ = next(iter(quality.reasons.items()))
+        digits = refine(".1%", quality.proportion, params.max_invalid)
         sentence = (
-            f"{quality.proportion:.1%} of the newest rows break the contract, above "
-            f"monitor.max_invalid ({params.max_invalid:.1%}); most common: {reason}"
+            f"{quality.proportion:{digits}} of the newest rows break the contract, above "
+            f"monitor.max_invalid ({params.max_invalid:{digits}}); most common: {reason}"
         )
         if _find_low_end(quality.invalid, quality.rows) > params.max_invalid:
             return "broken", f"{sentence}."
@@ -172,9 +174,9 @@ def _decide_performance(windows: Sequence[Window], params: MonitorParams) -> Dec
     if not any(alarms):
         return "ok", "The realized performance is within its limit."
     window, performance = [pair for pair in judged if pair[1].alarm][-1]
+    value, limit = spell_limited(performance.value, performance.limit)
     sentence = (
-        f"The mean loss is {performance.value:.4g} in {window.start} to {window.end}, above its "
-        f"limit {performance.limit:.4g}"
+        f"The mean loss is {value} in {window.start} to {window.end}, above its limit {limit}"
     )
     return _vote(alarms, sentence, params)
 
@@ -204,13 +206,15 @@ def _decide_estimate(newest: Window) -> Decision:
     performance = newest.performance
     if performance is None or not performance.expects_alarm:
         return "ok", "The estimated performance is within its limit."
+    value, limit = spell_limited(performance.estimated, performance.estimated_limit)
     return "watch", (
-        f"The estimated mean loss is {performance.estimated:.4g} in {newest.start} to "
-        f"{newest.end}, above its limit {performance.estimated_limit:.4g}; labels will tell."
+        f"The estimated mean loss is {value} in {newest.start} to {newest.end}, above its limit "
+        f"{limit}; labels will tell."
     )
 
 
 def describe_test(test: DriftTest) -> str:
     """Return a test as a part of a sentence."""
     what = "missing values of " if test.statistic == "missing" else ""
-    return f"{what}'{test.column}' ({test.value:.3g}, limit {test.limit:.3g})"
+    digits = refine(".3g", test.value, test.limit)
+    return f"{what}'{test.column}' ({test.value:{digits}}, limit {test.limit:{digits}})"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from mlchassis.formatting import spell_number
+from mlchassis.formatting import refine, spell_limited, spell_number
 from mlchassis.html.blocks import Bars, Block, Lead, Section, Table, Text, Timeline, TimelinePoint
 from mlchassis.html.rendering import render_page
 from mlchassis.monitoring.results import (
@@ -83,10 +83,8 @@ def _spell_performance(performance: Performance) -> tuple[str, ...]:
     return (
         f"{performance.answered:,}",
         f"{performance.maturity:.0%}",
-        _spell(performance.value),
-        _spell(performance.limit),
-        _spell(performance.estimated),
-        _spell(performance.estimated_limit),
+        *spell_limited(performance.value, performance.limit),
+        *spell_limited(performance.estimated, performance.estimated_limit),
     )
 
 
@@ -97,7 +95,10 @@ def _describe_drift(report: MonitorReport, windows: Sequence[Window]) -> Iterato
         "they count all columns together."
     )
     ranked = sorted(windows[-1].tests, key=lambda test: -test.ratio)
-    bars = [(_name(test), test.ratio, f"{test.ratio:.2f}") for test in ranked[:_RANKED]]
+    bars = [
+        (_name(test), test.ratio, f"{test.ratio:{refine('.2f', test.ratio, 1.0)}}")
+        for test in ranked[:_RANKED]
+    ]
     yield Bars("Columns by distance", bars, "In units of the limit; above 1 is an alarm.")
     for test in ranked[:_DRAWN]:
         yield _draw_test(test, windows)
@@ -136,8 +137,7 @@ def _describe_related(window: Window) -> Iterator[Block]:
         [
             (
                 " and ".join(test.columns),
-                _spell(test.value),
-                _spell(test.limit),
+                *spell_limited(test.value, test.limit),
                 f"{test.unusual:.1%}",
                 f"{test.unusual_before:.1%}",
             )

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mlchassis.formatting import refine
+
 Status = Literal["ok", "watch", "retrain", "broken"]
 
 Statistic = Literal["distribution", "missing"]
@@ -73,10 +75,11 @@ class RelatedTest(_Limited):
     def sentence(self) -> str:
         """Part of a sentence that names both columns."""
         first, second = self.columns
+        digits = refine(".3g", self.value, self.limit)
         return (
             f"'{first}' no longer fits '{second}' (unusual together in {self.unusual:.1%} of the "
-            f"rows, {self.unusual_before:.1%} in the reference; distance {self.value:.3g}, limit "
-            f"{self.limit:.3g})"
+            f"rows, {self.unusual_before:.1%} in the reference; distance {self.value:{digits}}, "
+            f"limit {self.limit:{digits}})"
         )
 
 

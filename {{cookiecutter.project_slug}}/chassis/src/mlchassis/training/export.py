@@ -22,6 +22,7 @@ from mlchassis.evaluation.metrics import Floats
 from mlchassis.extensions.estimators import Dataset, FittedEstimator
 from mlchassis.features.code import FeatureCode
 from mlchassis.features.encoding import Columns, columns_from_frame
+from mlchassis.formatting import refine
 from mlchassis.project import Workspace
 from mlchassis.training.daily_reference.counts import describe_days
 from mlchassis.training.estimator_files import load_estimator
@@ -92,9 +93,10 @@ def _check_persons(
 def _check_size(graph: bytes, limit: float) -> None:
     megabytes = len(graph) / 1e6
     if megabytes > limit:
+        digits = refine(".1f", megabytes, limit)
         raise ProjectError(
-            f"The graph has {megabytes:.1f} MB, above export.max_megabytes ({limit:g}); use fewer "
-            "or smaller trees, or raise the limit."
+            f"The graph has {megabytes:{digits}} MB, above export.max_megabytes ({limit:g}); use "
+            "fewer or smaller trees, or raise the limit."
         )
 
 

@@ -9,6 +9,7 @@ from mlchassis.contract.model import Column, Contract, Task
 from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import Floats
 from mlchassis.features.encoding import MISSING, Columns
+from mlchassis.formatting import refine
 
 UNSEEN = "(never seen in training)"
 
@@ -55,8 +56,9 @@ def check_parity(parity: Parity, tolerance: float) -> None:
         ParityError: The largest error is above it.
     """
     if not parity.max_error <= tolerance:
+        error = f"{parity.max_error:{refine('.2g', parity.max_error, tolerance)}}"
         raise ParityError(
-            f"The ONNX graph differs from the trained model by {parity.max_error:.2g} (row "
+            f"The ONNX graph differs from the trained model by {error} (row "
             f"{parity.row} of {parity.rows}), above export.tolerance ({tolerance:g}): it was "
             "converted wrongly, so it is not exported; use an estimator or preprocessing that "
             "converts exactly."

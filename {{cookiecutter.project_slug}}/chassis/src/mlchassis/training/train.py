@@ -14,7 +14,7 @@ from mlchassis.errors import ProjectError
 from mlchassis.evaluation.metrics import metrics_for
 from mlchassis.extensions.estimators import Dataset, Estimator, FittedEstimator
 from mlchassis.extensions.metrics import CustomMetric
-from mlchassis.formatting import format_number
+from mlchassis.formatting import format_number, refine
 from mlchassis.project import Workspace
 from mlchassis.training.estimator_files import save_estimator
 from mlchassis.training.estimators.candidate import fit_candidate
@@ -91,11 +91,12 @@ def check_leakage(auc_by_feature: dict[str, float], contract: Contract, limit: f
     """
     name, auc = next(iter(auc_by_feature.items()))
     if auc > limit:
+        digits = refine(".2f", auc, limit)
         raise ProjectError(
             f"The feature '{name}' alone predicts '{contract.target.name}' with a ROC AUC of "
-            f"{auc:.2f}, above train.max_single_feature_auc ({limit:.2f}): it is most likely known "
-            "only after the event; tag its column 'leakage' in contract.yaml, or raise the limit "
-            "if it really is known in time."
+            f"{auc:{digits}}, above train.max_single_feature_auc ({limit:{digits}}): it is most "
+            "likely known only after the event; tag its column 'leakage' in contract.yaml, or "
+            "raise the limit if it really is known in time."
         )
 
 

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from mlchassis.bundle.bundle import Bundle, Golden, measure_error, read_bundle, read_pointer
 from mlchassis.contract.model import class_name
 from mlchassis.errors import ProjectError
+from mlchassis.formatting import refine
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _SECONDS = 10.0
@@ -217,8 +218,9 @@ def check_load(client: Client, requests: Sequence[Golden], options: SmokeOptions
         )
     p99 = float(np.percentile([milliseconds for _, milliseconds in sent], 99))
     if p99 > options.p99_ms:
+        shown = f"{p99:{refine('.0f', p99, options.p99_ms)}}"
         raise ProjectError(
-            f"The 99th percentile of {len(sent):,} requests to {client.url} is {p99:.0f} ms, above "
+            f"The 99th percentile of {len(sent):,} requests to {client.url} is {shown} ms, above "
             f"the limit of {options.p99_ms:g} ms (--p99-ms); give it more CPU, or roll back."
         )
     return f"load: {len(sent):,} requests in {options.seconds:g} s, 99th percentile {p99:.0f} ms"

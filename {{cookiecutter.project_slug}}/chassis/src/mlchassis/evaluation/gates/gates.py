@@ -19,7 +19,7 @@ from mlchassis.evaluation.results import (
     Units,
 )
 from mlchassis.evaluation.slices import name_rows
-from mlchassis.formatting import format_number, spell_number
+from mlchassis.formatting import format_number, refine, spell_number
 
 
 def better_than_baselines(context: GateContext) -> Iterator[GateResult]:
@@ -39,8 +39,8 @@ def _shown_better(context: GateContext, baseline: str, gain: Interval) -> GateRe
         gain,
         limit,
         gain.low > limit,
-        f"{metric} is {_signed(gain)} against the baseline '{baseline}'; the interval must lie "
-        f"above {limit:g} (judge.min_gain).",
+        f"{metric} is {_signed(gain, limit)} against the baseline '{baseline}'; the interval must "
+        f"lie above {limit:g} (judge.min_gain).",
     )
 
 
@@ -59,8 +59,8 @@ def _worth_its_complexity(context: GateContext, baseline: str, gain: Interval) -
         gain,
         margin,
         shown_better or may_be_better,
-        f"{metric} is {_signed(gain)} against the baseline '{baseline}', which is the simpler "
-        f"model: it is served instead where it is better, or where the gain stays below "
+        f"{metric} is {_signed(gain, margin)} against the baseline '{baseline}', which is the "
+        f"simpler model: it is served instead where it is better, or where the gain stays below "
         f"judge.max_regression ({margin:g}); set train.candidate.kind: linear in params.yaml then.",
     )
 
@@ -78,12 +78,13 @@ def not_worse_than_champion(context: GateContext) -> Iterator[GateResult]:
     elif champion.gain is None:
         yield _without_value(name, False, champion.obstacle)
     else:
+        gain = champion.gain
         yield _on_interval(
             name,
-            champion.gain,
+            gain,
             -margin,
-            champion.gain.low > -margin,
-            f"{context.params.judge.metric} is {_signed(champion.gain)} against the champion "
+            gain.low > -margin,
+            f"{context.params.judge.metric} is {_signed(gain, -margin)} against the champion "
             f"(version {champion.version}) on {champion.rows:,} rows that neither has seen; the "
             f"interval must lie above {-margin:g} (judge.max_regression).",
         )
@@ -135,11 +136,11 @@ def _spell_contamination(evaluation: Evaluation, limit: float, passed: bool) -> 
     contamination = evaluation.contamination
     finding = (
         f"The gain over the baseline '{contamination.baseline}' is "
-        f"{_signed(contamination.interval)} on the test split than on the validation split"
+        f"{_signed(contamination.interval, limit)} on the test split than on the validation split"
     )
+    spelled = format_number(limit, limit=contamination.interval.low)
     if passed:
-        allowed = format_number(limit)
-        return f"{finding}; up to {allowed} is within the limit (judge.max_contamination)."
+        return f"{finding}; up to {spelled} is within the limit (judge.max_contamination)."
     together = (
         "rows of one person or thing lie in several splits (set split.strategy: group and "
         "split.group), "
@@ -147,9 +148,9 @@ def _spell_contamination(evaluation: Evaluation, limit: float, passed: bool) -> 
         else ""
     )
     return (
-        f"{finding}, shown to be above {format_number(limit)}. Either the model has seen rows of "
-        f"the test split, or one of these holds: {together}the test split has another mix of rows, "
-        "its outcome has changed (see the chart of the outcome in reports/data.html), or the "
+        f"{finding}, shown to be above {spelled}. Either the model has seen rows of the test "
+        f"split, or one of these holds: {together}the test split has another mix of rows, its "
+        "outcome has changed (see the chart of the outcome in reports/data.html), or the "
         "validation split is too small (raise split.validation_days or "
         "split.validation_proportion). If that explains it, raise judge.max_contamination in "
         "params.yaml."
@@ -162,10 +163,11 @@ def cheapest_threshold(context: GateContext) -> Iterator[GateResult]:
     excess = decision.excess_cost if decision else None
     if excess is not None:
         limit = context.params.judge.max_excess_cost
+        digits = refine(".2%", excess, limit)
         sentence = (
-            f"At the bundle's threshold errors cost {excess:.2%} more on the validation split "
-            f"than at the cheapest one; {limit:.2%} is allowed: a threshold is chosen there, never "
-            "on the test split."
+            f"At the bundle's threshold errors cost {excess:{digits}} more on the validation split "
+            f"than at the cheapest one; {limit:{digits}} is allowed: a threshold is chosen there, "
+            "never on the test split."
         )
         yield _on_value("threshold", excess, limit, sentence)
 
@@ -189,9 +191,8 @@ def calibrated(context: GateContext) -> Iterator[GateResult]:
         error,
         limit,
         error.high <= limit,
-        f"The expected calibration error is {error.value:.4f} ({error.low:.4f} to "
-        f"{error.high:.4f}); the interval must not reach beyond {limit:g} "
-        "(judge.max_calibration_error).",
+        f"The expected calibration error is {_spell_limited(error, '.4f', limit)}; the interval "
+        f"must not reach beyond {limit:g} (judge.max_calibration_error).",
     )
 
 
@@ -199,9 +200,9 @@ def _leave_calibration_open(error: Interval, limit: float, units: Units) -> Gate
     """Return the result for an interval that is too wide for a verdict."""
     return _untested(
         "calibration",
-        f"The expected calibration error is {error.value:.4f} ({error.low:.4f} to "
-        f"{error.high:.4f}); {spell_units(units.count, units.unit)} are too few to tell whether it "
-        f"is beyond {limit:g} (judge.max_calibration_error).",
+        f"The expected calibration error is {_spell_limited(error, '.4f', limit)}; "
+        f"{spell_units(units.count, units.unit)} are too few to tell whether it is beyond "
+        f"{limit:g} (judge.max_calibration_error).",
     )
 
 
@@ -232,9 +233,10 @@ def no_bad_slice(context: GateContext) -> Iterator[GateResult]:
         gain.high >= limit,
         f"Of {len(slices)} slices the model compares worst in {name_rows(part.where)} "
         f"({part.rows:,} rows): {metric} is {format_number(part.value.value)}, "
-        f"{_signed(gain)} than the baseline '{baseline}' on the same rows; the interval, "
-        f"corrected for {len(comparisons)} comparisons, must reach {format_number(limit)} "
-        f"(judge.max_slice_regression). {_name_hardest(slices, metric)}",
+        f"{_signed(gain, limit)} than the baseline '{baseline}' on the same rows; the interval, "
+        f"corrected for {len(comparisons)} comparisons, must reach "
+        f"{format_number(limit, limit=gain.high)} (judge.max_slice_regression). "
+        f"{_name_hardest(slices, metric)}",
     )
 
 
@@ -316,9 +318,8 @@ def _limit_disparity(
         limit,
         disparity.low <= limit,
         f"The {worst.measure} differs most between {one} and {other}: by "
-        f"{disparity.value:.3f} ({disparity.low:.3f} to {disparity.high:.3f}); the interval, "
-        f"corrected for {compared} disparities between groups, must reach down to {limit:g} "
-        f"(judge.max_disparity.{kind}).",
+        f"{_spell_limited(disparity, '.3f', limit)}; the interval, corrected for {compared} "
+        f"disparities between groups, must reach down to {limit:g} (judge.max_disparity.{kind}).",
     )
 
 
@@ -333,22 +334,23 @@ def ignores_group(context: GateContext) -> Iterator[GateResult]:
             rate,
             limit,
             rate.high <= limit,
-            f"{rate.value:.1%} ({rate.low:.1%} to {rate.high:.1%}) of {flips.rows:,} rows get "
-            f"another answer when {flips.column} alone is changed; the interval must not reach "
-            f"beyond {limit:.1%} (judge.max_counterfactual_flip_rate).",
+            f"{_spell_limited(rate, '.1%', limit)} of {flips.rows:,} rows get another answer when "
+            f"{flips.column} alone is changed; the interval must not reach beyond "
+            f"{limit:{refine('.1%', limit, rate.high)}} (judge.max_counterfactual_flip_rate).",
         )
 
 
 def behaves(context: GateContext) -> Iterator[GateResult]:
     """Behavioral tests: enough rows answer as a domain expert expects."""
     for test in context.evaluation.behavior:
+        digits = refine(".1%", test.proportion, test.limit)
         yield GateResult(
             name=f"behavior: {test.name}",
             value=test.proportion,
             limit=test.limit,
             verdict=_verdict(test.proportion >= test.limit),
-            sentence=f"{test.proportion:.1%} of {test.rows:,} rows behave ({test.kind}); at least "
-            f"{test.limit:.1%} must.",
+            sentence=f"{test.proportion:{digits}} of {test.rows:,} rows behave ({test.kind}); "
+            f"at least {test.limit:{digits}} must.",
         )
 
 
@@ -369,8 +371,8 @@ def fast_enough(context: GateContext) -> Iterator[GateResult]:
     latency = context.latency_us
     limit = context.params.judge.max_latency_us
     sentence = (
-        f"One record takes {latency:,.0f} µs on this machine; {limit:,g} µs are allowed "
-        "(judge.max_latency_us)."
+        f"One record takes {latency:{refine(',.0f', latency, limit)}} µs on this machine; "
+        f"{limit:,g} µs are allowed (judge.max_latency_us)."
     )
     yield _on_value("latency", latency, limit, sentence)
 
@@ -378,18 +380,19 @@ def fast_enough(context: GateContext) -> Iterator[GateResult]:
 def graph_equals_model(context: GateContext) -> Iterator[GateResult]:
     """The exported graph answers as the trained model did."""
     parity = context.evaluation.parity
+    error, limit = parity.max_error, parity.limit
     sentence = (
-        f"The graph is off the trained model by {parity.max_error:.1e} at most; {parity.limit:g} "
-        "is allowed."
+        f"The graph is off the trained model by {error:{refine('.1e', error, limit)}} at most; "
+        f"{limit:g} is allowed."
     )
-    yield _on_value("parity", parity.max_error, parity.limit, sentence)
+    yield _on_value("parity", error, limit, sentence)
 
 
 def small_enough(context: GateContext) -> Iterator[GateResult]:
     """A large graph loads slowly and crowds the cache."""
     size = context.evaluation.bundle_bytes / 1e6
     limit = context.params.export.max_megabytes
-    sentence = f"The graph has {spell_number(size)} MB; {limit:g} MB are allowed."
+    sentence = f"The graph has {spell_number(size, limit)} MB; {limit:g} MB are allowed."
     yield _on_value("size", size, limit, sentence)
 
 
@@ -436,9 +439,18 @@ def _name_group(group: GroupResult) -> str:
     return f"{name_rows(group.where)} ({group.value:.3f} in {group.rows:,} rows)"
 
 
-def _signed(gain: Interval) -> str:
+def _spell_limited(interval: Interval, digits: str, limit: float) -> str:
+    """Spell a value with its interval, each with enough digits to compare it with a limit."""
+    value, low, high = (
+        format(each, refine(digits, each, limit))
+        for each in (interval.value, interval.low, interval.high)
+    )
+    return f"{value} ({low} to {high})"
+
+
+def _signed(gain: Interval, limit: float) -> str:
     direction = "better" if gain.value >= 0 else "worse"
-    low, high = (format_number(end, signed=True) for end in (gain.low, gain.high))
+    low, high = (format_number(end, signed=True, limit=limit) for end in (gain.low, gain.high))
     return f"{format_number(abs(gain.value))} {direction} ({low} to {high})"
 
 
