@@ -14,7 +14,7 @@ from mlchassis.cli.app import app
 from mlchassis.cli.launch import Composition
 from mlchassis.features.code import load_feature_code
 from mlchassis.printable import LONGEST_VALUE, printable, show_value
-from mlchassis.terminal import confirm, echo, fail
+from mlchassis.terminal import confirm, echo, fail, open_progress
 
 OWN = Composition("ml_service.project:project", "ml_service.service:service")
 FEATURES = load_feature_code(compute_features)
@@ -133,3 +133,18 @@ def test_trace_prints_what_a_client_sent_as_escapes(
 
 def test_a_traceback_shows_no_variables() -> None:
     assert app.pretty_exceptions_show_locals is False
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_progress_bar_is_shown_only_in_a_terminal(
+    terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    with open_progress() as bar:
+        bar.advance(bar.add_task("rows", total=2))
+    assert ("rows" in stream.getvalue()) is terminal

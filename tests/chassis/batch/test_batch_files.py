@@ -401,9 +401,23 @@ def test_parts_behind_a_link_are_not_those_of_an_earlier_run(
     assert kept.read_text().strip() == "planted"
 
 
-def test_a_summary_has_a_line_for_each_fact(scorer: Scorer, tmp_path: Path) -> None:
+def test_an_empty_file_among_others_is_named_with_what_to_do(score: Score, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    write(folder / "a.csv", HEADER, LINE)
+    (folder / "b.csv").touch()
+    with pytest.raises(ProjectError, match=r"b\.csv is empty; export .* header, or delete it\."):
+        score(folder)
+    write(folder / "b.csv", HEADER)
+    assert len(score(folder)) == 1
+
+
+def test_a_summary_has_a_line_for_each_fact(
+    scorer: Scorer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     deploy_bundle(scorer.bundle.path, tmp_path / "store", "drawn", "1", FEATURES)
     source = write(tmp_path / "in.csv", "amount,late", "1.5,true")
     lines = score_deployed(tmp_path / "store", str(source), tmp_path / "out.parquet", FEATURES)
     assert "1 rows answered, 0 in quarantine" in lines[0]
     assert lines[1:] == ["not needed, and left out of the answers: 'late'"]
+    # The bar is for a terminal.
+    assert capsys.readouterr().err == ""

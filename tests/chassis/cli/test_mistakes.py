@@ -149,7 +149,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     ),
     "an empty file": (
         *(write("orders.csv", b""), "ingest"),
-        r"orders\.csv is empty; give it the table with its header",
+        r"orders\.csv is empty; export the table again with its header, or delete it",
     ),
     "a header without rows": (
         *(write("orders.csv", "order_id,ordered_at,size,price,color,returned\n"), "ingest"),

@@ -54,6 +54,7 @@ from mlchassis.sources.files import (
     to_frame,
 )
 from mlchassis.sources.parsing import parse_column
+from mlchassis.terminal import open_progress
 
 CHUNK_ROWS = 100_000
 
@@ -376,9 +377,6 @@ def _answer(frame: pd.DataFrame, job: _Job) -> pd.DataFrame:
 
 def score_deployed(store: Path, source: str, output: Path, features: FeatureCode) -> list[str]:
     """Score files with the deployed model, with a progress bar; return the lines of a summary."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     pointer = read_pointer(store)
     if pointer is None:
         raise ProjectError(f"Nothing is deployed in {store}; run `make deploy`.")
@@ -387,7 +385,7 @@ def score_deployed(store: Path, source: str, output: Path, features: FeatureCode
     threads = (os.cpu_count() or 1) // workers
     scorer = Scorer(load_deployed(store, pointer.digest, features), features, threads)
     started = time.perf_counter()
-    with Progress(console=Console(stderr=True)) as bar:
+    with open_progress() as bar:
         task = bar.add_task("rows", total=_count_rows(list_inputs(source)))
         result = score_files(source, output, scorer, partial(bar.advance, task), workers=workers)
     pace = (result.scored + result.quarantined) / (time.perf_counter() - started)

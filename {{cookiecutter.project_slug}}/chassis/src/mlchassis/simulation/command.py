@@ -1,10 +1,8 @@
 """The command `simulate`: progress, then the table, the files and their places."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mlchassis.files import write_text
@@ -15,6 +13,7 @@ from mlchassis.simulation.output.picture import render_picture
 from mlchassis.simulation.output.table import list_lines, render_table
 from mlchassis.simulation.results import Simulation
 from mlchassis.simulation.simulate import FOLDER, simulate
+from mlchassis.terminal import open_progress
 
 
 class ProgressBar:
@@ -42,11 +41,8 @@ class ProgressBar:
 def run_simulation(own: Workspace, options: SimulationOptions) -> Iterator[str]:
     """Run a simulation, write its results and yield lines for the terminal."""
     # The stages' output is redirected meanwhile, so the bar keeps the present stream.
-    console = Console(file=sys.stderr)
     columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(
-        *columns, console=console, redirect_stdout=False, redirect_stderr=False
-    ) as progress:
+    with open_progress(*columns, redirect=False) as progress:
         bar = ProgressBar(progress)
         result = simulate(own, options, bar)
         bar.begin("done")

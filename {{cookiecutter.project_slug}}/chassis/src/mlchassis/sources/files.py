@@ -89,7 +89,7 @@ def read_files(
     if len(files) == 1:
         del frames[0].attrs[FILE]  # Everybody knows which.
     if not any(map(len, frames)):
-        raise ProjectError(f"{params.path} holds no rows; give it the table with its header.")
+        raise ProjectError(f"{params.path} holds no rows; export the table again.")
     frames[0].attrs[NESTED] = sorted({name for file in files for name in file.nested})
     notes = [note for file in files for note in file.notes]
     frames[0].attrs[NOTES] = [*notes, *note_further_columns(files, names)]
