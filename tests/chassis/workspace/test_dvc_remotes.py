@@ -1,5 +1,6 @@
 """Content of a DVC remote against the hashes in git."""
 
+import logging
 import re
 import shutil
 import subprocess
@@ -14,6 +15,20 @@ from mlchassis.paths import Paths
 from mlchassis.workflow.pipeline import pull
 
 ROOT = Path(ml_service.__file__).parents[2]
+
+
+@pytest.fixture
+def own_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DVC with folders of this test's, and without handlers of its loggers.
+
+    Those keep the stream of the test that imported DVC first, and raise once it is closed.
+    """
+    for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    import dvc.logger  # noqa: F401 - it adds the handlers
+
+    for name in ("dvc", "dvc_data", "dvc_objects"):
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [logging.NullHandler()])
 
 
 def read_config(path: Path) -> ConfigParser:
@@ -41,18 +56,14 @@ def test_the_default_remote_is_a_folder_of_this_project_alone() -> None:
 
 
 # DVC's own use of its own dependency.
+@pytest.mark.usefixtures("own_dvc")
 @pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
 def test_a_file_that_was_replaced_in_the_remote_is_not_pulled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.chdir(tmp_path)
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
-
-    # Its handler keeps the stream of the test that imported DVC first.
-    caplog.set_level("ERROR", logger="dvc")
 
     remote = tmp_path / "remote"
     Path(".dvc").mkdir()
@@ -75,19 +86,15 @@ def test_a_file_that_was_replaced_in_the_remote_is_not_pulled(
     assert not list(tmp_path.glob("trained/*"))
 
 
+@pytest.mark.usefixtures("own_dvc")
 @pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
 def test_a_listing_that_was_replaced_in_the_remote_writes_nothing_anywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))
     project, remote = tmp_path / "project", tmp_path / "remote"
     project.mkdir()
     monkeypatch.chdir(project)
     from dvc.repo import Repo
-
-    # Its handler keeps the stream of the test that imported DVC first.
-    caplog.set_level("ERROR", logger="dvc")
 
     Path(".dvc").mkdir()
     config = (ROOT / ".dvc" / "config").read_text(encoding="utf-8")
