@@ -311,6 +311,16 @@ BROKEN_PIPELINES: list[tuple[str, Callable[[Any], object], str]] = [
     ),
     ("dependencies_exist", add("train", "deps", "data/other.csv"), "depends on 'data/other.csv'"),
     ("no_output_is_made_twice", add("train", "outs", "data/raw/x"), "is or lies in 'data/raw'"),
+    (
+        "dependencies_exist",
+        lambda document: document["stages"]["train"].update(deps="src"),
+        "dvc.yaml: 'stages.train.deps' is 'src': ",
+    ),
+    (
+        "stored_rows_outlive",
+        lambda document: document["stages"].pop("ingest"),
+        "persist: true",
+    ),
     ("parameters_of_stages", add("train", "params", "train.nothing"), "watches 'train.nothing'"),
     ("kept_by_git_or_by_dvc", add("train", "outs", "reports/x.json"), "needs {cache: false}"),
     (

@@ -55,8 +55,8 @@ def test_the_default_remote_is_a_folder_of_this_project_alone() -> None:
     assert ROOT.resolve() in place.parents
 
 
-# DVC's own use of its own dependency.
 @pytest.mark.usefixtures("own_dvc")
+# DVC's own use of its own dependency.
 @pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
 def test_a_file_that_was_replaced_in_the_remote_is_not_pulled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,9 +1,9 @@
 """Shared parts of the suites: fixtures of the project's files, and reports of violations."""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import pytest
 
@@ -12,6 +12,8 @@ from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureFunction
 from mlchassis.paths import Paths, find_project
 from mlchassis.project import Project
+
+_Content = TypeVar("_Content")
 
 SHOWN = 10
 """Violations that one failed test lists."""
@@ -64,9 +66,14 @@ def locate_project(features: FeatureFunction) -> Paths:
 
 def read_contract(paths: Paths) -> Contract:
     """Return a project's contract, or fail with the sentence that says what is wrong with it."""
+    return read_or_fail(load_contract, paths.contract)
+
+
+def read_or_fail(read: Callable[[Path], _Content], path: Path) -> _Content:
+    """Return a file's content, or fail with the sentence that says what is wrong with it."""
     sentence = ""
     try:
-        return load_contract(paths.contract)
+        return read(path)
     except ProjectError as error:
         sentence = str(error)
     # Outside the handler, so that no traceback of the chassis is shown.

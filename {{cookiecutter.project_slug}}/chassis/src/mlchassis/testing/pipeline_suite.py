@@ -1,7 +1,7 @@
 """Checks of `dvc.yaml` against the project's files, and a small run of its stages."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from mlchassis.bundle.scorer import Scorer
 from mlchassis.errors import ProjectError
 from mlchassis.paths import Paths
 from mlchassis.project import Workspace
-from mlchassis.testing.checks import ProjectSuite, require
+from mlchassis.testing.checks import ProjectSuite, read_or_fail, require
 from mlchassis.testing.small_run import SmallRun, kill_run, run_stages
+from mlchassis.workspace.dvc_yaml import PipelineStage, read_pipeline
 
 MANIFEST = "chassis/MANIFEST.json"
 DESCRIBED = "reports/source.json"
@@ -23,9 +24,8 @@ DESCRIBED = "reports/source.json"
 USERS_OF_FEATURES = ("train", "export", "evaluate")
 KILLED_STAGE = "export"
 """The stage in which a small run is killed."""
-KINDS = ("outs", "metrics", "plots")
 
-Stages = dict[str, dict[str, Any]]
+Stages = Mapping[str, PipelineStage]
 
 
 class PipelineSuite(ProjectSuite):
@@ -35,8 +35,7 @@ class PipelineSuite(ProjectSuite):
     @classmethod
     def stages(cls, paths: Paths) -> Stages:
         """The stages of dvc.yaml, by name."""
-        loaded: Stages = yaml.safe_load((paths.root / "dvc.yaml").read_text("utf-8"))["stages"]
-        return loaded
+        return read_or_fail(read_pipeline, paths.root / "dvc.yaml").stages
 
     def test_stages_watch_their_part_of_the_chassis(self, stages: Stages, paths: Paths) -> None:
         """An upgrade of the chassis reruns the stages whose code it changes."""
@@ -69,7 +68,7 @@ class PipelineSuite(ProjectSuite):
 
     def test_stored_rows_outlive_a_run(self, stages: Stages) -> None:
         """DVC deletes outputs before a stage runs; months that arrived stay."""
-        kept = {"data/raw": {"persist": True}} in stages["ingest"]["outs"]
+        kept = any(out.path == "data/raw" and out.persist for out in _find(stages, "ingest").outs)
         require([] if kept else ["dvc.yaml: write `- data/raw: {persist: true}` under ingest."])
 
     def test_dvc_remotes_verify_what_is_pulled(self, paths: Paths) -> None:
@@ -128,13 +127,9 @@ def find_run_failures(run: SmallRun) -> list[str]:
     return []
 
 
-def list_outputs(stage: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the paths of a stage's outputs with their settings."""
-    entries = [entry for kind in KINDS for entry in stage.get(kind, [])]
-    outputs: dict[str, dict[str, Any]] = {}
-    for entry in entries:
-        outputs |= {entry: {}} if isinstance(entry, str) else entry
-    return outputs
+def _find(stages: Stages, name: str) -> PipelineStage:
+    """Return a stage, empty if there is none of the name."""
+    return stages.get(name, PipelineStage())
 
 
 def find_unwatched(stages: Stages, fingerprints: set[str]) -> Iterator[str]:
@@ -142,8 +137,7 @@ def find_unwatched(stages: Stages, fingerprints: set[str]) -> Iterator[str]:
     for name in sorted(fingerprints - set(stages)):
         yield f"dvc.yaml has no stage '{name}', which the chassis has; restore it."
     for name in [name for name in stages if name in fingerprints]:
-        watched = [entry for entry in stages[name].get("params", []) if isinstance(entry, dict)]
-        if {MANIFEST: [f"fingerprints.{name}"]} not in watched:
+        if {MANIFEST: [f"fingerprints.{name}"]} not in stages[name].params:
             yield (
                 f"dvc.yaml: stage '{name}' does not watch the chassis; add under params: "
                 f"`- {MANIFEST}: [fingerprints.{name}]`."
@@ -155,7 +149,7 @@ def find_unwatched_code(stages: Stages, package: str) -> Iterator[str]:
     needed = dict.fromkeys(USERS_OF_FEATURES, ("features.py", "project.py"))
     for name, modules in {"ingest": ("project.py",), **needed}.items():
         for module in modules:
-            if f"{package}/{module}" not in stages.get(name, {}).get("deps", []):
+            if f"{package}/{module}" not in _find(stages, name).deps:
                 yield f"dvc.yaml: stage '{name}' uses {package}/{module}; list it under deps."
 
 
@@ -163,19 +157,19 @@ def find_unknown_dependencies(stages: Stages, root: Path) -> Iterator[str]:
     """Yield a sentence for each dependency that nobody makes."""
     made: list[str] = []
     for name, stage in stages.items():
-        for dependency in stage.get("deps", []):
+        for dependency in stage.deps:
             is_made = any(dependency == out or dependency.startswith(f"{out}/") for out in made)
             if not is_made and dependency != DESCRIBED and not (root / dependency).is_file():
                 yield (
                     f"dvc.yaml: stage '{name}' depends on '{dependency}', which is neither a "
                     "file nor an output of an earlier stage."
                 )
-        made += list_outputs(stage)
+        made += [output.path for output in stage.outputs]
 
 
 def find_overlaps(stages: Stages) -> Iterator[str]:
     """Yield a sentence for each output that is made twice or lies in another."""
-    made = [output for stage in stages.values() for output in list_outputs(stage)]
+    made = [output.path for stage in stages.values() for output in stage.outputs]
     for position, output in enumerate(made):
         for other in made[:position] + made[position + 1 :]:
             if output == other or output.startswith(f"{other}/"):
@@ -185,7 +179,7 @@ def find_overlaps(stages: Stages) -> Iterator[str]:
 def find_unknown_parameters(stages: Stages, params: dict[str, Any]) -> Iterator[str]:
     """Yield a sentence for each parameter that params.yaml does not have."""
     for name, stage in stages.items():
-        for dotted in filter(lambda entry: isinstance(entry, str), stage.get("params", [])):
+        for dotted in [entry for entry in stage.params if isinstance(entry, str)]:
             place: Any = params
             for part in dotted.split("."):
                 place = place.get(part, ...) if isinstance(place, dict) else ...
@@ -199,11 +193,12 @@ def find_misplaced_outputs(stages: Stages, ignored: list[str]) -> Iterator[str]:
         if line not in ignored:
             yield f".gitignore lacks the line {line}, so git would keep what DVC keeps."
     for stage in stages.values():
-        for output, settings in list_outputs(stage).items():
-            by_git = not (output.startswith(("data/", "models/")) or output.endswith(".html"))
-            if by_git is settings.get("cache", True):
+        for output in stage.outputs:
+            path = output.path
+            by_git = not (path.startswith(("data/", "models/")) or path.endswith(".html"))
+            if by_git is output.cache:
                 keeper = "{cache: false}, since git keeps it" if by_git else "DVC's cache"
-                yield f"dvc.yaml: the output '{output}' needs {keeper}."
+                yield f"dvc.yaml: the output '{path}' needs {keeper}."
 
 
 def find_unverified_remotes(config: Path) -> Iterator[str]:

@@ -20,31 +20,47 @@ class PipelineOutput(_Part):
 
     Attributes:
         path: Relative to the project.
+        cache: True if DVC keeps it, false if git does.
+        persist: True if DVC leaves it in place before the stage runs.
     """
 
     path: str
+    cache: bool = True
+    persist: bool = False
 
     @model_validator(mode="before")
     @classmethod
     def _read_entry(cls, entry: Any) -> Any:
         """Accept what DVC does: a path, or a mapping from the path to its settings."""
-        if isinstance(entry, dict) and len(entry) == 1:
-            return {"path": next(iter(entry))}
-        return {"path": entry}
+        if not isinstance(entry, dict) or len(entry) != 1:
+            return {"path": entry}
+        (path, settings), *_ = entry.items()
+        known = settings if isinstance(settings, dict) else {}
+        # A setting may also be a name in params.yaml, such as ${keep}.
+        return {
+            "path": path,
+            "cache": known.get("cache") is not False,
+            "persist": known.get("persist") is True,
+        }
 
 
 class PipelineStage(_Part):
-    """A stage; one for each item of a list (`foreach`) names its files under `do`, not here."""
+    """A stage; one for each item of a list (`foreach`) names its files under `do`, not here.
+
+    Attributes:
+        params: Names in params.yaml; mappings from another file to the names in it.
+    """
 
     deps: list[str] = []
+    params: list[str | dict[str, Any]] = []
     outs: list[PipelineOutput] = []
     metrics: list[PipelineOutput] = []
     plots: list[PipelineOutput] = []
 
     @property
-    def outputs(self) -> list[str]:
-        """Paths of everything that the stage writes."""
-        return [output.path for output in (*self.outs, *self.metrics, *self.plots)]
+    def outputs(self) -> list[PipelineOutput]:
+        """Everything that the stage writes."""
+        return [*self.outs, *self.metrics, *self.plots]
 
 
 class Pipeline(_Part):

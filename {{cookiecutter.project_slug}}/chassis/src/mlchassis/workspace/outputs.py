@@ -85,7 +85,7 @@ def read_outputs(paths: Paths, stage: str | None = None) -> list[Path]:
         return []
     stages = read_pipeline(file).stages
     chosen = [stages[name] for name in stages if stage in (None, name)]
-    return [paths.root / output for each in chosen for output in each.outputs]
+    return [paths.root / output.path for each in chosen for output in each.outputs]
 
 
 def list_files(places: Iterable[Path]) -> list[Path]:
