@@ -59,6 +59,28 @@ def test_a_key_has_no_limit_that_the_next_one_breaks(keys: list[Any]) -> None:
     assert key.kind == "integer" or (key.max_length or 0) >= 64
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "id",
+        "order_id",
+        "orderId",
+        "Order No",
+        "orderNumber",
+        "Bestellnr",
+        "Kunden-Nr.",
+        "Kundennummer",
+    ],
+)
+def test_a_column_with_a_usual_name_of_keys_is_the_key(name: str) -> None:
+    assert draft({name: [f"K{number}" for number in range(ROWS)]}).key is not None
+
+
+@pytest.mark.parametrize("name", ["paid", "Jahr", "note", "monkey"])
+def test_a_name_that_only_ends_like_a_key_is_none(name: str) -> None:
+    assert draft({name: [f"K{number}" for number in range(ROWS)]}).key is None
+
+
 LIMITS = [
     ("lat", np.linspace(24.5, 49.0, ROWS), 12, 62),
     ("long", np.linspace(-124.0, -67.0, ROWS), -153, -38),

@@ -66,6 +66,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("ingest.as_of", "2013-13", "'ingest.as_of' is '2013-13', but string should match"),
     ("ingest.as_of", "August", "'ingest.as_of' is 'August', but"),
     ("validate.max_quarantined", 1.5, "'validate.max_quarantined' is 1.5, but input should be"),
+    ("judge.min_gain", "high", "as a number; correct it."),
     ("split.strategy", "never", "'split.strategy' is 'never', but"),
     ("split.test_days", 0, "'split.test_days' is 0, but"),
     ("split.test_proportion", -0.1, "'split.test_proportion' is -0.1, but"),

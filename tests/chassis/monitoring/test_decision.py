@@ -133,8 +133,10 @@ def test_too_few_rows_are_watched() -> None:
     assert sentence.startswith("Too few rows")
 
 
-def test_an_empty_log_is_watched() -> None:
-    assert decide([], GOOD, MATCHING, [], LABELS, RECENT, PARAMS)[0] == "watch"
+def test_an_empty_log_is_watched_with_what_to_do() -> None:
+    status, sentence = decide([], GOOD, MATCHING, [], LABELS, RECENT, PARAMS)
+    assert status == "watch"
+    assert sentence.endswith("; send rows to the service first.")
 
 
 def test_a_lacking_column_is_broken() -> None:

@@ -334,7 +334,7 @@ def _explain(error: ValidationError, root: type[Params]) -> str:
         known = ", ".join(SOURCES)
         return f"'{name}.kind' is missing or unknown; known are {known}"
     value = mask_secrets(repr(first["input"]))
-    return f"'{name}' is {value}, but {first['msg'][0].lower()}{first['msg'][1:]}"
+    return f"'{name}' is {value}, but {first['msg'][0].lower()}{first['msg'][1:]}; correct it"
 
 
 def _section_fields(place: tuple[int | str, ...], root: type[Params]) -> list[str]:

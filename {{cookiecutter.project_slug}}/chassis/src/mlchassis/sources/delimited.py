@@ -141,7 +141,9 @@ def read_layout(path: Path, form: TableFormat) -> Layout:
     reader = _Rows(path, form)
     header = next(iter(reader), None)
     if header is None:
-        raise ProjectError(f"{name_file(path)} is empty; export the table again with its header, or delete it.")
+        raise ProjectError(
+            f"{name_file(path)} is empty; export the table again with its header, or delete it."
+        )
     names = tuple(normalize_text(name) for name in header)
     layout = Layout(names, reader.line)
     row = next(iter(reader), None)

@@ -22,7 +22,7 @@ from mlchassis.evaluation.metrics import Floats
 from mlchassis.extensions.estimators import Dataset, FittedEstimator
 from mlchassis.features.code import FeatureCode
 from mlchassis.features.encoding import Columns, columns_from_frame
-from mlchassis.formatting import refine
+from mlchassis.formatting import refine, spell_number
 from mlchassis.project import Workspace
 from mlchassis.training.daily_reference.counts import describe_days
 from mlchassis.training.estimator_files import load_estimator
@@ -77,7 +77,7 @@ def run(paths: Workspace, params: Params) -> str:
     )
     report.write(paths.reports)
     return (
-        f"bundle {digest[:12]}, {len(graph) / 1e6:.1f} MB, differs from the trained model by "
+        f"bundle {digest[:12]}, {spell_number(len(graph) / 1e6)} MB, differs from the trained model by "
         f"{report.parity.max_error:.1g} at most"
     )
 

@@ -28,7 +28,10 @@ MIN_CATEGORY_ROWS = 5
 LONG_TEXT = 60
 """Strings of this mean length are sentences, which are not used as features."""
 
-_KEY_NAME = re.compile(r"(?i:(^|[\W_])(id|key|uuid|guid|nr|no|number))$|[a-z](Id|ID|Key)$")
+_KEY_NAME = re.compile(
+    # In German, "number" is the end of a compound: Bestellnr, Kundennummer.
+    r"(?i:(^|[\W_])(id|key|uuid|guid|no|number)|nr\.?|nummer)$|[a-z](Id|ID|Key|Number)$"
+)
 _COUNTER_NAME = re.compile(
     r"(?i:unnamed: \d+|column \d+|level_\d+|(row[ _])?index|row[ _.]?(names?|id|no|nr|num(ber)?)"
     r"|x|x\.?1|\.\.\.1)"

@@ -197,7 +197,9 @@ def _check_is_text(path: Path, data: str) -> None:
             'ARGS="--table NAME", or with --query and a file that holds the query.'
         )
     if not head.strip():
-        raise ProjectError(f"{path} is empty; export the table again with its header, or delete it.")
+        raise ProjectError(
+            f"{path} is empty; export the table again with its header, or delete it."
+        )
     wide = head.startswith((b"\xff\xfe", b"\xfe\xff")) or find_utf16(head) is not None
     if head.startswith((b"[", b"{", b"PK\x03\x04", b"%PDF", b"PAR1")) or (
         b"\0" in head and not wide
