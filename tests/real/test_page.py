@@ -188,6 +188,9 @@ def test_it_fits_a_phone_and_every_text_can_be_read(page: Page, tmp_path: Path) 
     assert page.evaluate(FIND_FAINT_TEXT) == []
     small = "nodes => nodes.filter(n => n.getBoundingClientRect().height < 44).map(n => n.name)"
     assert page.locator("button, input, select").evaluate_all(small) == []
+    # No value of the model's card is broken into more than two lines.
+    tall = "nodes => nodes.filter(node => node.clientHeight > 48).map(node => node.textContent)"
+    assert page.locator("#card dd").evaluate_all(tall) == []
     page.screenshot(path=tmp_path / "phone.png")
     assert (tmp_path / "phone.png").stat().st_size > 10_000
 

@@ -211,7 +211,7 @@ def test_a_refusal_of_the_server_names_the_proxys_prefix(start: Callable[..., An
     url = start(ROOT_PATH="/models/orders").wait_until_serving()
     with connect(url) as connection:
         connection.sendall(b"no HTTP\r\n\r\n")
-        assert read_response(connection)[1]["type"] == "/models/orders/docs#request-refused"
+        assert read_response(connection)[1]["type"] == "/models/orders/docs#request-rejected"
 
 
 def test_trailers_without_end_are_refused_and_not_kept(start: Callable[..., Any]) -> None:
