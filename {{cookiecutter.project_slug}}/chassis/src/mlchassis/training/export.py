@@ -77,8 +77,8 @@ def run(paths: Workspace, params: Params) -> str:
     )
     report.write(paths.reports)
     return (
-        f"bundle {digest[:12]}, {spell_number(len(graph) / 1e6)} MB, differs from the trained model by "
-        f"{report.parity.max_error:.1g} at most"
+        f"bundle {digest[:12]}, {spell_number(len(graph) / 1e6)} MB, differs from the trained "
+        f"model by {report.parity.max_error:.1g} at most"
     )
 
 
