@@ -149,12 +149,8 @@ def _decide_skew(skew: Skew, params: MonitorParams) -> Decision:
 def _decide_signals(windows: Sequence[Window], params: MonitorParams) -> list[Decision]:
     """Decide on performance, drift and the estimate; first whether there are enough rows."""
     if not windows:
-        return [
-            (
-                "watch",
-                "The prediction log is empty, so nothing can be shown; send rows to the service first.",
-            )
-        ]
+        sentence = "The prediction log is empty, so nothing can be shown"
+        return [("watch", f"{sentence}; send rows to the service first.")]
     newest = windows[-1]
     if not newest.enough:
         few = f"Too few rows: the newest window has {newest.rows:,} of {params.min_rows:,}."
