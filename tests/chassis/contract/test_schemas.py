@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,7 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from mlchassis.contract.model import Column, Contract, parse_contract
+import ml_service
+from mlchassis.contract.model import Column, Contract, load_contract, parse_contract
 from mlchassis.contract.schemas import example_record, generate_rows, request_model
 from mlchassis.contract.table_checks import find_reasons
 from mlchassis.data.tables import coerce
@@ -204,6 +207,16 @@ def test_the_contracts_own_examples_keep_it(contract: Contract) -> None:
     records = [example_record(contract, position) for position in range(most)]
 
     assert find_refused(records, contract) == set()
+
+
+def test_the_request_on_the_samples_page_keeps_the_contract() -> None:
+    root = Path(ml_service.__file__).parents[2]
+    page = (root / "docs" / "sample.md").read_text(encoding="utf-8")
+    (body,) = re.findall(
+        r"curl \S+/predict -H 'Content-Type: application/json' -d '(.*?)'", page, re.DOTALL
+    )
+    contract = load_contract(root / "contract.yaml")
+    assert find_refused(json.loads(body)["records"], contract) == set()
 
 
 def test_absent_equals_null(contract: Contract) -> None:

@@ -92,6 +92,7 @@ def test_a_missing_or_plain_media_type_is_refused(client: TestClient, path: str)
     for media_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
         answer = client.post(path, content=b"{}", headers={"Content-Type": media_type})
         assert answer.status_code == 415
+        assert "send the header `Content-Type: application/json`" in answer.json()["detail"]
 
 
 def test_a_compressed_body_is_refused(client: TestClient) -> None:

@@ -127,7 +127,11 @@ def _read_content_type(value: bytes, allowed: Sequence[bytes]) -> ContentType:
     parameters = _read_parameters(value.strip()[len(media_type) :].strip())
     if media_type not in allowed or parameters is None or not _is_utf8(parameters):
         names = b" or ".join(allowed).decode()
-        raise ProblemError(UNSUPPORTED_MEDIA_TYPE, f"Only {names} in UTF-8 is read here.", _CLOSE)
+        detail = (
+            f"Only {names} in UTF-8 is read here; send the header "
+            f"`Content-Type: {allowed[0].decode()}`, if the body is of that type."
+        )
+        raise ProblemError(UNSUPPORTED_MEDIA_TYPE, detail, _CLOSE)
     if media_type == b"text/csv" and set(parameters) - _CSV_PARAMETERS:
         # RFC 4180 knows these two; another one, such as a delimiter, would change the cells.
         raise ProblemError(
