@@ -214,6 +214,17 @@ def test_a_refusal_of_the_server_names_the_proxys_prefix(start: Callable[..., An
         assert read_response(connection)[1]["type"] == "/models/orders/docs#request-rejected"
 
 
+def test_a_request_that_is_not_http_is_counted(start: Callable[..., Any]) -> None:
+    url = start().wait_until_serving()
+    with connect(url) as connection:
+        connection.sendall(b"no HTTP\r\n\r\n")
+        assert read_response(connection)[0] == 400
+    with connect(url) as connection:
+        connection.sendall(write_head("Connection: close", target="GET /metrics"))
+        metrics = read_all(connection).decode()
+    assert 'service_requests_total{method="unknown",route="unknown",status="400"} 1.0' in metrics
+
+
 def test_trailers_without_end_are_refused_and_not_kept(start: Callable[..., Any]) -> None:
     service = start()
     url = service.wait_until_serving()

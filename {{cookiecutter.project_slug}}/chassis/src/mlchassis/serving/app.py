@@ -134,6 +134,7 @@ def _make_api(parts: _Parts) -> DocumentedAPI:
     # FastAPI and Starlette part it from a path, or do without, as the proxy leaves it to them.
     app.root_path = parts.settings.root_path
     app.state.holder = parts.holder
+    app.state.metrics = parts.metrics
     _describe_model(app, parts.holder.current)
     app.add_exception_handler(ProblemError, answer_problem)
     app.add_exception_handler(HTTPException, answer_http_exception)

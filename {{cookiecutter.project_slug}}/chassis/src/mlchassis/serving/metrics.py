@@ -98,6 +98,10 @@ class Metrics:
         requests.inc()
         latencies.observe(seconds)
 
+    def count_refusal(self, status: int) -> None:
+        """Count a request or a connection that was refused before the application saw it."""
+        self.count_request("unknown", "unknown", status, 0.0)
+
     def count_rows(self, rows: int, statistics: BatchStatistics) -> None:
         """Count rows that were answered, with their missing values and predictions."""
         self._rows.inc(rows)

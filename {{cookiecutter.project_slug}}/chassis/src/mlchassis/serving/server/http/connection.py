@@ -384,7 +384,7 @@ class Connection(asyncio.Protocol):
 
     def _write_problem(self) -> None:
         if self._problem is not None:
-            self.write(write_refusal(self._problem, self._root_path))
+            self._send_refusal(self._problem)
         self._linger()
 
     def _refuse_connection(self) -> None:
@@ -393,8 +393,12 @@ class Connection(asyncio.Protocol):
             return
         self._limits.lingering_refusals += 1
         self._refused = True
-        self.write(write_refusal(refuse_connection(), self._root_path))
+        self._send_refusal(refuse_connection())
         self._linger()
+
+    def _send_refusal(self, problem: ProblemError) -> None:
+        self.write(write_refusal(problem, self._root_path))
+        self._limits.count_refusal(problem.kind.status)
 
     def _close(self, exchange: Exchange) -> None:
         """Close after a response; where the client still sends, let it read that first."""

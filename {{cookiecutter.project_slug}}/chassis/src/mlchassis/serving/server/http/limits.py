@@ -1,7 +1,8 @@
 """Limits of connections: bytes of headers, seconds of silence, number of connections."""
 
 import resource
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from mlchassis.config.settings import ServiceSettings
 
@@ -20,6 +21,10 @@ _MAX_CONNECTIONS = 10_000
 _MAX_ACCEPTS = 128
 
 
+def _count_nothing(status: int) -> None:
+    del status
+
+
 @dataclass
 class ConnectionLimits:
     """Limits of all connections of a process.
@@ -34,6 +39,7 @@ class ConnectionLimits:
         linger_bytes: Bytes that are discarded after the last response of a connection.
         lingering_refusals: Connections beyond the limit whose 503 is on its way.
         stopping: True if each response is the last one of its connection.
+        count_refusal: Called with the status of each response that no application gave.
     """
 
     max_connections: int
@@ -44,6 +50,7 @@ class ConnectionLimits:
     linger_bytes: int
     lingering_refusals: int = 0
     stopping: bool = False
+    count_refusal: Callable[[int], None] = field(default=_count_nothing)
 
     @property
     def max_lingering_refusals(self) -> int:
