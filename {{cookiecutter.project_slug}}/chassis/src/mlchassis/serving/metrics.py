@@ -98,8 +98,8 @@ class Metrics:
         requests.inc()
         latencies.observe(seconds)
 
-    def count_refusal(self, status: int) -> None:
-        """Count a request or a connection that was refused before the application saw it."""
+    def count_rejection(self, status: int) -> None:
+        """Count a request or a connection that was rejected before the application saw it."""
         self.count_request("unknown", "unknown", status, 0.0)
 
     def count_rows(self, rows: int, statistics: BatchStatistics) -> None:

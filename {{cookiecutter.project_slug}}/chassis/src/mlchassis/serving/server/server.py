@@ -58,7 +58,7 @@ def run_server(
     model = load_model(settings.store, features, settings.max_rows, settings.model_threads)
     app = create_app(settings, model, logger=logger, worker_status=worker_status, service=service)
     limits = make_limits(settings)
-    limits.count_refusal = app.state.metrics.count_refusal
+    limits.count_rejection = app.state.metrics.count_rejection
     config = _configure(app, limits, settings)
     server = _Server(config, app.state.holder, settings.shutdown_delay_seconds, limits, announce)
     # What lives as long as the process need not be looked through for garbage ever again.

@@ -398,7 +398,7 @@ class Connection(asyncio.Protocol):
 
     def _send_refusal(self, problem: ProblemError) -> None:
         self.write(write_refusal(problem, self._root_path))
-        self._limits.count_refusal(problem.kind.status)
+        self._limits.count_rejection(problem.kind.status)
 
     def _close(self, exchange: Exchange) -> None:
         """Close after a response; where the client still sends, let it read that first."""

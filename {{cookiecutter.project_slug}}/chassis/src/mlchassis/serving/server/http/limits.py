@@ -39,7 +39,7 @@ class ConnectionLimits:
         linger_bytes: Bytes that are discarded after the last response of a connection.
         lingering_refusals: Connections beyond the limit whose 503 is on its way.
         stopping: True if each response is the last one of its connection.
-        count_refusal: Called with the status of each response that no application gave.
+        count_rejection: Called with the status of each response that no application gave.
     """
 
     max_connections: int
@@ -50,7 +50,7 @@ class ConnectionLimits:
     linger_bytes: int
     lingering_refusals: int = 0
     stopping: bool = False
-    count_refusal: Callable[[int], None] = field(default=_count_nothing)
+    count_rejection: Callable[[int], None] = field(default=_count_nothing)
 
     @property
     def max_lingering_refusals(self) -> int:
