@@ -88,7 +88,7 @@ def test_a_judgement_of_an_earlier_run_changes_nothing(
 
 
 def test_trees_no_better_than_the_linear_model_give_way_to_it(
-    paths: Workspace, monkeypatch: pytest.MonkeyPatch
+    paths: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def judge() -> None:
         write_judgement(paths, better_than_linear="rejected")
@@ -96,6 +96,7 @@ def test_trees_no_better_than_the_linear_model_give_way_to_it(
     sentence = run_rejected(paths, monkeypatch, judge, lambda: None)
 
     assert load_params(paths.params).train.candidate.kind == "linear"
+    assert "nothing to fix: the linear model is as good" in capsys.readouterr().out
     # The second run stopped before the gates, so the judgement is not of the linear model.
     assert "the sentence above gives the reason" in sentence
 

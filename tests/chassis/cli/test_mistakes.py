@@ -184,7 +184,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     ),
     "a contract that is not YAML": (
         *(write("contract.yaml", "schema: ["), "validate"),
-        r"contract\.yaml is not valid YAML",
+        r"contract\.yaml is not valid YAML: line 1, column 10: .*; correct it there\.",
     ),
     "a contract in another encoding": (
         *(save_in_latin_1("contract.yaml"), "validate"),

@@ -120,7 +120,7 @@ def test_nothing_declared_is_nothing_asked(tmp_path: Path, rows: pd.DataFrame, t
         ("proportion: 0.95", "proportion: 95", "less than or equal to 1"),
         ("kind: invariance", "kind: invariant", "tests.1"),
         ("score: up", "score: sideways", "tests.2.direction.score: input should be 'up' or 'down'"),
-        ("tests:", "tests: {", "cannot be read"),
+        ("tests:", "tests: {", "cannot be read: line "),
         ("tests:", "until: 2020-99-99\ntests:", "cannot be read"),
     ],
 )

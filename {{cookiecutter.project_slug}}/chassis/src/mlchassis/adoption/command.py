@@ -34,8 +34,8 @@ def adopt_and_run(paths: Workspace, options: AdoptionOptions) -> None:
     if "better than linear" in rejecting and not _is_linear(paths):
         serve_linear(paths)
         echo(
-            "adopt: the linear model is as good as the trees, so it is judged instead "
-            "(train.candidate.kind in params.yaml)"
+            "adopt: nothing to fix: the linear model is as good as the trees, so it is trained and "
+            "judged instead (train.candidate.kind in params.yaml)"
         )
         code, rejecting = _run_pipeline(paths)
     echo("Decide next, then commit:")

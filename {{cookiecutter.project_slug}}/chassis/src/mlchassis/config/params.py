@@ -18,7 +18,7 @@ from mlchassis.config.fields import Count, Month, Positive, Proportion
 from mlchassis.config.renamed_keys import RENAMED_KEYS
 from mlchassis.config.section import ParamsSection
 from mlchassis.config.source_params import SOURCES, ColumnFormat, OwnParams, SourceParams
-from mlchassis.errors import ProjectError
+from mlchassis.errors import ProjectError, describe_yaml_error
 from mlchassis.masking import mask_address, mask_secrets, name_secret
 
 Metric = Literal["roc_auc", "pr_auc", "accuracy", "log_loss", "brier", "ece", "rmse", "mae", "r2"]
@@ -271,8 +271,8 @@ def parse_params(text: str, source: str = "params.yaml", model: type[Params] = P
         raw = yaml.safe_load(text)
     # A date or number that is none, or nesting without end, is not a YAMLError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        detail = " ".join(str(error).split())
-        raise ParamsError(f"{source} is not valid YAML: {detail}.") from None
+        detail = describe_yaml_error(error)
+        raise ParamsError(f"{source} is not valid YAML: {detail}; correct it there.") from None
     try:
         params = model.model_validate(raw)
     except ValidationError as error:

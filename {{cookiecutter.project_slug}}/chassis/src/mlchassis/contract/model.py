@@ -26,6 +26,7 @@ from mlchassis.contract.checks import (
     check_roles,
     suggest,
 )
+from mlchassis.errors import describe_yaml_error
 
 Kind = Literal["number", "integer", "boolean", "string", "timestamp"]
 Role = Literal["key", "event_time", "feature", "target", "slice", "leakage", "pii", "sensitive"]
@@ -228,7 +229,7 @@ def _parse(text: str, source: str) -> Contract:
     # A date or number that is none, or nesting without end, is not a YAMLError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ContractError(
-            f"{source} is not valid YAML: {' '.join(str(error).split())}."
+            f"{source} is not valid YAML: {describe_yaml_error(error)}; correct it there."
         ) from None
     _check_size(raw, source)
     if not isinstance(raw, dict):

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlchassis.contract.model import ClassLabel, Column, Contract
 from mlchassis.contract.table_checks import frame_schema
-from mlchassis.errors import ProjectError
+from mlchassis.errors import ProjectError, describe_yaml_error
 from mlchassis.evaluation.metrics import Floats
 from mlchassis.evaluation.results import BehaviorResult
 
@@ -115,7 +115,10 @@ def load_tests(path: Path) -> tuple[Test, ...]:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     # A date or number that is none, or nesting without end, is not a YAMLError.
     except (FileNotFoundError, yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BehaviorError(f"{path.name} cannot be read ({error}); restore it.") from None
+        raise BehaviorError(
+            f"{path.name} cannot be read: {describe_yaml_error(error)}; correct it, or restore it "
+            "from git."
+        ) from None
     try:
         return _File.model_validate(raw).tests or ()
     except ValidationError as error:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from mlchassis.errors import ProjectError
+from mlchassis.errors import ProjectError, describe_yaml_error
 
 
 class _Part(BaseModel):
@@ -83,8 +83,9 @@ def read_pipeline(path: Path) -> Pipeline:
         ) from None
     # A date or number that is none, or nesting without end, is not a YAMLError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        detail = " ".join(str(error).split())
-        raise ProjectError(f"{path.name} is not valid YAML: {detail}.") from None
+        raise ProjectError(
+            f"{path.name} is not valid YAML: {describe_yaml_error(error)}; correct it there."
+        ) from None
     if not isinstance(document, dict) or not isinstance(document.get("stages"), dict):
         raise ProjectError(f"{path.name} has no stages; restore it from git.")
     try:
