@@ -5,14 +5,18 @@ import yaml
 
 from mlchassis.errors import describe_yaml_error
 
+OPEN = (
+    "line 2, column 9: expected ',' or '}', but got '<stream end>' while parsing a flow mapping "
+    "from line 2 on"
+)
+
 
 @pytest.mark.parametrize(
     ("text", "described"),
     [
         (
-            "a: 1\nb: [1, 2\n",
-            "line 3, column 1: expected ',' or ']', but got '<stream end>' "
-            "while parsing a flow sequence from line 2 on",
+            "a: 1\nb: {c: 1",
+            OPEN,
         ),
         ("a: 1\nb: c: 2", "line 2, column 5: mapping values are not allowed here"),
         ("a: 2020-99-99", "month must be in 1..12"),
