@@ -11,9 +11,10 @@ class ProjectError(Exception):
 
 def describe_yaml_error(error: Exception) -> str:
     """Return the problem of an error of PyYAML with its line; the text of another error."""
-    problem, mark = (getattr(error, name, None) for name in ("problem", "problem_mark"))
-    if not problem or mark is None:
+    problem = getattr(error, "problem", None)
+    place = getattr(error, "problem_mark", None)
+    if not problem or place is None:
         return " ".join(str(error).split())
-    begin = getattr(error, "context_mark", None)
-    context = f" {error.context} from line {begin.line + 1} on" if begin is not None else ""
-    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}{context}"
+    context, begin = (getattr(error, name, None) for name in ("context", "context_mark"))
+    around = f" {context} from line {begin.line + 1} on" if context and begin is not None else ""
+    return f"line {place.line + 1}, column {place.column + 1}: {problem}{around}"
