@@ -365,3 +365,16 @@ def test_columns_of_numbers_and_of_names_are_not_tried_in_every_form_of_dates(
     assert infer([f"{n * 0.731 - 300:.4f}" for n in range(3000)]).kind == "number"
     assert infer([f"town {n}" for n in range(3000)]).kind == "string"
     assert len(tried) < 300
+
+
+def test_the_quick_look_at_a_format_misses_no_time_of_it() -> None:
+    moments = [datetime(2024, 1, 2, 3, 4, 5, 6, UTC), datetime(1999, 12, 31, 23, 59, tzinfo=UTC)]
+    formats = [date for date in dates._candidates(dates._DAY_FIRST) if "%" in date]
+    assert len(formats) > 400
+    for date in formats:
+        for moment in moments:
+            time = moment.strftime(date)
+            wide = time.translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩"))
+            for string in (time, f" {time.lower()}", f"{time} UTC", wide, "x"):
+                read = try_time(string, ColumnFormat(dates=(date,))) is not None
+                assert dates._reads_any([string], date) == read, (date, string)

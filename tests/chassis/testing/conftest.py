@@ -133,10 +133,9 @@ class SmallProject:
         """Run the suites, or the tests whose names hold one of some words."""
         outcomes = Outcomes()
         arguments = ["-k", " or ".join(tests)] if tests else []
-        pytest.main(
-            [f"--rootdir={self.root}", "-q", "--durations=6", str(self.root), *arguments],
-            [outcomes],
-        )
+        # That plugin collects all garbage of the process five times at the end of each run.
+        options = ["-q", "--durations=6", "-p", "no:unraisableexception"]
+        pytest.main([f"--rootdir={self.root}", *options, str(self.root), *arguments], [outcomes])
         assert outcomes.passed or outcomes.failed or outcomes.skipped
         return outcomes
 

@@ -23,20 +23,32 @@ def set_values(text: str, settings: Mapping[str, tuple[Any, str | None]]) -> str
     Raises:
         ProjectError: A name is not there.
     """
-    for name, (value, comment) in settings.items():
-        pair = _find_pair(text, name.split("."))
-        if pair is None:
-            raise ProjectError(
-                f"params.yaml lacks '{name}'; write the key into its section, or restore the file "
-                "from git."
-            )
-        key, old = pair
+    document = yaml.compose(text, Loader=yaml.SafeLoader)
+    pairs = [(_require_parameter(document, name), *new) for name, new in settings.items()]
+    # From the end of the text on, so that the lines of the others keep their numbers.
+    for (key, old), value, comment in sorted(pairs, key=_find_first_line, reverse=True):
         indent = " " * key.start_mark.column
         entry = f"{indent}{key.value}: {dump_flow(value)}"
         note = _read_comment(text, old) if comment is None else printable(comment)
         line = f"{entry.ljust(_COMMENT_COLUMN - 1)} # {note}\n" if note else f"{entry}\n"
         text = _replace_lines(text, key.start_mark.line, _find_last_line(old), [line])
     return text
+
+
+def _require_parameter(document: yaml.Node, name: str) -> tuple[yaml.Node, Any]:
+    pair = _find_in(document, name.split("."))
+    if pair is None:
+        raise ProjectError(
+            f"params.yaml lacks '{name}'; write the key into its section, or restore the file "
+            "from git."
+        )
+    return pair
+
+
+def _find_first_line(setting: tuple[tuple[yaml.Node, Any], Any, str | None]) -> int:
+    (key, _), *_ = setting
+    line: int = key.start_mark.line
+    return line
 
 
 def set_source(text: str, source: OwnParams) -> str:
@@ -137,7 +149,10 @@ def dump_flow(value: Any) -> str:
 
 def _find_pair(text: str, path: NodePath) -> tuple[yaml.Node, Any] | None:
     """Find the key and the value at a place; None without it."""
-    node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    return _find_in(yaml.compose(text, Loader=yaml.SafeLoader), path)
+
+
+def _find_in(node: Any, path: NodePath) -> tuple[yaml.Node, Any] | None:
     pair = None
     for name in path:
         pairs = node.value if isinstance(node, yaml.MappingNode) else []

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from mlchassis.config.source_params import ColumnFormat
-from mlchassis.contract.cells import JAVASCRIPT, is_naive_time, read_time
+from mlchassis.contract.cells import JAVASCRIPT, is_naive_time, read_time, time_pattern
 
 _DAY_FIRST = ("%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y", "%d/%m/%y", "%d-%m-%y", "%d %m %Y")
 _MONTH_FIRST = ("%m/%d/%Y", "%m-%d-%Y", "%m.%d.%Y", "%m/%d/%y", "%m-%d-%y", "%m.%d.%y")
@@ -206,11 +207,34 @@ def _try_candidates(strings: Sequence[str], order: Sequence[str]) -> tuple[list[
     for candidate in _candidates(order):
         if not rest:
             break
-        if len(_unread(some, (candidate,))) < len(some):
+        if _reads_any(some, candidate):
             used.append(candidate)
             rest = _unread(rest, (candidate,))
             some = _pick_by_shape(rest)
     return used, rest
+
+
+def _reads_any(strings: Sequence[str], date: str) -> bool:
+    """Return whether a format parses any of the strings."""
+    form = ColumnFormat(dates=(date,))
+    pattern = _find_pattern(date)
+    return any(
+        (pattern.match(string) or not _is_plain(string)) and try_time(string, form) is not None
+        for string in strings
+    )
+
+
+def _is_plain(string: str) -> bool:
+    return string.isascii() and string.isprintable()
+
+
+@cache
+def _find_pattern(date: str) -> re.Pattern[str]:
+    """Return an expression that every plain ASCII time of a format matches.
+
+    `strptime` keeps only a few formats compiled, and a column is tried with hundreds of them.
+    """
+    return re.compile(time_pattern(ColumnFormat(dates=(date,))))
 
 
 def _pick_by_shape(strings: Sequence[str]) -> list[str]:
