@@ -17,6 +17,8 @@ from mlchassis.registry.mlflow_ui import ui_command, ui_environment
 from mlchassis.registry.tracking import TrackingError, connect
 from mlchassis.registry.tracking_uri import TrackingSettings, resolve_tracking_location
 
+pytestmark = pytest.mark.one_python
+
 ROOT = Path(ml_service.__file__).parents[2]
 ODBC = "DRIVER%3D%7BODBC%20Driver%2018%7D%3BUID%3Dbob%3BPWD%3Ds3cr3t"
 WITH_SECRET = [

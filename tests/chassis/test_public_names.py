@@ -8,6 +8,8 @@ import pytest
 import mlchassis
 from mlchassis import testing
 
+pytestmark = pytest.mark.one_python
+
 TRAINING = {
     *("dvc", "joblib", "lightgbm", "matplotlib", "mlflow", "onnx", "onnxmltools", "optuna"),
     *("pandas", "pandera", "pyarrow", "scipy", "skl2onnx", "sklearn", "sqlalchemy", "typer"),

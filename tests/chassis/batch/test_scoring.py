@@ -15,6 +15,8 @@ from mlchassis.contract.schemas import PANDAS_TYPES, generate_rows
 from mlchassis.errors import ProjectError
 from mlchassis.features.code import FeatureCode, load_feature_code
 
+pytestmark = pytest.mark.one_python
+
 FEATURES = load_feature_code(compute_features)
 
 
@@ -133,7 +135,6 @@ def test_broken_rows_go_to_quarantine_with_their_reason(
     assert not set(answers["row"]) & {3, 5, 7}
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize("change", ["input", "model"])
 def test_with_other_input_or_another_model_it_starts_over(
     source: Path, scorer: Scorer, tmp_path: Path, change: str

@@ -33,6 +33,8 @@ from mlchassis.prediction_log.reading import read_entries
 from mlchassis.prediction_log.segments import name_host
 from mlchassis.workspace.outputs import keep_edited, list_foreign, recording
 
+pytestmark = pytest.mark.one_python
+
 OWN = Composition("ml_service.project:project", "ml_service.service:service")
 PACKAGE = "ml_service"
 KEY, OTHER = "K-00010", "K-00011"
@@ -402,7 +404,6 @@ print(count)
 """
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize("key", [KEY, "size"])
 def test_a_killed_run_and_another_end_as_one_run_does(
     held: Paths, tmp_path: Path, key: str
@@ -431,7 +432,6 @@ def test_a_killed_run_and_another_end_as_one_run_does(
     assert int(done.stdout) >= MOMENTS
 
 
-@pytest.mark.one_python
 def test_the_source_does_not_bring_a_forgotten_row_back(orders: Paths, tmp_path: Path) -> None:
     """With real DVC: run, forget, run with the old source, run with a source without the row."""
     paths = Paths(tmp_path / "project")

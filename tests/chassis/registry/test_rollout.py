@@ -24,6 +24,8 @@ from mlchassis.registry import rollout
 from mlchassis.registry.rollout import await_rollout
 from mlchassis.serving.loading import LoadedModel
 
+pytestmark = pytest.mark.one_python
+
 FEATURES = load_feature_code(compute_features)
 
 PATIENCE = 60.0  # seconds
@@ -54,7 +56,6 @@ def at(settings: ServiceSettings, url: str) -> ServiceSettings:
     return settings.model_copy(update={"port": urlsplit(url).port})
 
 
-@pytest.mark.one_python
 def test_it_ends_when_the_last_process_has_it_and_says_which_lack_it(
     start: Callable[..., Any],
     web: httpx2.Client,

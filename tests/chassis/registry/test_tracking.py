@@ -34,6 +34,8 @@ from mlchassis.registry.tracking import TrackingError, connect
 from mlchassis.registry.tracking_uri import TrackingSettings, resolve_tracking_location, sqlite_uri
 from mlchassis.workflow import release
 
+pytestmark = pytest.mark.one_python
+
 FEATURES = load_feature_code(compute_features)
 
 # Asks the champion as somebody would who has MLflow and the registry's address, and nothing else.
@@ -103,7 +105,6 @@ def test_a_column_of_any_name_is_no_parameter_of_a_run(
     assert not [name for name in kept if "Preis" in name or "Größe" in name]
 
 
-@pytest.mark.one_python
 def test_a_model_is_registered_whose_optional_columns_are_empty_in_every_golden_request(
     project: Workspace, params: Params, contract: Contract, replace_bundle: Callable[..., str]
 ) -> None:
@@ -170,7 +171,6 @@ def test_a_run_whose_process_died_does_not_count(
     assert client.get_run(dead).info.status == "KILLED"
 
 
-@pytest.mark.one_python
 def test_the_champion_answers_without_this_package_what_the_bundle_answers(
     project: Workspace, params: Params, contract: Contract, tmp_path: Path
 ) -> None:
@@ -185,7 +185,6 @@ def test_the_champion_answers_without_this_package_what_the_bundle_answers(
     assert left == {"records.json", "out.json"}
 
 
-@pytest.mark.one_python
 def test_a_project_that_was_moved_keeps_its_registry(
     project: Workspace, params: Params, contract: Contract, tmp_path: Path
 ) -> None:
@@ -215,7 +214,6 @@ def test_the_models_inputs_are_the_contracts_features(
     assert list(example.columns) == inputs.input_names()
 
 
-@pytest.mark.one_python
 def test_the_database_is_the_one_that_mlflow_makes(tmp_path: Path, empty_database: Path) -> None:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 

@@ -26,6 +26,8 @@ from mlchassis.project import Workspace
 from mlchassis.reporting import model_report
 from mlchassis.workflow import release
 
+pytestmark = pytest.mark.one_python
+
 FEATURES = load_feature_code(compute_features)
 
 

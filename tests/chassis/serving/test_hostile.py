@@ -28,6 +28,8 @@ from mlchassis.contract.model import Contract
 from mlchassis.contract.schemas import example_record
 from mlchassis.serving.protocols.open_inference import DATATYPES
 
+pytestmark = pytest.mark.one_python
+
 GENERATED = int(os.environ.get("HOSTILE_EXAMPLES", "300"))
 MARK = "do-not-repeat-me-" * 20
 JSON = "application/json"
@@ -432,7 +434,6 @@ def check_log(service: Any) -> None:
     assert "forged" not in service.output
 
 
-@pytest.mark.one_python
 def test_no_request_of_the_table_is_answered_wrongly(service: Any, contract: Contract) -> None:
     cases = [*list_values(contract), *list_bodies(), *list_frames(contract), *list_lines()]
     assert len({case.request for case in cases}) >= 365
@@ -498,7 +499,6 @@ def test_a_body_of_64_megabytes_costs_next_to_no_memory(service: Any, *, chunked
     check_log(service)
 
 
-@pytest.mark.one_python
 def test_a_body_that_comes_slowly_is_refused_in_time(start: Callable[..., Any]) -> None:
     url = urlsplit(start(DEADLINE_SECONDS="0.3").wait_until_serving())
     for path in PREDICTIONS:
@@ -515,7 +515,6 @@ def test_a_body_that_comes_slowly_is_refused_in_time(start: Callable[..., Any]) 
             assert (answer.status, answer.headers["connection"]) == (408, "close")
 
 
-@pytest.mark.one_python
 def test_no_generated_request_is_answered_wrongly(service: Any, contract: Contract) -> None:
     names = [column.name for column in contract.request_columns]
     example = example_record(contract)

@@ -18,6 +18,8 @@ from mlchassis.errors import ProjectError
 from mlchassis.project import Workspace
 from mlchassis.simulation.service import LocalService
 
+pytestmark = pytest.mark.one_python
+
 ROOT = Path(ml_service.__file__).parents[2]
 SECONDS = 20.0
 PROGRAM = """

@@ -20,6 +20,8 @@ from mlchassis.workflow import pipeline, release
 from mlchassis.workflow.pipeline import repro, summarize
 from mlchassis.workspace.repository import ensure_repository
 
+pytestmark = pytest.mark.one_python
+
 ROOT = Path(ml_service.__file__).parents[2]
 
 
@@ -66,7 +68,6 @@ def test_the_empty_lock_of_a_killed_run_stops_dvc_but_not_us(tmp_path: Path) -> 
     assert (tmp_path / "made").exists()
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize("kept", [0, 5, 30, 60, None])
 def test_a_dvc_lock_that_a_killed_run_cut_short_stops_dvc_but_not_us(
     tmp_path: Path, kept: int | None

@@ -31,6 +31,8 @@ from mlchassis.registry.promotion_history import Intent, promotions
 from mlchassis.registry.tracking import TrackingError, Version
 from mlchassis.workflow import release
 
+pytestmark = pytest.mark.one_python
+
 FEATURES = load_feature_code(compute_features)
 
 Replace = Callable[..., str]
@@ -85,7 +87,6 @@ def test_a_bundle_becomes_what_is_served(
     assert {"data_md5", "git_commit", "contract_version", "judgement"} <= set(tags)
 
 
-@pytest.mark.one_python
 def test_every_verb_repeated_changes_nothing(
     project: Workspace, params: Params, open_registry: OpenRegistry
 ) -> None:
@@ -113,7 +114,6 @@ def test_a_rejection_is_written_before_it_stops(
         release.register(project, params)
 
 
-@pytest.mark.one_python
 def test_facts_about_another_bundle_are_not_judged(
     project: Workspace, params: Params, replace_bundle: Replace
 ) -> None:
@@ -124,7 +124,6 @@ def test_facts_about_another_bundle_are_not_judged(
         release.judge(project, params)
 
 
-@pytest.mark.one_python
 def test_a_bundle_without_a_judgement_of_its_own_is_not_registered(
     project: Workspace, params: Params, replace_bundle: Replace
 ) -> None:
@@ -152,7 +151,6 @@ def test_an_edited_judgement_is_named(
         release.register(project, params)
 
 
-@pytest.mark.one_python
 def test_an_equal_challenger_passes_and_a_worse_one_is_rejected(
     project: Workspace, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
 ) -> None:
@@ -166,7 +164,6 @@ def test_an_equal_challenger_passes_and_a_worse_one_is_rejected(
     assert champion_of(project, open_registry) == "2"
 
 
-@pytest.mark.one_python
 def test_going_back_to_an_earlier_bundle_registers_nothing_twice(
     project: Workspace, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
 ) -> None:
@@ -184,7 +181,6 @@ def test_going_back_to_an_earlier_bundle_registers_nothing_twice(
     assert [entry.version for entry in promotions(project)] == ["1", "2", "1"]
 
 
-@pytest.mark.one_python
 def test_a_champion_with_other_features_answers_with_its_own_code(
     project: Workspace, params: Params, replace_bundle: Replace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,7 +234,6 @@ def take_a_file_away(model: Path, _: Path) -> None:
     (model / "requirements.txt").unlink()
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize(
     "tamper",
     [
@@ -273,7 +268,6 @@ def test_code_that_was_changed_beside_a_registered_model_never_runs(
     assert not mark.exists()
 
 
-@pytest.mark.one_python
 def test_a_model_that_mlflow_loaded_from_the_store_is_promoted(
     project: Workspace, params: Params
 ) -> None:
@@ -316,7 +310,6 @@ def test_bytecode_in_the_store_is_neither_compared_nor_run(
     assert not mark.exists()
 
 
-@pytest.mark.one_python
 def test_a_run_that_somebody_else_logged_for_a_bundle_is_not_registered(
     project: Workspace,
     params: Params,
@@ -349,7 +342,6 @@ def test_a_run_that_somebody_else_logged_for_a_bundle_is_not_registered(
     assert not mark.exists()
 
 
-@pytest.mark.one_python
 def test_tags_that_were_changed_at_a_run_do_not_reach_its_version(
     project: Workspace, params: Params, open_registry: OpenRegistry
 ) -> None:
@@ -365,7 +357,6 @@ def test_tags_that_were_changed_at_a_run_do_not_reach_its_version(
         assert version.tags[name] == true[name] != "f" * 64
 
 
-@pytest.mark.one_python
 def test_code_without_a_digest_in_the_registry_is_not_run(
     project: Workspace,
     params: Params,
@@ -391,7 +382,6 @@ def test_code_without_a_digest_in_the_registry_is_not_run(
     assert not mark.exists()
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize("name", ["../judgement", "/etc/passwd", "", "A" * 64])
 def test_a_judgement_is_named_by_its_digest_and_by_no_path(
     name: str,
@@ -407,7 +397,6 @@ def test_a_judgement_is_named_by_its_digest_and_by_no_path(
         release.promote(project, None, "a test")
 
 
-@pytest.mark.one_python
 def test_a_version_is_promoted_by_a_matching_judgement_alone(
     project: Workspace,
     params: Params,
@@ -433,7 +422,6 @@ def test_a_version_is_promoted_by_a_matching_judgement_alone(
     assert champion_of(project, open_registry) is None
 
 
-@pytest.mark.one_python
 @pytest.mark.parametrize("line", ['{"id": "1", "ti', '{"id": "1", "winner": "2"}', ""])
 def test_a_broken_history_stops_a_promotion_before_the_alias_moves(
     project: Workspace,
@@ -456,7 +444,6 @@ def test_a_broken_history_stops_a_promotion_before_the_alias_moves(
     assert release.promote(project, None, "a test").moved
 
 
-@pytest.mark.one_python
 def test_a_judgement_of_another_format_is_named(
     project: Workspace, params: Params, open_registry: OpenRegistry, contract: Contract
 ) -> None:
@@ -473,7 +460,6 @@ def test_a_judgement_of_another_format_is_named(
         release.promote(project, None, "a test")
 
 
-@pytest.mark.one_python
 def test_a_judgement_against_a_former_champion_does_not_count(
     project: Workspace, params: Params, replace_bundle: Replace
 ) -> None:
@@ -485,7 +471,6 @@ def test_a_judgement_against_a_former_champion_does_not_count(
         release.promote(project, "1", "a test")
 
 
-@pytest.mark.one_python
 def test_a_bundle_that_was_changed_in_the_registry_is_neither_promoted_nor_deployed(
     project: Workspace, params: Params
 ) -> None:
@@ -504,7 +489,6 @@ def test_a_bundle_that_was_changed_in_the_registry_is_neither_promoted_nor_deplo
     assert read_pointer(project.store) is None
 
 
-@pytest.mark.one_python
 def test_an_alias_that_was_moved_past_the_gates_is_not_deployed(
     project: Workspace, params: Params, contract: Contract, open_registry: OpenRegistry
 ) -> None:
@@ -519,7 +503,6 @@ def test_an_alias_that_was_moved_past_the_gates_is_not_deployed(
     assert read_pointer(project.store) == served
 
 
-@pytest.mark.one_python
 def test_a_deployed_bundle_that_was_changed_is_put_right(
     project: Workspace, params: Params
 ) -> None:
@@ -542,7 +525,6 @@ def test_what_is_not_there_is_named(project: Workspace, params: Params) -> None:
         release.deploy(project)
 
 
-@pytest.mark.one_python
 def test_a_promotion_that_died_after_the_alias_moved_is_finished(
     project: Workspace, params: Params, replace_bundle: Replace
 ) -> None:
@@ -554,7 +536,6 @@ def test_a_promotion_that_died_after_the_alias_moved_is_finished(
     assert "interrupted" not in release.deploy(project).sentence
 
 
-@pytest.mark.one_python
 def test_a_promotion_that_died_before_the_alias_moved_is_undone(
     project: Workspace, params: Params, open_registry: OpenRegistry, replace_bundle: Replace
 ) -> None:
@@ -570,7 +551,6 @@ def test_a_promotion_that_died_before_the_alias_moved_is_undone(
     assert champion_of(project, open_registry) == "2"
 
 
-@pytest.mark.one_python
 def test_a_promotion_that_fails_leaves_the_champion(
     project: Workspace,
     params: Params,
@@ -660,7 +640,6 @@ def test_a_rollback_restores_and_deploys_the_version_before(
     assert champion_of(project, open_registry) == "1"
 
 
-@pytest.mark.one_python
 def test_a_reason_that_is_no_text_in_utf_8_is_kept_readable(
     project: Workspace, params: Params
 ) -> None:
@@ -671,7 +650,6 @@ def test_a_reason_that_is_no_text_in_utf_8_is_kept_readable(
     assert promotions(project)[-1].reason == r"zur\udcfcck\n"
 
 
-@pytest.mark.one_python
 def test_what_was_rolled_back_from_returns_by_name_alone(
     project: Workspace, params: Params, replace_bundle: Replace, open_registry: OpenRegistry
 ) -> None:
@@ -693,7 +671,6 @@ def test_without_a_champion_there_is_nothing_to_go_back_to(project: Workspace) -
         release.rollback(project, "a test")
 
 
-@pytest.mark.one_python
 def test_a_rollback_that_died_before_it_deployed_is_finished_and_goes_no_further(
     project: Workspace, params: Params, replace_bundle: Replace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -713,7 +690,6 @@ def test_a_rollback_that_died_before_it_deployed_is_finished_and_goes_no_further
     assert release.rollback(project, "a test").pointer.model_version == "1"
 
 
-@pytest.mark.one_python
 def test_a_version_that_the_code_here_cannot_serve_is_not_gone_back_to(
     project: Workspace,
     params: Params,

@@ -56,13 +56,17 @@ def start(
     )
 
 
+def read_result(paths: Paths) -> Retraining:
+    result = read_retraining(paths)
+    assert result is not None
+    return result
+
+
 def retrain(paths: Paths, *options: str, code: int = 0, **variables: str) -> Retraining:
     process = start(paths, *options, variables=variables)
     printed, _ = process.communicate()
     assert process.returncode == code, printed
-    result = read_retraining(paths)
-    assert result is not None
-    return result
+    return read_result(paths)
 
 
 def fail(paths: Paths, *options: str) -> str:
@@ -104,20 +108,43 @@ def trained(orders: Paths, tmp_path_factory: pytest.TempPathFactory) -> Paths:
     return paths
 
 
+def copy(paths: Paths, folder: Path) -> Paths:
+    shutil.copytree(paths.root, folder / "project")
+    return Paths(folder / "project")
+
+
 @pytest.fixture
 def project(trained: Paths, tmp_path: Path) -> Paths:
     """A copy of that project."""
-    shutil.copytree(trained.root, tmp_path / "project")
-    return Paths(tmp_path / "project")
+    return copy(trained, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def promoted(trained: Paths, tmp_path_factory: pytest.TempPathFactory) -> Paths:
+    """That project after a retraining with the months up to October; copy it."""
+    paths = copy(trained, tmp_path_factory.mktemp("promoted"))
+    assert retrain(paths, "--as-of", "2013-10").outcome == "promoted"
+    return paths
+
+
+@pytest.fixture(scope="module")
+def registered(trained: Paths, tmp_path_factory: pytest.TempPathFactory) -> Paths:
+    """The same where a person promotes; copy it."""
+    paths = copy(trained, tmp_path_factory.mktemp("registered"))
+    text = paths.params.read_text()
+    assert "  promote: true" in text
+    paths.params.write_text(text.replace("  promote: true", "  promote: false"))
+    assert retrain(paths, "--as-of", "2013-10").outcome == "registered"
+    return paths
 
 
 def test_new_months_give_a_new_champion_and_then_nothing_is_new(
-    project: Paths, tmp_path: Path
+    trained: Paths, promoted: Paths, tmp_path: Path
 ) -> None:
-    before = describe_state(project)
-    result = retrain(project, "--as-of", "2013-10")
+    before = describe_state(trained)
+    project = copy(promoted, tmp_path)
+    result = read_result(project)
     after = describe_state(project)
-    assert result.outcome == "promoted"
     assert result.digest == result.champion == after["champion"][1] == after["served"][0]
     assert result.version == after["champion"][0] != before["champion"][0]
     changed = set(after["params"].splitlines()) - set(before["params"].splitlines())
@@ -160,46 +187,39 @@ def test_a_rejected_model_leaves_the_champion_and_ends_with_10(project: Paths) -
     assert retrain(project).outcome == "promoted"
 
 
-def test_a_person_promotes_where_the_setting_says_so(project: Paths) -> None:
-    before = describe_state(project)
-    text = project.params.read_text()
-    assert "  promote: true" in text
-    project.params.write_text(text.replace("  promote: true", "  promote: false"))
-    result = retrain(project, "--as-of", "2013-10")
-    after = describe_state(project)
-    assert result.outcome == "registered"
-    assert after["challenger"][1] == result.digest
+def test_a_person_promotes_where_the_setting_says_so(trained: Paths, registered: Paths) -> None:
+    before = describe_state(trained)
+    after = describe_state(registered)
+    assert after["challenger"][1] == read_result(registered).digest != before["challenger"][1]
     assert (after["champion"], after["served"]) == (before["champion"], before["served"])
 
 
-def test_a_stricter_gate_is_reported_where_nothing_else_is_new(project: Paths) -> None:
-    text = project.params.read_text().replace("  promote: true", "  promote: false")
-    project.params.write_text(text)
-    outcomes = [retrain(project, "--as-of", "2013-10").outcome, retrain(project).outcome]
-    assert outcomes == ["registered", "nothing_new"]
+def test_a_stricter_gate_is_reported_where_nothing_else_is_new(
+    registered: Paths, tmp_path: Path
+) -> None:
+    project = copy(registered, tmp_path)
+    text = project.params.read_text()
+    assert retrain(project).outcome == "nothing_new"
     limit = next(line for line in text.splitlines() if "max_calibration_error:" in line)
     strict = "  max_calibration_error: 0.000001"
-    project.params.write_text(project.params.read_text().replace(limit, strict))
+    project.params.write_text(text.replace(limit, strict))
     assert retrain(project, code=10).outcome == "rejected"
     assert [retrain(project).outcome for _ in range(2)] == ["nothing_new"] * 2
 
 
 def test_a_retraining_that_was_killed_at_any_moment_ends_in_the_same_state(
-    project: Paths, tmp_path: Path
+    project: Paths, promoted: Paths
 ) -> None:
-    copy = Paths(tmp_path / "killed")
-    shutil.copytree(project.root, copy.root)
-    retrain(project, "--as-of", "2013-10")
     chance = random.Random(2013)
     for _ in range(MOMENTS):
-        process = start(copy, "--as-of", "2013-10", output=subprocess.DEVNULL)
+        process = start(project, "--as-of", "2013-10", output=subprocess.DEVNULL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(chance.uniform(0.5, LASTS))
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    retrain(copy, "--as-of", "2013-10")
-    assert describe_state(copy) == describe_state(project)
+    retrain(project, "--as-of", "2013-10")
+    assert describe_state(project) == describe_state(promoted)
 
 
 def test_an_edited_result_gets_a_sentence(project: Paths) -> None:
@@ -207,17 +227,18 @@ def test_an_edited_result_gets_a_sentence(project: Paths) -> None:
     assert "retraining.json was edited" in fail(project)
 
 
-def test_a_version_that_was_rolled_back_from_is_not_promoted_again(project: Paths) -> None:
-    first = describe_state(project)
-    promoted = retrain(project, "--as-of", "2013-10")
+def test_a_version_that_was_rolled_back_from_is_not_promoted_again(
+    trained: Paths, promoted: Paths, tmp_path: Path
+) -> None:
+    first = describe_state(trained)
+    project = copy(promoted, tmp_path)
     rollback = start(project, verb="rollback", output=subprocess.DEVNULL)
     assert rollback.wait() == 0
     result = retrain(project)
     after = describe_state(project)
     assert (after["champion"], after["served"]) == (first["champion"], first["served"])
     assert result.outcome == "nothing_new"
-    again = (
-        f"give version {promoted.version} again, which was rolled back from (rolled back by hand)"
-    )
+    version = read_result(promoted).version
+    again = f"give version {version} again, which was rolled back from (rolled back by hand)"
     assert again in result.sentence
-    assert f"make promote VERSION={promoted.version}" in result.sentence
+    assert f"make promote VERSION={version}" in result.sentence

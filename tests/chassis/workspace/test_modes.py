@@ -6,11 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from mlchassis.files import replacing
 from mlchassis.paths import Paths
 from mlchassis.registry.tracking import connect
 from mlchassis.serving.logs.prediction_log import PredictionLog
 from mlchassis.workspace.dvc_remotes import find_stores
+
+pytestmark = pytest.mark.one_python
 
 
 def others_can_read(place: Path, top: Path) -> bool:
