@@ -23,7 +23,7 @@ import pandas as pd
 from draw_windows import LATER, read_rows
 from mlchassis.bundle.bundle import Bundle, read_bundle
 from mlchassis.bundle.daily_counts import DailyReference, number_days
-from mlchassis.bundle.relations import NumberRelation, PairRelation, Relation, Relations
+from mlchassis.bundle.relations import NumberRelation, Relation, Relations
 from mlchassis.config.params import MonitorParams
 from mlchassis.features.encoding import Columns, columns_from_frame
 from mlchassis.monitoring.drift.thresholds import History, Limits, find_limits, find_nearest
@@ -64,36 +64,42 @@ class Family:
 
 @dataclass
 class Tester:
-    """Test of windows by one family of signals.
+    """Test of windows by one kind of signals.
 
     Attributes:
-        limits: Limits that have been found, by the window's days, rows and seed.
+        days: Days of all rows.
+        limits: Limits that have been found, by the reference's days, rows and seed.
     """
 
-    family: Family
     days: Sequence[str]
     limits: dict[Any, Limits] = field(default_factory=dict)
 
-    def find_alarms(self, window: Window, counts: Counts, *, whole: bool) -> set[str]:
-        """Return the columns that are named by an alarm."""
-        period = ("", "") if whole else window["left_out"]
-        kept = np.array([not within(day, period) for day in self.days])
-        family = self.family.leave_out(kept)
+    def find_alarms(self, family: Family, window: Window, counts: Counts, key: Any) -> set[str]:
+        """Return the columns that are named by an alarm.
+
+        Args:
+            family: Signals of the reference.
+            window: Facts of the window.
+            counts: Rows of the window by signal and cell.
+            key: Name of the days of the reference, and the seed of the limits.
+        """
+        if not family.histories:
+            return set()
         length = sum(within(day, window["days"]) for day in self.days)
-        key = (tuple(period), window["size"], 0 if whole else window["seed"])
-        if family.histories and key not in self.limits:
-            self.limits[key] = find_limits(
+        known = (key, window["size"])
+        if known not in self.limits:
+            self.limits[known] = find_limits(
                 family.histories,
                 length,
                 window["size"],
                 PARAMS.draws,
                 PARAMS.false_alarms,
-                np.random.default_rng(key[2]),
+                np.random.default_rng(key[-1]),
             )
+        limits = self.limits[known].by_test
         named: set[str] = set()
         for name, history in family.histories.items():
             nearest = find_nearest(history, length, counts[name][np.newaxis])
-            limits = self.limits[key].by_test
             if any(nearest[each][0] > limits[name, each] for each in family.statistics):
                 named.update(family.named[name])
         return named
@@ -101,13 +107,14 @@ class Tester:
 
 @dataclass
 class Fits:
-    """Relations that were fitted without some blocks of days.
+    """Relations of the rows without some blocks of days.
 
     Attributes:
         bundle: The bundle, whose relations know all days.
         rows: Rows of the reference.
         days: Its days.
         numbers: Number of each row's day.
+        known: Relations that were found, by the days that they know.
     """
 
     bundle: Bundle
@@ -117,20 +124,20 @@ class Fits:
     numbers: Any
     known: dict[Any, Relations] = field(default_factory=dict)
 
-    def find(self, window: Window) -> Mapping[str, Relation]:
-        """Return the bundle's relations, fitted without the days that a window leaves out."""
+    def find(self, window: Window) -> tuple[Any, Relations]:
+        """Return the days and the relations that a bundle without the window's days would have.
+
+        The whole blocks of days that the window touches are left out, so that no day beside it
+        tells its weather.
+        """
         out = np.array([within(day, window["left_out"]) for day in self.days])
         if window["kind"] != LATER:
             folds = np.arange(len(out)) * FOLDS // len(out)
             out = np.isin(folds, folds[out])
-        key = tuple(out)
+        key = tuple(out.tolist())
         if key not in self.known:
             self.known[key] = self._fit(~out[self.numbers])
-        fitted = {name_relation(each): each for each in self.known[key].every}
-        return {
-            name_relation(each): replace_fit(each, fitted.get(name_relation(each)))
-            for each in self.reference.relations.every
-        }
+        return key, self.known[key]
 
     def _fit(self, chosen: Any) -> Relations:
         rows = self.rows[chosen]
@@ -139,19 +146,54 @@ class Fits:
         return find_relations(self.bundle.contract, columns, self.reference.features, numbers)
 
 
+@dataclass
+class Alarms:
+    """All tests of windows.
+
+    Attributes:
+        reference: Reference of the bundle.
+        names: Columns that are tested.
+        fits: Relations without the days of a window.
+        inputs: Test of single columns.
+        related: Test of related columns.
+    """
+
+    reference: DailyReference
+    names: Sequence[str]
+    fits: Fits
+    inputs: Tester
+    related: Tester
+
+    def find(self, window: Window, columns: Columns) -> dict[str, set[str]]:
+        """Return the columns that alarm in a window, by file."""
+        alone = self._find_single(window, columns)
+        days, relations = self.fits.find(window)
+        key = (days, window["seed"])
+        return {
+            "columns": alone,
+            "own": alone | self._find_related(window, columns, relations, key),
+            "whole": self._find_single(window, columns, whole=True)
+            | self._find_related(window, columns, self.reference.relations, ("whole", 0)),
+        }
+
+    def _find_single(self, window: Window, columns: Columns, *, whole: bool = False) -> set[str]:
+        period = ("", "") if whole else window["left_out"]
+        kept = np.array([not within(day, period) for day in self.reference.days])
+        family = read_inputs(self.reference, self.names).leave_out(kept)
+        counts = count_inputs(self.reference, columns, self.names)
+        key = (tuple(period), 0 if whole else window["seed"])
+        return self.inputs.find_alarms(family, window, counts, key)
+
+    def _find_related(
+        self, window: Window, columns: Columns, relations: Relations, key: Any
+    ) -> set[str]:
+        counts = count_related(self.reference, columns, relations)
+        return self.related.find_alarms(read_related(relations), window, counts, key)
+
+
 def name_relation(relation: Relation) -> str:
-    """Return the key of a relation; a number may have another partner in another fit."""
+    """Return the key of a relation."""
     return relation.column if isinstance(relation, NumberRelation) else " ".join(relation.columns)
-
-
-def replace_fit(relation: Relation, fitted: Relation | None) -> Relation:
-    """Return a relation that assigns rows as another fit does."""
-    if isinstance(relation, PairRelation) and isinstance(fitted, PairRelation):
-        return relation.model_copy(update={"levels": fitted.levels})
-    if isinstance(relation, NumberRelation) and isinstance(fitted, NumberRelation):
-        update = {"scales": fitted.scales, "prediction": fitted.prediction}
-        return relation.model_copy(update=update)
-    return relation
 
 
 def main(folder: Path) -> None:
@@ -163,22 +205,14 @@ def main(folder: Path) -> None:
     facts = json.loads((folder / "windows.json").read_text(encoding="utf-8"))
     rows = read_rows(bundle.contract, reference)
     fits = Fits(bundle, reference, rows, *number_days(rows["day"].to_list()))
-    testers = {name: make_testers(reference, facts["columns"]) for name in ("own", "whole")}
-    unfitted = {name_relation(each): each for each in reference.relations.every}
+    testers = Tester(reference.days), Tester(reference.days)
+    tests = Alarms(reference, facts["columns"], fits, *testers)
     windows = pd.read_parquet(folder / "windows.parquet").groupby("window")
     alarms: dict[str, list[dict[str, Any]]] = {"columns": [], "own": [], "whole": []}
     for number, window in enumerate(facts["windows"]):
         columns = read_columns(bundle, windows.get_group(number))
-        counts = count_inputs(reference, columns, facts["columns"])
-        for name, (inputs, related) in testers.items():
-            whole = name == "whole"
-            relations = unfitted if whole else fits.find(window)
-            levels = count_related(reference, columns, relations)
-            alone = inputs.find_alarms(window, counts, whole=whole)
-            more = related.find_alarms(window, levels, whole=whole)
-            alarms[name].append(describe(window, alone | more))
-            if not whole:
-                alarms["columns"].append(describe(window, alone))
+        for name, named in tests.find(window, columns).items():
+            alarms[name].append(describe(window, named))
     for name, found in alarms.items():
         (folder / f"{name}.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
 
@@ -194,14 +228,6 @@ def within(day: str, period: Sequence[str]) -> bool:
     return period[0] <= day <= period[1]
 
 
-def make_testers(reference: DailyReference, columns: Sequence[str]) -> tuple[Tester, Tester]:
-    """Return the tests of single columns, and of related ones."""
-    return (
-        Tester(read_inputs(reference, columns), reference.days),
-        Tester(read_related(reference), reference.days),
-    )
-
-
 def read_inputs(reference: DailyReference, columns: Sequence[str]) -> Family:
     """Return the signals of single columns."""
     histories = {
@@ -211,14 +237,13 @@ def read_inputs(reference: DailyReference, columns: Sequence[str]) -> Family:
     return Family(histories, {name: (name,) for name in columns}, BOTH)
 
 
-def read_related(reference: DailyReference) -> Family:
+def read_related(relations: Relations) -> Family:
     """Return the signals of related columns."""
-    relations = {name_relation(each): each for each in reference.relations.every}
+    named = {name_relation(each): each for each in relations.every}
     histories = {
-        name: History(each.signal.cells, each.signal.counts) for name, each in relations.items()
+        name: History(each.signal.cells, each.signal.counts) for name, each in named.items()
     }
-    named = {name: each.names for name, each in relations.items()}
-    return Family(histories, named, RELATED)
+    return Family(histories, {name: each.names for name, each in named.items()}, RELATED)
 
 
 def read_columns(bundle: Bundle, rows: pd.DataFrame) -> Columns:
@@ -240,17 +265,15 @@ def count_inputs(reference: DailyReference, columns: Columns, names: Sequence[st
     }
 
 
-def count_related(
-    reference: DailyReference, columns: Columns, relations: Mapping[str, Relation]
-) -> Counts:
+def count_related(reference: DailyReference, columns: Columns, relations: Relations) -> Counts:
     """Return the rows of a window by cell of each relation."""
     cells = {name: reference.features[name].cells.assign(columns[name]) for name in columns}
     numbers = {name: values for name, values in columns.items() if values.dtype.kind == "f"}
     return {
-        name: np.bincount(
-            relation.assign(numbers, cells), minlength=relation.signal.cells.size
+        name_relation(each): np.bincount(
+            each.assign(numbers, cells), minlength=each.signal.cells.size
         ).astype(np.float64)
-        for name, relation in relations.items()
+        for each in relations.every
     }
 
 
