@@ -35,7 +35,7 @@ def set_values(text: str, settings: Mapping[str, tuple[Any, str | None]]) -> str
     return text
 
 
-def _require_parameter(document: yaml.Node, name: str) -> tuple[yaml.Node, Any]:
+def _require_parameter(document: yaml.Node | None, name: str) -> tuple[yaml.Node, Any]:
     pair = _find_in(document, name.split("."))
     if pair is None:
         raise ProjectError(
