@@ -160,3 +160,9 @@ def test_the_front_matter_holds_a_name_as_data(name: str) -> None:
 def test_a_comment_in_the_parameters_stays_a_comment() -> None:
     text = set_values("split:\n  group: null\n", {"split.group": ("a", "of 'x\nseed: 1'")})
     assert yaml.safe_load(text) == {"split": {"group": "a"}}
+
+
+def test_a_long_name_beside_a_bar_breaks_after_an_underscore() -> None:
+    bars = Bars("Columns", [("aircraft_manufacturer: missing", 0.5, "0.50")], "")
+    page = render(bars)
+    assert '<span dir="auto">aircraft_<wbr>manufacturer: missing</span>' in page
