@@ -144,9 +144,9 @@ def test_sigterm_while_the_service_starts_ends_it(tmp_path: Path) -> None:
         "sys.stdout.flush()\n"
         "os.kill(os.getpid(), signal.SIGTERM)\n"
     )
-    program = "from mlchassis.serving.server.command import main; main('starting:service', [])"
+    program = "from mlchassis.cli import run; run('starting:project', 'starting:service')"
     found = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program, "serve"],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,

@@ -4,6 +4,8 @@ Serving is started before the command line's libraries are imported: an image th
 none of them.
 """
 
+import os
+import signal
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,6 +62,9 @@ def run(project: str, service: str) -> None:
     """
     composition = Composition(project, service)
     if sys.argv[1:2] == ["serve"]:
+        # In a container this is the first process, for which the kernel ignores a signal without
+        # a handler. Nothing has to be finished before the server runs, which has its own handler.
+        signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
         from mlchassis.serving.server.command import main
 
         main(composition.service, sys.argv[2:])

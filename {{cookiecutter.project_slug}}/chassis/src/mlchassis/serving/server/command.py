@@ -1,8 +1,6 @@
 """The verb `serve`, with the service's own packages alone: the image runs it."""
 
 import argparse
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,9 +21,6 @@ def main(reference: str, arguments: Sequence[str]) -> None:
         reference: The project's `Service`, as "package.module:name".
         arguments: Those behind `serve` on the command line.
     """
-    # In a container this is the first process, for which the kernel ignores a signal without a
-    # handler. Nothing has to be finished before the server runs, which has a handler of its own.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: os._exit(0))
     given = {name: value for name, value in _parse(arguments).items() if value is not None}
     try:
         check_api(Path.cwd())
