@@ -116,7 +116,12 @@ def _replay_row(scorer: Scorer, entry: LoggedLine) -> Generator[str, None, float
     logged = np.array(list(then.values()), dtype=np.float64)
     error = float(measure_error(logged, scores, scorer.bundle.metadata.unit).max())
     same = entry.prediction == answers.values[0] or answers.probabilities is None
-    yield f"  the same answer to {error:.1e}" if same else "  ANOTHER ANSWER"
+    if not same:
+        yield "  ANOTHER ANSWER"
+    elif error:
+        yield f"  the same answer to {error:.1e}"
+    else:
+        yield "  the same answer to the bit"
     return error if same else np.inf
 
 
