@@ -1,6 +1,7 @@
 """Stage `validate`: what keeps the contract is accepted, the rest quarantined with the reason."""
 
 import html
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mlchassis.contract.partitions import MONTH
 from mlchassis.contract.schemas import generate_rows
 from mlchassis.contract.table_checks import find_reasons
 from mlchassis.data import validation as validate
+from mlchassis.data.shifts import Shift
 from mlchassis.data.tables import coerce, read_table, read_tables, write_table
 from mlchassis.data.validation import REASON, summarize_months
 from mlchassis.errors import ProjectError
@@ -248,6 +250,24 @@ def test_a_feature_in_another_unit_stops_it_until_somebody_lists_the_month(
     assert len(read_report(paths.reports / "validation.json")["shifts"]) == 1
     known = params.validate_.model_copy(update={"accepted_shifts": {"distance": ("2013-06",)}})
     validate.run(paths, params.model_copy(update={"validate_": known}))
+    report = read_report(paths.reports / "validation.json")
+    assert report["shifts"] == []
+    assert len(report["accepted_shifts"]) == 1
+
+
+def test_shifts_are_searched_once(
+    paths: Paths, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches: list[int] = []
+
+    def find_none(months: Mapping[str, pd.DataFrame], *_: object) -> list[Shift]:
+        searches.append(len(months))
+        return []
+
+    monkeypatch.setattr(validate, "find_shifts", find_none)
+    store(paths, rows)
+    validate.run(paths, settings())
+    assert searches == [3]
 
 
 def test_an_outcome_that_changes_abruptly_stops_it_until_somebody_lists_the_month(

@@ -54,14 +54,15 @@ def run(paths: Paths, params: Params) -> str:
 def _make_report(
     accepted: pd.DataFrame, reasons: "pd.Series[str]", contract: Contract, limits: ValidateParams
 ) -> ValidationReport:
+    shifts = find_all_shifts(accepted, contract, limits)
     return ValidationReport(
         rows=len(accepted) + len(reasons),
         accepted=len(accepted),
         quarantined=len(reasons),
         reasons={str(reason): count for reason, count in reasons.value_counts().items()},
         duplicates=count_duplicates(accepted, contract),
-        shifts=list_new_shifts(accepted, contract, limits),
-        accepted_shifts=list_accepted_shifts(accepted, contract, limits),
+        shifts=[str(shift) for shift in shifts if not is_accepted(shift, limits)],
+        accepted_shifts=[str(shift) for shift in shifts if is_accepted(shift, limits)],
         months=summarize_months(accepted, contract),
         columns=describe_columns(accepted, contract),
     )
@@ -151,18 +152,9 @@ def check_duplicates(duplicates: int, rows: int, limit: float) -> None:
         )
 
 
-def list_new_shifts(rows: pd.DataFrame, contract: Contract, limits: ValidateParams) -> list[str]:
-    """List the abrupt shifts that are not accepted."""
-    shifts = find_all_shifts(rows, contract, limits)
-    return [str(s) for s in shifts if s.month not in limits.accepted_shifts.get(s.column, ())]
-
-
-def list_accepted_shifts(
-    rows: pd.DataFrame, contract: Contract, limits: ValidateParams
-) -> list[str]:
-    """List the abrupt shifts that `validate.accepted_shifts` accepts."""
-    shifts = find_all_shifts(rows, contract, limits)
-    return [str(s) for s in shifts if s.month in limits.accepted_shifts.get(s.column, ())]
+def is_accepted(shift: Shift, limits: ValidateParams) -> bool:
+    """Return True if `validate.accepted_shifts` lists the column's shift in that month."""
+    return shift.month in limits.accepted_shifts.get(shift.column, ())
 
 
 def find_all_shifts(rows: pd.DataFrame, contract: Contract, limits: ValidateParams) -> list[Shift]:
