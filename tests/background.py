@@ -36,10 +36,10 @@ class Job(Generic[T]):
 
 
 class Background:
-    """One thread that does jobs in the order in which they were added."""
+    """Threads that do jobs in the order in which they were added."""
 
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1)
+    def __init__(self, threads: int = 1) -> None:
+        self._executor = ThreadPoolExecutor(threads)
 
     def add(self, work: Callable[[], T]) -> Job[T]:
         """Add work to the end of the queue."""
@@ -48,5 +48,5 @@ class Background:
         return job
 
     def close(self) -> None:
-        """Wait for the job that has begun, and drop the rest."""
+        """Wait for the jobs that have begun, and drop the rest."""
         self._executor.shutdown(cancel_futures=True)

@@ -68,8 +68,8 @@ def parts(pytestconfig: pytest.Config) -> Parts:
 
 @pytest.fixture(scope="session")
 def background() -> Iterator[Background]:
-    """One thread beside the tests, of which most use one core."""
-    background = Background()
+    """Two threads beside the tests, which wait for disks and containers a third of the time."""
+    background = Background(threads=2)
     yield background
     background.close()
 

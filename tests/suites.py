@@ -1,5 +1,6 @@
 """The long suites: a project's own gate, and its tests under the other Pythons."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -36,8 +37,12 @@ def run_gate(whole_run: WholeRun, parts: Parts) -> None:
 
 
 def run_chassis_tests(project: Path, *options: str) -> None:
-    """Run the chassis' tests with a project's interpreter, on the project's copy of the chassis."""
-    tests = ROOT / "tests" / "chassis"
+    """Run the chassis' tests with a project's interpreter, on the project's copy of the chassis.
+
+    Each run has its own copy of the tests, since several run at the same time.
+    """
+    tests = project.with_name("chassis-tests")
+    shutil.copytree(ROOT / "tests" / "chassis", tests, ignore=shutil.ignore_patterns("__pycache__"))
     run_in(project, "python", "-m", "pytest", "-p", "no:cacheprovider", *options, folder=tests)
 
 
