@@ -2,7 +2,7 @@ import csv
 import io
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +246,15 @@ def test_a_missing_column_is_named(
     assert answer.json()["errors"][0]["pointer"] == "/dataframe_split/columns/shop"
 
 
+@pytest.fixture
+def _default_field_limit() -> Iterator[None]:
+    """The limit of the service's process, whatever a source has set in this one."""
+    before = csv.field_size_limit(131_072)
+    yield
+    csv.field_size_limit(before)
+
+
+@pytest.mark.usefixtures("_default_field_limit")
 @pytest.mark.parametrize(
     ("table", "reason"),
     [

@@ -4,6 +4,8 @@ import io
 import json
 import logging
 
+import pytest
+
 from mlchassis.serving.logs.operational import StructuredHandler, make_logger
 
 
@@ -49,9 +51,15 @@ def test_what_libraries_log_is_passed_on_without_the_message_of_an_error() -> No
     assert "SECRET" not in stream.getvalue()
 
 
-def test_the_error_of_a_forgotten_task_is_logged_without_its_message() -> None:
+def test_the_error_of_a_forgotten_task_is_logged_without_its_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     stream = io.StringIO()
     logger = logging.getLogger("asyncio")
+    # Libraries that configure logging in this process disable the loggers of others.
+    monkeypatch.setattr(logger, "disabled", False)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     handler = StructuredHandler(make_logger(stream))
     logger.addHandler(handler)
 
@@ -68,6 +76,7 @@ def test_the_error_of_a_forgotten_task_is_logged_without_its_message() -> None:
         asyncio.run(forget())
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(level)
     line = json.loads(stream.getvalue())
     assert (line["event"], line["error"]) == ("Task exception was never retrieved", "ValueError")
     assert "SECRET" not in stream.getvalue()
