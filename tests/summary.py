@@ -17,7 +17,12 @@ class Parts:
 
     @contextmanager
     def measure(self, part: str) -> Iterator[None]:
-        """Note what a part took, if it came to its end."""
+        """Note what a part took, and if it failed: a failure of the background shows late."""
         started = time.perf_counter()
-        yield
-        self.note(f"{part}: {time.perf_counter() - started:.1f} s")
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            seconds = time.perf_counter() - started
+            self.note(f"{part}: {'failed after ' if failed else ''}{seconds:.1f} s")
